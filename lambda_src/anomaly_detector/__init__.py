@@ -1,0 +1,1 @@
+"""Watches business metrics in Amazon Redshift: one package behind every function and the CLI."""

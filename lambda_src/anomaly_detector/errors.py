@@ -1,0 +1,11 @@
+"""The two kinds of failure that the state machines tell apart by class name."""
+
+from __future__ import annotations
+
+
+class RetryableError(Exception):
+    """A passing fault (throttling, an unready role, an aborted statement): the same call may succeed later."""
+
+
+class PermanentError(Exception):
+    """A fault that a retry cannot mend; its message says what to change."""

@@ -1,0 +1,56 @@
+"""One anomaly group: anomalies of one measure in consecutive intervals, across slices, as one event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID, uuid5
+
+_NAMESPACE = UUID("8f0e7a54-54b5-4f57-9c8e-3e1a5f7c2b90")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One anomalous series in one interval (start in UTC); `slice` holds a value or `*` per dimension."""
+
+    start: datetime
+    slice: tuple[str, ...]
+    actual: float
+    expected: float
+    severity: float
+    direction: Literal["up", "down"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """An event of one measure.
+
+    Attributes
+    ----------
+    start, end : UTC; start of the first and end of the last anomalous interval (half-open).
+    score : 0-100, the largest severity so far.
+    actual, expected : the measure over the event's explained slices and intervals (mean for AVG, MIN and MAX, else sum).
+    contributions : per dimension, percentages of its values, which sum to 100.
+    slices : smallest set of slices that explains the event, each a map of dimension to value; `{}` is the total.
+    points : anomalous series and intervals, ascending by start.
+    """
+
+    id: str
+    measure: str
+    start: datetime
+    end: datetime
+    score: float
+    direction: Literal["up", "down"]
+    state: Literal["OPEN", "CLOSED"]
+    actual: float
+    expected: float
+    series_count: int
+    contributions: dict[str, dict[str, float]]
+    slices: tuple[dict[str, str], ...]
+    points: tuple[Point, ...]
+
+
+def group_id(detector: str, measure: str, start: datetime) -> str:
+    """UUID that a replay of the same event gives again."""
+    return str(uuid5(_NAMESPACE, f"{detector}|{measure}|{start.isoformat()}"))

@@ -1,0 +1,59 @@
+"""The array form of landed rows: what the detector reads, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROLLED_UP = "*"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Aggregated values of every slice and measure over consecutive intervals.
+
+    K slices (a combination of dimension values, `*` where rolled up), M measures, T intervals.
+
+    Attributes
+    ----------
+    starts : (T,) datetime64[s], UTC, ascending, every interval of the window whether or not rows landed.
+    dimensions : D names.
+    slices : (K, D) object array of str.
+    measures : M names.
+    values : (K, M, T) float64, NaN where no row landed.
+    counts : (K, M, T) float64, number of non-null values behind each value, 0 where none.
+    """
+
+    starts: NDArray[np.datetime64]
+    dimensions: tuple[str, ...]
+    slices: NDArray[np.object_]
+    measures: tuple[str, ...]
+    values: NDArray[np.float64]
+    counts: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the detector says of every series and interval of a panel; same axes K, M, T.
+
+    Attributes
+    ----------
+    actual, expected, lower, upper : (K, M, T) float64, NaN where missing or not yet known.
+    severity : (K, M, T) float64, 0-100; 50 is the threshold that the false-event budget gives.
+    direction : (K, M, T) int8, 1 above, -1 below the expected value, 0 where neither.
+    anomalous : (K, M, T) bool.
+    """
+
+    starts: NDArray[np.datetime64]
+    dimensions: tuple[str, ...]
+    slices: NDArray[np.object_]
+    measures: tuple[str, ...]
+    actual: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    severity: NDArray[np.float64]
+    direction: NDArray[np.int8]
+    anomalous: NDArray[np.bool_]
