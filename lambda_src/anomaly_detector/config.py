@@ -1,4 +1,4 @@
-"""The configuration document `config/detector.json`: one model owns it, for every function and the CLI."""
+"""The configuration document `config/detector.json`: one model for every function and the CLI."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESERVED_COLUMNS = frozenset(
     {"interval_start", "measure", "actual", "expected", "lower", "upper", "severity", "direction"}
     | {"anomalous", "date", "shard"}
 )
-# Where no start or length of history is given: enough seasons to learn from, few enough rows to load.
+# Where no history is given: enough seasons to learn from, few enough rows to load.
 DEFAULT_HISTORY_DAYS: dict[IntervalName, int] = {
     "PT5M": 30,
     "PT10M": 30,
@@ -49,7 +49,7 @@ def _known_zone(name: str) -> str:
 
 
 class TimestampColumn(_Model):
-    """The column that says when a row happened: TIMESTAMP, TIMESTAMPTZ, DATE, or text with a format."""
+    """The column that says when a row happened: TIMESTAMP, TIMESTAMPTZ, DATE or formatted text."""
 
     name: str = Field(min_length=1, max_length=127)
     format: str | None = None
@@ -85,7 +85,9 @@ class Redshift(_Model):
         if self.secret_arn and self.db_user:
             raise ValueError("give at most one of secret_arn and db_user")
         if self.workgroup_name and self.db_user:
-            raise ValueError("db_user goes with a cluster; a workgroup takes secret_arn or the caller's identity")
+            raise ValueError(
+                "db_user goes with a cluster; a workgroup takes secret_arn or the caller's identity"
+            )
         return self
 
 
@@ -117,10 +119,12 @@ class History(_Model):
         return _days(self.chunk)
 
     def begin(self, end: datetime, interval: IntervalName) -> datetime:
-        """Start of the history that ends at `end` (both UTC), before it is put on the interval grid."""
+        """Start of the history that ends at `end` (both UTC), not yet put on the interval grid."""
         if self.start is not None:
             return self.start
-        length = _days(self.length) if self.length else timedelta(days=DEFAULT_HISTORY_DAYS[interval])
+        length = (
+            _days(self.length) if self.length else timedelta(days=DEFAULT_HISTORY_DAYS[interval])
+        )
         return end - length
 
 
@@ -142,7 +146,7 @@ class Alert(_Model):
 
 
 class Config(_Model):
-    """The whole document. For a local file only interval, timestamp_column, measures and dimensions are needed."""
+    """The whole document; a local file needs interval, timestamp_column, measures, dimensions."""
 
     name: str = "detector"
     description: str | None = None
@@ -171,18 +175,24 @@ class Config(_Model):
         names = [self.timestamp_column.name, *self.dimensions]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
-            raise ValueError(f"column '{doubled[0]}' is named twice among timestamp_column and dimensions")
+            raise ValueError(
+                f"column '{doubled[0]}' is named twice among timestamp_column and dimensions"
+            )
         clash = sorted(set(self.dimensions) & set(self.measures))
         if clash:
             raise ValueError(f"column '{clash[0]}' cannot be a measure and a dimension at once")
         taken = [name for name in self.dimensions if name.lower() in RESERVED_COLUMNS]
         if taken:
             raise ValueError(
-                f"dimension '{taken[0]}' has the name of a results column; give it another name in the query (… AS …)"
+                f"dimension '{taken[0]}' has the name of a results column; "
+                "give it another name in the query (… AS …)"
             )
         for where, filters in [
             ("dimension_filters", self.dimension_filters),
-            *((f"alerts.{name}.dimension_filters", alert.dimension_filters) for name, alert in self.alerts.items()),
+            *(
+                (f"alerts.{name}.dimension_filters", alert.dimension_filters)
+                for name, alert in self.alerts.items()
+            ),
         ]:
             unknown = sorted(set(filters) - set(self.dimensions))
             if unknown:
@@ -190,12 +200,14 @@ class Config(_Model):
         for name, alert in self.alerts.items():
             strange = sorted(set(alert.measures) - set(self.measures))
             if strange:
-                raise ValueError(f"alerts.{name}.measures names '{strange[0]}', which is not a measure")
+                raise ValueError(
+                    f"alerts.{name}.measures names '{strange[0]}', which is not a measure"
+                )
         return self
 
     @property
     def levels(self) -> tuple[tuple[str, ...], ...]:
-        """The sets of dimensions that are kept apart, coarse to fine: roll-ups and, last, the leaves."""
+        """The sets of dimensions that are kept apart, coarse to fine: roll-ups, then the leaves."""
         found: list[tuple[str, ...]] = []
         if "total" in self.rollups:
             found.append(())
@@ -203,18 +215,31 @@ class Config(_Model):
             found.extend((name,) for name in self.dimensions)
         if "pairs" in self.rollups:
             found.extend(
-                (one, other) for i, one in enumerate(self.dimensions) for other in self.dimensions[i + 1 :]
+                (one, other)
+                for i, one in enumerate(self.dimensions)
+                for other in self.dimensions[i + 1 :]
             )
         found.append(self.dimensions)
         return tuple(dict.fromkeys(found))
 
     @property
     def query_hash(self) -> str:
-        """Hash of all that decides which rows leave the warehouse: equal hash, equal landed files."""
-        fields = {"interval", "timezone", "timestamp_column", "dimensions", "dimension_filters", "rollups"}
-        document = self.model_dump(mode="json", include=fields | {"shards", "query", "history_query"})
+        """Hash of what decides which rows leave the warehouse: equal hash, equal landed files."""
+        fields = {
+            "interval",
+            "timezone",
+            "timestamp_column",
+            "dimensions",
+            "dimension_filters",
+            "rollups",
+        }
+        document = self.model_dump(
+            mode="json", include=fields | {"shards", "query", "history_query"}
+        )
         # Direction and minimum changes are judged after the rows have landed.
-        document["measures"] = {name: measure.aggregation for name, measure in self.measures.items()}
+        document["measures"] = {
+            name: measure.aggregation for name, measure in self.measures.items()
+        }
         # Another secret or role reads the same rows.
         place = {"cluster_identifier", "workgroup_name", "database"}
         document["redshift"] = self.redshift.model_dump(include=place) if self.redshift else None
@@ -222,7 +247,7 @@ class Config(_Model):
 
     @property
     def model_hash(self) -> str:
-        """Hash of all that the trained detector depends on: not alerts, description, offset, sign-in or role."""
+        """Hash of what the trained model depends on: not alerts, text, offset, sign-in or role."""
         loose = {"alerts", "description", "offset_seconds", "redshift"}
         return _hash({"query_hash": self.query_hash} | self.model_dump(mode="json", exclude=loose))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class RetryableError(Exception):
-    """A passing fault (throttling, an unready role, an aborted statement): the same call may succeed later."""
+    """A passing fault (throttling, a role not ready yet): the same call may succeed later."""
 
 
 class PermanentError(Exception):

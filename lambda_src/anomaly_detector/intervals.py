@@ -1,4 +1,4 @@
-"""The interval grid: half-open `[start, end)` intervals on the detector's own clock, everything stored in UTC."""
+"""The interval grid: half-open `[start, end)` on the detector's own clock, all stored in UTC."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Grid:
     """All intervals of one detector.
 
-    P1D follows the zone's days through daylight saving (23 and 25 hours). Shorter intervals have a fixed length and are
-    anchored to the zone's standard offset, so that 'PT1H' in Asia/Kolkata begins at half past, UTC.
+    P1D follows the zone's days through daylight saving (23 and 25 hours). Shorter intervals have a
+    fixed length and are anchored to the zone's standard offset, so that PT1H in Asia/Kolkata begins
+    at half past, UTC.
     """
 
     interval: IntervalName
@@ -45,7 +46,7 @@ class Grid:
 
     @property
     def anchor_seconds(self) -> int:
-        """What is added to the Unix time before it is floored to a multiple of `seconds` (not for P1D)."""
+        """What is added to the Unix time before it is floored to `seconds` (not for P1D)."""
         january = datetime(2001, 1, 1, tzinfo=ZoneInfo(self.timezone))
         offset = january.utcoffset() or timedelta()
         return int((offset - (january.dst() or timedelta())).total_seconds()) % self.seconds
@@ -58,7 +59,7 @@ class Grid:
         return _EPOCH + timedelta(seconds=passed - (passed + self.anchor_seconds) % self.seconds)
 
     def shift(self, start: datetime, intervals: int) -> datetime:
-        """The interval start that lies `intervals` after (before, where negative) the interval start `start`."""
+        """The interval start that lies `intervals` after `start` (before, where negative)."""
         if self.interval == "P1D":
             day = start.astimezone(ZoneInfo(self.timezone)).date()
             return self._midnight(day + timedelta(days=intervals))
@@ -84,7 +85,7 @@ class Grid:
         return self.floor(scheduled - timedelta(seconds=offset_seconds))
 
     def slots(self, starts: NDArray[np.datetime64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Slot of the day and day of the week (Monday = 0) in the detector's zone, for each UTC start.
+        """Slot of the day and weekday (Monday = 0) of each start, in the detector's zone.
 
         Parameters
         ----------
@@ -95,12 +96,16 @@ class Grid:
         two (T,) int64 arrays: slot of the day in 0 … 86400 / seconds - 1, and weekday.
         """
         seconds = starts.astype("datetime64[s]").astype(np.int64)
-        # The offset changes at whole quarter hours at most, so it is looked up once per distinct quarter hour's day part.
+        # Offsets change on quarter hours, so one look-up serves all starts of a quarter hour.
         zone = ZoneInfo(self.timezone)
         quarters, which = np.unique(seconds // 900, return_inverse=True)
         offsets = np.array(
             [
-                int((datetime.fromtimestamp(int(quarter) * 900, zone).utcoffset() or timedelta()).total_seconds())
+                int(
+                    (
+                        datetime.fromtimestamp(int(quarter) * 900, zone).utcoffset() or timedelta()
+                    ).total_seconds()
+                )
                 for quarter in quarters
             ],
             dtype=np.int64,

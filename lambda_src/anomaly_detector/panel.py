@@ -18,7 +18,7 @@ class Panel:
 
     Attributes
     ----------
-    starts : (T,) datetime64[s], UTC, ascending, every interval of the window whether or not rows landed.
+    starts : (T,) datetime64[s], UTC, ascending: every interval of the window, rows or none.
     dimensions : D names.
     slices : (K, D) object array of str.
     measures : M names.

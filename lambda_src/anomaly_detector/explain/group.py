@@ -1,4 +1,4 @@
-"""One anomaly group: anomalies of one measure in consecutive intervals, across slices, as one event."""
+"""One anomaly group: anomalies of one measure in consecutive intervals, as one event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMESPACE = UUID("8f0e7a54-54b5-4f57-9c8e-3e1a5f7c2b90")
 
 @dataclass(frozen=True)
 class Point:
-    """One anomalous series in one interval (start in UTC); `slice` holds a value or `*` per dimension."""
+    """One anomalous series in one interval (UTC); `slice` holds a value or `*` per dimension."""
 
     start: datetime
     slice: tuple[str, ...]
@@ -30,9 +30,11 @@ class Group:
     ----------
     start, end : UTC; start of the first and end of the last anomalous interval (half-open).
     score : 0-100, the largest severity so far.
-    actual, expected : the measure over the event's explained slices and intervals (mean for AVG, MIN and MAX, else sum).
+    actual, expected : the measure over the explained slices and all intervals of the event
+        (mean for AVG, MIN and MAX, else sum).
     contributions : per dimension, percentages of its values, which sum to 100.
-    slices : smallest set of slices that explains the event, each a map of dimension to value; `{}` is the total.
+    slices : smallest set of slices that explains the event, each a map of dimension to value;
+        `{}` is the total.
     points : anomalous series and intervals, ascending by start.
     """
 

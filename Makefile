@@ -1,0 +1,86 @@
+# `make demo` and `make test` do all set-up themselves. Needed: Terraform >= 1.9, Python >= 3.11, make.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+CHECKOV := .venv-checkov/bin/checkov
+TERRAFORM := $(PY) -m local.terraform
+MODULES := . $(wildcard modules/*) $(wildcard examples/*)
+KEEP ?=
+export PYTHONPATH := lambda_src:.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test quick fmt validate terraform-test lint types unit end-to-end tflint checkov package package-check docs docs-check clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+
+demo: $(VENV)/ready ## deploy to a local cloud, find planted incidents, destroy (KEEP=1 keeps it up)
+	@$(PY) -m local.demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+test: quick validate terraform-test types tflint checkov unit end-to-end ## everything that CI runs
+	@echo "All gates passed."
+
+quick: $(VENV)/ready fmt lint package-check docs-check ## the gates that take seconds
+
+$(VENV)/ready: requirements-dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python is not installed: Python 3.11 or newer is needed."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is needed (make PYTHON=python3.12 …)."; exit 1; }
+	@echo "Setting up $(VENV) (once, about half a minute) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+fmt: $(VENV)/ready ## Terraform and Python files are formatted
+	@$(TERRAFORM) fmt -check -recursive -diff
+	@$(VENV)/bin/ruff format --check --quiet . || { echo "Run: $(VENV)/bin/ruff format ."; exit 1; }
+
+lint: $(VENV)/ready ## ruff
+	@$(VENV)/bin/ruff check --quiet .
+
+types: $(VENV)/ready ## mypy --strict
+	@$(VENV)/bin/mypy
+
+validate: $(VENV)/ready ## terraform validate of root, modules and examples
+	@$(PY) -m scripts.validate $(MODULES)
+
+terraform-test: $(VENV)/ready ## terraform test with a mocked provider
+	@$(PY) -m scripts.terraform_test
+
+unit: $(VENV)/ready ## pure core, adapters, contracts and short benchmarks
+	@$(PY) -m pytest tests --ignore tests/end_to_end
+
+end-to-end: $(VENV)/ready ## the whole way on the local cloud, faults included
+	@$(PY) -m pytest tests/end_to_end
+
+tflint: ## bundled ruleset, preset all
+	@scripts/tflint
+
+checkov: .venv-checkov/ready ## security of the Terraform, offline
+	@$(CHECKOV) --config-file .checkov.yaml
+
+.venv-checkov/ready: requirements-checkov.txt
+	@echo "Setting up checkov in an environment of its own (once) …"
+	@$(PYTHON) -m venv .venv-checkov
+	@.venv-checkov/bin/pip install --quiet -r requirements-checkov.txt
+	@touch $@
+
+package: $(VENV)/ready ## build lambda_src/dist/package.zip
+	@$(PY) scripts/build_package.py
+
+package-check: $(VENV)/ready ## the committed zip is what the sources build
+	@$(PY) scripts/build_package.py --check
+
+docs: $(VENV)/ready ## write the tables of inputs and outputs into the READMEs
+	@$(PY) scripts/terraform_docs.py
+
+docs-check: $(VENV)/ready ## the tables are up to date
+	@$(PY) scripts/terraform_docs.py --check
+
+clean: ## remove what the targets above have set up
+	rm -rf $(VENV) .venv-checkov .tools .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

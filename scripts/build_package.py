@@ -1,0 +1,60 @@
+"""Build the Lambda package, `lambda_src/dist/package.zip`: the same bytes on every machine.
+
+Stored (zlib versions differ), sorted, with fixed dates and modes; only the package's own sources.
+What else the functions import comes from the two managed layers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+SOURCES = Path(__file__).resolve().parent.parent / "lambda_src"
+PACKAGE = SOURCES / "dist" / "package.zip"
+_DATE = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3
+_MODE = 0o100644 << 16
+
+
+def build() -> bytes:
+    """Bytes of the zip of `lambda_src/anomaly_detector`."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted((SOURCES / "anomaly_detector").rglob("*.py")):
+            entry = zipfile.ZipInfo(path.relative_to(SOURCES).as_posix(), _DATE)
+            entry.create_system = _UNIX
+            entry.external_attr = _MODE
+            # A checkout on Windows may have turned the line ends.
+            archive.writestr(entry, path.read_bytes().replace(b"\r\n", b"\n"))
+    return target.getvalue()
+
+
+def main() -> int:
+    """Write the package, or with --check say whether the committed one is up to date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="fail where the committed zip is out of date",
+    )
+    check = parser.parse_args().check
+    package = build()
+    if not check:
+        PACKAGE.parent.mkdir(exist_ok=True)
+        PACKAGE.write_bytes(package)
+        print(f"{PACKAGE.name}: {len(package):,} bytes")
+        return 0
+    if not PACKAGE.exists() or PACKAGE.read_bytes() != package:
+        print(
+            "lambda_src/dist/package.zip is out of date: run `make package` and commit it."
+        )
+        return 1
+    print(f"{PACKAGE.name} is what the sources build ({len(package):,} bytes)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
