@@ -1,7 +1,8 @@
-"""The sample shop: a year of sales in the old connector's three tables, with planted incidents and their truth on file.
+"""The sample shop: sales in the old connector's three tables, and incidents planted in them.
 
-Everything follows from `anchor` and `seed`; nothing here reads a clock. The rows reach past the anchor, so that a demo
-can let time move on and find incidents that had not happened when the detector was trained.
+Everything follows from `anchor` and `seed`; nothing here reads a clock. The rows reach past the
+anchor, so that a demo can let time move on and find incidents that had not happened when the
+detector was trained.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MEASURES = ("views", "revenue")
 
 _PLATFORM_SHARE = np.array([0.30, 0.24, 0.46])
 _MARKETPLACE_SHARE = np.array([0.34, 0.17, 0.16, 0.11, 0.08, 0.06, 0.08])
-# Hours that the marketplace's evening lies before UTC's; fixed, the sample needs no daylight saving.
+# Hours that the marketplace's clock is ahead of UTC; fixed, the sample needs no daylight saving.
 _MARKETPLACE_CLOCK = np.array([-6, 0, 1, 1, 1, 1, 9])
 _WEEKEND = np.array([0.82, 1.05, 1.16])
 _EURO_PER_VIEW = np.array([0.62, 0.34, 0.48])
@@ -36,12 +37,12 @@ _GROWTH_PER_YEAR = 0.25
 SCHEMA = (
     "CREATE TABLE platform (id BIGINT IDENTITY(0, 1), name VARCHAR(30))",
     "CREATE TABLE marketplace (id BIGINT IDENTITY(0, 1), name VARCHAR(30))",
-    "CREATE TABLE ecommerce (id BIGINT IDENTITY(0, 1), ts TIMESTAMP NOT NULL, platform INT, marketplace INT,"
-    " views INT, revenue DECIMAL(9, 2)) SORTKEY (ts)",
+    """CREATE TABLE ecommerce (id BIGINT IDENTITY(0, 1), ts TIMESTAMP NOT NULL, platform INT,
+       marketplace INT, views INT, revenue DECIMAL(9, 2)) SORTKEY (ts)""",
 )
 
-# Hours after the anchor at which incidents begin, and how long they last. Those of the first twelve hours are what the
-# demo crawls over; the ones before zero lie in the newest 30 % of a 90-day history.
+# Hours after the anchor at which incidents begin, and how long they last. Those of the first twelve
+# hours are what the demo crawls over.
 _LIVE: tuple[tuple[int, int, Kind], ...] = (
     (2, 2, "combination"),
     (6, 2, "platform"),
@@ -50,6 +51,7 @@ _LIVE: tuple[tuple[int, int, Kind], ...] = (
     (27, 2, "platform"),
     (36, 3, "marketplace"),
 )
+# In the newest 30 % of a 90-day history.
 _PAST: tuple[tuple[int, int, Kind], ...] = (
     (-26 * 24 + 9, 3, "platform"),
     (-22 * 24 + 13, 2, "combination"),
@@ -188,7 +190,10 @@ def build(
 
 
 def plan_incidents(anchor: datetime, seed: int = 7) -> tuple[Incident, ...]:
-    """Incidents before and after the anchor, in order of time: when is fixed, where and how strong follows the seed."""
+    """Incidents before and after the anchor, in order of time.
+
+    When is fixed; where and how strong follows the seed.
+    """
     # Another stream than that of the rows, so that given incidents leave the noise as it is.
     random = np.random.default_rng([seed, 1])
     found = []
@@ -200,7 +205,7 @@ def plan_incidents(anchor: datetime, seed: int = 7) -> tuple[Incident, ...]:
         if kind == "marketplace":
             where["marketplace"] = str(random.choice(MARKETPLACES))
         elif kind == "combination":
-            # The four largest: an incident on a hundredth of the shop is below what anybody would call one.
+            # The four largest: nobody would call a hundredth of the shop an incident.
             where["marketplace"] = str(random.choice(MARKETPLACES[:4]))
         down = bool(random.random() < 0.6)
         factor = float(random.uniform(0.15, 0.4) if down else random.uniform(1.8, 2.4))
@@ -260,10 +265,14 @@ def _effect(
         if measure not in each.measures and not (measure == "revenue" and "views" in each.measures):
             continue
         times = (starts >= each.start.timestamp()) & (starts < each.end.timestamp())
-        platforms = [name == each.slice.get("platform", name) for name in PLATFORMS]
-        marketplaces = [name == each.slice.get("marketplace", name) for name in MARKETPLACES]
+        platforms = _selected(PLATFORMS, each.slice.get("platform"))
+        marketplaces = _selected(MARKETPLACES, each.slice.get("marketplace"))
         effect[np.ix_(times, platforms, marketplaces)] *= each.factor
     return effect
+
+
+def _selected(names: Sequence[str], value: str | None) -> NDArray[np.bool_]:
+    return np.array([value in (None, name) for name in names])
 
 
 def _names(names: Sequence[str]) -> pa.Table:
