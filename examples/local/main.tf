@@ -1,0 +1,107 @@
+# Endpoint, region and credentials come from the environment: AWS_ENDPOINT_URL and its like.
+provider "aws" {
+  s3_use_path_style           = true
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+}
+
+module "detector" {
+  source = "../.."
+
+  name = var.name
+
+  redshift = {
+    cluster_identifier = var.cluster_identifier
+    workgroup_name     = var.workgroup_name
+    database           = var.database
+    secret_arn         = var.secret_arn
+    db_user            = var.db_user
+  }
+
+  query = var.query
+  timestamp_column = {
+    name = "timestamp"
+  }
+  measures           = var.measures
+  dimensions         = var.dimensions
+  interval           = var.interval
+  offset_seconds     = var.offset_seconds
+  lookback_intervals = var.lookback_intervals
+  history            = var.history
+  shards             = var.shards
+
+  alerts = {
+    everything = {
+      threshold   = var.alert_threshold
+      description = "Anything unusual in the sample shop"
+    }
+  }
+
+  subscriptions = {
+    alerts = {
+      queue = {
+        protocol = "sqs"
+        endpoint = aws_sqs_queue.received["alerts"].arn
+      }
+    }
+    operations = {
+      queue = {
+        protocol = "sqs"
+        endpoint = aws_sqs_queue.received["operations"].arn
+      }
+    }
+  }
+
+  # The local cloud runs functions with its own packages and has no X-Ray.
+  lambda = {
+    layers = []
+  }
+  logging = {
+    retention_days = 1
+    tracing        = false
+  }
+  storage = {
+    force_destroy = true
+  }
+  enabled = var.enabled
+}
+
+# Where the demo reads what the topics send; at home this would be an address or a chat.
+resource "aws_sqs_queue" "received" {
+  for_each = toset(["alerts", "operations"])
+
+  name                    = "${var.name}-received-${each.key}"
+  sqs_managed_sse_enabled = true
+}
+
+data "aws_iam_policy_document" "received" {
+  for_each = {
+    alerts     = module.detector.alerts_topic_arn
+    operations = module.detector.operations_topic_arn
+  }
+
+  statement {
+    sid       = "TopicSends"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.received[each.key].arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["sns.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [each.value]
+    }
+  }
+}
+
+resource "aws_sqs_queue_policy" "received" {
+  for_each = data.aws_iam_policy_document.received
+
+  queue_url = aws_sqs_queue.received[each.key].url
+  policy    = each.value.json
+}
