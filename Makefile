@@ -9,7 +9,6 @@ VENV := .venv
 PY := $(VENV)/bin/python
 CHECKOV := .venv-checkov/bin/checkov
 TERRAFORM := $(PY) -m local.terraform
-MODULES := . $(wildcard modules/*) $(wildcard examples/*)
 KEEP ?=
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -47,10 +46,10 @@ types: $(VENV)/ready ## mypy --strict
 	@$(VENV)/bin/mypy
 
 validate: $(VENV)/ready ## terraform validate of root, modules and examples
-	@$(PY) -m scripts.validate $(MODULES)
+	@$(PY) -m scripts.terraform_gates validate
 
 terraform-test: $(VENV)/ready ## terraform test with a mocked provider
-	@$(PY) -m scripts.terraform_test
+	@$(PY) -m scripts.terraform_gates test
 
 unit: $(VENV)/ready ## pure core, adapters, contracts and short benchmarks
 	@$(PY) -m pytest tests --ignore tests/end_to_end

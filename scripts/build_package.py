@@ -48,9 +48,7 @@ def main() -> int:
         print(f"{PACKAGE.name}: {len(package):,} bytes")
         return 0
     if not PACKAGE.exists() or PACKAGE.read_bytes() != package:
-        print(
-            "lambda_src/dist/package.zip is out of date: run `make package` and commit it."
-        )
+        print("lambda_src/dist/package.zip is out of date: run `make package` and commit it.")
         return 1
     print(f"{PACKAGE.name} is what the sources build ({len(package):,} bytes)")
     return 0
