@@ -1,0 +1,1 @@
+"""Everything that runs on a laptop only: the local cloud, the sample shop and the demo."""

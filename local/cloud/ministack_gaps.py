@@ -1,0 +1,203 @@
+"""What ministack leaves out or does differently from AWS, mended from outside.
+
+Each function patches one gap and says what AWS does. ``local/README.md`` lists them. The names
+patched are ministack's inner ones, so its version is pinned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ministack.core import iam_evaluator, lambda_runtime
+from ministack.services import eventbridge, iam, scheduler, sts
+
+from local.cloud.faults import FaultPlan
+from local.cloud.identity import role_created
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+def install(plan: FaultPlan) -> None:
+    """Patch everything; call once, after ministack was imported and before it serves."""
+    resolve_policy_variables()
+    name_sessions_by_role_id()
+    refuse_roles(plan)
+    lose_object_events(plan)
+    fill_scheduler_variables()
+
+
+def resolve_policy_variables() -> None:
+    """Fill in ``${aws:userid}`` and the like; ministack compares the text as it stands.
+
+    Without it the condition on ``redshift-data:statement-owner-iam-userid`` could never hold.
+    """
+
+    def expand(text: str, context: Any) -> str:
+        def value(found: re.Match[str]) -> str:
+            name, _, default = found.group(1).partition(",")
+            if name in ("*", "?", "$"):
+                return name
+            known = iam_evaluator._resolve_condition_key(name.strip(), context)
+            if known is None:
+                # AWS matches nothing on a variable without a value, unless it has a default.
+                return default.strip().strip("'") if default else found.group(0)
+            return str(known)
+
+        return _VARIABLE.sub(value, text)
+
+    def expand_all(value: Any, context: Any) -> Any:
+        if isinstance(value, str):
+            return expand(value, context) if "${" in value else value
+        if isinstance(value, list):
+            return [expand_all(each, context) for each in value]
+        if isinstance(value, dict):
+            return {key: expand_all(each, context) for key, each in value.items()}
+        return value
+
+    first_match = iam_evaluator._first_match
+
+    def match(context: Any, statements: list[Any], effect: str) -> Any:
+        filled = [
+            dataclasses.replace(
+                each,
+                resources=expand_all(each.resources, context),
+                not_resources=expand_all(each.not_resources, context),
+                conditions=expand_all(each.conditions, context),
+            )
+            for each in statements
+        ]
+        return first_match(context, filled, effect)
+
+    iam_evaluator._first_match = match
+
+
+def name_sessions_by_role_id() -> None:
+    """Give a Lambda function's session the user id ``AROA…:name``; ministack puts the role's name."""
+    register = sts.register_session
+
+    def register_session(access_key: str, session: dict[str, Any]) -> None:
+        arn = str(session.get("Arn", ""))
+        if ":assumed-role/" in arn:
+            _, name, session_name = arn.split(":", 5)[5].split("/", 2)
+            role = iam._roles.get_scoped(arn.split(":")[4], None, name)
+            if role is not None:
+                session["UserId"] = f"{role['RoleId']}:{session_name}"
+        register(access_key, session)
+
+    sts.register_session = register_session
+
+
+def refuse_roles(plan: FaultPlan) -> None:
+    """Let IAM refuse a role on request, in every service, as it does while a new role spreads."""
+    enforce = iam_evaluator.enforce
+
+    def enforce_or_refuse(
+        access_key_id: str,
+        iam_action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:
+        if plan.all("role"):
+            session = sts._sessions.get(access_key_id) or {}
+            arn = str(session.get("Arn", ""))
+            if ":assumed-role/" in arn:
+                name, account = arn.split("/")[1], arn.split(":")[4]
+                created = role_created(name, account) or 0.0
+                if plan.refuses_role(name, created=created, service=service):
+                    return iam_evaluator.EvalResult(
+                        "ImplicitDeny", arn, "", "The role is not known yet"
+                    )
+        return enforce(
+            access_key_id,
+            iam_action,
+            service,
+            region,
+            resource_arn=resource_arn,
+            service_context=service_context,
+        )
+
+    iam_evaluator.enforce = enforce_or_refuse
+
+
+def lose_object_events(plan: FaultPlan) -> None:
+    """Let an object's event to EventBridge get lost on request."""
+    dispatch = eventbridge._dispatch_event
+
+    def dispatch_or_lose(event: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if event.get("Source") == "aws.s3" and plan.all("object_event"):
+            detail = eventbridge.json.loads(event.get("Detail") or "{}")
+            key = f"{detail['bucket']['name']}/{detail['object']['key']}"
+            if plan.strike("object_event", lambda fault: fault.matches(key)):
+                return None
+        return dispatch(event, *args, **kwargs)
+
+    eventbridge._dispatch_event = dispatch_or_lose
+
+
+def fill_scheduler_variables() -> None:
+    """Fill in ``<aws.scheduler.scheduled-time>`` and its like, which ministack hands on unread."""
+    invoke = eventbridge._invoke_target
+
+    def invoke_target(
+        target: dict[str, Any], event: dict[str, Any], rule: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        if event.get("Source") == "aws.scheduler" and target.get("Input"):
+            # Scheduler works by the minute: the moment meant is the minute's start.
+            minute = float(event.get("Time") or time.time()) // 60 * 60
+            values = {
+                "schedule-arn": rule.get("Arn", ""),
+                "scheduled-time": datetime.fromtimestamp(minute, UTC).strftime(
+                    "%Y-%m-%dT%H:%M:%SZ"
+                ),
+                "execution-id": str(event.get("EventId", "")),
+                "attempt-number": "1",
+            }
+            text = str(target["Input"])
+            for name, value in values.items():
+                text = text.replace(f"<aws.scheduler.{name}>", value)
+            target = {**target, "Input": text}
+        return invoke(target, event, rule, *args, **kwargs)
+
+    eventbridge._invoke_target = invoke_target
+    # The scheduler looks the function up at each tick, so it finds ours.
+    assert scheduler is not None
+
+
+def stop_idle_workers(most: int, seconds: float) -> int:
+    """Stop idle Lambda processes beyond a number or an age; ministack keeps one each for ever."""
+    now = time.time()
+    stopped = []
+    with lambda_runtime._lock:
+        idle = sorted(
+            (
+                (worker.last_used, key, worker)
+                for key, workers in lambda_runtime._workers.items()
+                for worker in workers
+                if not worker.in_use
+            ),
+            key=lambda each: each[0],
+            reverse=True,
+        )
+        for place, (last_used, key, worker) in enumerate(idle):
+            if place >= most or now - last_used > seconds:
+                lambda_runtime._workers[key].remove(worker)
+                stopped.append(worker)
+        for key in [key for key, workers in lambda_runtime._workers.items() if not workers]:
+            del lambda_runtime._workers[key]
+    lambda_runtime.kill_workers(stopped)
+    return len(stopped)
+
+
+def stop_all_workers() -> None:
+    """Stop every Lambda process, busy or not."""
+    with lambda_runtime._lock:
+        workers = [each for pool in lambda_runtime._workers.values() for each in pool]
+        lambda_runtime._workers.clear()
+    lambda_runtime.kill_workers(workers)

@@ -1,0 +1,154 @@
+"""The calls on provisioned clusters (``redshift``, query protocol) that the module uses."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from xml.sax.saxutils import escape
+
+from local.cloud.errors import AwsError
+from local.cloud.identity import Caller, authorize
+from local.cloud.redshift.warehouses import MAX_ROLES, Warehouse, Warehouses
+
+
+def call(
+    warehouses: Warehouses, caller: Caller, action: str, fields: Mapping[str, str]
+) -> str:
+    """Answer one call with the inside of its result element."""
+    if action == "DescribeClusters":
+        return _describe(warehouses, caller, fields)
+    if action == "ModifyClusterIamRoles":
+        return _modify_roles(warehouses, caller, fields)
+    if action in ("GetClusterCredentials", "GetClusterCredentialsWithIAM"):
+        return _credentials(warehouses, caller, action, fields)
+    if action == "DescribeTags":
+        authorize(caller, "redshift:DescribeTags", fields.get("ResourceName", "*"))
+        return "<TaggedResources/>"
+    authorize(caller, f"redshift:{action}")
+    raise AwsError("InvalidAction", f"{action} is not in the local stand-in for Redshift")
+
+
+def _describe(warehouses: Warehouses, caller: Caller, fields: Mapping[str, str]) -> str:
+    identifier = fields.get("ClusterIdentifier", "")
+    resource = (
+        f"arn:aws:redshift:{caller.region}:{caller.account}:cluster:{identifier}"
+        if identifier
+        else f"arn:aws:redshift:{caller.region}:{caller.account}:cluster:*"
+    )
+    authorize(caller, "redshift:DescribeClusters", resource)
+    if identifier:
+        found = [_find(warehouses, caller, identifier)]
+    else:
+        found = [each for each in warehouses.all("cluster") if each.region == caller.region]
+    return f"<Clusters>{''.join(_cluster(each) for each in found)}</Clusters>"
+
+
+def _modify_roles(warehouses: Warehouses, caller: Caller, fields: Mapping[str, str]) -> str:
+    identifier = fields.get("ClusterIdentifier", "")
+    resource = f"arn:aws:redshift:{caller.region}:{caller.account}:cluster:{identifier}"
+    authorize(caller, "redshift:ModifyClusterIamRoles", resource)
+    added, removed = _list(fields, "AddIamRoles"), _list(fields, "RemoveIamRoles")
+    default = fields.get("DefaultIamRoleArn", "")
+    for arn in {*added, *([default] if default else [])}:
+        pass_role(caller, arn, "redshift.amazonaws.com")
+    cluster = _find(warehouses, caller, identifier)
+    if cluster.paused:
+        raise AwsError("InvalidClusterState", f"Cluster {identifier} is paused.")
+    states = cluster.role_states()
+    if len({arn for arn, state in states.items() if state != "removing"} | set(added)) > MAX_ROLES:
+        raise AwsError(
+            "InvalidParameterValue", f"A cluster can have at most {MAX_ROLES} IAM roles."
+        )
+    cluster.detach(*removed)
+    cluster.attach(*added)
+    if default:
+        cluster.change(default_role=default)
+    return f"<Cluster>{_cluster_body(cluster)}</Cluster>"
+
+
+def pass_role(caller: Caller, arn: str, service: str) -> None:
+    """Raise unless the caller may pass a role to a service."""
+    authorize(caller, "iam:PassRole", arn, {"iam:PassedToService": service})
+
+
+def _credentials(
+    warehouses: Warehouses, caller: Caller, action: str, fields: Mapping[str, str]
+) -> str:
+    identifier = fields.get("ClusterIdentifier", "")
+    start = f"arn:aws:redshift:{caller.region}:{caller.account}"
+    database = fields.get("DbName", "")
+    user = fields.get("DbUser", "")
+    if action == "GetClusterCredentials":
+        authorize(caller, "redshift:GetClusterCredentials", f"{start}:dbuser:{identifier}/{user}")
+    authorize(
+        caller, f"redshift:{action}", f"{start}:dbname:{identifier}/{database or '*'}"
+    )
+    _find(warehouses, caller, identifier)
+    expires = datetime.fromtimestamp(time.time() + 900, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (
+        f"<DbUser>IAM:{escape(user or caller.arn.rsplit('/', 1)[-1])}</DbUser>"
+        f"<DbPassword>{secrets.token_hex(16)}</DbPassword><Expiration>{expires}</Expiration>"
+    )
+
+
+def _find(warehouses: Warehouses, caller: Caller, identifier: str) -> Warehouse:
+    found = warehouses.find("cluster", identifier, caller.region)
+    if found is None:
+        raise AwsError("ClusterNotFound", f"Cluster {identifier} not found.", 404)
+    return found
+
+
+def _list(fields: Mapping[str, str], name: str) -> list[str]:
+    """Return a list of the query protocol, whatever its members are called."""
+    return [value for key, value in sorted(fields.items()) if key.startswith(f"{name}.")]
+
+
+def _cluster(cluster: Warehouse) -> str:
+    return f"<Cluster>{_cluster_body(cluster)}</Cluster>"
+
+
+def _cluster_body(cluster: Warehouse) -> str:
+    status = "paused" if cluster.paused else "available"
+    created = datetime.fromtimestamp(cluster.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    roles = "".join(
+        f"<ClusterIamRole><IamRoleArn>{escape(arn)}</IamRoleArn>"
+        f"<ApplyStatus>{state}</ApplyStatus></ClusterIamRole>"
+        for arn, state in cluster.role_states().items()
+    )
+    plain = {
+        "ClusterIdentifier": cluster.identifier,
+        "NodeType": "ra3.large",
+        "ClusterStatus": status,
+        "ClusterAvailabilityStatus": "Available" if status == "available" else "Unavailable",
+        "MasterUsername": cluster.user,
+        "DBName": cluster.default_database,
+        "ClusterCreateTime": created,
+        "AutomatedSnapshotRetentionPeriod": "1",
+        "ManualSnapshotRetentionPeriod": "-1",
+        "PreferredMaintenanceWindow": "sun:03:00-sun:03:30",
+        "ClusterVersion": "1.0",
+        "AllowVersionUpgrade": "true",
+        "NumberOfNodes": "2",
+        "PubliclyAccessible": "false",
+        "Encrypted": "false",
+        "EnhancedVpcRouting": "false",
+        "MaintenanceTrackName": "current",
+        "AvailabilityZone": f"{cluster.region}a",
+        "DefaultIamRoleArn": cluster.default_role,
+        "ClusterNamespaceArn": cluster.namespace_arn,
+        "MultiAZ": "Disabled",
+        "AvailabilityZoneRelocationStatus": "disabled",
+    }
+    texts = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in plain.items() if value)
+    # The stand-in speaks no wire protocol: the endpoint is what a client prints, no more.
+    return (
+        f"{texts}<Endpoint><Address>{escape(cluster.identifier)}.local</Address>"
+        f"<Port>5439</Port></Endpoint><IamRoles>{roles}</IamRoles><Tags/>"
+        "<ClusterSecurityGroups/><VpcSecurityGroups/><ClusterNodes/>"
+        "<ClusterParameterGroups><ClusterParameterGroup>"
+        "<ParameterGroupName>default.redshift-1.0</ParameterGroupName>"
+        "<ParameterApplyStatus>in-sync</ParameterApplyStatus>"
+        "</ClusterParameterGroup></ClusterParameterGroups>"
+    )

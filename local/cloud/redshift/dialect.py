@@ -1,0 +1,387 @@
+"""Redshift's SQL into DuckDB's: what Redshift refuses is refused here, with its text.
+
+Pure: text in, text out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.redshift import Redshift
+from sqlglot.errors import SqlglotError
+from sqlglot.tokens import Token, TokenType
+
+from local.cloud.redshift.errors import RedshiftError
+from local.cloud.redshift.functions import KNOWN
+
+Kind = Literal["query", "write", "ddl", "unload", "nothing"]
+
+_NOTHING = {"analyze", "vacuum", "grant", "revoke", "set", "reset", "comment"}
+_TRANSACTION = {"begin", "start", "commit", "end", "rollback", "abort"}
+_UNKNOWN_CLASSES = {
+    exp.Filter: 'syntax error at or near "("',
+    exp.Lateral: 'syntax error at or near "LATERAL"',
+    exp.Unnest: "function unnest() does not exist",
+    exp.TableSample: 'syntax error at or near "TABLESAMPLE"',
+    exp.NullSafeEQ: 'syntax error at or near "DISTINCT"',
+    exp.NullSafeNEQ: 'syntax error at or near "DISTINCT"',
+    exp.Struct: 'syntax error at or near "{"',
+    exp.Lambda: 'syntax error at or near "->"',
+    exp.List: 'syntax error at or near "["',
+}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement, ready to run.
+
+    Attributes
+    ----------
+    kind
+        What it is; ``unload`` is left as it was written.
+    sql
+        DuckDB's text, empty where there is nothing to do.
+    before
+        Texts to run first, such as an identity column's sequence.
+    tables
+        Names of the tables that it reads, in lower case.
+    char_columns
+        Of a CREATE TABLE: the CHAR columns and their widths.
+    """
+
+    kind: Kind
+    sql: str
+    before: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    target: str = ""
+    char_columns: Mapping[str, int] | None = None
+
+
+def split(sql: str) -> list[str]:
+    """Return the statements of a text, without semicolons, comments left where they are."""
+    statements: list[str] = []
+    start = 0
+    used = False
+    for token in tokens_of(sql):
+        if token.token_type == TokenType.SEMICOLON:
+            if used:
+                statements.append(sql[start : token.start].strip())
+            start, used = token.end + 1, False
+        else:
+            used = True
+    if used:
+        statements.append(sql[start:].strip())
+    return statements
+
+
+def tokens_of(sql: str) -> list[Token]:
+    """Return the tokens of a text; raises :class:`RedshiftError` where it has none."""
+    try:
+        return list(Redshift().tokenize(sql))
+    except SqlglotError as error:
+        text = str(error)
+        if "delimiter" in text.lower() or "missing" in text.lower():
+            raise RedshiftError(f"unterminated quoted string at or near {sql[:40]!r}") from error
+        raise RedshiftError(f"syntax error: {text.splitlines()[0]}") from error
+
+
+def first_word(sql: str) -> str:
+    """Return a statement's first word in lower case."""
+    tokens = tokens_of(sql)
+    return tokens[0].text.lower().split()[0] if tokens else ""
+
+
+def translate(sql: str, parameters: Mapping[str, str] | None = None) -> Statement:
+    """Translate one statement.
+
+    Raises
+    ------
+    RedshiftError
+        Where Redshift would refuse the statement, or the stand-in does not know it.
+    """
+    word = first_word(sql)
+    if word == "unload":
+        return Statement("unload", sql)
+    if word in _NOTHING or word in _TRANSACTION:
+        return Statement("nothing", "")
+    if word == "create" and re.match(r"(?is)^\W*create\s+(local\s+)?(temp\w*\s+)?table\b", sql):
+        return _create_table(sql)
+    if word in ("select", "with", "("):
+        return _query(sql, parameters or {})
+    if word in ("insert", "update", "delete", "truncate", "create", "drop", "alter"):
+        tree = _parse(sql)
+        _refuse(sql, tree)
+        tree = _rewrite(tree, parameters or {})
+        kind: Kind = "write" if word in ("insert", "update", "delete", "truncate") else "ddl"
+        target = tree.find(exp.Table)
+        return Statement(
+            kind, _generate(tree), tables=_tables(tree), target=target.name if target else ""
+        )
+    raise RedshiftError(f'syntax error at or near "{word}"')
+
+
+def _query(sql: str, parameters: Mapping[str, str]) -> Statement:
+    tree = _parse(sql)
+    _refuse(sql, tree)
+    tree = _rewrite(tree, parameters)
+    return Statement("query", _generate(tree), tables=_tables(tree))
+
+
+def has_outer_limit(sql: str) -> bool:
+    """Whether a query's outermost SELECT has LIMIT (or TOP), which UNLOAD does not allow."""
+    tree = _parse(sql)
+    while isinstance(tree, exp.Paren | exp.Subquery):
+        if tree.args.get("limit"):
+            return True
+        tree = tree.this
+    return tree.args.get("limit") is not None or tree.args.get("fetch") is not None
+
+
+def placeholders(sql: str) -> set[str]:
+    """Return the names of the ``:name`` parameters in a statement, outside of texts."""
+    found = set()
+    tokens = tokens_of(sql)
+    for colon, name in zip(tokens, tokens[1:], strict=False):
+        if colon.token_type == TokenType.COLON and name.start == colon.end + 1:
+            found.add(name.text)
+    return found
+
+
+def _parse(sql: str) -> exp.Expression:
+    try:
+        trees = [tree for tree in sqlglot.parse(sql, dialect="redshift") if tree is not None]
+    except SqlglotError as error:
+        details = getattr(error, "errors", None) or [{}]
+        near = str(details[0].get("highlight") or "").strip()
+        raise RedshiftError(f'syntax error at or near "{near}"') from error
+    if len(trees) != 1:
+        raise RedshiftError("cannot insert multiple commands into a prepared statement")
+    tree = trees[0]
+    if isinstance(tree, exp.Command) or not isinstance(tree, exp.Expression):
+        raise RedshiftError(f'syntax error at or near "{sql.split(None, 1)[0]}"')
+    return tree
+
+
+def _refuse(sql: str, tree: exp.Expression) -> None:
+    """Raise for what DuckDB would run but Redshift would not."""
+    _refuse_tokens(tokens_of(sql))
+    for kind, message in _UNKNOWN_CLASSES.items():
+        if tree.find(kind):
+            raise RedshiftError(message)
+    for array in tree.find_all(exp.Array):
+        if array.args.get("bracket_notation"):
+            raise RedshiftError('syntax error at or near "["')
+    for group in tree.find_all(exp.Group):
+        if group.args.get("all"):
+            raise RedshiftError('syntax error at or near "all"')
+    for order in tree.find_all(exp.Ordered):
+        if isinstance(order.this, exp.Column) and order.this.name.lower() == "all":
+            if not order.this.this.quoted:
+                raise RedshiftError('syntax error at or near "all"')
+    for distinct in tree.find_all(exp.Distinct):
+        if distinct.args.get("on"):
+            raise RedshiftError("SELECT DISTINCT ON is not supported")
+    for star in tree.find_all(exp.Star):
+        if star.args.get("replace") or star.args.get("rename"):
+            raise RedshiftError('syntax error at or near "replace"')
+    for values in tree.find_all(exp.Values):
+        if not isinstance(values.parent, exp.Insert):
+            raise RedshiftError('syntax error at or near "values"')
+    for join in tree.find_all(exp.Join):
+        method = (join.args.get("method") or join.args.get("kind") or "").upper()
+        if method in ("ASOF", "POSITIONAL", "SEMI", "ANTI", "ARRAY"):
+            raise RedshiftError(f'syntax error at or near "{method}"')
+    series = [*tree.find_all(exp.GenerateSeries), *tree.find_all(exp.ExplodingGenerateSeries)]
+    if series and (isinstance(tree, exp.Insert | exp.Create) or _tables(tree)):
+        raise RedshiftError(
+            "Specified types or functions (one per INFO message) not supported on Redshift tables."
+        )
+
+
+def _refuse_tokens(tokens: list[Token]) -> None:
+    for place, token in enumerate(tokens):
+        before = tokens[place - 1] if place else None
+        after = tokens[place + 1] if place + 1 < len(tokens) else None
+        opening = before is None or before.token_type == TokenType.L_PAREN
+        if token.token_type == TokenType.FROM and opening:
+            raise RedshiftError(f'syntax error at or near "{token.text}"')
+        if after is None or after.token_type != TokenType.L_PAREN:
+            continue
+        if token.token_type not in (TokenType.VAR, TokenType.UNNEST):
+            continue
+        if before is not None and (
+            before.token_type
+            in (
+                TokenType.VAR,
+                TokenType.IDENTIFIER,
+                TokenType.R_PAREN,
+                TokenType.ALIAS,
+                TokenType.INTO,
+                TokenType.TABLE,
+                TokenType.DOT,
+                TokenType.WITH,
+                TokenType.RECURSIVE,
+            )
+            and before.text.lower() not in KNOWN - {"identity"}
+        ):
+            continue
+        if _names_a_list(tokens, place + 1):
+            continue
+        name = token.text.lower()
+        if name not in KNOWN:
+            raise RedshiftError(
+                f"function {name}() does not exist\n  Hint: No function matches the given name "
+                "and argument types. You may need to add explicit type casts."
+            )
+
+
+def _names_a_list(tokens: list[Token], opening: int) -> bool:
+    """Whether ``name (`` begins ``name (a, b) AS (``, a common table expression's columns."""
+    depth = 0
+    for place in range(opening, len(tokens)):
+        kind = tokens[place].token_type
+        depth += (kind == TokenType.L_PAREN) - (kind == TokenType.R_PAREN)
+        if depth == 0:
+            follow = [each.token_type for each in tokens[place + 1 : place + 3]]
+            return follow == [TokenType.ALIAS, TokenType.L_PAREN]
+    return False
+
+
+def _rewrite(tree: exp.Expression, parameters: Mapping[str, str]) -> exp.Expression:
+    """Return the tree with what sqlglot leaves or mistakes put right for DuckDB."""
+
+    def change(node: exp.Expression) -> exp.Expression:
+        if isinstance(node, exp.Placeholder):
+            if node.name not in parameters:
+                raise RedshiftError('syntax error at or near ":"')
+            return exp.Literal.string(parameters[node.name])
+        if isinstance(node, exp.CurrentTimestamp):
+            name = "rs_sysdate" if node.args.get("sysdate") else "rs_getdate"
+            return exp.Anonymous(this=name)
+        if isinstance(node, exp.FromBase):
+            return exp.Anonymous(this="rs_strtol", expressions=[node.this, node.expression])
+        if isinstance(node, exp.Window) and node.this.name.lower() == "ratio_to_report":
+            value = node.this.expressions[0]
+            total = node.copy()
+            total.set("this", exp.Sum(this=value.copy()))
+            share = exp.Cast(this=value.copy(), to=exp.DataType.build("double"))
+            return exp.Div(this=share, expression=total)
+        if isinstance(node, exp.Anonymous) and node.name.lower() == "grouping_id":
+            return exp.Anonymous(this="grouping", expressions=node.expressions)
+        return node
+
+    return tree.transform(change)
+
+
+def _generate(tree: exp.Expression) -> str:
+    return tree.sql(dialect="duckdb")
+
+
+def _tables(tree: exp.Expression) -> tuple[str, ...]:
+    known = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
+    names = {table.name.lower() for table in tree.find_all(exp.Table)}
+    return tuple(sorted(name for name in names - known if name))
+
+
+def _create_table(sql: str) -> Statement:
+    """Translate CREATE TABLE, dropping what only lays data out on Redshift's disks."""
+    pieces: list[str] = []
+    last = 0
+    tokens = tokens_of(sql)
+    place = 0
+    while place < len(tokens):
+        end = _layout_end(tokens, place)
+        if end > place:
+            pieces.append(sql[last : tokens[place].start])
+            last = tokens[end - 1].end + 1
+            place = end
+        else:
+            place += 1
+    tree = _parse("".join([*pieces, sql[last:]]))
+    if not isinstance(tree, exp.Create):
+        raise RedshiftError('syntax error at or near "create"')
+    if isinstance(tree.expression, exp.Query):
+        _refuse(sql, tree.expression)
+    table = tree.find(exp.Table)
+    name = table.name.lower() if table else ""
+    before: list[str] = []
+    widths: dict[str, int] = {}
+    for column in tree.find_all(exp.ColumnDef):
+        kind = column.args.get("kind")
+        if kind is not None and kind.is_type(exp.DType.CHAR, exp.DType.NCHAR):
+            size = kind.expressions[0].name if kind.expressions else "1"
+            widths[column.name.lower()] = int(size)
+        kept = []
+        for constraint in column.args.get("constraints") or []:
+            rule = constraint.args.get("kind")
+            if isinstance(rule, exp.GeneratedAsIdentityColumnConstraint):
+                sequence = f"identity_{name}_{column.name.lower()}"
+                start = rule.args.get("start") or exp.Literal.number(1)
+                step = rule.args.get("increment") or exp.Literal.number(1)
+                before.append(
+                    f'CREATE SEQUENCE IF NOT EXISTS "{sequence}" START WITH {start.sql()} '
+                    f"INCREMENT BY {step.sql()}"
+                )
+                default = exp.DefaultColumnConstraint(
+                    this=exp.func("nextval", exp.Literal.string(sequence))
+                )
+                kept.append(exp.ColumnConstraint(kind=default))
+            # Redshift does not enforce keys, so they must not be enforced here.
+            elif isinstance(rule, exp.NotNullColumnConstraint | exp.DefaultColumnConstraint):
+                kept.append(constraint)
+        column.set("constraints", kept)
+    schema = tree.this
+    if isinstance(schema, exp.Schema):
+        schema.set(
+            "expressions", [each for each in schema.expressions if isinstance(each, exp.ColumnDef)]
+        )
+    tree = _rewrite(tree, {})
+    return Statement(
+        "ddl", _generate(tree), before=tuple(before), target=name, char_columns=widths
+    )
+
+
+def _layout_end(tokens: list[Token], place: int) -> int:
+    """Return where a clause of layout that starts at ``place`` ends; ``place`` if none does."""
+
+    def text(index: int) -> str:
+        return tokens[index].text.lower() if index < len(tokens) else ""
+
+    def closing(index: int) -> int:
+        depth = 0
+        for at in range(index, len(tokens)):
+            depth += (text(at) == "(") - (text(at) == ")")
+            if depth == 0:
+                return at + 1
+        return len(tokens)
+
+    word = text(place)
+    if tokens[place].token_type in (TokenType.STRING, TokenType.IDENTIFIER):
+        return place
+    if word in ("encode", "diststyle", "backup"):
+        return place + 2
+    if word in ("compound", "interleaved") and text(place + 1) == "sortkey":
+        return closing(place + 2)
+    if word in ("sortkey", "distkey") and place:
+        if text(place + 1) == "(" and text(place - 1) in (")", "auto", "all", "even", "key"):
+            return closing(place + 1)
+        if text(place + 1) == "auto":
+            return place + 2
+        return place + 1
+    return place
+
+
+def quote(name: str) -> str:
+    """Return a name as a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def unused_and_undefined(sql: str, names: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Return parameters given but not in the text, and those in the text but not given."""
+    given, used = set(names), placeholders(sql)
+    return given - used, used - given

@@ -1,0 +1,136 @@
+"""The calls on workgroups and namespaces (``redshift-serverless``) that the module uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from local.cloud.errors import AwsError
+from local.cloud.identity import Caller, authorize
+from local.cloud.redshift.cluster_api import pass_role
+from local.cloud.redshift.warehouses import MAX_ROLES, Warehouse, Warehouses
+
+_SERVICE = "redshift-serverless"
+
+
+def call(
+    warehouses: Warehouses, caller: Caller, operation: str, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Answer one call."""
+    if operation == "GetWorkgroup":
+        name = str(given.get("workgroupName", ""))
+        found = warehouses.find("workgroup", name, caller.region)
+        authorize(caller, f"{_SERVICE}:GetWorkgroup", _arn(caller, "workgroup", found))
+        return {"workgroup": _workgroup(_known(found, f"Workgroup {name} not found."))}
+    if operation == "ListWorkgroups":
+        authorize(caller, f"{_SERVICE}:ListWorkgroups")
+        return {"workgroups": [_workgroup(each) for each in _here(warehouses, caller)]}
+    if operation == "ListNamespaces":
+        authorize(caller, f"{_SERVICE}:ListNamespaces")
+        return {"namespaces": [_namespace(each) for each in _here(warehouses, caller)]}
+    if operation in ("GetNamespace", "UpdateNamespace"):
+        name = str(given.get("namespaceName", ""))
+        found = next((each for each in _here(warehouses, caller) if each.namespace == name), None)
+        authorize(caller, f"{_SERVICE}:{operation}", _arn(caller, "namespace", found))
+        if operation == "UpdateNamespace":
+            _update(caller, _known(found, f"Namespace {name} not found."), given)
+        return {"namespace": _namespace(_known(found, f"Namespace {name} not found."))}
+    if operation == "GetCredentials":
+        name = str(given.get("workgroupName", ""))
+        found = warehouses.find("workgroup", name, caller.region)
+        authorize(caller, f"{_SERVICE}:GetCredentials", _arn(caller, "workgroup", found))
+        _known(found, f"Workgroup {name} not found.")
+        return {"dbUser": f"IAMR:{caller.arn.split('/')[-2:][0]}", "dbPassword": "local"}
+    if operation == "ListTagsForResource":
+        authorize(caller, f"{_SERVICE}:ListTagsForResource", str(given.get("resourceArn", "*")))
+        return {"tags": []}
+    authorize(caller, f"{_SERVICE}:{operation}")
+    raise AwsError(
+        "ValidationException", f"{operation} is not in the local stand-in for Redshift Serverless"
+    )
+
+
+def _here(warehouses: Warehouses, caller: Caller) -> list[Warehouse]:
+    return [each for each in warehouses.all("workgroup") if each.region == caller.region]
+
+
+def _arn(caller: Caller, noun: str, found: Warehouse | None) -> str:
+    """Return what a policy has to name; of what is not there nobody knows the id."""
+    if found is None:
+        return f"arn:aws:{_SERVICE}:{caller.region}:{caller.account}:{noun}/*"
+    return found.arn if noun == "workgroup" else found.namespace_arn
+
+
+def _known(found: Warehouse | None, message: str) -> Warehouse:
+    if found is None:
+        raise AwsError("ResourceNotFoundException", message, 404)
+    return found
+
+
+def _update(caller: Caller, namespace: Warehouse, given: Mapping[str, Any]) -> None:
+    roles = given.get("iamRoles")
+    default = given.get("defaultIamRoleArn")
+    current = set(namespace.attachments)
+    # The list replaces the one before, and each role in it is passed anew.
+    for arn in {*(roles or []), *([default] if default else [])}:
+        pass_role(caller, arn, "redshift-serverless.amazonaws.com")
+    if roles is not None:
+        if len(set(roles)) > MAX_ROLES:
+            raise AwsError("ValidationException", f"A namespace has at most {MAX_ROLES} roles.")
+        if any(state != "in-sync" for state in namespace.role_states().values()):
+            raise AwsError(
+                "ConflictException",
+                f"There is an operation running on the namespace {namespace.namespace}. "
+                "Try again later.",
+            )
+        namespace.detach(*(current - set(roles)))
+        namespace.attach(*roles)
+    if default is not None:
+        if default and default not in namespace.attachments:
+            raise AwsError("ValidationException", "The default role must be one of iamRoles.")
+        namespace.change(default_role=default)
+
+
+def _workgroup(each: Warehouse) -> dict[str, Any]:
+    return {
+        "workgroupName": each.identifier,
+        "workgroupId": each.uid,
+        "workgroupArn": each.arn,
+        "namespaceName": each.namespace,
+        "status": "AVAILABLE",
+        "baseCapacity": 8,
+        "enhancedVpcRouting": False,
+        "publiclyAccessible": False,
+        "port": 5439,
+        "endpoint": {"address": f"{each.identifier}.local", "port": 5439, "vpcEndpoints": []},
+        "configParameters": [],
+        "securityGroupIds": [],
+        "subnetIds": [],
+        "creationDate": _moment(each.created),
+    }
+
+
+def _namespace(each: Warehouse) -> dict[str, Any]:
+    states = each.role_states()
+    busy = any(state != "in-sync" for state in states.values())
+    return {
+        "namespaceName": each.namespace,
+        "namespaceId": each.namespace_uid,
+        "namespaceArn": each.namespace_arn,
+        "dbName": each.default_database,
+        "adminUsername": each.user,
+        "status": "MODIFYING" if busy else "AVAILABLE",
+        "defaultIamRoleArn": each.default_role,
+        # The service answers each role as this text, not as an ARN.
+        "iamRoles": [
+            f"IamRole(applyStatus={state}, iamRoleArn={arn})" for arn, state in states.items()
+        ],
+        "logExports": [],
+        "kmsKeyId": "AWS_OWNED_KMS_KEY",
+        "creationDate": _moment(each.created),
+    }
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
