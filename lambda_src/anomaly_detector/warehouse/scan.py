@@ -1,0 +1,101 @@
+"""A scanner for Redshift SQL: just enough to tell text, names and comments from the statement itself."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from anomaly_detector.errors import PermanentError
+
+
+class Kind(Enum):
+    """What a token is."""
+
+    BLANK = auto()
+    COMMENT = auto()
+    STRING = auto()  # 'it''s', 'it\'s', $$it's$$, $tag$it's$tag$
+    NAME = auto()  # "Quoted ""name"""
+    WORD = auto()
+    PLACEHOLDER = auto()  # {{ window_start }} outside of text
+    SYMBOL = auto()
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of a statement. The texts of all tokens, joined, are the statement."""
+
+    kind: Kind
+    text: str
+    line: int
+
+
+# An unclosed literal must not be tried again from its middle: the repeats are possessive.
+_SIMPLE: Final = re.compile(
+    r"""
+    (?P<BLANK>\s+)
+    | (?P<COMMENT>--[^\n]*)
+    | (?P<STRING>'(?:[^'\\]|''|\\.)*+')
+    | (?P<NAME>"(?:[^"]|"")*+")
+    | (?P<PLACEHOLDER>\{\{[^{}]*\}\})
+    | (?P<WORD>[^\W\d][\w$]*)
+    | (?P<SYMBOL>\d[\w.]*|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_DOLLAR: Final = re.compile(r"\$(?:[^\W\d]\w*)?\$")
+_COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
+_UNCLOSED: Final = {"'": "text literal", '"': "quoted name"}
+
+
+def scan(text: str) -> tuple[Token, ...]:
+    """Split a statement into tokens.
+
+    Redshift, like PostgreSQL 8, reads a backslash in a text literal as an escape, and nests block comments.
+
+    Raises
+    ------
+    PermanentError
+        Where a literal, a quoted name or a comment is not closed; names its first line.
+    """
+    tokens: list[Token] = []
+    position, line = 0, 1
+    while position < len(text):
+        token = _next(text, position, line)
+        tokens.append(token)
+        position += len(token.text)
+        line += token.text.count("\n")
+    return tuple(tokens)
+
+
+def _next(text: str, position: int, line: int) -> Token:
+    if text.startswith("/*", position):
+        return Token(Kind.COMMENT, text[position : _comment_end(text, position, line)], line)
+    opening = _DOLLAR.match(text, position)
+    if opening:
+        end = text.find(opening.group(), opening.end())
+        if end < 0:
+            raise _unclosed(f"dollar-quoted text {opening.group()}", line)
+        return Token(Kind.STRING, text[position : end + len(opening.group())], line)
+    found = _SIMPLE.match(text, position)
+    if found is None or found.lastgroup is None:  # the last alternative takes any character
+        raise AssertionError(text[position])
+    if found.group() in _UNCLOSED:
+        raise _unclosed(_UNCLOSED[found.group()], line)
+    return Token(Kind[found.lastgroup], found.group(), line)
+
+
+def _comment_end(text: str, position: int, line: int) -> int:
+    depth = 0
+    for edge in _COMMENT_EDGE.finditer(text, position):
+        depth += 1 if edge.group() == "/*" else -1
+        if depth == 0:
+            return edge.end()
+    raise _unclosed("comment /*", line)
+
+
+def _unclosed(what: str, line: int) -> PermanentError:
+    return PermanentError(
+        f"The query has a {what} that is not closed; it begins in line {line}. Close it."
+    )

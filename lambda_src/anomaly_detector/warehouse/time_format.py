@@ -1,0 +1,130 @@
+"""Formats of timestamps kept as text, written as in Lookout for Metrics' ColumnFormat (`yyyy-MM-dd HH:mm:ss`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from anomaly_detector.errors import PermanentError
+
+# Run of pattern letters (java.text.SimpleDateFormat) -> Redshift's TO_TIMESTAMP, Python's strftime, seconds of one unit.
+_FIELDS: Final[dict[str, tuple[str, str, int]]] = {
+    "yyyy": ("YYYY", "%Y", 0),
+    "MMM": ("Mon", "%b", 0),
+    "MM": ("MM", "%m", 0),
+    "M": ("MM", "%-m", 0),
+    "dd": ("DD", "%d", 86_400),
+    "d": ("DD", "%-d", 86_400),
+    "HH": ("HH24", "%H", 3600),
+    "H": ("HH24", "%-H", 3600),
+    "hh": ("HH12", "%I", 3600),
+    "a": ("AM", "%p", 0),
+    "mm": ("MI", "%M", 60),
+    "ss": ("SS", "%S", 1),
+    "SSS": ("MS", "000", 1),
+    "SSSSSS": ("US", "000000", 1),
+}
+# Texts in one of these orders sort as the times they stand for.
+_SORTABLE: Final = ["yyyy", "MM", "dd", "HH", "mm", "ss"]
+_PIECE: Final = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
+
+
+@dataclass(frozen=True)
+class TimeFormat:
+    """A text format, read once.
+
+    Attributes
+    ----------
+    redshift : the format as TO_TIMESTAMP takes it.
+    sortable : whether texts sort as their times, so that the raw column can be compared with bounds.
+    """
+
+    redshift: str
+    sortable: bool
+    _pieces: tuple[tuple[str, bool], ...]
+    _unit: int
+
+    @classmethod
+    def parse(cls, pattern: str) -> TimeFormat:
+        """Read a pattern.
+
+        Raises
+        ------
+        PermanentError
+            Naming the letters that Redshift cannot read, or the field that is missing.
+        """
+        if pattern.count("'") % 2:
+            raise PermanentError(
+                f"timestamp_column.format '{pattern}' has a quote ' that is not closed."
+            )
+        pieces: list[tuple[str, bool]] = []
+        for found in _PIECE.finditer(pattern):
+            run = found.group()
+            if found.group(1) is not None:
+                pieces.append((found.group(1).replace("''", "'") or "'", False))
+            elif not found.group(2):
+                pieces.append((run, False))
+            elif run in _FIELDS:
+                pieces.append((run, True))
+            else:
+                raise PermanentError(_unknown(pattern, run))
+        fields = [text for text, is_field in pieces if is_field]
+        parts = {"year": {"yyyy"}, "month": {"MM", "M", "MMM"}, "day": {"dd", "d"}}
+        for part, spellings in parts.items():
+            if not spellings & set(fields):
+                raise PermanentError(
+                    f"timestamp_column.format '{pattern}' names no {part}; "
+                    "it needs at least year, month and day, such as 'yyyy-MM-dd'."
+                )
+        if ("hh" in fields) != ("a" in fields):
+            raise PermanentError(
+                f"timestamp_column.format '{pattern}': hh (hours to 12) and a (AM or PM) go together; "
+                "for hours to 23 write HH."
+            )
+        whole = [field for field in fields if set(field) != {"S"}]
+        return cls(
+            redshift="".join(
+                _FIELDS[text][0] if is_field else _literal(text) for text, is_field in pieces
+            ),
+            sortable=whole == _SORTABLE[: len(whole)] and fields[: len(whole)] == whole,
+            _pieces=tuple(pieces),
+            _unit=min(unit for unit in (_FIELDS[field][2] for field in fields) if unit),
+        )
+
+    def write(self, wall: datetime) -> str:
+        """The text of the newest time at or before `wall` (naive, whole seconds) that the format can hold."""
+        return "".join(
+            _strftime(wall, _FIELDS[text][1]) if is_field else text
+            for text, is_field in self._pieces
+        )
+
+    def write_after(self, wall: datetime) -> str:
+        """The text of the first time at or after `wall` (naive, whole seconds) that the format can hold."""
+        midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
+        passed = int((wall - midnight).total_seconds())
+        return self.write(midnight + timedelta(seconds=-(-passed // self._unit) * self._unit))
+
+
+def _strftime(wall: datetime, code: str) -> str:
+    if code == "%Y":
+        return f"{wall.year:04d}"  # strftime leaves out leading zeros on some systems
+    if code.startswith("%-"):
+        return str(int(wall.strftime(f"%{code[2]}")))
+    return wall.strftime(code)
+
+
+def _literal(text: str) -> str:
+    # Letters between fields would be read as fields (DD"T"HH24 without the quotes is an ordinal, DDTH).
+    return f'"{text}"' if re.search(r"[^\W_]", text) else text
+
+
+def _unknown(pattern: str, run: str) -> str:
+    if run[0] in "zZXVO":
+        what = "is a time zone, which Redshift's TO_TIMESTAMP cannot read: cast the column in the query instead"
+    elif run[0] == "T":
+        what = "is no field: put it between quotes, 'T'"
+    else:
+        what = "is not known: " + ", ".join(_FIELDS) + " are, and other letters go between quotes"
+    return f"timestamp_column.format '{pattern}': '{run}' {what}."

@@ -1,0 +1,134 @@
+"""The scanner and the acceptance of the user's query."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomaly_detector.config import TimestampColumn
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.warehouse import sql
+from anomaly_detector.warehouse.scan import Kind, scan
+
+WINDOW = "ts >= {{ window_start }} AND ts < {{window_end}}"
+START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)
+
+
+def kinds(text: str) -> list[tuple[str, str]]:
+    return [(t.kind.name, t.text) for t in scan(text) if t.kind is not Kind.BLANK]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'it''s -- no comment'",
+        r"'it\'s; /* still text'",
+        r"'ends in a backslash \\'",
+        "$$it's $1; -- text$$",
+        "$body$ a $$ b $other$ c $body$",
+    ],
+)
+def test_text_is_one_token_whatever_it_holds(text: str) -> None:
+    assert kinds(f"select {text} x") == [("WORD", "select"), ("STRING", text), ("WORD", "x")]
+
+
+@pytest.mark.parametrize("text", ["/* a /* nested; ' */ b */", "-- it's a comment; {{ nothing }}"])
+def test_comments_are_one_token(text: str) -> None:
+    assert kinds(f"select {text}\n1") == [("WORD", "select"), ("COMMENT", text), ("SYMBOL", "1")]
+
+
+def test_a_dollar_within_a_name_opens_no_text() -> None:
+    assert kinds("a$b$ c")[0] == ("WORD", "a$b$")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("select\n'open", "text literal that is not closed; it begins in line 2"),
+        ('select "open', "quoted name that is not closed"),
+        ("select /* a /* b */", "comment /* that is not closed"),
+        ("select $q$ open $$", r"dollar-quoted text $q$ that is not closed"),
+    ],
+)
+def test_what_is_not_closed_is_named(text: str, said: str) -> None:
+    with pytest.raises(PermanentError) as caught:
+        scan(text)
+    assert said in str(caught.value)
+
+
+PIECES = ["'", "''", '"', "$$", "$a$", "--", "/*", "*/", "\n", "\\", ";", "(", ")", "{{ window_start }}", "x", " 1"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_tokens_join_to_the_statement_or_it_is_refused(text: str) -> None:
+    try:
+        tokens = scan(text)
+    except PermanentError:
+        return
+    assert "".join(token.text for token in tokens) == text
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", ""), (" -- why\n/* ; */ ", " ; ;; -- done;\n"), ("\n", ";\n-- last comment without line break")],
+)
+def test_comments_blanks_and_semicolons_around_are_cut(before: str, after: str) -> None:
+    query = f"SELECT ts FROM t WHERE {WINDOW}"
+    assert sql.validate(before + query + after) == query
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"with a as (select ';' x, ts from t where {WINDOW}) select * from a order by ts limit 5",
+        f"select row_number() over (partition by a order by ts) n from t where {WINDOW}",
+        "select * from t where ts >= '{{ window_start }}' and ts < '{{ window_end }}'",
+        f"select 'delete from t', \"into\", f.into_x from t where {WINDOW} -- {{{{ unknown }}}}",
+    ],
+)
+def test_a_query_is_accepted(query: str) -> None:
+    sql.validate(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("  -- nothing\n;", "query is empty"),
+        (f"delete from t where {WINDOW}", "begins with 'delete'"),
+        (f"(select 1 from t where {WINDOW})", "begins with '('"),
+        (f"select 1 from t where {WINDOW}; drop table t", "more than one statement"),
+        (f"select 1 from t where {WINDOW}) x; drop table t; (select 1", "closes a parenthesis in line 1"),
+        (f"select (1 from t where {WINDOW}", "leaves 1 parenthesis open"),
+        (f"with a as (select 1) insert into t select * from a where {WINDOW}", "has INSERT after WITH"),
+        (f"select * into copy from t where {WINDOW}", "SELECT … INTO"),
+        ("select 1 where ts >= {{ window_start }} -- {{ window_end }}", "does not hold {{ window_end }}"),
+        ("select 1 from t", "does not hold {{ window_start }}"),
+        (f"select '{{{{ window }}}}' from t where {WINDOW}", "'{{ window }}', which is not known"),
+    ],
+)
+def test_a_query_is_refused_with_a_sentence(query: str, said: str) -> None:
+    with pytest.raises(PermanentError) as caught:
+        sql.validate(query)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("query ")
+
+
+def test_placeholders_become_literals_or_bare_text() -> None:
+    query = (
+        "select '{{ window_start }}' a, {{window_end}} b, $${{ window_start }}$$ c /* {{ window_end }} */ from t"
+        " where x = 1"
+    )
+    rendered = sql.render(query, START, END, TimestampColumn(name="ts"))
+    assert rendered == (
+        "select '2024-01-01 00:00:00' a, TIMESTAMP '2024-01-02 00:00:00' b, $$2024-01-01 00:00:00$$ c"
+        " /* {{ window_end }} */ from t where x = 1"
+    )
+
+
+def test_placeholders_in_text_follow_the_columns_format() -> None:
+    column = TimestampColumn(name="ts", format="dd.MM.yyyy HH:mm", timezone="Asia/Kolkata")
+    rendered = sql.render("select '{{ window_start }}', '{{ window_end }}'", START, END, column)
+    assert rendered == "select '01.01.2024 05:30', '02.01.2024 05:30'"
