@@ -1,0 +1,84 @@
+"""What the detector has to know of the configuration, and nothing more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anomaly_detector.config import Aggregation, Config, Direction
+from anomaly_detector.intervals import Grid
+
+THRESHOLD_SEVERITY = 50.0
+"""Severity of a value that is exactly as surprising as the false-event budget allows."""
+
+_DAY = 86_400
+_WEEK = 604_800
+
+
+@dataclass(frozen=True)
+class MeasureRule:
+    """How a measure is aggregated, and which changes of it count."""
+
+    name: str
+    aggregation: Aggregation
+    direction: Direction = "both"
+    min_absolute_change: float = 0.0
+    min_relative_change: float = 0.0
+
+    @property
+    def additive(self) -> bool:
+        """Whether no row means zero, and parts add up to their roll-up."""
+        return self.aggregation in ("SUM", "COUNT")
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """The part of the configuration that scores and events depend on."""
+
+    name: str
+    grid: Grid
+    dimensions: tuple[str, ...]
+    measures: tuple[MeasureRule, ...]
+    false_events_per_week: float = 1.0
+    shards: int = 1
+
+    @classmethod
+    def of(cls, config: Config, grid: Grid) -> DetectorSettings:
+        """Settings of a configured detector."""
+        measures = tuple(
+            MeasureRule(
+                name,
+                measure.aggregation,
+                measure.direction,
+                measure.min_absolute_change,
+                measure.min_relative_change,
+            )
+            for name, measure in config.measures.items()
+        )
+        return cls(
+            config.name, grid, config.dimensions, measures, config.false_events_per_week, config.shards
+        )
+
+    @property
+    def slots_a_day(self) -> int:
+        """Slots of the daily profile."""
+        return max(1, _DAY // self.grid.seconds)
+
+    @property
+    def slots_a_weekday(self) -> int:
+        """Slots of one weekday in the weekly profile: an hour is fine enough, and keeps the state small."""
+        return min(self.slots_a_day, 24)
+
+    @property
+    def intervals_a_week(self) -> float:
+        """Intervals that a series is scored in, in a week."""
+        return _WEEK / self.grid.seconds
+
+    @property
+    def warm_up(self) -> int:
+        """Values of a series that are learnt before any of it is scored: a week, 14 days for P1D, 300 at most."""
+        return max(14, min(300, _WEEK // self.grid.seconds))
+
+    @property
+    def shift_after(self) -> int:
+        """Intervals on one side of the forecast after which a new level is accepted: a day, within 7 to 72."""
+        return max(7, min(72, _DAY // self.grid.seconds))

@@ -1,0 +1,131 @@
+"""What is remembered of every series: a fixed, small set of arrays, and its form on disk."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_detector.detection.settings import DetectorSettings
+from anomaly_detector.errors import PermanentError
+
+VERSION = 1
+EXPERTS = 4
+_NEVER = np.datetime64("NaT", "s")
+
+# Array name -> leading axes before the axes M, K; "P" is a slot of the day, "W" of the week, "E" an expert.
+_LAYOUT: dict[str, str] = {
+    "seen": "",  # values learnt
+    "level": "",  # decayed mean of the value
+    "magnitude": "",  # decayed mean of |value| where it is not zero
+    "rows": "",  # decayed mean of the number of rows behind a value
+    "presence": "",  # decayed share of intervals that had a row
+    "nonzero": "",  # decayed share of values that are not zero
+    "offset": "E",  # decayed mean error of each expert; the last entry holds a factor, not an offset
+    "error": "E",  # decayed mean absolute error of each expert
+    "day": "P",  # profile of the day
+    "day_seen": "P",
+    "week": "W",  # what a weekday's hour adds to the profile of the day
+    "week_seen": "W",
+    "spread": "P",  # decayed mean absolute residual by slot of the day
+    "spread_all": "",  # the same over all slots
+    "volatility": "",  # decayed mean of residuals relative to their usual size
+    "often": "",  # decayed share of residuals over the lower tail level
+    "seldom": "",  # and over the upper one
+    "run": "",  # intervals in a row on one side of the forecast, signed
+    "run_length": "",  # intervals behind the next two sums
+    "run_actual": "",
+    "run_expected": "",
+    "fractional": "",  # 1 once a value was not whole
+    "signed": "",  # 1 once a value was negative
+}
+# The tail levels start from those of Gaussian noise around an estimated mean and spread.
+_INITIAL: dict[str, float] = {"presence": 1.0, "volatility": 1.0, "often": 0.13, "seldom": 0.004}
+
+
+@dataclass(frozen=True)
+class State:
+    """All that is remembered of K slices and M measures.
+
+    Attributes
+    ----------
+    until : datetime64[s], UTC start of the newest interval learnt; NaT before the first.
+    slices : (K, D) object array of str, ascending; only slices that have had a value.
+    arrays : float64 arrays of shape (…, M, K), see `_LAYOUT`.
+    """
+
+    until: np.datetime64
+    dimensions: tuple[str, ...]
+    measures: tuple[str, ...]
+    slices: NDArray[np.object_]
+    arrays: dict[str, NDArray[np.float64]]
+
+
+def initial_state(settings: DetectorSettings) -> State:
+    """State before the first interval: no slice is known."""
+    measures = tuple(measure.name for measure in settings.measures)
+    slices = np.empty((0, len(settings.dimensions)), dtype=object)
+    return State(_NEVER, settings.dimensions, measures, slices, fresh(settings, 0))
+
+
+def fresh(settings: DetectorSettings, slices: int) -> dict[str, NDArray[np.float64]]:
+    """Arrays of `slices` series per measure that have seen nothing."""
+    sizes = {"P": settings.slots_a_day, "W": 7 * settings.slots_a_weekday, "E": EXPERTS}
+    shape = (len(settings.measures), slices)
+    arrays = {
+        name: np.full(tuple(sizes[axis] for axis in axes) + shape, _INITIAL.get(name, 0.0))
+        for name, axes in _LAYOUT.items()
+    }
+    arrays["offset"][-1] = 1.0
+    return arrays
+
+
+def to_bytes(state: State) -> bytes:
+    """The state as an npz file; equal states give equal bytes."""
+    head: dict[str, NDArray[np.generic]] = {
+        "version": np.array(VERSION),
+        "until": np.array(state.until.astype("datetime64[s]").astype(np.int64)),
+        "dimensions": np.array(state.dimensions, dtype=np.str_),
+        "measures": np.array(state.measures, dtype=np.str_),
+        "slices": state.slices.astype(np.str_),
+    }
+    target = io.BytesIO()
+    # np.savez stamps the clock into the archive; equal states shall be equal files.
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in {**head, **state.arrays}.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED, 1)
+    return target.getvalue()
+
+
+def from_bytes(content: bytes) -> State:
+    """Read what `to_bytes` wrote.
+
+    Raises
+    ------
+    PermanentError
+        Where the content is no model, or one of another version: it has to be trained again.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            version = int(archive["version"])
+            if version != VERSION:
+                raise PermanentError(
+                    f"The stored model has version {version}, this package reads version {VERSION}: "
+                    "start the pipeline again, which trains a new one from history."
+                )
+            return State(
+                until=np.datetime64(int(archive["until"]), "s"),
+                dimensions=tuple(str(name) for name in archive["dimensions"]),
+                measures=tuple(str(name) for name in archive["measures"]),
+                slices=archive["slices"].astype(object),
+                arrays={name: archive[name] for name in _LAYOUT},
+            )
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise PermanentError(
+            f"The stored model cannot be read ({error}): start the pipeline again, which trains a new one."
+        ) from error
