@@ -35,9 +35,9 @@ _VIEWS_PER_HOUR = 42_000.0
 _GROWTH_PER_YEAR = 0.25
 
 SCHEMA = (
-    "CREATE TABLE platform (id BIGINT IDENTITY(0, 1), name VARCHAR(30))",
-    "CREATE TABLE marketplace (id BIGINT IDENTITY(0, 1), name VARCHAR(30))",
-    """CREATE TABLE ecommerce (id BIGINT IDENTITY(0, 1), ts TIMESTAMP NOT NULL, platform INT,
+    "CREATE TABLE platform (id BIGINT IDENTITY(1, 1), name VARCHAR(30))",
+    "CREATE TABLE marketplace (id BIGINT IDENTITY(1, 1), name VARCHAR(30))",
+    """CREATE TABLE ecommerce (id BIGINT IDENTITY(1, 1), ts TIMESTAMP NOT NULL, platform INT,
        marketplace INT, views INT, revenue DECIMAL(9, 2)) SORTKEY (ts)""",
 )
 
@@ -176,10 +176,10 @@ def build(
     cells = np.indices((count, platforms, marketplaces)).reshape(3, -1)[:, order]
     ecommerce = pa.table(
         {
-            "id": pa.array(np.arange(len(order), dtype=np.int64)),
+            "id": pa.array(np.arange(1, len(order) + 1, dtype=np.int64)),
             "ts": pa.array((moments.ravel()[order] * 1_000_000).astype("datetime64[us]")),
-            "platform": pa.array(cells[1].astype(np.int32)),
-            "marketplace": pa.array(cells[2].astype(np.int32)),
+            "platform": pa.array((cells[1] + 1).astype(np.int32)),
+            "marketplace": pa.array((cells[2] + 1).astype(np.int32)),
             "views": pa.array(views.ravel()[order]),
             "revenue": pa.array(np.round(revenue.ravel()[order], 2)).cast(
                 pa.decimal128(9, 2), safe=False
@@ -277,5 +277,8 @@ def _selected(names: Sequence[str], value: str | None) -> NDArray[np.bool_]:
 
 def _names(names: Sequence[str]) -> pa.Table:
     return pa.table(
-        {"id": pa.array(np.arange(len(names), dtype=np.int64)), "name": pa.array(list(names))}
+        {
+            "id": pa.array(np.arange(1, len(names) + 1, dtype=np.int64)),
+            "name": pa.array(list(names)),
+        }
     )

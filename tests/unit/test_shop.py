@@ -21,7 +21,7 @@ def _hourly(table: pa.Table, measure: str, platform: str | None = None) -> NDArr
     hours = table["ts"].to_numpy().astype("datetime64[h]").astype(np.int64)
     values = table[measure].cast(pa.float64()).to_numpy()
     if platform is not None:
-        keep = table["platform"].to_numpy() == shop.PLATFORMS.index(platform)
+        keep = table["platform"].to_numpy() == shop.PLATFORMS.index(platform) + 1
         hours, values = hours[keep], values[keep]
     return np.bincount(hours - hours.min(), weights=values)
 
@@ -84,10 +84,10 @@ def test_a_planted_incident_multiplies_its_slice_and_nothing_else(kind: shop.Kin
     for row, moment in enumerate(made["ts"]):
         inside = (
             incident.start <= moment.replace(tzinfo=UTC) < incident.end
-            and shop.PLATFORMS[made["platform"][row]]
-            == where.get("platform", shop.PLATFORMS[made["platform"][row]])
-            and shop.MARKETPLACES[made["marketplace"][row]]
-            == where.get("marketplace", shop.MARKETPLACES[made["marketplace"][row]])
+            and shop.PLATFORMS[made["platform"][row] - 1]
+            == where.get("platform", shop.PLATFORMS[made["platform"][row] - 1])
+            and shop.MARKETPLACES[made["marketplace"][row] - 1]
+            == where.get("marketplace", shop.MARKETPLACES[made["marketplace"][row] - 1])
         )
         expected = float(plain["revenue"][row]) * (0.25 if inside else 1.0)
         assert float(made["revenue"][row]) == pytest.approx(expected, abs=0.02)
