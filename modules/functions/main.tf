@@ -1,0 +1,104 @@
+locals {
+  # Memory is also what decides the share of a CPU: those that read and write many rows get what the user gives.
+  functions = {
+    reconcile      = { timeout = 300, memory = 512 }
+    warehouse_role = { timeout = 600, memory = 256 }
+    prepare        = { timeout = 60, memory = 512 }
+    statement      = { timeout = 60, memory = 512 }
+    plan_history   = { timeout = 60, memory = 512 }
+    train          = { timeout = 900, memory = var.lambda.memory_mb }
+    activate       = { timeout = 900, memory = var.lambda.memory_mb }
+    record_failure = { timeout = 60, memory = 256 }
+    plan_crawl     = { timeout = 60, memory = 512 }
+    detect         = { timeout = 900, memory = var.lambda.memory_mb }
+    commit         = { timeout = 900, memory = var.lambda.memory_mb }
+    deliver        = { timeout = 900, memory = var.lambda.memory_mb }
+  }
+  names = { for key in keys(local.functions) : key => "${var.name}-${replace(key, "_", "-")}" }
+
+  package_file = "${path.module}/../../lambda_src/dist/package.zip"
+
+  python_version = trimprefix(var.lambda.runtime, "python")
+  layer_parameters = {
+    sdk_for_pandas = "/aws/service/aws-sdk-pandas/${var.lambda.sdk_for_pandas_version}/py${local.python_version}/${var.lambda.architecture}/layer-arn"
+    powertools     = "/aws/service/powertools/python/${var.lambda.architecture}/${var.lambda.runtime}/${var.lambda.powertools_version}"
+  }
+  layers = (
+    var.lambda.layers != null
+    ? var.lambda.layers
+    : [for key in ["sdk_for_pandas", "powertools"] : nonsensitive(data.aws_ssm_parameter.layer[key].value)]
+  )
+
+  environment = merge(
+    {
+      DETECTOR_NAME                = var.name
+      LOG_LEVEL                    = var.logging.level
+      POWERTOOLS_LOG_LEVEL         = var.logging.level
+      POWERTOOLS_METRICS_NAMESPACE = "AnomalyDetector"
+      POWERTOOLS_SERVICE_NAME      = var.name
+      POWERTOOLS_TRACE_DISABLED    = tostring(!var.logging.tracing)
+    },
+    var.environment,
+  )
+}
+
+data "aws_ssm_parameter" "layer" {
+  for_each = var.lambda.layers == null ? local.layer_parameters : {}
+
+  name = each.value
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:A customer key is the user's choice; CloudWatch Logs encrypts with its own key otherwise.
+  #checkov:skip=CKV_AWS_338:Retention is the user's choice and is a year by default.
+  for_each = local.functions
+
+  name              = "/aws/lambda/${local.names[each.key]}"
+  retention_in_days = var.logging.retention_days
+  kms_key_id        = one(var.encryption[*].kms_key_arn)
+  tags              = var.tags
+}
+
+resource "aws_lambda_function" "this" {
+  #checkov:skip=CKV_AWS_50:Tracing is the user's choice and is on by default.
+  #checkov:skip=CKV_AWS_115:Reserving concurrency would take it from the account's other functions; the state machines cap what runs at once.
+  #checkov:skip=CKV_AWS_116:Only reconcile is invoked asynchronously; modules/pipeline gives it a destination for failures.
+  #checkov:skip=CKV_AWS_117:The functions call AWS APIs only; the Data API needs no way into the warehouse's network.
+  #checkov:skip=CKV_AWS_173:A customer key is the user's choice; the environment holds names, no secrets.
+  #checkov:skip=CKV_AWS_272:The package comes with the module and is pinned by its hash.
+  for_each = local.functions
+
+  function_name = local.names[each.key]
+  description   = "Function ${replace(each.key, "_", " ")} of the anomaly detector ${var.name}."
+  role          = var.role_arns[each.key]
+
+  runtime       = var.lambda.runtime
+  architectures = [var.lambda.architecture]
+  handler       = "anomaly_detector.handlers.${each.key}.handler"
+  layers        = local.layers
+  timeout       = each.value.timeout
+  memory_size   = each.value.memory
+
+  filename          = var.lambda.package == null ? local.package_file : null
+  s3_bucket         = try(var.lambda.package.bucket, null)
+  s3_key            = try(var.lambda.package.key, null)
+  s3_object_version = try(var.lambda.package.version, null)
+  source_code_hash  = var.lambda.package == null ? filebase64sha256(local.package_file) : var.lambda.package.hash
+
+  kms_key_arn = one(var.encryption[*].kms_key_arn)
+
+  environment {
+    variables = local.environment
+  }
+
+  tracing_config {
+    mode = var.logging.tracing ? "Active" : "PassThrough"
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.this[each.key].name
+  }
+
+  tags = var.tags
+}
