@@ -24,6 +24,7 @@ from anomaly_detector.panel import ROLLED_UP, Scores
 
 # Milliseconds are INT64 in Parquet, which Glue's `timestamp` reads; INT96 would need conversion.
 TIMESTAMP = pa.timestamp("ms", tz="UTC")
+PARQUET_TYPE = "application/vnd.apache.parquet"
 _NUMBERS = ("actual", "expected", "lower", "upper", "severity")
 _DIRECTIONS = pa.array(["down", "up"], pa.string())
 _DAY_MS = 86_400_000
@@ -316,8 +317,8 @@ def group_summary_item(group: Group) -> dict[str, Any]:
         "MetricLevelImpactList": [impact],
         "State": group.state,
         "Direction": group.direction,
-        "Actual": _number(group.actual),
-        "Expected": _number(group.expected),
+        "Actual": _storable(group.actual),
+        "Expected": _storable(group.expected),
         "Slices": [{name: value[:_ITEM_TEXT] for name, value in one.items()} for one in slices],
     }
 
@@ -372,6 +373,13 @@ def _depth(point: Point) -> int:
 
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def _storable(value: float) -> float | None:
+    # DynamoDB's numbers end at 1e126 and begin at 1e-130.
+    if abs(value) < 1e-100:
+        return 0.0
+    return value if abs(value) < 1e100 else None
 
 
 def _second(moment: datetime) -> np.datetime64:

@@ -1,0 +1,97 @@
+"""Which alerts a group triggers. Pure: values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from anomaly_detector.config import Alert
+from anomaly_detector.explain.group import Group
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A group as it was known before: which intervals `[start, end)`, UTC, of which measure."""
+
+    group_id: str
+    measure: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is done about one alert for one group; `because` is the group that was told instead."""
+
+    alert: str
+    group: Group
+    action: Literal["SEND", "SUPPRESS"]
+    because: str | None = None
+
+
+def triggers(alert: Alert, group: Group, dimensions: Sequence[str]) -> bool:
+    """Whether the group is one that the alert asks for: severity, measure and dimension values."""
+    if group.score < alert.threshold:
+        return False
+    if alert.measures and group.measure not in alert.measures:
+        return False
+    return _touches(alert.dimension_filters, group, dimensions)
+
+
+def decide(
+    alerts: Mapping[str, Alert],
+    groups: Iterable[Group],
+    dimensions: Sequence[str],
+    *,
+    live_from: datetime | None,
+    earlier: Sequence[Extent],
+    told: Callable[[str, str], bool],
+) -> tuple[Decision, ...]:
+    """Decisions that are still to be taken, oldest group first.
+
+    An event whose beginning moved, because late rows came, has another group id. Where the alert
+    told of a group of the same measure that shares an interval with this one, it is that event, and
+    people are not told twice.
+
+    Parameters
+    ----------
+    live_from : UTC; the watermark at activation. A group that began before is history, not news.
+    earlier : extents of the groups as they stood before this delivery.
+    told : whether an alert (name) has been decided for a group (id), however that ended.
+    """
+    found = []
+    for group in sorted(groups, key=lambda one: (one.start, one.id)):
+        if live_from is not None and group.start < live_from:
+            continue
+        kin = predecessors(group, earlier)
+        for name, alert in alerts.items():
+            if told(name, group.id) or not triggers(alert, group, dimensions):
+                continue
+            because = next((one.group_id for one in kin if told(name, one.group_id)), None)
+            action: Literal["SEND", "SUPPRESS"] = "SEND" if because is None else "SUPPRESS"
+            found.append(Decision(name, group, action, because))
+    return tuple(found)
+
+
+def predecessors(group: Group, earlier: Sequence[Extent]) -> tuple[Extent, ...]:
+    """Other groups of the same measure that share an interval with this one."""
+    return tuple(
+        one
+        for one in earlier
+        if one.group_id != group.id
+        and one.measure == group.measure
+        and one.start < group.end
+        and group.start < one.end
+    )
+
+
+def _touches(filters: Mapping[str, Sequence[str]], group: Group, dimensions: Sequence[str]) -> bool:
+    # A filter without values asks for nothing.
+    wanted = {name: frozenset(values) for name, values in filters.items() if values}
+    if not wanted:
+        return True
+    named: list[Mapping[str, str]] = list(group.slices)
+    named += [dict(zip(dimensions, point.slice, strict=True)) for point in group.points]
+    return any(all(one.get(name) in values for name, values in wanted.items()) for one in named)

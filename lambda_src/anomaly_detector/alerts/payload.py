@@ -1,0 +1,244 @@
+"""The alert in the form that readers of Lookout for Metrics parse, and as text for people. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from anomaly_detector.config import Config
+from anomaly_detector.explain.group import Group, Point
+from anomaly_detector.lake.results import largest_first, relevant_points
+from anomaly_detector.panel import ROLLED_UP
+
+# SNS and an asynchronous Lambda call take 256 KB, of which SNS counts the subject too.
+MAX_BYTES = 240_000
+MAX_SERIES = 200
+MAX_VALUES = 50
+OTHERS = "(other)"
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+    "aws-cn": "console.amazonaws.cn",
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whence alerts come: ARN of the crawl machine, and the bucket of the results."""
+
+    detector_arn: str
+    bucket: str
+
+    @property
+    def partition(self) -> str:
+        """`aws`, `aws-us-gov`, `aws-cn`."""
+        return self.detector_arn.split(":")[1]
+
+    @property
+    def region(self) -> str:
+        """Region of the detector."""
+        return self.detector_arn.split(":")[3]
+
+
+def alert_payload(
+    origin: Origin, config: Config, name: str, group: Group, results_key: str
+) -> dict[str, Any]:
+    """The alert: key names, order, types and nesting are Lookout's.
+
+    `timestamp` is the start of the group in the detector's zone; each series of the group stands
+    with its value in the first interval in which it was anomalous. The message stays below
+    `MAX_BYTES`: the most severe series and the largest shares are kept.
+
+    Parameters
+    ----------
+    results_key : object that the console link opens, the group's row in the bucket.
+    """
+    series, values = MAX_SERIES, MAX_VALUES
+    while True:
+        payload = _payload(origin, config, name, group, results_key, series, values)
+        if len(encode(payload).encode()) <= MAX_BYTES or not (series or values):
+            return payload
+        series, values = (series // 2, values) if series > values else (series, values // 2)
+
+
+def _payload(
+    origin: Origin,
+    config: Config,
+    name: str,
+    group: Group,
+    results_key: str,
+    series: int,
+    values: int,
+) -> dict[str, Any]:
+    arn = f"{origin.detector_arn}:alert/{name}"
+    return {
+        "anomalyDetectorArn": origin.detector_arn,
+        "anomalyScore": round(float(group.score), 2),
+        "consoleUrl": console_url(origin, results_key),
+        "anomalyGroupId": group.id,
+        "alertName": name,
+        "alertArn": arn,
+        "alertEventId": f"{arn}:event/{group.id}",
+        "alertDescription": config.alerts[name].description,
+        "impactedMetric": {
+            "metricName": group.measure,
+            "dimensionContribution": [
+                {
+                    "dimensionName": dimension,
+                    "dimensionValueContributions": [
+                        {"dimensionValue": value, "valueContribution": share}
+                        for value, share in whole_shares(shares, values)
+                    ],
+                }
+                for dimension, shares in group.contributions.items()
+                if shares and values
+            ],
+            "relevantTimeSeries": [
+                {
+                    "timeSeriesId": time_series_id(group.measure, config.dimensions, point.slice),
+                    "dimensions": [
+                        {"dimensionName": dimension, "dimensionValue": value}
+                        for dimension, value in _named(config.dimensions, point.slice)
+                    ],
+                    "metricValue": _plain(point.actual),
+                }
+                for point in _relevant_series(group)[:series]
+            ],
+        },
+        "timestamp": zoned(group.start, config.timezone),
+    }
+
+
+def encode(payload: Mapping[str, Any]) -> str:
+    """The payload as it is sent; NaN is refused, as JSON has none."""
+    return json.dumps(payload, ensure_ascii=False, allow_nan=False)
+
+
+def zoned(moment: datetime, zone: str) -> str:
+    """`2022-01-15T04:25Z[UTC]`, `2022-01-15T05:25+01:00[Europe/Berlin]`: Java's `ZonedDateTime`."""
+    local = moment.astimezone(ZoneInfo(zone))
+    text = local.strftime("%Y-%m-%dT%H:%M:%S" if local.second else "%Y-%m-%dT%H:%M")
+    offset = local.strftime("%z")
+    return f"{text}{'Z' if offset == '+0000' else f'{offset[:3]}:{offset[3:5]}'}[{zone}]"
+
+
+def time_series_id(measure: str, dimensions: Sequence[str], one: Sequence[str]) -> str:
+    """SHA-512 (128 hex digits) of the measure and the dimension values: the same in every alert."""
+    text = json.dumps([measure, *_named(dimensions, one)], ensure_ascii=False)
+    return hashlib.sha512(text.encode()).hexdigest()
+
+
+def console_url(origin: Origin, key: str) -> str:
+    """The page of an object of the results in the S3 console of the detector's partition."""
+    host = _CONSOLES.get(origin.partition, _CONSOLES["aws"])
+    return (
+        f"https://{host}/s3/object/{origin.bucket}"
+        f"?region={origin.region}&prefix={quote(key, safe='')}"
+    )
+
+
+def whole_shares(shares: Mapping[str, float], limit: int) -> list[tuple[str, int]]:
+    """The largest shares as whole percentages that sum to 100 (method of largest remainders).
+
+    Values beyond `limit` are put together as `(other)`.
+    """
+    ordered = largest_first(shares)
+    if len(ordered) > limit:
+        kept = ordered[: max(0, limit - 1)]
+        ordered = [*kept, (OTHERS, sum(share for _, share in ordered[len(kept) :]))]
+    total = math.fsum(share for _, share in ordered)
+    if total <= 0:
+        return []
+    exact = [100 * share / total for _, share in ordered]
+    whole = [math.floor(share) for share in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda place: (whole[place] - exact[place], place))
+    for place in by_remainder[: 100 - sum(whole)]:
+        whole[place] += 1
+    return [(value, share) for (value, _), share in zip(ordered, whole, strict=True)]
+
+
+def subject(config: Config, group: Group) -> str:
+    """Subject of the message: printable ASCII on one line, at most 100 characters, as SNS wants."""
+    when = group.start.astimezone(ZoneInfo(config.timezone)).strftime("%Y-%m-%d %H:%M")
+    ending = f" {group.direction}, severity {group.score:.0f}, {when}"
+    beginning = f"{config.name}: {group.measure}".encode("ascii", "replace").decode()
+    beginning = "".join(sign if sign.isprintable() else " " for sign in beginning)
+    return beginning[: 100 - len(ending)] + ending
+
+
+def short_text(config: Config, group: Group) -> str:
+    """One line, for a chat or a text message."""
+    return (
+        f"{config.name}: {group.measure} {group.direction} in {_where(group)} since "
+        f"{zoned(group.start, config.timezone)}: {_amount(group.actual)}, expected "
+        f"{_amount(group.expected)}{_change(group)}, severity {group.score:.0f}"
+    )
+
+
+def long_text(origin: Origin, config: Config, name: str, group: Group, results_key: str) -> str:
+    """The alert for people: what, where, since when, how much, and which values share it."""
+    lines = [short_text(config, group), ""]
+    description = config.alerts[name].description
+    if description:
+        lines += [description, ""]
+    lines += [
+        f"Measure    {group.measure}",
+        f"From       {zoned(group.start, config.timezone)}",
+        f"To         {zoned(group.end, config.timezone)}"
+        + (" (still open)" if group.state == "OPEN" else ""),
+        f"Actual     {_amount(group.actual)}",
+        f"Expected   {_amount(group.expected)}{_change(group)}",
+        f"Severity   {group.score:.1f} of 100",
+        f"Alert      {name}, from severity {config.alerts[name].threshold:g}",
+        f"Where      {_where(group)}; {group.series_count} series",
+    ]
+    for dimension, shares in group.contributions.items():
+        parts = [f"{value} {share} %" for value, share in whole_shares(shares, 6)]
+        lines.append(f"{dimension}: " + ", ".join(parts))
+    lines += ["", f"Group {group.id}", console_url(origin, results_key)]
+    return "\n".join(lines)
+
+
+def _relevant_series(group: Group) -> tuple[Point, ...]:
+    first: dict[tuple[str, ...], Point] = {}
+    worst: dict[tuple[str, ...], float] = {}
+    for point in relevant_points(sorted(group.points, key=lambda one: one.start)):
+        first.setdefault(point.slice, point)
+        worst[point.slice] = max(worst.get(point.slice, 0.0), point.severity)
+    return tuple(sorted(first.values(), key=lambda one: (-worst[one.slice], one.slice)))
+
+
+def _named(dimensions: Sequence[str], one: Sequence[str]) -> list[tuple[str, str]]:
+    return [pair for pair in zip(dimensions, one, strict=True) if pair[1] != ROLLED_UP]
+
+
+def _plain(value: float) -> int | float:
+    # 650, not 650.0, as Lookout wrote it; beyond 2^53 a double is no longer an exact whole number.
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def _where(group: Group) -> str:
+    named = [", ".join(f"{name} = {value}" for name, value in one.items()) for one in group.slices]
+    shown = [one or "the total" for one in named[:3]]
+    if len(named) > len(shown):
+        shown.append(f"{len(named) - len(shown)} more")
+    return " and ".join(shown) or "the total"
+
+
+def _amount(value: float) -> str:
+    if not math.isfinite(value):
+        return "missing"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _change(group: Group) -> str:
+    if not (math.isfinite(group.actual) and math.isfinite(group.expected)) or not group.expected:
+        return ""
+    return f" ({100 * (group.actual - group.expected) / abs(group.expected):+.0f} %)"

@@ -1,0 +1,117 @@
+"""The adapters that send alerts: an SNS topic, a Lambda function, and the operations topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+)
+
+from anomaly_detector.errors import PermanentError, RetryableError
+
+# A retry inside the client could send twice, for an answer that is lost looks like a call that is.
+SEND_ONCE = ClientConfig(
+    retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20, user_agent_extra="alerts"
+)
+# Refused, so nothing was sent, and may pass: throttling, a role or key policy seconds old.
+_PASSING = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "EC2ThrottledException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "KMSAccessDenied",
+        "KMSAccessDeniedException",
+        "KMSThrottling",
+        "KMSThrottlingException",
+        "RequestLimitExceeded",
+        "ResourceNotReadyException",
+        "ServiceUnavailable",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "UnrecognizedClientException",
+    }
+)
+_SERVER_FAULT = 500
+
+
+class UncertainError(Exception):
+    """The service did not say whether it took the message, so sending again might send twice."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What goes to a target: the payload as JSON, and a subject where the target shows one."""
+
+    subject: str
+    body: str
+
+
+class Targets:
+    """SNS topics and Lambda functions, told apart by their ARNs.
+
+    Parameters
+    ----------
+    sns, functions : clients of boto3 for `sns` and `lambda`, made with `SEND_ONCE`.
+    """
+
+    def __init__(self, sns: Any, functions: Any) -> None:  # noqa: ANN401
+        self._sns = sns
+        self._functions = functions
+
+    def send(self, arn: str, message: Message) -> None:
+        """Send once.
+
+        Raises
+        ------
+        RetryableError
+            Nothing was sent; the same call may succeed later.
+        PermanentError
+            Nothing was sent; the target does not exist or does not take the message.
+        UncertainError
+            It may have been sent.
+        """
+        service = arn.split(":")[2] if arn.count(":") > 2 else ""
+        try:
+            if service == "sns":
+                self._sns.publish(TopicArn=arn, Subject=message.subject, Message=message.body)
+            elif service == "lambda":
+                self._functions.invoke(
+                    FunctionName=arn, InvocationType="Event", Payload=message.body.encode()
+                )
+            else:
+                raise PermanentError(f"'{arn}' is neither an SNS topic nor a Lambda function.")
+        except (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError) as error:
+            raise RetryableError(f"{arn}: {error}") from error
+        except ParamValidationError as error:
+            raise PermanentError(f"{arn}: {error}") from error
+        except ClientError as error:
+            raise _classified(arn, error) from error
+        except BotoCoreError as error:
+            raise UncertainError(f"{arn}: {error}") from error
+
+
+def _classified(arn: str, error: ClientError) -> Exception:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    text = f"{arn}: {error}"
+    if code in _PASSING:
+        return RetryableError(text)
+    if status >= _SERVER_FAULT:
+        return UncertainError(text)
+    return PermanentError(text)
