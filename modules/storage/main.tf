@@ -1,0 +1,240 @@
+locals {
+  # At most 32 + 12 + 14 characters and two hyphens: S3 takes 63.
+  bucket_name = coalesce(var.bucket_name, "${var.name}-${var.account_id}-${var.region}")
+
+  lifecycle_rules = {
+    landed-history = { prefix = "history/", days = var.landed_retention_days }
+    landed-live    = { prefix = "live/", days = var.landed_retention_days }
+    results        = { prefix = "results/", days = var.results_retention_days }
+  }
+
+  # Columns as lake/results.py of the package writes them.
+  tables = {
+    scores = concat(
+      [
+        { name = "interval_start", type = "timestamp" },
+        { name = "measure", type = "string" },
+      ],
+      [for name in var.dimensions : { name = lower(name), type = "string" }],
+      [for name in ["actual", "expected", "lower", "upper", "severity"] : { name = name, type = "double" }],
+      [
+        { name = "direction", type = "string" },
+        { name = "anomalous", type = "boolean" },
+      ],
+    )
+    anomalies = [
+      { name = "group_id", type = "string" },
+      { name = "measure", type = "string" },
+      { name = "start_time", type = "timestamp" },
+      { name = "end_time", type = "timestamp" },
+      { name = "severity", type = "double" },
+      { name = "direction", type = "string" },
+      { name = "state", type = "string" },
+      { name = "actual", type = "double" },
+      { name = "expected", type = "double" },
+      { name = "series_count", type = "int" },
+    ]
+    contributions = [
+      { name = "group_id", type = "string" },
+      { name = "measure", type = "string" },
+      { name = "start_time", type = "timestamp" },
+      { name = "dimension", type = "string" },
+      { name = "value", type = "string" },
+      { name = "contribution", type = "double" },
+    ]
+  }
+}
+
+resource "aws_s3_bucket" "this" {
+  #checkov:skip=CKV_AWS_18:Access logs need a bucket of their own; CloudTrail data events can be switched on for this one.
+  #checkov:skip=CKV_AWS_21:Everything here can be loaded or computed again, and each configuration is kept under its hash.
+  #checkov:skip=CKV_AWS_144:Results belong to one region, as the warehouse does.
+  #checkov:skip=CKV_AWS_145:A customer key is an input (encryption); without one, S3's own keys encrypt.
+  bucket        = local.bucket_name
+  force_destroy = var.force_destroy
+  tags          = var.tags
+}
+
+resource "aws_s3_bucket_public_access_block" "this" {
+  bucket                  = aws_s3_bucket.this.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_ownership_controls" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  rule {
+    bucket_key_enabled = var.encryption != null
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = var.encryption == null ? "AES256" : "aws:kms"
+      kms_master_key_id = try(var.encryption.kms_key_arn, null)
+    }
+  }
+}
+
+data "aws_iam_policy_document" "bucket" {
+  statement {
+    sid       = "DenyWithoutTls"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "this" {
+  bucket = aws_s3_bucket.this.id
+  policy = data.aws_iam_policy_document.bucket.json
+
+  # S3 refuses two changes of access at a time.
+  depends_on = [aws_s3_bucket_public_access_block.this]
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  rule {
+    id     = "unfinished-uploads"
+    status = "Enabled"
+
+    filter {}
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+
+  dynamic "rule" {
+    for_each = { for id, rule in local.lifecycle_rules : id => rule if rule.days != null }
+
+    content {
+      id     = rule.key
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value.prefix
+      }
+
+      expiration {
+        days = rule.value.days
+      }
+    }
+  }
+}
+
+resource "aws_s3_bucket_notification" "this" {
+  bucket      = aws_s3_bucket.this.id
+  eventbridge = true
+}
+
+resource "aws_dynamodb_table" "this" {
+  #checkov:skip=CKV_AWS_119:A customer key is an input (encryption); without one, DynamoDB's own key encrypts.
+  name         = var.name
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = "pk"
+  range_key    = "sk"
+  tags         = var.tags
+
+  attribute {
+    name = "pk"
+    type = "S"
+  }
+
+  attribute {
+    name = "sk"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "expires_at"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = var.point_in_time_recovery
+  }
+
+  dynamic "server_side_encryption" {
+    for_each = var.encryption == null ? {} : { this = var.encryption.kms_key_arn }
+
+    content {
+      enabled     = true
+      kms_key_arn = server_side_encryption.value
+    }
+  }
+}
+
+resource "aws_glue_catalog_database" "this" {
+  # Athena's SQL takes a name without quotes only where it has no hyphen.
+  name        = replace("${var.name}-results", "-", "_")
+  description = "Results of the anomaly detector ${var.name}"
+  tags        = var.tags
+}
+
+resource "aws_glue_catalog_table" "results" {
+  for_each = local.tables
+
+  name          = each.key
+  database_name = aws_glue_catalog_database.this.name
+  description   = "${title(each.key)} of the anomaly detector ${var.name}, in UTC"
+  table_type    = "EXTERNAL_TABLE"
+
+  # Athena works out the partitions from these, so that no crawler and no write to the catalogue is needed.
+  parameters = {
+    EXTERNAL                        = "TRUE"
+    classification                  = "parquet"
+    "projection.enabled"            = "true"
+    "projection.date.type"          = "date"
+    "projection.date.format"        = "yyyy-MM-dd"
+    "projection.date.range"         = "${var.results_since},NOW"
+    "projection.date.interval"      = "1"
+    "projection.date.interval.unit" = "DAYS"
+    "storage.location.template"     = "s3://${aws_s3_bucket.this.id}/results/${each.key}/date=$${date}/"
+  }
+
+  partition_keys {
+    name = "date"
+    type = "string"
+  }
+
+  storage_descriptor {
+    location      = "s3://${aws_s3_bucket.this.id}/results/${each.key}/"
+    input_format  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+    output_format = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+
+    ser_de_info {
+      serialization_library = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+    }
+
+    dynamic "columns" {
+      for_each = each.value
+
+      content {
+        name = columns.value.name
+        type = columns.value.type
+      }
+    }
+  }
+}
