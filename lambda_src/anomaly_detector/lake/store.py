@@ -1,0 +1,115 @@
+"""The adapter of the bucket: get, put, list and delete; paging lives here and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from botocore.exceptions import ClientError
+
+from anomaly_detector.errors import PermanentError
+
+_ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
+# Files are small and the wait for each is long: some in parallel, well below the client's pool of connections.
+_READERS = 8
+_DELETED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object's bytes, and when they were written (UTC, whole seconds)."""
+
+    body: bytes
+    modified: datetime
+
+
+class ObjectStore:
+    """One bucket.
+
+    Parameters
+    ----------
+    client : an S3 client of boto3.
+    """
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self.bucket = bucket
+
+    def find(self, key: str) -> Stored | None:
+        """The object, or None where there is none."""
+        try:
+            answer = self._client.get_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _ABSENT:
+                return None
+            raise
+        return Stored(answer["Body"].read(), answer["LastModified"])
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes.
+
+        Raises
+        ------
+        PermanentError
+            Where there is no such object.
+        """
+        found = self.find(key)
+        if found is None:
+            raise PermanentError(f"s3://{self.bucket}/{key} does not exist.")
+        return found.body
+
+    def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
+        """Write or replace an object."""
+        self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
+
+    def get_json(self, key: str) -> Any:
+        """The object, read as JSON."""
+        return json.loads(self.get(key))
+
+    def put_json(self, key: str, value: object) -> None:
+        """Write a value as JSON; NaN is refused, as no other reader would take it."""
+        body = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        self.put(key, body, "application/json")
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Keys below a prefix, ascending."""
+        pages = self._client.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
+            for item in page.get("Contents", ()):
+                yield str(item["Key"])
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; one that is not there is no fault."""
+        named = list(keys)
+        for first in range(0, len(named), _DELETED_AT_ONCE):
+            some = named[first : first + _DELETED_AT_ONCE]
+            answer = self._client.delete_objects(
+                Bucket=self.bucket,
+                Delete={"Objects": [{"Key": key} for key in some], "Quiet": True},
+            )
+            if answer.get("Errors"):
+                fault = answer["Errors"][0]
+                raise ClientError(
+                    {"Error": {"Code": fault["Code"], "Message": fault.get("Message", "")}},
+                    "DeleteObjects",
+                )
+
+    def read_table(self, keys: Sequence[str]) -> pa.Table:
+        """The Parquet objects, one below the other; all have the same columns."""
+        return pa.concat_tables(self.read_tables(keys))
+
+    def read_tables(self, keys: Sequence[str]) -> list[pa.Table]:
+        """Each Parquet object as a table."""
+        with ThreadPoolExecutor(_READERS) as readers:
+            return list(readers.map(lambda key: read_parquet(self.get(key)), keys))
+
+
+def read_parquet(body: bytes) -> pa.Table:
+    """A Parquet file as a table; INT96 timestamps come in microseconds, for nanoseconds end in 2262."""
+    return pq.read_table(pa.BufferReader(body), coerce_int96_timestamp_unit="us")

@@ -1,0 +1,144 @@
+"""The items of the state table, as frozen models. Times are UTC; in the table they are ISO 8601 text."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from anomaly_detector.intervals import iso
+
+# Lookout's names; those of its backtest mode and of a stopped detector are not reached here.
+DetectorStatus = Literal["INACTIVE", "ACTIVATING", "LEARNING", "ACTIVE", "FAILED"]
+IntervalStatus = Literal["DUE", "LANDED", "SCORED", "REVISED", "MISSING", "FAILED"]
+RunStatus = Literal["STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
+
+DETECTOR = "DETECTOR"
+INTERVAL = "INTERVAL#"
+CHUNK = "CHUNK#"
+RUN = "RUN#"
+DELIVERY = "DELIVERY#"
+GROUP = "GROUP#"
+ALERT = "ALERT#"
+
+
+class _Item(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> Self:
+        """Read a stored item."""
+        return cls.model_validate(item)
+
+    def attributes(self) -> dict[str, Any]:
+        """What is stored, without what is None."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class Detector(_Item):
+    """The detector: its status, and the pointer that a commit moves.
+
+    Attributes
+    ----------
+    version : grows with every change that a crawl under way must not survive.
+    wanted_hash : the newest uploaded document; config_hash the one that is in force.
+    watermark : end of the newest committed interval.
+    base : the model snapshots have learnt every interval before it.
+    models : version of each shard's snapshot; carried the version of the open groups as of `base`.
+    old_models, old_carried : the generation before, kept for a crawl that is under way.
+    live_from : watermark at activation; groups that start before it are of the backtest.
+    """
+
+    status: DetectorStatus = "INACTIVE"
+    status_reason: str | None = None
+    version: int = 0
+    execution: str | None = None
+    wanted_hash: str | None = None
+    config_hash: str | None = None
+    query_hash: str | None = None
+    model_hash: str | None = None
+    watermark: datetime | None = None
+    base: datetime | None = None
+    live_from: datetime | None = None
+    models: tuple[str, ...] = ()
+    carried: str | None = None
+    old_models: tuple[str, ...] = ()
+    old_carried: str | None = None
+
+
+class Run(_Item):
+    """One document's way through the pipeline; `attempt` counts its executions."""
+
+    attempt: int
+    status: RunStatus
+    uploaded_at: datetime | None = None
+    execution: str | None = None
+    reason: str | None = None
+
+
+class Chunk(_Item):
+    """A landed piece `[window_start, window_end)` of history; no manifest where no row was found."""
+
+    window_start: datetime
+    window_end: datetime
+    prefix: str
+    manifest: str | None = None
+    rows: int = 0
+    statement_id: str | None = None
+    milliseconds: int | None = None
+
+
+class Interval(_Item):
+    """What became of one interval.
+
+    Attributes
+    ----------
+    rows : rows of the user's query behind it.
+    digest : of the landed values; another digest at a later crawl tells that late rows came.
+    """
+
+    start: datetime
+    status: IntervalStatus
+    rows: int | None = None
+    series: int | None = None
+    anomalous: int | None = None
+    digest: str | None = None
+    statement_id: str | None = None
+    milliseconds: int | None = None
+    reason: str | None = None
+
+
+def interval_key(start: datetime) -> str:
+    """Sort key of an interval."""
+    return f"{INTERVAL}{iso(start)}"
+
+
+def chunk_prefix(query_hash: str) -> str:
+    """Beginning of the sort keys of all chunks of one query."""
+    return f"{CHUNK}{query_hash}#"
+
+
+def chunk_key(query_hash: str, begin: datetime, end: datetime) -> str:
+    """Sort key of a chunk."""
+    return f"{chunk_prefix(query_hash)}{iso(begin)}#{iso(end)}"
+
+
+def run_key(config_hash: str) -> str:
+    """Sort key of a document's run."""
+    return f"{RUN}{config_hash}"
+
+
+def delivery_key(due_start: datetime, attempt: str) -> str:
+    """Sort key of a pending delivery; the oldest window sorts first."""
+    return f"{DELIVERY}{iso(due_start)}#{attempt}"
+
+
+def group_key(start: datetime, group_id: str) -> str:
+    """Sort key of a group."""
+    return f"{GROUP}{iso(start)}#{group_id}"
+
+
+def alert_key(alert: str, group_id: str) -> str:
+    """Sort key of the claim that one alert is sent for one group."""
+    return f"{ALERT}{alert}#{group_id}"

@@ -1,0 +1,147 @@
+"""What the services ask of the state table, in the words of the detector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from anomaly_detector.intervals import iso
+from anomaly_detector.ledger.items import (
+    DELIVERY,
+    DETECTOR,
+    GROUP,
+    INTERVAL,
+    Chunk,
+    Detector,
+    Interval,
+    Run,
+    chunk_key,
+    chunk_prefix,
+    delivery_key,
+    interval_key,
+    run_key,
+)
+from anomaly_detector.ledger.table import Item, StateTable, Write
+
+# What a crawl that has not committed may still change.
+_OPEN = (None, "DUE", "LANDED", "FAILED")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """All that one crawl changes, written together or not at all."""
+
+    before: Detector
+    after: Detector
+    intervals: Sequence[Interval]
+    due_start: datetime
+    attempt: str
+    delivery: Item
+
+
+class Ledger:
+    """The detector's memory in one table."""
+
+    def __init__(self, table: StateTable) -> None:
+        self.table = table
+
+    def detector(self) -> Detector:
+        """The detector; a new one where none is stored."""
+        item = self.table.get(DETECTOR)
+        return Detector() if item is None else Detector.of(item)
+
+    def run(self, config_hash: str) -> Run | None:
+        """The newest attempt to bring a document into force."""
+        item = self.table.get(run_key(config_hash))
+        return None if item is None else Run.of(item)
+
+    def claim_run(self, config_hash: str, before: Run | None, after: Run) -> bool:
+        """Make `after` the document's run and the document the wanted one; False where another did."""
+        unchanged = {"attempt": None if before is None else before.attempt}
+        return self.table.transact(
+            [
+                Write(run_key(config_hash), after.attributes(), unchanged, fresh=True),
+                Write(DETECTOR, {"wanted_hash": config_hash}),
+            ]
+        )
+
+    def mark_started(self, config_hash: str, attempt: int, execution: str) -> None:
+        """Note that the execution exists, unless it has itself gone further already."""
+        values = {"status": "RUNNING", "execution": execution}
+        self.table.update(run_key(config_hash), values, {"attempt": attempt, "status": "STARTING"})
+
+    def set_run(self, config_hash: str, run: Run) -> None:
+        """Note how far a document's run has come."""
+        self.table.put(run_key(config_hash), run.attributes())
+
+    def advance_detector(self, before: Detector, after: Detector) -> bool:
+        """Replace the detector's fields, unless its version has moved; the version grows by one."""
+        write = detector_write(before, after)
+        return self.table.update(write.sk, write.values, write.only_if)
+
+    def note_failure(self, reason: str) -> None:
+        """Keep status and version, and say why the newest crawl failed."""
+        self.table.update(DETECTOR, {"status_reason": reason})
+
+    def chunks(self, query_hash: str) -> list[Chunk]:
+        """Landed chunks of a query, ascending by start."""
+        return [Chunk.of(item) for item in self.table.query(chunk_prefix(query_hash))]
+
+    def put_chunk(self, query_hash: str, chunk: Chunk) -> None:
+        """Note that a chunk has landed."""
+        key = chunk_key(query_hash, chunk.window_start, chunk.window_end)
+        self.table.put(key, chunk.attributes() | {"status": "LANDED"})
+
+    def intervals(self, begin: datetime, end: datetime) -> dict[datetime, Interval]:
+        """Intervals on file that start in `[begin, end)`."""
+        found = self.table.query(INTERVAL, iso(begin), iso(end))
+        items = [Interval.of(item) for item in found]
+        return {item.start: item for item in items if item.start < end}
+
+    def mark_intervals(
+        self, starts: Iterable[datetime], status: str, **attributes: str | int | None
+    ) -> None:
+        """Set the status of intervals that are not committed; the others stay as they are."""
+        for start in starts:
+            values = {"start": iso(start), "status": status, **attributes}
+            self.table.update(interval_key(start), values, {"status": _OPEN})
+
+    def commit(self, commit: Commit) -> bool:
+        """Move pointer and watermark, the intervals and the outbox together; False for the loser."""
+        return self.table.transact(
+            [
+                detector_write(commit.before, commit.after),
+                *(
+                    Write(interval_key(one.start), one.attributes(), fresh=True)
+                    for one in commit.intervals
+                ),
+                Write(
+                    delivery_key(commit.due_start, commit.attempt), commit.delivery, fresh=True
+                ),
+            ]
+        )
+
+    def forget_groups(self, begin: datetime) -> None:
+        """Drop groups that start at or after `begin`; claims of alerts stay, so that none is sent again."""
+        found = self.table.query(GROUP, iso(begin), None)
+        self.table.delete_all(item["sk"] for item in found)
+
+    def forget_intervals(self, begin: datetime) -> None:
+        """Drop intervals that start at or after `begin`, which a new model is going to score again."""
+        found = self.table.query(INTERVAL, iso(begin), None)
+        self.table.delete_all(item["sk"] for item in found)
+
+    def deliveries(self) -> list[Item]:
+        """Pending deliveries, the oldest window first."""
+        return self.table.query(DELIVERY)
+
+
+def detector_write(before: Detector, after: Detector) -> Write:
+    """The write that moves the detector on, unless its version has moved."""
+    # A table without the detector's item, and an item that only reconcile has touched, hold no version.
+    known = (None, 0) if before.version == 0 else before.version
+    values = after.model_copy(update={"version": before.version + 1}).model_dump(mode="json")
+    # Only reconcile says which document is wanted, at any time and without regard to the version.
+    del values["wanted_hash"]
+    return Write(DETECTOR, values, {"version": known})

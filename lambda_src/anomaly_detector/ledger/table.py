@@ -1,0 +1,254 @@
+"""The adapter of the state table: plain items in and out; conditions, paging and transactions live here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from anomaly_detector.errors import PermanentError
+
+Item = dict[str, Any]
+# Attribute -> the value it must have, None where it must be absent, or a tuple of such alternatives.
+Condition = Mapping[str, object]
+# A transaction holds at most this many writes.
+MOST_WRITES = 100
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write of a transaction.
+
+    Attributes
+    ----------
+    values : attributes to set; the others stay as they are. None removes an attribute.
+    fresh : replace the whole item instead.
+    """
+
+    sk: str
+    values: Item
+    only_if: Condition = field(default_factory=dict)
+    fresh: bool = False
+
+
+class StateTable:
+    """The items of one detector; each is named by its sort key.
+
+    Parameters
+    ----------
+    client : a DynamoDB client of boto3.
+    partition : name of the detector, the partition key of all its items.
+    """
+
+    def __init__(self, client: Any, table: str, partition: str) -> None:
+        self._client = client
+        self._table = table
+        self._partition = partition
+
+    def get(self, sk: str) -> Item | None:
+        """The item as last written, or None."""
+        answer = self._client.get_item(
+            TableName=self._table, Key=self._key(sk), ConsistentRead=True
+        )
+        return _plain(answer["Item"]) if "Item" in answer else None
+
+    def query(self, prefix: str, first: str | None = None, last: str | None = None) -> list[Item]:
+        """Items whose sort key begins with `prefix`, ascending.
+
+        Parameters
+        ----------
+        first, last : where given, what follows the prefix lies between them, both included.
+        """
+        return list(self._query(prefix, first, last))
+
+    def put(self, sk: str, item: Item) -> None:
+        """Write or replace an item."""
+        self._client.put_item(TableName=self._table, Item=self._item(sk, item))
+
+    def put_new(self, sk: str, item: Item) -> bool:
+        """Write an item that does not exist yet; False where it does."""
+        return self._tried(
+            self._client.put_item,
+            Item=self._item(sk, item),
+            ConditionExpression="attribute_not_exists(pk)",
+        )
+
+    def update(self, sk: str, values: Item, only_if: Condition | None = None) -> bool:
+        """Set attributes (None removes one) and keep the others; False where the condition fails."""
+        write = Write(sk, values, only_if or {})
+        return self._tried(self._client.update_item, **self._update(write))
+
+    def delete(self, sk: str, only_if: Condition | None = None) -> bool:
+        """Delete an item, there or not; False where the condition fails."""
+        condition = _Expression()
+        return self._tried(
+            self._client.delete_item,
+            Key=self._key(sk),
+            **condition.arguments(condition.of(only_if or {})),
+        )
+
+    def delete_all(self, sort_keys: Iterable[str]) -> None:
+        """Delete many items."""
+        for sk in sort_keys:
+            self.delete(sk)
+
+    def transact(self, writes: Sequence[Write]) -> bool:
+        """Make all writes or none; False where a condition fails.
+
+        Raises
+        ------
+        PermanentError
+            For more writes than a transaction holds.
+        """
+        if len(writes) > MOST_WRITES:
+            raise PermanentError(f"{len(writes)} writes do not fit one transaction.")
+        items = []
+        for write in writes:
+            if write.fresh:
+                condition = _Expression()
+                arguments = condition.arguments(condition.of(write.only_if))
+                put = {"TableName": self._table, "Item": self._item(write.sk, write.values)}
+                items.append({"Put": put | arguments})
+            else:
+                items.append({"Update": {"TableName": self._table} | self._update(write)})
+        try:
+            self._client.transact_write_items(TransactItems=items)
+        except ClientError as error:
+            reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
+            if "ConditionalCheckFailed" in reasons:
+                return False
+            raise
+        return True
+
+    def _query(self, prefix: str, first: str | None, last: str | None) -> Iterator[Item]:
+        if first is None and last is None:
+            range_of_keys = "begins_with(sk, :first)"
+            values = {":pk": self._partition, ":first": prefix}
+        else:
+            range_of_keys = "sk BETWEEN :first AND :last"
+            # '~' sorts after every character that a key of ours holds.
+            values = {
+                ":pk": self._partition,
+                ":first": prefix + (first or ""),
+                ":last": prefix + (last if last is not None else "~"),
+            }
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression=f"pk = :pk AND {range_of_keys}",
+            ExpressionAttributeValues=_typed(values),
+            ConsistentRead=True,
+        )
+        for page in pages:
+            for item in page["Items"]:
+                yield _plain(item)
+
+    def _tried(self, call: Any, **arguments: Any) -> bool:
+        try:
+            call(TableName=self._table, **arguments)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def _key(self, sk: str) -> Item:
+        return _typed({"pk": self._partition, "sk": sk})
+
+    def _item(self, sk: str, item: Item) -> Item:
+        kept = {name: value for name, value in item.items() if value is not None}
+        return _typed(kept | {"pk": self._partition, "sk": sk})
+
+    def _update(self, write: Write) -> Item:
+        names = _Expression()
+        kept = {key: value for key, value in write.values.items() if value is not None}
+        gone = [key for key, value in write.values.items() if value is None]
+        clauses = []
+        if kept:
+            pairs = [f"{names.name(key)} = {names.value(value)}" for key, value in kept.items()]
+            clauses.append(f"SET {', '.join(pairs)}")
+        if gone:
+            clauses.append(f"REMOVE {', '.join(names.name(key) for key in gone)}")
+        condition = names.of(write.only_if)
+        return {
+            "Key": self._key(write.sk),
+            "UpdateExpression": " ".join(clauses),
+            **names.arguments(condition),
+        }
+
+
+class _Expression:
+    """Placeholders of one expression, so that no attribute's name can be a reserved word."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._values: Item = {}
+
+    def name(self, attribute: str) -> str:
+        place = f"#n{len(self._names)}"
+        self._names[place] = attribute
+        return place
+
+    def value(self, value: object) -> str:
+        place = f":v{len(self._values)}"
+        self._values[place] = value
+        return place
+
+    def of(self, condition: Condition) -> str:
+        parts = []
+        for attribute, wanted in condition.items():
+            name = self.name(attribute)
+            choices = wanted if isinstance(wanted, tuple) else (wanted,)
+            either = " OR ".join(
+                f"attribute_not_exists({name})"
+                if choice is None
+                else f"{name} = {self.value(choice)}"
+                for choice in choices
+            )
+            parts.append(f"({either})")
+        return " AND ".join(parts)
+
+    def arguments(self, condition: str) -> Item:
+        found: Item = {}
+        if condition:
+            found["ConditionExpression"] = condition
+        if self._names:
+            found["ExpressionAttributeNames"] = self._names
+        if self._values:
+            found["ExpressionAttributeValues"] = _typed(self._values)
+        return found
+
+
+def _typed(item: Mapping[str, object]) -> Item:
+    serializer = TypeSerializer()
+    return {key: serializer.serialize(_decimal(value)) for key, value in item.items()}
+
+
+def _plain(item: Item) -> Item:
+    deserializer = TypeDeserializer()
+    found = {key: _number(deserializer.deserialize(value)) for key, value in item.items()}
+    return {key: value for key, value in found.items() if key != "pk"}
+
+
+def _decimal(value: object) -> object:
+    if isinstance(value, float):
+        # repr is the shortest text that reads back as the same float, and within DynamoDB's 38 digits.
+        return Decimal(repr(value))
+    if isinstance(value, Mapping):
+        return {key: _decimal(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_decimal(one) for one in value]
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {key: _number(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_number(one) for one in value]
+    return value

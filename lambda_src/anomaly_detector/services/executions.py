@@ -1,0 +1,44 @@
+"""The adapter of Step Functions: starts the pipeline, and sees whether it still runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+
+class Executions:
+    """Executions of one state machine.
+
+    Parameters
+    ----------
+    client : a Step Functions client of boto3.
+    machine : ARN of the state machine.
+    """
+
+    def __init__(self, client: Any, machine: str) -> None:
+        self._client = client
+        self._machine = machine
+
+    def start(self, name: str, value: dict[str, Any]) -> str:
+        """Start an execution of that name, unless there is or was one; its ARN."""
+        try:
+            answer = self._client.start_execution(
+                stateMachineArn=self._machine, name=name, input=json.dumps(value, sort_keys=True)
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+            return f"{self._machine.replace(':stateMachine:', ':execution:')}:{name}"
+        return str(answer["executionArn"])
+
+    def is_running(self, execution: str) -> bool:
+        """Whether the execution has not ended; one that is forgotten has."""
+        try:
+            answer = self._client.describe_execution(executionArn=execution)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+                raise
+            return False
+        return bool(answer["status"] in ("RUNNING", "PENDING_REDRIVE"))

@@ -1,0 +1,83 @@
+"""What happens when a machine fails: the reason on file, and on the operations topic."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from anomaly_detector.intervals import iso
+from anomaly_detector.ledger.items import INTERVAL, Interval, Run
+from anomaly_detector.ledger.ledger import Ledger
+from anomaly_detector.services.payloads import Failure
+from anomaly_detector.services.topic import Topic
+
+# Longer texts of a warehouse are cut; the whole is in the execution's history.
+_REASON = 2_000
+_DEPTH = 10
+
+
+def record_failure(
+    ledger: Ledger,
+    operations: Topic,
+    detector_name: str,
+    machine: Literal["pipeline", "crawl"],
+    execution: str,
+    config_hash: str | None,
+    error: dict[str, Any],
+) -> Failure:
+    """Store why an execution failed and tell the operators.
+
+    A failed pipeline leaves the detector FAILED, unless a newer document is wanted already. A failed crawl leaves it
+    ACTIVE: the next one tries the same intervals, which are FAILED until then.
+    """
+    reason = innermost(error)[:_REASON]
+    detector = ledger.detector()
+    if machine == "pipeline":
+        config_hash = config_hash or detector.wanted_hash
+        if config_hash is not None:
+            run = ledger.run(config_hash) or Run(attempt=1, status="FAILED")
+            failed = {"status": "FAILED", "execution": execution, "reason": reason}
+            ledger.set_run(config_hash, run.model_copy(update=failed))
+        if detector.wanted_hash in (None, config_hash):
+            after = {"status": "FAILED", "status_reason": reason, "execution": execution}
+            ledger.advance_detector(detector, detector.model_copy(update=after))
+    else:
+        ledger.note_failure(reason)
+        if detector.watermark is not None:
+            found = ledger.table.query(INTERVAL, iso(detector.watermark), None)
+            items = [Interval.of(item) for item in found]
+            waiting = [item.start for item in items if item.status in ("DUE", "LANDED")]
+            ledger.mark_intervals(waiting, "FAILED", reason=reason)
+    facts = {
+        "detector": detector_name,
+        "machine": machine,
+        "execution": execution,
+        "configuration": config_hash or detector.config_hash,
+        "error": str(error.get("Error", "")),
+        "reason": reason,
+    }
+    operations.publish(
+        f"{detector_name}: {machine} failed",
+        f"The {machine} of detector {detector_name} failed.\n\nReason: {reason}\nExecution: {execution}",
+        facts,
+    )
+    return Failure(reason=reason)
+
+
+def innermost(error: dict[str, Any]) -> str:
+    """The reason at the bottom of a Catch's object: nested executions and functions wrap theirs in JSON text."""
+    reason = str(error.get("Cause") or error.get("Error") or "unknown")
+    value: Any = error
+    for _ in range(_DEPTH):
+        if not isinstance(value, dict):
+            break
+        # A function's error has errorMessage; an execution's description has Cause, and Error where it has none.
+        text = value.get("errorMessage") or value.get("Cause") or value.get("Error")
+        if not isinstance(text, str):
+            break
+        reason = text
+        try:
+            value = json.loads(text)
+        except ValueError:
+            break
+    return reason

@@ -1,0 +1,85 @@
+"""First step of the pipeline: the document is valid and is the one that is wanted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from anomaly_detector.config import Config
+from anomaly_detector.errors import PermanentError, RetryableError
+from anomaly_detector.intervals import Grid
+from anomaly_detector.lake.store import ObjectStore
+from anomaly_detector.ledger.items import Run
+from anomaly_detector.ledger.ledger import Ledger
+from anomaly_detector.services import documents
+from anomaly_detector.services.payloads import Prepared
+
+# What the query check looks at: a week shows weekly values, four of them where an interval is a day.
+_SAMPLE_DAYS = 7
+_SAMPLE_DAYS_DAILY = 28
+
+
+def prepare(
+    store: ObjectStore,
+    ledger: Ledger,
+    config_hash: str | None,
+    execution: str,
+    started_at: datetime,
+) -> Prepared:
+    """Take a document on: the detector is ACTIVATING, and crawls pause until it is ACTIVE.
+
+    Parameters
+    ----------
+    config_hash : None where a person starts the pipeline by hand; the uploaded document is meant then.
+    started_at : start of the execution, UTC.
+
+    Returns
+    -------
+    The window that the query check looks at.
+
+    Raises
+    ------
+    PermanentError
+        Naming what is not valid in the document; or where a newer one was uploaded meanwhile.
+    """
+    if config_hash is None:
+        config_hash = _by_hand(store, ledger)
+    detector = ledger.detector()
+    if detector.wanted_hash not in (None, config_hash):
+        raise PermanentError(
+            f"Configuration {config_hash} was replaced by {detector.wanted_hash} before it was activated."
+        )
+    run = ledger.run(config_hash) or Run(attempt=1, status="RUNNING")
+    running = run.model_copy(update={"status": "RUNNING", "execution": execution, "reason": None})
+    ledger.set_run(config_hash, running)
+    if (detector.status, detector.execution) != ("ACTIVATING", execution):
+        begun = {"status": "ACTIVATING", "status_reason": None, "execution": execution}
+        if not ledger.advance_detector(detector, detector.model_copy(update=begun)):
+            raise RetryableError("The detector was changed at the same moment.")
+    config = _complete(documents.load(store, config_hash))
+    window_start, window_end = _sample(config, started_at)
+    return Prepared(config_hash=config_hash, window_start=window_start, window_end=window_end)
+
+
+def _by_hand(store: ObjectStore, ledger: Ledger) -> str:
+    config_hash, uploaded_at = documents.keep_current(store)
+    run = ledger.run(config_hash)
+    attempt = 1 if run is None else run.attempt
+    ledger.claim_run(
+        config_hash, run, Run(attempt=attempt, status="RUNNING", uploaded_at=uploaded_at)
+    )
+    return config_hash
+
+
+def _complete(config: Config) -> Config:
+    lacking = [name for name in ("query", "redshift") if getattr(config, name) is None]
+    if lacking:
+        raise PermanentError(f"The configuration is not valid: {lacking[0]}: Field required.")
+    return config
+
+
+def _sample(config: Config, started_at: datetime) -> tuple[datetime, datetime]:
+    grid = Grid.of(config)
+    end = grid.due_end(started_at, config.offset_seconds)
+    days = _SAMPLE_DAYS_DAILY if config.interval == "P1D" else _SAMPLE_DAYS
+    begin = max(end - timedelta(days=days), config.history.begin(end, config.interval))
+    return min(grid.floor(begin), grid.shift(end, -1)), end

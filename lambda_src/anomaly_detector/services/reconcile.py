@@ -1,0 +1,90 @@
+"""Brings the uploaded document into force: starts the pipeline where that was never begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from botocore.exceptions import ClientError
+
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.ledger.items import Run
+from anomaly_detector.ledger.ledger import Ledger
+from anomaly_detector.lake.store import ObjectStore
+from anomaly_detector.services import documents
+from anomaly_detector.services.executions import Executions
+from anomaly_detector.services.payloads import Reconciled
+
+Answer = TypeVar("Answer")
+Sleep = Callable[[float], None]
+
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
+# A role that Terraform made seconds ago may be refused for up to two minutes.
+_PAUSES = (2, 4, 8, 16, 30, 30, 30)
+
+
+def reconcile(
+    store: ObjectStore, ledger: Ledger, pipeline: Executions, sleep: Sleep
+) -> Reconciled:
+    """Compare the uploaded document with the ledger; start `<hash>-<attempt>` where needed.
+
+    Started is a document that was never begun, one that was in force before another one, and one that was
+    uploaded again after its run had failed. However often, and however late, this is called, it starts each once.
+
+    Raises
+    ------
+    PermanentError
+        Where no document was uploaded, or access is still refused after two minutes.
+    """
+    config_hash, uploaded_at = patiently(lambda: documents.keep_current(store), sleep)
+    started = patiently(lambda: _start(ledger, pipeline, config_hash, uploaded_at), sleep)
+    return Reconciled(config_hash=config_hash, started=started, status=ledger.detector().status)
+
+
+def patiently(call: Callable[[], Answer], sleep: Sleep) -> Answer:
+    """Make a call again while access is refused, for two minutes in all."""
+    for pause in _PAUSES:
+        try:
+            return call()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _DENIED:
+                raise
+        sleep(pause)
+    try:
+        return call()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _DENIED:
+            raise
+        message = f"Access is refused, and was for two minutes: {error}"
+        raise PermanentError(message) from error
+
+
+def _start(
+    ledger: Ledger, pipeline: Executions, config_hash: str, uploaded_at: datetime
+) -> bool:
+    run = ledger.run(config_hash)
+    if run is None or run.status != "STARTING":
+        if run is not None and not _again(ledger, pipeline, run, config_hash, uploaded_at):
+            return False
+        attempt = 1 if run is None else run.attempt + 1
+        claim = Run(attempt=attempt, status="STARTING", uploaded_at=uploaded_at)
+        if not ledger.claim_run(config_hash, run, claim):
+            return False  # another call began it at the same moment
+        run = claim
+    # A call that died after its claim left it STARTING: the name makes the second start harmless.
+    execution = pipeline.start(f"{config_hash}-{run.attempt}", {"config_hash": config_hash})
+    ledger.mark_started(config_hash, run.attempt, execution)
+    return True
+
+
+def _again(
+    ledger: Ledger, pipeline: Executions, run: Run, config_hash: str, uploaded_at: datetime
+) -> bool:
+    if ledger.detector().wanted_hash != config_hash:
+        return True  # back to an earlier document
+    anew = run.uploaded_at is None or uploaded_at > run.uploaded_at
+    if not anew or run.status == "SUCCEEDED":
+        return False
+    # An execution that was stopped or timed out could not say that it failed.
+    return run.status == "FAILED" or not (run.execution and pipeline.is_running(run.execution))

@@ -1,0 +1,32 @@
+"""The adapter of SNS for what operators must know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# SNS: a subject is ASCII of at most 100 characters, a message at most 256 KB.
+_SUBJECT = 100
+_TEXT = 200_000
+
+
+class Topic:
+    """One SNS topic.
+
+    Parameters
+    ----------
+    client : an SNS client of boto3.
+    """
+
+    def __init__(self, client: Any, arn: str) -> None:
+        self._client = client
+        self._arn = arn
+
+    def publish(self, subject: str, text: str, facts: Mapping[str, object]) -> None:
+        """Send readable text, followed by the same as JSON for machines."""
+        line = " ".join(subject.encode("ascii", "replace").decode().split())
+        body = f"{text}\n\n{json.dumps(facts, indent=2, ensure_ascii=False)}"
+        self._client.publish(
+            TopicArn=self._arn, Subject=line[:_SUBJECT], Message=body[:_TEXT]
+        )

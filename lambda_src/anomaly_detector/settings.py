@@ -1,0 +1,41 @@
+"""What a function is told by its environment: one typed model, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from anomaly_detector.errors import PermanentError
+
+
+class Settings(BaseModel):
+    """Names and ARNs that Terraform sets; every function is given all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    detector_name: str = Field(alias="DETECTOR_NAME", min_length=1)
+    table_name: str = Field(alias="TABLE_NAME", min_length=1)
+    bucket_name: str = Field(alias="BUCKET_NAME", min_length=1)
+    pipeline_arn: str = Field(alias="PIPELINE_ARN", min_length=1)
+    crawl_arn: str = Field(alias="CRAWL_ARN", min_length=1)
+    operations_topic_arn: str = Field(alias="OPERATIONS_TOPIC_ARN", min_length=1)
+    alerts_topic_arn: str = Field(alias="ALERTS_TOPIC_ARN", min_length=1)
+    region: str = Field(alias="AWS_REGION", default="us-east-1")
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """Read the environment.
+
+        Raises
+        ------
+        PermanentError
+            Naming every variable that lacks or is empty.
+        """
+        try:
+            return cls.model_validate(dict(environment))
+        except ValidationError as error:
+            names = sorted({str(fault["loc"][0]) for fault in error.errors()})
+            message = f"The environment lacks {', '.join(names)}."
+            raise PermanentError(message) from None
