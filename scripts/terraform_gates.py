@@ -1,4 +1,4 @@
-"""The Terraform gates: `validate` of root, modules and examples, and `test` with a mocked provider."""
+"""The Terraform gates: `validate` of every configuration, `test` with a mocked provider."""
 
 from __future__ import annotations
 
@@ -79,9 +79,8 @@ def main() -> int:
     except TerraformError as error:
         print(error, file=sys.stderr)
         return 1
-    print(
-        f"terraform validate: {len(folders())} configurations, failed: {', '.join(failed) or 'none'}"
-    )
+    names = ", ".join(failed) or "none"
+    print(f"terraform validate: {len(folders())} configurations, failed: {names}")
     return 1 if failed else 0
 
 
