@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from anomaly_detector.config import TimestampColumn
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.warehouse import sql
 from anomaly_detector.warehouse.scan import Kind, scan
+from hypothesis import given
+from hypothesis import strategies as st
 
 WINDOW = "ts >= {{ window_start }} AND ts < {{window_end}}"
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)
@@ -59,7 +58,24 @@ def test_what_is_not_closed_is_named(text: str, said: str) -> None:
     assert said in str(caught.value)
 
 
-PIECES = ["'", "''", '"', "$$", "$a$", "--", "/*", "*/", "\n", "\\", ";", "(", ")", "{{ window_start }}", "x", " 1"]
+PIECES = [
+    "'",
+    "''",
+    '"',
+    "$$",
+    "$a$",
+    "--",
+    "/*",
+    "*/",
+    "\n",
+    "\\",
+    ";",
+    "(",
+    ")",
+    "{{ window_start }}",
+    "x",
+    " 1",
+]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
@@ -73,7 +89,11 @@ def test_tokens_join_to_the_statement_or_it_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("", ""), (" -- why\n/* ; */ ", " ; ;; -- done;\n"), ("\n", ";\n-- last comment without line break")],
+    [
+        ("", ""),
+        (" -- why\n/* ; */ ", " ; ;; -- done;\n"),
+        ("\n", ";\n-- last comment without line break"),
+    ],
 )
 def test_comments_blanks_and_semicolons_around_are_cut(before: str, after: str) -> None:
     query = f"SELECT ts FROM t WHERE {WINDOW}"
@@ -100,11 +120,20 @@ def test_a_query_is_accepted(query: str) -> None:
         (f"delete from t where {WINDOW}", "begins with 'delete'"),
         (f"(select 1 from t where {WINDOW})", "begins with '('"),
         (f"select 1 from t where {WINDOW}; drop table t", "more than one statement"),
-        (f"select 1 from t where {WINDOW}) x; drop table t; (select 1", "closes a parenthesis in line 1"),
+        (
+            f"select 1 from t where {WINDOW}) x; drop table t; (select 1",
+            "closes a parenthesis in line 1",
+        ),
         (f"select (1 from t where {WINDOW}", "leaves 1 parenthesis open"),
-        (f"with a as (select 1) insert into t select * from a where {WINDOW}", "has INSERT after WITH"),
+        (
+            f"with a as (select 1) insert into t select * from a where {WINDOW}",
+            "has INSERT after WITH",
+        ),
         (f"select * into copy from t where {WINDOW}", "SELECT … INTO"),
-        ("select 1 where ts >= {{ window_start }} -- {{ window_end }}", "does not hold {{ window_end }}"),
+        (
+            "select 1 where ts >= {{ window_start }} -- {{ window_end }}",
+            "does not hold {{ window_end }}",
+        ),
         ("select 1 from t", "does not hold {{ window_start }}"),
         (f"select '{{{{ window }}}}' from t where {WINDOW}", "'{{ window }}', which is not known"),
     ],

@@ -6,19 +6,19 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
 import sqlglot
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-
 from anomaly_detector.config import Config, TimestampColumn
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid
 from anomaly_detector.warehouse import sql
 from anomaly_detector.warehouse.time_format import TimeFormat
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 QUERY = """
 with base as (select ts, platform, market, views, revenue from shop)
@@ -146,16 +146,29 @@ def test_any_number_of_dimensions_gives_each_level_once(count: int) -> None:
 
 def test_dimension_filters_apply_before_the_roll_up() -> None:
     moment = datetime(2024, 1, 1)  # noqa: DTZ001
-    fill([(moment, "it's", "us", 1, None), (moment, "b\\c", "us", 2, None), (moment, "x", "us", 4, None)])
+    fill(
+        [
+            (moment, "it's", "us", 1, None),
+            (moment, "b\\c", "us", 2, None),
+            (moment, "x", "us", 4, None),
+        ]
+    )
     given = config(dimension_filters={"platform": ["it's", "b\\c"]})
     rows = run(sql.aggregate(given, START, START + timedelta(hours=1), history=False))
     assert {row["measure_0_value"] for row in rows if row["dimension_0"] == "*"} == {3}
 
 
 def test_a_column_of_text_is_read_by_its_format() -> None:
-    fill([("2024-01-01 05:45:00", "a", "b", 1, None), ("2024-01-01 06:30:00", "a", "b", 2, None)], "varchar")
+    fill(
+        [("2024-01-01 05:45:00", "a", "b", 1, None), ("2024-01-01 06:30:00", "a", "b", 2, None)],
+        "varchar",
+    )
     given = config(
-        timestamp_column={"name": "timestamp", "format": "yyyy-MM-dd HH:mm:ss", "timezone": "Asia/Kolkata"},
+        timestamp_column={
+            "name": "timestamp",
+            "format": "yyyy-MM-dd HH:mm:ss",
+            "timezone": "Asia/Kolkata",
+        },
         query=QUERY.replace("{{ window_start }}", "'{{ window_start }}'").replace(
             "{{ window_end }}", "'{{ window_end }}'"
         ),
@@ -183,7 +196,9 @@ def changes(zone: str) -> tuple[datetime, ...]:
         begin = datetime(2010, 1, 1, tzinfo=UTC) + timedelta(days=day)
         if offset(begin, zone) != offset(begin + timedelta(days=1), zone):
             quarters = (begin + timedelta(minutes=15 * i) for i in range(97))
-            found += [q for q in quarters if offset(q, zone) != offset(q - timedelta(minutes=15), zone)]
+            found += [
+                q for q in quarters if offset(q, zone) != offset(q - timedelta(minutes=15), zone)
+            ]
     return tuple(found)
 
 
@@ -239,7 +254,7 @@ def test_adjacent_windows_give_every_instant_to_exactly_one_interval(
     }
     # when each window is asked for on its own
     landed: Counter[datetime] = Counter()
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         for row in run(sql.aggregate(config(**document), begin, end, history=False)):
             key = row["interval_start"].replace(tzinfo=UTC)  # type: ignore[attr-defined]
             assert begin <= key < end
@@ -303,7 +318,10 @@ def test_a_literal_reads_back_as_its_text(text: str) -> None:
     [
         ("default", "IAM_ROLE default"),
         (f"{ROLE}, {ROLE}2", f"IAM_ROLE '{ROLE},{ROLE}2'"),
-        ("arn:aws-us-gov:iam::123456789012:role/a/b,c", "'arn:aws-us-gov:iam::123456789012:role/a/b,c'"),
+        (
+            "arn:aws-us-gov:iam::123456789012:role/a/b,c",
+            "'arn:aws-us-gov:iam::123456789012:role/a/b,c'",
+        ),
     ],
 )
 def test_roles_are_named_in_each_way(role: str, said: str) -> None:
@@ -320,12 +338,16 @@ def test_a_role_that_is_none_is_refused() -> None:
 
 def test_a_limit_in_the_outermost_select_is_wrapped() -> None:
     text = sql.unload("select x from t limit 5 -- five", "s3://b/p/", ROLE)
-    assert text.startswith("UNLOAD ('SELECT *\nFROM (\nselect x from t limit 5 -- five\n) AS limited')")
+    assert text.startswith(
+        "UNLOAD ('SELECT *\nFROM (\nselect x from t limit 5 -- five\n) AS limited')"
+    )
     assert "limited" not in sql.unload("select (select 1 limit 1) x", "s3://b/p/", ROLE)
 
 
 def test_a_statement_too_long_is_refused_with_its_size() -> None:
-    with pytest.raises(PermanentError, match=r"is 200,1\d\d bytes; the Redshift Data API takes 100,000"):
+    with pytest.raises(
+        PermanentError, match=r"is 200,1\d\d bytes; the Redshift Data API takes 100,000"
+    ):
         sql.unload(f"select '{'x' * 200_000}'", "s3://b/p/", ROLE)
 
 
@@ -352,7 +374,7 @@ def test_history_has_its_own_query_where_given() -> None:
         ("yyyy-MM-dd mm:HH", "YYYY-MM-DD MI:HH24", False),
     ],
 )
-def test_formats_are_translated(pattern: str, redshift: str, sortable: bool) -> None:
+def test_formats_are_translated(pattern: str, redshift: str, *, sortable: bool) -> None:
     form = TimeFormat.parse(pattern)
     assert (form.redshift, form.sortable) == (redshift, sortable)
 

@@ -199,10 +199,14 @@ def _bound_texts(bounds: tuple[datetime, datetime], column: TimestampColumn) -> 
 # --- pieces of SQL ------------------------------------------------------------------------------------
 
 
+def folded(name: str) -> str:
+    """A name as Redshift keeps it: ASCII letters in lower case."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
 def identifier(name: str) -> str:
-    """A column's name, quoted and (ASCII only, as Redshift does it) in lower case."""
-    folded = "".join(letter.lower() if letter.isascii() else letter for letter in name)
-    return '"' + folded.replace('"', '""') + '"'
+    """A column's name, folded and quoted."""
+    return '"' + folded(name).replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
@@ -229,8 +233,13 @@ def _event_time(column: TimestampColumn) -> str:
     return _converted(f"CAST({wall} AS timestamp)", column.timezone, "UTC")
 
 
+def is_utc(timezone: str) -> bool:
+    """Whether a zone's name means UTC."""
+    return timezone in _UTC_NAMES
+
+
 def _converted(expression: str, source: str, target: str) -> str:
-    if source in _UTC_NAMES and target in _UTC_NAMES:
+    if is_utc(source) and is_utc(target):
         return expression
     return f"convert_timezone({literal(source)}, {literal(target)}, {expression})"
 

@@ -1,0 +1,323 @@
+"""The check of a query before anything is unloaded: what is asked of the warehouse, and the verdict on its answer."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from anomaly_detector.config import Config
+from anomaly_detector.warehouse import sql
+from anomaly_detector.warehouse.statement import Column, Result, Value
+
+_TIMES: Final = frozenset({"timestamp", "timestamptz", "date"})
+_TEXTS: Final = frozenset({"varchar", "bpchar", "text", "name"})
+_NUMBERS: Final = frozenset({"int2", "int4", "int8", "numeric", "float4", "float8"})
+# What cannot be cast to text, or would give no stable value as text.
+_NO_DIMENSION: Final = frozenset(
+    {"super", "geometry", "geography", "hllsketch", "varbyte", "float4", "float8", "unknown"}
+)
+_SPELLINGS: Final = {
+    "smallint": "int2",
+    "integer": "int4",
+    "int": "int4",
+    "bigint": "int8",
+    "decimal": "numeric",
+    "real": "float4",
+    "float": "float8",
+    "double": "float8",
+    "double precision": "float8",
+    "boolean": "bool",
+    "char": "bpchar",
+    "character": "bpchar",
+    "character varying": "varchar",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamptz",
+}
+_PREFIX: Final = "slices_of"
+
+
+# --- columns ------------------------------------------------------------------------------------------
+
+
+def columns_statement(config: Config, start: datetime, end: datetime, *, history: bool) -> str:
+    """The query over the sample window `[start, end)`, with no rows: its answer has names and types only.
+
+    Raises
+    ------
+    PermanentError
+        Where the query is refused already when it is read.
+    """
+    query = sql.query_of(config, history=history)
+    rendered = sql.render(query, start, end, config.timestamp_column)
+    return sql.within_limit(f"SELECT *\nFROM (\n{rendered}\n) AS source\nWHERE 1 = 0")
+
+
+def judge_columns(config: Config, columns: Sequence[Column]) -> list[str]:
+    """Problems of the columns that a query returns, one sentence each; none where it can be used."""
+    problems = []
+    found = Counter(column.name for column in columns)
+    types = {column.name: _plain(column.type_name) for column in columns}
+    shown = ", ".join(column.name for column in columns) or "none"
+    wanted = [config.timestamp_column.name, *config.dimensions, *config.measures]
+    roles = {config.timestamp_column.name: "timestamp_column"}
+    roles |= dict.fromkeys(config.dimensions, "dimension")
+    for name in dict.fromkeys(wanted):
+        role, folded = roles.get(name, "measure"), sql.folded(name)
+        others = [other for other in found if sql.folded(other) == folded]
+        if not others:
+            problems.append(
+                f"Column '{name}' ({role}) is not returned by the query, which returns: {shown}; "
+                f"add it to the SELECT, or name one of these."
+            )
+        elif len(others) > 1 or found[others[0]] > 1:
+            problems.append(
+                f"Column '{name}' ({role}) is returned more than once ({', '.join(others)}); "
+                "names that differ only by case are one name: give each its own name with AS."
+            )
+        elif others[0] != folded:
+            problems.append(
+                f"Column '{name}' ({role}) is returned as \"{others[0]}\", in a case that counts "
+                "(enable_case_sensitive_identifier is on); "
+                f'return it in lower case: AS "{folded}".'
+            )
+        else:
+            problems += _judge_type(config, name, role, types[folded])
+    problems += _doubled(wanted)
+    return problems
+
+
+def _doubled(wanted: Sequence[str]) -> list[str]:
+    spelled: dict[str, set[str]] = {}
+    for name in wanted:
+        spelled.setdefault(sql.folded(name), set()).add(name)
+    return [
+        f"The configuration names {' and '.join(repr(n) for n in sorted(names))}, which differ only "
+        "by case and are one column to the warehouse; keep one."
+        for names in spelled.values()
+        if len(names) > 1
+    ]
+
+
+def _judge_type(config: Config, name: str, role: str, kind: str) -> list[str]:
+    if role == "timestamp_column":
+        return _judge_time(config, name, kind)
+    if role == "dimension":
+        return _judge_dimension(name, kind)
+    if config.measures[name].aggregation != "COUNT" and kind not in _NUMBERS:
+        return [
+            (
+                f"Column '{name}' (measure) is {kind.upper()}, not a number; cast it in the query "
+                f"(CAST({name} AS double precision) AS {name}), or use the aggregation COUNT."
+            )
+        ]
+    return []
+
+
+def _judge_time(config: Config, name: str, kind: str) -> list[str]:
+    column = config.timestamp_column
+    if kind in _TEXTS:
+        if column.format:
+            return []
+        return [
+            (
+                f"Column '{name}' (timestamp_column) is {kind.upper()}; give timestamp_column.format, such as "
+                "'yyyy-MM-dd HH:mm:ss', or cast the column in the query."
+            )
+        ]
+    if kind not in _TIMES:
+        return [
+            (
+                f"Column '{name}' (timestamp_column) is {kind.upper()}, not a timestamp; convert it in the query, "
+                "for example timestamp 'epoch' + seconds * interval '1 second'."
+            )
+        ]
+    problems = []
+    if column.format:
+        problems.append(
+            f"Column '{name}' (timestamp_column) is {kind.upper()}, not text; remove timestamp_column.format."
+        )
+    if kind == "timestamptz" and not sql.is_utc(column.timezone):
+        problems.append(
+            f"Column '{name}' (timestamp_column) is TIMESTAMPTZ, which holds UTC; set timestamp_column.timezone "
+            f"to 'UTC' (it is '{column.timezone}'). The detector's own time zone is not touched by that."
+        )
+    if kind == "date" and config.interval != "P1D":
+        problems.append(
+            f"Column '{name}' (timestamp_column) is DATE, which has no time of day; "
+            f"set interval to 'P1D' (it is '{config.interval}'), or return a TIMESTAMP."
+        )
+    return problems
+
+
+def _judge_dimension(name: str, kind: str) -> list[str]:
+    if kind == "bool":
+        return [
+            (
+                f"Column '{name}' (dimension) is BOOLEAN, which Redshift cannot turn into text; write "
+                f"CASE WHEN {name} THEN 'true' WHEN NOT {name} THEN 'false' END AS {name}."
+            )
+        ]
+    if kind in _NO_DIMENSION:
+        return [
+            (
+                f"Column '{name}' (dimension) is {kind.upper()}, which cannot tell groups apart; "
+                f"turn it into text or a whole number in the query, or remove it from dimensions."
+            )
+        ]
+    return []
+
+
+def _plain(type_name: str) -> str:
+    name = re.sub(r"\s*\([^)]*\)", "", type_name.strip().lower())
+    return _SPELLINGS.get(name, name)
+
+
+# --- series -------------------------------------------------------------------------------------------
+
+
+def series_statement(config: Config, start: datetime, end: datetime, *, history: bool) -> str:
+    """One statement over the sample window `[start, end)` that counts rows, and slices on every level.
+
+    The answer has one row per level: slices_of (`d` with a 1 for each dimension kept apart), slices, rows_inside,
+    rows_returned, earliest, latest, longest_0 … `read_series` reads it.
+    """
+    width = len(config.dimensions)
+    keys = [f"key_{i}" for i in range(width)]
+    levels = tuple(dict.fromkeys([(), *((name,) for name in config.dimensions), *config.levels]))
+    marks = ["'d'", *(f"CASE WHEN GROUPING({key}) = 1 THEN '0' ELSE '1' END" for key in keys)]
+    inside = (
+        f"event_time >= TIMESTAMP '{start.astimezone(UTC):%Y-%m-%d %H:%M:%S}'"
+        f" AND event_time < TIMESTAMP '{end.astimezone(UTC):%Y-%m-%d %H:%M:%S}'"
+    )
+    inner = [
+        f"{' || '.join(marks)} AS {_PREFIX}",
+        "count(*) AS returned",
+        f"sum(CASE WHEN {inside} THEN 1 ELSE 0 END) AS inside",
+        "min(event_time) AS earliest",
+        "max(event_time) AS latest",
+        *(f"max(len({key})) AS longest_{i}" for i, key in enumerate(keys)),
+    ]
+    outer = [
+        _PREFIX,
+        "sum(CASE WHEN inside > 0 THEN 1 ELSE 0 END) AS slices",
+        "sum(inside) AS rows_inside",
+        "sum(returned) AS rows_returned",
+        "CAST(min(earliest) AS varchar(32)) AS earliest",
+        "CAST(max(latest) AS varchar(32)) AS latest",
+        *(f"max(longest_{i}) AS longest_{i}" for i in range(width)),
+    ]
+    # Rows outside the window are counted too: they tell a wrong time zone from an empty table.
+    rows = sql.placed(config, start, end, history=history, window_only=False)
+    kept = sql.kept_values(config)
+    where = f"\nWHERE {' AND '.join(kept)}" if kept else ""
+    return sql.within_limit(
+        f"SELECT {', '.join(outer)}\nFROM (\nSELECT {', '.join(inner)}\nFROM (\n{rows}\n) AS placed{where}"
+        f"{sql.grouping(config, levels)}\n) AS counted\nGROUP BY {_PREFIX}"
+    )
+
+
+@dataclass(frozen=True)
+class SeriesNumbers:
+    """What the sample window holds.
+
+    Attributes
+    ----------
+    rows_inside, rows_returned : rows of the query inside the window, and all that it returned.
+    earliest, latest : UTC text of the first and last row that the query returned.
+    slices : slices seen per level (a tuple of dimension names).
+    longest : characters of the longest value per dimension.
+    series : expected number of series, at least: slices of the configured levels times measures.
+    """
+
+    rows_inside: int
+    rows_returned: int
+    earliest: str | None
+    latest: str | None
+    slices: dict[tuple[str, ...], int]
+    longest: dict[str, int]
+    series: int
+
+
+def read_series(config: Config, result: Result) -> SeriesNumbers:
+    """Read the answer to `series_statement`."""
+    slices: dict[tuple[str, ...], int] = {}
+    total: dict[str, Value] = {}
+    longest = dict.fromkeys(config.dimensions, 0)
+    for row in result.rows():
+        marks = str(row[_PREFIX])[1:]
+        level = tuple(
+            name for name, mark in zip(config.dimensions, marks, strict=True) if mark == "1"
+        )
+        slices[level] = _number(row["slices"])
+        for i, name in enumerate(config.dimensions):
+            longest[name] = max(longest[name], _number(row[f"longest_{i}"]))
+        if not level:
+            total = row
+    return SeriesNumbers(
+        rows_inside=_number(total.get("rows_inside")),
+        rows_returned=_number(total.get("rows_returned")),
+        earliest=_text(total.get("earliest")),
+        latest=_text(total.get("latest")),
+        slices=slices,
+        longest=longest,
+        series=sum(slices.get(level, 0) for level in config.levels) * len(config.measures),
+    )
+
+
+def judge_series(config: Config, numbers: SeriesNumbers) -> list[str]:
+    """Problems of what a query returns over the sample window, one sentence each."""
+    if numbers.rows_inside == 0:
+        return [_nothing(config, numbers)]
+    problems = [
+        f"Dimension '{name}' has a value of {length} characters; at most {sql.MAX_VALUE_LENGTH} are kept apart: "
+        f"shorten it in the query, for example left({name}, {sql.MAX_VALUE_LENGTH}) AS {name}."
+        for name, length in numbers.longest.items()
+        if length > sql.MAX_VALUE_LENGTH
+    ]
+    if numbers.series > config.max_series:
+        problems.append(_too_many(config, numbers))
+    return problems
+
+
+def _nothing(config: Config, numbers: SeriesNumbers) -> str:
+    column = config.timestamp_column
+    if numbers.rows_returned == 0:
+        filtered = " that pass dimension_filters" if config.dimension_filters else ""
+        return (
+            f"The query returns no rows{filtered} for the sample window; check that it compares '{column.name}' "
+            "with >= {{ window_start }} and < {{ window_end }}, that the table is filled up to now, and that "
+            f"timestamp_column.timezone ('{column.timezone}') is the zone that the column is written in."
+        )
+    return (
+        f"The query returns {numbers.rows_returned:,} rows, none of them in the sample window: '{column.name}' runs "
+        f"from {numbers.earliest} to {numbers.latest} (UTC); check that the query compares this column with the "
+        f"placeholders, and that timestamp_column.timezone ('{column.timezone}') is the zone it is written in."
+    )
+
+
+def _too_many(config: Config, numbers: SeriesNumbers) -> str:
+    said = (
+        f"The query gives {numbers.series:,} series or more ({len(config.measures)} measures times "
+        f"{numbers.series // len(config.measures):,} slices), above max_series ({config.max_series:,})"
+    )
+    singles = {name: numbers.slices.get((name,), 0) for name in config.dimensions}
+    if not singles:
+        return f"{said}; raise max_series."
+    largest = max(singles, key=lambda name: singles[name])
+    return (
+        f"{said}; dimension '{largest}' has the most values, {singles[largest]:,}: remove it, group its rare values in "
+        "the query (CASE … ELSE 'other' END), narrow it with dimension_filters, take 'pairs' out of rollups, "
+        "or raise max_series."
+    )
+
+
+def _number(value: Value) -> int:
+    return int(float(value)) if value is not None else 0
+
+
+def _text(value: Value) -> str | None:
+    return None if value is None else str(value)

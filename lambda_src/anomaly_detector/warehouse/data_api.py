@@ -1,0 +1,157 @@
+"""The Redshift Data API."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from anomaly_detector.config import Redshift
+from anomaly_detector.errors import PermanentError, RetryableError
+from anomaly_detector.warehouse.faults import Fault, FaultKind, classify
+from anomaly_detector.warehouse.sql import within_limit
+from anomaly_detector.warehouse.statement import Column, Result, Statement, Status, Value
+
+__all__ = ["DataApi", "Fault", "FaultKind", "classify", "client_token"]
+
+MAX_NAME: Final = 500
+# A role or policy made seconds ago may be refused; the state machines retry for two minutes.
+_PASSING: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ActiveSessionsExceededException",
+        "ActiveStatementsExceededException",
+        "ActiveWaitingRequestsExceededException",
+        "DatabaseConnectionException",
+        "ExecuteStatementException",
+        "ExpiredTokenException",
+        "InternalFailure",
+        "InternalServerException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "UnrecognizedClientException",
+    }
+)
+
+
+def client_token(*parts: str) -> str:
+    """A token of 64 characters that is the same for the same parts."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+class DataApi:
+    """Statements on one warehouse.
+
+    Every method raises `RetryableError` where the call may succeed later (throttling, too many statements, a lost
+    connection, a role not known yet) and `PermanentError` otherwise. What a statement itself answers is no error of the
+    call: see `Statement.error` and `classify`.
+
+    Parameters
+    ----------
+    client : boto3's `redshift-data` client.
+    redshift : names the warehouse (cluster or workgroup), database and sign-in: secret, database user, or neither for
+        the caller's IAM identity.
+    """
+
+    def __init__(self, client: Any, redshift: Redshift) -> None:  # noqa: ANN401 boto3 has no types
+        self._client = client
+        self._place: dict[str, str] = {"Database": redshift.database}
+        if redshift.cluster_identifier:
+            self._place["ClusterIdentifier"] = redshift.cluster_identifier
+        elif redshift.workgroup_name:
+            self._place["WorkgroupName"] = redshift.workgroup_name
+        if redshift.secret_arn:
+            self._place["SecretArn"] = redshift.secret_arn
+        elif redshift.db_user:
+            self._place["DbUser"] = redshift.db_user
+
+    def submit(self, sql: str, token: str, name: str) -> str:
+        """Send a statement and return its id.
+
+        Parameters
+        ----------
+        token : at most 64 characters; for 8 hours the same token answers the same statement.
+        name : what the statement is for, shown in the console; cut to 500 characters.
+        """
+        if not 1 <= len(token) <= 64:
+            raise PermanentError(
+                f"A client token has 1 to 64 characters, '{token}' has {len(token)}."
+            )
+        answer = self._call(
+            "execute_statement",
+            Sql=within_limit(sql),
+            ClientToken=token,
+            StatementName=name[:MAX_NAME],
+            **self._place,
+        )
+        return str(answer["Id"])
+
+    def describe(self, statement_id: str) -> Statement:
+        """Ask for a statement's state."""
+        answer = self._call("describe_statement", Id=statement_id)
+        rows = int(answer.get("ResultRows", -1))
+        return Statement(
+            id=statement_id,
+            status=cast("Status", answer["Status"]),
+            error=answer.get("Error") or None,
+            rows=rows if rows >= 0 else None,
+            duration_seconds=max(int(answer.get("Duration", 0)), 0) / 1e9,
+            has_result=bool(answer.get("HasResultSet", False)),
+            query_id=int(answer.get("RedshiftQueryId", 0)),
+        )
+
+    def result(self, statement_id: str) -> Result:
+        """Read all pages of a finished statement's result."""
+        columns: tuple[Column, ...] = ()
+        records: list[tuple[Value, ...]] = []
+        more: dict[str, str] = {}
+        while True:
+            page = self._call("get_statement_result", Id=statement_id, **more)
+            columns = columns or tuple(
+                Column(str(each.get("label") or each["name"]), str(each["typeName"]))
+                for each in page.get("ColumnMetadata", [])
+            )
+            records.extend(tuple(_value(field) for field in record) for record in page["Records"])
+            if not page.get("NextToken"):
+                return Result(columns, tuple(records))
+            more = {"NextToken": str(page["NextToken"])}
+
+    def cancel(self, statement_id: str) -> bool:
+        """Stop a statement; False where it had ended already."""
+        try:
+            return bool(self._call("cancel_statement", Id=statement_id).get("Status", False))
+        except PermanentError:
+            if self.describe(statement_id).running:
+                raise
+            return False
+
+    def _call(self, method: str, **given: str) -> dict[str, Any]:
+        try:
+            return cast("dict[str, Any]", getattr(self._client, method)(**given))
+        except ClientError as error:
+            raise _of_client(error, method) from error
+        except BotoCoreError as error:
+            raise RetryableError(f"The Redshift Data API could not be reached: {error}") from error
+
+
+def _of_client(error: ClientError, method: str) -> RetryableError | PermanentError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    message = str(error.response.get("Error", {}).get("Message", "")) or code
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    fault = classify(message)
+    said = f"The Redshift Data API refused {method} ({code}): {fault.sentence}"
+    if code in _PASSING or status >= 500 or status == 429 or fault.transient:
+        return RetryableError(said)
+    return PermanentError(said)
+
+
+def _value(field: dict[str, Any]) -> Value:
+    if field.get("isNull"):
+        return None
+    return cast("Value", next(iter(field.values())))
