@@ -1,0 +1,393 @@
+"""A detector on the local cloud: deploy it, move its time on, read what it found, remove it.
+
+The demo and the end-to-end tests drive the module through this, and through nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from anomaly_detector.config import document_hash
+from anomaly_detector.intervals import iso, parse_iso
+from boto3.dynamodb.types import TypeDeserializer
+
+from local.cloud import LocalCloud
+from local.shop import SCHEMA, Shop
+from local.terraform import Changes, Report, Terraform
+
+_POLL_SECONDS = 0.25
+_ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+
+
+class HarnessError(RuntimeError):
+    """The deployed detector did not do what was waited for."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution of a state machine; `output` is empty unless it succeeded."""
+
+    arn: str
+    name: str
+    status: str
+    output: Mapping[str, Any]
+    error: str
+    cause: str
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status == "SUCCEEDED"
+
+
+def load_shop(cloud: LocalCloud, warehouse: str, shop: Shop, folder: Path) -> int:
+    """Create the shop's tables in a warehouse and load them; returns the rows."""
+    for statement in SCHEMA:
+        cloud.execute(warehouse, statement)
+    return sum(
+        cloud.load_table(warehouse, table, file) for table, file in shop.write(folder).items()
+    )
+
+
+def create_secret(cloud: LocalCloud, warehouse: str, name: str, password: str | None = None) -> str:
+    """Make the secret that a warehouse's user signs in with, in the old connector's form."""
+    known = cloud.admin("GET", f"redshift/warehouses/{warehouse}")
+    value = {
+        "username": known["user"],
+        # What the local warehouse is made with; a wrong one can be given.
+        "password": password or "Local-cloud-1",
+        "dbClusterIdentifier": warehouse,
+        "db": "dev",
+        "host": "127.0.0.1",
+        "port": 5439,
+    }
+    answer = cloud.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(value))
+    return str(answer["ARN"])
+
+
+class Deployment:
+    """One detector that Terraform deploys to a local cloud.
+
+    Parameters
+    ----------
+    cloud : a local cloud that runs.
+    run_dir : where Terraform's copy and state go; one folder per deployment.
+    variables : inputs of `examples/local`; `apply` may change them.
+    report : told of progress, a line at a time.
+    """
+
+    def __init__(
+        self,
+        cloud: LocalCloud,
+        run_dir: Path,
+        variables: Mapping[str, Any],
+        report: Report = print,
+        example: str = "local",
+    ) -> None:
+        self.cloud = cloud
+        self.variables: dict[str, Any] = dict(variables)
+        self.outputs: dict[str, Any] = {}
+        self._report = report
+        self.terraform = Terraform(example, run_dir, cloud.environment(), report)
+        self._initialised = False
+        self._deserialize = TypeDeserializer().deserialize
+
+    # Terraform
+
+    def apply(self, **changes: object) -> dict[str, Any]:
+        """Apply, with these inputs changed from now on; returns the outputs."""
+        self.variables.update(changes)
+        if not self._initialised:
+            self.terraform.init()
+            self._initialised = True
+        self.outputs = self.terraform.apply(self.variables)
+        return self.outputs
+
+    def plan(self) -> Changes:
+        """What a further apply would change."""
+        return self.terraform.plan(self.variables)
+
+    def destroy(self) -> None:
+        """Remove everything that was applied."""
+        self.terraform.destroy()
+
+    # Pipeline and crawl
+
+    def config_hash(self) -> str:
+        """Hash of the document that lies in the bucket now."""
+        answer = self.cloud.client("s3").get_object(
+            Bucket=self.outputs["bucket_name"], Key=self.outputs["configuration_key"]
+        )
+        return document_hash(answer["Body"].read())
+
+    def pipelines(self, config_hash: str | None = None) -> list[Execution]:
+        """Executions of the pipeline for one document, oldest first; without it, for all."""
+        found = self.executions(self.outputs["pipeline_arn"])
+        return [each for each in found if each.name.startswith(config_hash or "")]
+
+    def wait_for_pipeline(self, seconds: float = 300, start_seconds: float = 90) -> Execution:
+        """Wait until the newest pipeline execution for the document in the bucket has ended.
+
+        Raises
+        ------
+        HarnessError
+            Where none starts or ends in time. A failed execution is returned, not raised.
+        """
+        began = time.monotonic()
+        config_hash = self.config_hash()
+        said = ""
+        while True:
+            found = self.pipelines(config_hash)
+            if found and found[-1].status in _ENDED:
+                return found[-1]
+            waited = time.monotonic() - began
+            if waited > (seconds if found else start_seconds):
+                what = f"{found[-1].name} has not ended" if found else "has not started"
+                raise HarnessError(f"The pipeline {what} after {waited:.0f} s.")
+            if found and (now := self._pipeline_progress()) != said:
+                said = now
+                self._report(now)
+            time.sleep(2 * _POLL_SECONDS)
+
+    def _pipeline_progress(self) -> str:
+        landed = sum(1 for each in self.items("CHUNK#") if "LANDED" in str(each.get("status", "")))
+        rows = sum(
+            int(each["rows"] or 0) for each in self.items("CHUNK#") if each.get("rows") is not None
+        )
+        if not landed:
+            return "pipeline: checking the query"
+        return f"pipeline: {landed} pieces of history landed, {rows:,} aggregated rows"
+
+    def crawl(self, scheduled: datetime, seconds: float = 180) -> Execution:
+        """Start the crawl as the scheduler would at this time, and wait for its end."""
+        return self.wait_for(self.start_crawl(scheduled), seconds)
+
+    def start_crawl(self, scheduled: datetime) -> str:
+        """Start the crawl as the scheduler would at this time; returns the execution's ARN."""
+        answer = self.cloud.client("stepfunctions").start_execution(
+            stateMachineArn=self.outputs["crawl_arn"],
+            input=json.dumps({"scheduled_time": iso(scheduled)}),
+        )
+        return str(answer["executionArn"])
+
+    def wait_for(self, execution_arn: str, seconds: float = 180) -> Execution:
+        """Wait until an execution has ended, however it ends."""
+        began = time.monotonic()
+        while (found := self.execution(execution_arn)).status not in _ENDED:
+            if time.monotonic() - began > seconds:
+                raise HarnessError(f"{execution_arn} has not ended after {seconds:.0f} s.")
+            time.sleep(_POLL_SECONDS)
+        return found
+
+    def execution(self, execution_arn: str) -> Execution:
+        """One execution as it is now."""
+        found = self.cloud.client("stepfunctions").describe_execution(executionArn=execution_arn)
+        output = json.loads(found.get("output") or "{}")
+        return Execution(
+            arn=execution_arn,
+            name=found["name"],
+            status=found["status"],
+            output=output if isinstance(output, dict) else {},
+            error=found.get("error") or "",
+            cause=found.get("cause") or "",
+        )
+
+    def executions(self, machine_arn: str) -> list[Execution]:
+        """All executions of a state machine, oldest first."""
+        pages = self.cloud.client("stepfunctions").get_paginator("list_executions")
+        found = [
+            each
+            for page in pages.paginate(stateMachineArn=machine_arn)
+            for each in page["executions"]
+        ]
+        found.sort(key=lambda each: each["startDate"])
+        return [self.execution(each["executionArn"]) for each in found]
+
+    # What the detector knows and has told
+
+    def items(self, prefix: str) -> list[dict[str, Any]]:
+        """Items of the state table whose sort key begins so, in its order."""
+        answer = (
+            self.cloud.client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self.outputs["table_name"],
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+                ExpressionAttributeValues={
+                    ":pk": {"S": self.variables["name"]},
+                    ":sk": {"S": prefix},
+                },
+                ConsistentRead=True,
+            )
+        )
+        return [
+            {name: _plain(self._deserialize(value)) for name, value in item.items()}
+            for page in answer
+            for item in page["Items"]
+        ]
+
+    def detector(self) -> dict[str, Any]:
+        """The detector's own item: status, reason, watermark."""
+        found = [each for each in self.items("DETECTOR") if each["sk"] == "DETECTOR"]
+        return found[0] if found else {}
+
+    def watermark(self) -> datetime:
+        """End (UTC) of the newest interval that is committed."""
+        return parse_iso(str(self.detector()["watermark"]))
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Every stored group (AnomalyGroup with State, Actual, Expected, Slices), by start."""
+        found = [_group(each) for each in self.items("GROUP#")]
+        return sorted(found, key=lambda each: (each["StartTime"], each["PrimaryMetricName"]))
+
+    def received(self, topic: str) -> list[dict[str, Any]]:
+        """Take what has arrived at the queue that is subscribed to a topic.
+
+        Parameters
+        ----------
+        topic : `alerts` or `operations`.
+
+        Returns
+        -------
+        the notifications as SNS wraps them, `Message` read where it is JSON.
+        """
+        queue = self.cloud.client("sqs")
+        url = self.outputs["received_queue_urls"][topic]
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = queue.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+            if not answer.get("Messages"):
+                return found
+            for message in answer["Messages"]:
+                body = json.loads(message["Body"])
+                body["Message"] = _json_or_text(body["Message"])
+                found.append(body)
+                queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    def objects(self, prefix: str) -> dict[str, bytes]:
+        """Objects of the bucket by key."""
+        store = self.cloud.client("s3")
+        bucket = self.outputs["bucket_name"]
+        pages = store.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
+        return {key: store.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+    def results(self, table: str) -> pa.Table:
+        """A results table (scores, anomalies, contributions) as a reader of Parquet sees it."""
+        parts = [
+            pq.read_table(pa.BufferReader(content))
+            for key, content in sorted(self.objects(f"results/{table}/").items())
+            if key.endswith(".parquet")
+        ]
+        return pa.concat_tables(parts) if parts else pa.table({})
+
+    def copy_results(self, folder: Path) -> int:
+        """Copy everything below results/ and reports/ to a folder; returns the number of files."""
+        count = 0
+        for prefix in ("results/", "reports/"):
+            for key, content in self.objects(prefix).items():
+                file = folder / key
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+                count += 1
+        return count
+
+    def unloads(self) -> list[dict[str, Any]]:
+        """Every UNLOAD that the warehouse was asked for, oldest first."""
+        return self.cloud.statements("unload (")
+
+    def attached_roles(self, warehouse: str) -> dict[str, str]:
+        """Roles that are attached to a warehouse, and their state."""
+        return dict(self.cloud.admin("GET", f"redshift/warehouses/{warehouse}")["roles"])
+
+
+def inventory(cloud: LocalCloud) -> dict[str, set[str]]:
+    """Names of all that an apply can make, by kind; equal before apply and after destroy."""
+    return {kind: set(list_names(cloud)) for kind, list_names in _KINDS.items()}
+
+
+def _pages(
+    service: str, operation: str, field: str, name: str
+) -> Callable[[LocalCloud], list[str]]:
+    def names(cloud: LocalCloud) -> list[str]:
+        client = cloud.client(service)
+        if client.can_paginate(operation):
+            pages = client.get_paginator(operation).paginate()
+        else:
+            pages = [getattr(client, operation)()]
+        found: list[Any] = [each for page in pages for each in page.get(field) or []]
+        return [str(each[name] if name else each) for each in found]
+
+    return names
+
+
+_KINDS: Mapping[str, Callable[[LocalCloud], list[str]]] = {
+    "buckets": _pages("s3", "list_buckets", "Buckets", "Name"),
+    "roles": _pages("iam", "list_roles", "Roles", "RoleName"),
+    "functions": _pages("lambda", "list_functions", "Functions", "FunctionName"),
+    "log groups": _pages("logs", "describe_log_groups", "logGroups", "logGroupName"),
+    "machines": _pages("stepfunctions", "list_state_machines", "stateMachines", "name"),
+    "schedules": _pages("scheduler", "list_schedules", "Schedules", "Name"),
+    "schedule groups": _pages("scheduler", "list_schedule_groups", "ScheduleGroups", "Name"),
+    "rules": _pages("events", "list_rules", "Rules", "Name"),
+    "tables": _pages("dynamodb", "list_tables", "TableNames", ""),
+    "topics": _pages("sns", "list_topics", "Topics", "TopicArn"),
+    "subscriptions": _pages("sns", "list_subscriptions", "Subscriptions", "SubscriptionArn"),
+    "queues": _pages("sqs", "list_queues", "QueueUrls", ""),
+    "alarms": _pages("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    "catalogues": _pages("glue", "get_databases", "DatabaseList", "Name"),
+}
+
+
+def hours(begin: datetime, count: int, step: int = 1) -> Iterator[datetime]:
+    """Whole hours from `begin`, `step` apart."""
+    return (begin + timedelta(hours=step * number) for number in range(count))
+
+
+def largest_share(group: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
+    """Per dimension the value with the largest share of a group, and that share."""
+    matrix: Sequence[Mapping[str, Any]] = group["MetricLevelImpactList"][0]["ContributionMatrix"][
+        "DimensionContributionList"
+    ]
+    found = {}
+    for each in matrix:
+        top = max(each["DimensionValueContributionList"], key=lambda one: one["ContributionScore"])
+        found[each["DimensionName"]] = (top["DimensionValue"], float(top["ContributionScore"]))
+    return found
+
+
+def _group(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The group's document, wherever in its item it is kept."""
+    if "AnomalyGroupId" in item:
+        return dict(item)
+    for value in item.values():
+        found = _json_or_text(value) if isinstance(value, str) else value
+        if isinstance(found, dict) and "AnomalyGroupId" in found:
+            return found
+    raise HarnessError(f"The item {item.get('sk')} holds no group.")
+
+
+def _plain(value: object) -> object:
+    """DynamoDB's value with its decimals as numbers."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _json_or_text(text: str) -> object:
+    try:
+        return cast("object", json.loads(text))
+    except ValueError:
+        return text
