@@ -70,7 +70,7 @@ class Settings:
             "PERSIST_STATE": "0",
             "S3_PERSIST": "0",
             "LAMBDA_EXECUTOR": "local",
-            "LAMBDA_WARM_TTL_SECONDS": str(self.idle_seconds),
+            "LAMBDA_WARM_TTL_SECONDS": str(int(self.idle_seconds)),
             "LOG_LEVEL": self.log_level,
             # Each of these would open a port beside ours, on every interface.
             "SFTP_ENABLED": "0",
