@@ -67,9 +67,7 @@ class Admin:
                 return self._warehouse(method, name, rest, given)
         raise LookupError(f"there is no {method} /_local/{'/'.join(parts)}")
 
-    def _warehouse(
-        self, method: str, name: str, rest: list[str], given: Mapping[str, Any]
-    ) -> Any:
+    def _warehouse(self, method: str, name: str, rest: list[str], given: Mapping[str, Any]) -> Any:
         warehouse = self._redshift.warehouses.by_name(name)
         match method, rest:
             case "GET", []:

@@ -139,9 +139,7 @@ class RedshiftFaults:
         """End the next statements ABORTED."""
         return self.add("statement", outcome="abort", match=match, count=count)
 
-    def stall(
-        self, match: str = "", *, seconds: float | None = None, count: int | None = 1
-    ) -> str:
+    def stall(self, match: str = "", *, seconds: float | None = None, count: int | None = 1) -> str:
         """Keep the next statements STARTED for some seconds, or until the fault is removed."""
         return self.add("statement", outcome="stall", match=match, seconds=seconds, count=count)
 
@@ -211,7 +209,9 @@ class RedshiftFaults:
         service: str = "*",
     ) -> str:
         """Refuse a role (name or pattern) for its first seconds, as IAM's slow spread does."""
-        return self.add("role", role=role, seconds=seconds, since=since, service=service, count=None)
+        return self.add(
+            "role", role=role, seconds=seconds, since=since, service=service, count=None
+        )
 
     def drop_object_events(self, match: str = "", *, count: int | None = None) -> str:
         """Let S3's events to EventBridge get lost, for objects ``bucket/key`` that match."""

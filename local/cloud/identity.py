@@ -216,9 +216,7 @@ def role_may_assume(first_arn: str, first: Credentials, second: Mapping[str, Any
     return refused is None and bool(trusts)
 
 
-def role_is_allowed(
-    arn: str, who: Credentials, action: str, resource: str, region: str
-) -> bool:
+def role_is_allowed(arn: str, who: Credentials, action: str, resource: str, region: str) -> bool:
     """Whether a role's session may do something, for checks that ministack leaves out."""
     with account_scope(arn.split(":")[4], region):
         refused = iam_evaluator.enforce(

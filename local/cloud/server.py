@@ -129,8 +129,9 @@ class CloudApp:
         operation = _operation(scope, headers, body)
         fault = self.plan.strike(
             "call",
-            lambda each: each.names(service, operation)
-            and each.matches(body.decode("utf-8", "replace")),
+            lambda each: (
+                each.names(service, operation) and each.matches(body.decode("utf-8", "replace"))
+            ),
         )
         if fault is not None and fault.outcome == "refuse":
             status, kind, content = _error_body(

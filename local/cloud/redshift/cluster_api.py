@@ -13,9 +13,7 @@ from local.cloud.identity import Caller, authorize
 from local.cloud.redshift.warehouses import MAX_ROLES, Warehouse, Warehouses
 
 
-def call(
-    warehouses: Warehouses, caller: Caller, action: str, fields: Mapping[str, str]
-) -> str:
+def call(warehouses: Warehouses, caller: Caller, action: str, fields: Mapping[str, str]) -> str:
     """Answer one call with the inside of its result element."""
     if action == "DescribeClusters":
         return _describe(warehouses, caller, fields)
@@ -82,9 +80,7 @@ def _credentials(
     user = fields.get("DbUser", "")
     if action == "GetClusterCredentials":
         authorize(caller, "redshift:GetClusterCredentials", f"{start}:dbuser:{identifier}/{user}")
-    authorize(
-        caller, f"redshift:{action}", f"{start}:dbname:{identifier}/{database or '*'}"
-    )
+    authorize(caller, f"redshift:{action}", f"{start}:dbname:{identifier}/{database or '*'}")
     _find(warehouses, caller, identifier)
     expires = datetime.fromtimestamp(time.time() + 900, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return (

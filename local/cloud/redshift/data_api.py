@@ -216,9 +216,7 @@ def _secret_user(warehouse: Warehouse, caller: Caller, secret_arn: str) -> tuple
     with account_scope(caller.account, caller.region):
         text = secretsmanager.resolve_secret_string(secret_arn)
     if record is None or text is None:
-        raise AwsError(
-            "ValidationException", "Secrets Manager can't find the specified secret."
-        )
+        raise AwsError("ValidationException", "Secrets Manager can't find the specified secret.")
     key = str(record.get("KmsKeyId") or "")
     if key and "alias/aws/secretsmanager" not in key:
         resource = (
@@ -302,9 +300,7 @@ def _part(part: SubStatement) -> dict[str, Any]:
     return answer
 
 
-def _list(
-    statements: Statements, caller: Caller, given: Mapping[str, Any]
-) -> dict[str, Any]:
+def _list(statements: Statements, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
     wanted = given.get("Status")
     name = str(given.get("StatementName") or "")
     found = [
@@ -331,7 +327,8 @@ def _result(statement: Statement, identifier: str, token: str) -> dict[str, Any]
     part = statement.part(identifier)
     if part is None:
         raise AwsError(
-            "ValidationException", "A batch has one result per statement: give a sub-statement's id."
+            "ValidationException",
+            "A batch has one result per statement: give a sub-statement's id.",
         )
     if part.status != "FINISHED" or part.result is None:
         raise AwsError("ResourceNotFoundException", "Query does not have result.")

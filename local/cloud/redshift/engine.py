@@ -29,7 +29,10 @@ _ERRORS: tuple[tuple[str, str], ...] = (
         r'column "([^"]+)" must appear in the GROUP BY clause',
         r'column "\1" must appear in the GROUP BY clause or be used in an aggregate function',
     ),
-    (r"(?:Scalar|Aggregate|Table)? ?Function with name (\S+) does not exist", r"function \1() does not exist"),
+    (
+        r"(?:Scalar|Aggregate|Table)? ?Function with name (\S+) does not exist",
+        r"function \1() does not exist",
+    ),
     (r'syntax error at or near "([^"]*)"', r'syntax error at or near "\1"'),
 )
 
@@ -90,15 +93,23 @@ class Database:
             name = ".".join(dialect.quote(part) for part in table.lower().split("."))
             # Redshift has whole microseconds and no unsigned numbers.
             columns = cursor.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-            casts = {"TIMESTAMP_NS": "TIMESTAMP", "TIMESTAMP_MS": "TIMESTAMP", "UBIGINT": "BIGINT",
-                     "TIMESTAMP_S": "TIMESTAMP", "UINTEGER": "BIGINT", "TINYINT": "SMALLINT"}
+            casts = {
+                "TIMESTAMP_NS": "TIMESTAMP",
+                "TIMESTAMP_MS": "TIMESTAMP",
+                "UBIGINT": "BIGINT",
+                "TIMESTAMP_S": "TIMESTAMP",
+                "UINTEGER": "BIGINT",
+                "TINYINT": "SMALLINT",
+            }
             select = ", ".join(
                 f"CAST({dialect.quote(c[0])} AS {casts[c[1]]}) AS {dialect.quote(c[0].lower())}"
                 if c[1] in casts
                 else f"{dialect.quote(c[0])} AS {dialect.quote(c[0].lower())}"
                 for c in columns
             )
-            cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} AS SELECT {select} FROM {source} LIMIT 0")
+            cursor.execute(
+                f"CREATE TABLE IF NOT EXISTS {name} AS SELECT {select} FROM {source} LIMIT 0"
+            )
             found = cursor.execute(f"INSERT INTO {name} BY NAME SELECT {select} FROM {source}")
             row = found.fetchone()
             return int(row[0]) if row else 0
@@ -144,9 +155,9 @@ class Session:
         try:
             for text in statement.before:
                 self.cursor.execute(text)
-            result = self.cursor.execute(statement.sql)
             if statement.kind == "query":
-                return as_redshift_types(result.to_arrow_table())
+                return as_redshift_types(self.cursor.sql(statement.sql).to_arrow_table())
+            result = self.cursor.execute(statement.sql)
             if statement.kind == "write":
                 row = result.fetchone() if result.description else None
                 self.affected = int(row[0]) if row and isinstance(row[0], int) else None

@@ -90,7 +90,9 @@ def _hash_number(
     with np.errstate(over="ignore"):
         for place in range(size):
             state = (state ^ ((numbers >> np.uint64(8 * place)) & np.uint64(0xFF))) * _PRIME
-    return pc.if_else(values.is_valid(), pa.array(state.view(np.int64)), pa.scalar(None, pa.int64()))
+    return pc.if_else(
+        values.is_valid(), pa.array(state.view(np.int64)), pa.scalar(None, pa.int64())
+    )
 
 
 def _strtol(text: str, base: int) -> int:

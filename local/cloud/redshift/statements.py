@@ -104,9 +104,7 @@ class Statements:
         self._query_ids = itertools.count(1000)
         self.timestamps: unload.TimestampEncoding = "int64"
 
-    def submit(
-        self, statement: Statement, client_token: str | None
-    ) -> Statement:
+    def submit(self, statement: Statement, client_token: str | None) -> Statement:
         """Keep a statement and start it; the same client token gives the first one again."""
         with self._lock:
             if client_token:
@@ -310,9 +308,8 @@ class Statements:
             statement.error = error if status == "FAILED" else ""
             for part in statement.parts:
                 if part.status in _OPEN:
-                    part.status = "ABORTED" if part.started or status == "ABORTED" else "FAILED"
-                    if not part.started and status == "FAILED":
-                        part.error = part.error or ("" if statement.batch else error)
+                    part.status = "ABORTED" if statement.batch else status
+                    part.error = "" if statement.batch else statement.error
         self._set(statement, status)
 
 

@@ -258,9 +258,7 @@ def _write(
     return int(table.num_rows)
 
 
-def manifest(
-    entries: list[dict[str, Any]], table: pa.Table, *, verbose: bool
-) -> dict[str, Any]:
+def manifest(entries: list[dict[str, Any]], table: pa.Table, *, verbose: bool) -> dict[str, Any]:
     """Return the manifest of an UNLOAD; VERBOSE adds the schema, the totals and the author."""
     document: dict[str, Any] = {"entries": entries}
     if verbose:
@@ -393,5 +391,3 @@ def text_bytes(rows: pa.Table, unload: Unload) -> bytes:
         )
     content = out.getvalue().encode()
     return gzip.compress(content, mtime=0) if unload.compression else content
-
-

@@ -261,7 +261,11 @@ def parse(sql: str) -> Unload:
     if not roles or not all(roles):
         raise RedshiftError("UNLOAD needs credentials; name a role with IAM_ROLE")
     unload = Unload(
-        select=select, bucket=found[1], prefix=found[2], roles=roles, **given  # type: ignore[arg-type]
+        select=select,
+        bucket=found[1],
+        prefix=found[2],
+        roles=roles,
+        **given,  # type: ignore[arg-type]
     )
     _check(unload)
     return unload

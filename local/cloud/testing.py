@@ -1,0 +1,113 @@
+"""Short ways to set a scene in a local cloud, for tests."""
+
+# ruff: noqa: ANN401 - boto3's clients and their arguments have no types
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from typing import Any
+
+from local.cloud.process import LocalCloud
+
+ACCOUNT = "000000000000"
+REGION = "eu-west-1"
+_numbers = itertools.count(1)
+
+
+def unique(noun: str) -> str:
+    return f"{noun}-{next(_numbers)}"
+
+
+def allow(actions: str | list[str], resources: str | list[str] = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resources, **more}
+
+
+class Scene:
+    """A cluster, a bucket and roles of its own for one test."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self.cloud = cloud
+        self.iam = cloud.client("iam")
+        self.s3 = cloud.client("s3")
+
+    def role(
+        self,
+        *statements: dict[str, Any],
+        service: str = "lambda.amazonaws.com",
+        trust: list[dict[str, Any]] | None = None,
+        name: str | None = None,
+    ) -> str:
+        name = name or unique("role")
+        trust = trust or [
+            {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        ]
+        made = self.iam.create_role(
+            RoleName=name,
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust}),
+        )
+        if statements:
+            self.iam.put_role_policy(
+                RoleName=name,
+                PolicyName="rights",
+                PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+            )
+        return made["Role"]["Arn"]
+
+    def bucket(self) -> str:
+        name = unique("lake")
+        self.s3.create_bucket(
+            Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        return name
+
+    def unload_role(self, bucket: str, *more: dict[str, Any], **options: Any) -> str:
+        options.setdefault("service", "redshift.amazonaws.com")
+        return self.role(
+            allow("s3:ListBucket", f"arn:aws:s3:::{bucket}"),
+            allow(["s3:PutObject", "s3:DeleteObject"], f"arn:aws:s3:::{bucket}/*"),
+            *more,
+            **options,
+        )
+
+    def cluster(self, roles: list[str] | None = None, sql: str = "", **options: Any) -> str:
+        name = unique("cluster")
+        self.cloud.create_cluster(name, roles=roles or [], **options)
+        if sql:
+            self.cloud.execute(name, sql)
+        return name
+
+    def workgroup(self, roles: list[str] | None = None, sql: str = "", **options: Any) -> str:
+        name = unique("workgroup")
+        self.cloud.create_workgroup(name, roles=roles or [], **options)
+        if sql:
+            self.cloud.execute(name, sql)
+        return name
+
+    def run(self, cluster: str, sql: str, client: Any = None, **more: Any) -> dict[str, Any]:
+        client = client or self.cloud.client("redshift-data")
+        noun = "WorkgroupName" if cluster.startswith("workgroup") else "ClusterIdentifier"
+        made = client.execute_statement(Database="dev", Sql=sql, **{noun: cluster}, **more)
+        return self.wait(made["Id"], client)
+
+    def wait(self, statement: str, client: Any = None, *statuses: str) -> dict[str, Any]:
+        client = client or self.cloud.client("redshift-data")
+        wanted = statuses or ("FINISHED", "FAILED", "ABORTED")
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            found = client.describe_statement(Id=statement)
+            if found["Status"] in wanted:
+                return found
+            time.sleep(0.01)
+        raise AssertionError(f"still {found['Status']}")
+
+    def rows(self, cluster: str, sql: str) -> list[list[Any]]:
+        return self.cloud.execute(cluster, sql)
+
+    def keys(self, bucket: str) -> list[str]:
+        found = self.s3.list_objects_v2(Bucket=bucket)
+        return [each["Key"] for each in found.get("Contents", [])]
+
+    def read(self, bucket: str, key: str) -> bytes:
+        return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
