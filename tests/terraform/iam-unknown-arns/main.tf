@@ -1,0 +1,35 @@
+# ARNs that are known only after apply, as in a configuration that makes warehouse, key and topics itself.
+resource "terraform_data" "arn" {
+  for_each = toset([
+    "bucket", "table", "alerts", "operations", "queue", "key", "secret", "secret_key", "boundary", "topic", "function",
+  ])
+
+  input = each.key
+}
+
+module "iam" {
+  source = "../../../modules/iam"
+
+  name       = "shop"
+  partition  = "aws"
+  region     = "eu-west-1"
+  account_id = "111122223333"
+  iam = {
+    permissions_boundary_arn = terraform_data.arn["boundary"].output
+  }
+  bucket_name                = terraform_data.arn["bucket"].output
+  bucket_arn                 = terraform_data.arn["bucket"].output
+  table_arn                  = terraform_data.arn["table"].output
+  encryption                 = { kms_key_arn = terraform_data.arn["key"].output }
+  alerts_topic_arn           = terraform_data.arn["alerts"].output
+  operations_topic_arn       = terraform_data.arn["operations"].output
+  alert_sns_topic_arns       = [terraform_data.arn["topic"].output]
+  alert_lambda_function_arns = [terraform_data.arn["function"].output]
+  dead_letter_queue_arn      = terraform_data.arn["queue"].output
+  redshift = {
+    cluster_identifier = "warehouse"
+    database           = "sales"
+    secret_arn         = terraform_data.arn["secret"].output
+    secret_kms_key_arn = terraform_data.arn["secret_key"].output
+  }
+}

@@ -1,0 +1,488 @@
+# The provider itself writes the policy documents; nothing here reaches AWS.
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "test"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  name       = "shop"
+  partition  = "aws"
+  region     = "eu-west-1"
+  account_id = "111122223333"
+  iam = {
+    path                     = "/detectors/"
+    permissions_boundary_arn = "arn:aws:iam::111122223333:policy/boundary"
+  }
+  bucket_name           = "shop-bucket"
+  bucket_arn            = "arn:aws:s3:::shop-bucket"
+  table_arn             = "arn:aws:dynamodb:eu-west-1:111122223333:table/shop"
+  alerts_topic_arn      = "arn:aws:sns:eu-west-1:111122223333:shop-alerts"
+  operations_topic_arn  = "arn:aws:sns:eu-west-1:111122223333:shop-operations"
+  dead_letter_queue_arn = "arn:aws:sqs:eu-west-1:111122223333:shop-dead-letters"
+  redshift = {
+    cluster_identifier = "warehouse"
+    database           = "sales"
+    secret_arn         = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:warehouse-abcdef"
+  }
+}
+
+run "one_role_per_function_machine_and_schedule" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = toset(keys(aws_iam_role.function)) == toset([
+      "reconcile", "warehouse_role", "prepare", "statement", "plan_history", "train", "activate", "record_failure",
+      "plan_crawl", "detect", "commit", "deliver",
+    ])
+    error_message = "There is one role for each of the twelve functions."
+  }
+
+  assert {
+    condition     = toset(keys(aws_iam_role.machine)) == toset(["statement", "pipeline", "crawl"])
+    error_message = "There is one role for each of the three state machines."
+  }
+
+  assert {
+    condition = length(distinct([
+      for role in concat(values(aws_iam_role.function), values(aws_iam_role.machine), [aws_iam_role.schedule], aws_iam_role.unload) : role.name
+    ])) == 17
+    error_message = "Each role has a name of its own."
+  }
+}
+
+run "path_and_boundary_on_every_role" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = alltrue([
+      for role in concat(values(aws_iam_role.function), values(aws_iam_role.machine), [aws_iam_role.schedule], aws_iam_role.unload) :
+      role.path == "/detectors/" && role.permissions_boundary == "arn:aws:iam::111122223333:policy/boundary"
+    ])
+    error_message = "Every role has the path and the permissions boundary."
+  }
+}
+
+run "names_fit_at_their_longest" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    name = "a-name-of-thirty-two-characters1"
+  }
+
+  assert {
+    condition = alltrue([
+      for role in concat(values(aws_iam_role.function), values(aws_iam_role.machine), [aws_iam_role.schedule], aws_iam_role.unload) :
+      length(role.name) <= 64
+    ])
+    error_message = "A role's name has at most 64 characters."
+  }
+}
+
+run "every_trust_names_account_and_source" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = alltrue([
+      for document in concat(
+        values(data.aws_iam_policy_document.function_trust), values(data.aws_iam_policy_document.machine_trust),
+        [data.aws_iam_policy_document.schedule_trust], data.aws_iam_policy_document.unload_trust,
+      ) :
+      strcontains(document.json, "\"aws:SourceAccount\": \"111122223333\"") && strcontains(document.json, "\"aws:SourceArn\"")
+    ])
+    error_message = "Every trust policy narrows the service by account and ARN."
+  }
+
+  assert {
+    condition = (
+      jsondecode(data.aws_iam_policy_document.schedule_trust.json).Statement[0].Condition.ArnLike["aws:SourceArn"]
+      == "arn:aws:scheduler:eu-west-1:111122223333:schedule-group/shop"
+    )
+    error_message = "Scheduler assumes the role for its group."
+  }
+
+  assert {
+    condition = (
+      jsondecode(data.aws_iam_policy_document.unload_trust[0].json).Statement[0].Condition.ArnLike["aws:SourceArn"]
+      == "arn:aws:redshift:eu-west-1:111122223333:cluster:warehouse"
+      && jsondecode(data.aws_iam_policy_document.unload_trust[0].json).Statement[0].Principal.Service == "redshift.amazonaws.com"
+    )
+    error_message = "Only this cluster assumes the role for UNLOAD."
+  }
+}
+
+run "statements_have_sids_and_few_stars" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    encryption                 = { kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/1" }
+    alert_lambda_function_arns = ["arn:aws:lambda:eu-west-1:111122223333:function:receiver"]
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for document in concat(
+        values(data.aws_iam_policy_document.function), values(data.aws_iam_policy_document.machine),
+        [data.aws_iam_policy_document.schedule], data.aws_iam_policy_document.unload,
+      ) :
+      [for statement in jsondecode(document.json).Statement : statement.Sid != ""]
+    ]))
+    error_message = "Every statement has a sid."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for document in concat(
+        values(data.aws_iam_policy_document.function), values(data.aws_iam_policy_document.machine),
+        [data.aws_iam_policy_document.schedule], data.aws_iam_policy_document.unload,
+      ) :
+      [for statement in jsondecode(document.json).Statement : statement.Sid if statement.Resource == "*"]
+    ])) == toset(["WriteTraces", "DeliverLogs", "FollowItsOwnStatements"])
+    error_message = "Only what AWS cannot narrow is allowed on all resources."
+  }
+
+  assert {
+    condition = !anytrue(flatten([
+      for document in concat(
+        values(data.aws_iam_policy_document.function), values(data.aws_iam_policy_document.machine),
+        [data.aws_iam_policy_document.schedule], data.aws_iam_policy_document.unload,
+      ) :
+      [for action in flatten([for statement in jsondecode(document.json).Statement : statement.Action]) : strcontains(action, "*")]
+    ]))
+    error_message = "No action is a pattern."
+  }
+
+  assert {
+    condition = alltrue([
+      for document in concat(values(data.aws_iam_policy_document.function), values(data.aws_iam_policy_document.machine)) :
+      !strcontains(document.json, "logs:CreateLogGroup")
+    ])
+    error_message = "No role makes log groups; a late invocation would make one again after destroy."
+  }
+
+  assert {
+    condition = alltrue([
+      for document in concat(values(data.aws_iam_policy_document.function), values(data.aws_iam_policy_document.machine)) :
+      length(document.minified_json) <= 10240
+    ])
+    error_message = "The inline policies of a role have at most 10,240 characters."
+  }
+}
+
+run "statement_owner_is_the_role_itself" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(data.aws_iam_policy_document.function["statement"].json).Statement : statement
+      if statement.Sid == "FollowItsOwnStatements"
+    ][0].Condition.StringEquals["redshift-data:statement-owner-iam-userid"] == "$${aws:userid}"
+    error_message = "AWS's own variable reaches the policy."
+  }
+}
+
+run "a_secret_is_read_and_nothing_else" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = (
+      strcontains(data.aws_iam_policy_document.function["statement"].json, "secretsmanager:GetSecretValue")
+      && !strcontains(data.aws_iam_policy_document.function["statement"].json, "Credentials")
+      && !strcontains(data.aws_iam_policy_document.function["statement"].json, "kms:Decrypt")
+    )
+    error_message = "With a secret, the function reads it and gets no temporary credentials."
+  }
+
+  assert {
+    condition = alltrue([
+      for key, document in data.aws_iam_policy_document.function :
+      !strcontains(document.json, "redshift-data:") && !strcontains(document.json, "secretsmanager:") if key != "statement"
+    ])
+    error_message = "No other function reaches the warehouse."
+  }
+}
+
+run "the_key_of_a_secret" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    redshift = {
+      cluster_identifier = "warehouse"
+      database           = "sales"
+      secret_arn         = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:warehouse-abcdef"
+      secret_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/secret"
+    }
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(data.aws_iam_policy_document.function["statement"].json).Statement : statement.Resource
+      if statement.Sid == "DecryptTheSecret"
+    ] == ["arn:aws:kms:eu-west-1:111122223333:key/secret"]
+    error_message = "The function may decrypt the secret with its key."
+  }
+}
+
+run "a_user_gets_temporary_credentials" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    redshift = {
+      cluster_identifier = "warehouse"
+      database           = "sales"
+      db_user            = "detector"
+    }
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(data.aws_iam_policy_document.function["statement"].json).Statement : toset(statement.Resource)
+      if statement.Sid == "SignInAsTheUser" && statement.Action == "redshift:GetClusterCredentials"
+      ] == [toset([
+        "arn:aws:redshift:eu-west-1:111122223333:dbuser:warehouse/detector",
+        "arn:aws:redshift:eu-west-1:111122223333:dbname:warehouse/sales",
+    ])]
+    error_message = "Credentials are for this user and this database."
+  }
+}
+
+run "the_callers_identity_on_a_cluster" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    redshift = {
+      cluster_identifier = "warehouse"
+      database           = "sales"
+    }
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(data.aws_iam_policy_document.function["statement"].json).Statement : statement.Resource
+      if try(statement.Action, "") == "redshift:GetClusterCredentialsWithIAM"
+    ] == ["arn:aws:redshift:eu-west-1:111122223333:dbname:warehouse/sales"]
+    error_message = "Credentials are for this database."
+  }
+}
+
+run "a_workgroup" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    redshift = {
+      workgroup_name = "warehouse"
+      database       = "sales"
+    }
+  }
+
+  assert {
+    condition = toset([
+      for statement in jsondecode(data.aws_iam_policy_document.function["statement"].json).Statement : statement.Sid
+      if try(statement.Resource, "") == "arn:aws:redshift-serverless:eu-west-1:111122223333:workgroup/*"
+    ]) == toset(["RunStatements", "SignInAsThisRole"])
+    error_message = "The function runs statements on, and signs in to, workgroups."
+  }
+
+  assert {
+    condition = toset(jsondecode(data.aws_iam_policy_document.unload_trust[0].json).Statement[0].Principal.Service) == toset([
+      "redshift-serverless.amazonaws.com", "redshift.amazonaws.com",
+    ])
+    error_message = "Both principals assume the role for a workgroup."
+  }
+
+  assert {
+    condition = (
+      strcontains(data.aws_iam_policy_document.function["warehouse_role"].json, "redshift-serverless:UpdateNamespace")
+      && !strcontains(data.aws_iam_policy_document.function["warehouse_role"].json, "redshift:ModifyClusterIamRoles")
+    )
+    error_message = "The role is attached to the namespace."
+  }
+}
+
+run "a_given_unload_role_is_left_alone" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    unload_role = { create = false, arn = "arn:aws:iam::111122223333:role/analytics" }
+  }
+
+  assert {
+    condition     = length(aws_iam_role.unload) == 0 && output.unload_role_arn == "arn:aws:iam::111122223333:role/analytics"
+    error_message = "A given role is named in UNLOAD and not made."
+  }
+
+  assert {
+    condition     = output.unload_role_attach_arn == null
+    error_message = "A given role is not attached."
+  }
+
+  assert {
+    condition     = !strcontains(data.aws_iam_policy_document.function["warehouse_role"].json, "redshift")
+    error_message = "Nobody changes the warehouse where the role is given."
+  }
+}
+
+run "a_chain_and_the_default_role" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    unload_role = { create = false, arn = "arn:aws:iam::111122223333:role/one,arn:aws:iam::444455556666:role/two" }
+  }
+
+  assert {
+    condition     = output.unload_role_arn == "arn:aws:iam::111122223333:role/one,arn:aws:iam::444455556666:role/two"
+    error_message = "A chain reaches UNLOAD as it is."
+  }
+}
+
+run "the_default_role" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    unload_role = { create = false, arn = "default" }
+  }
+
+  assert {
+    condition     = output.unload_role_arn == "default" && output.unload_role_attach_arn == null
+    error_message = "The warehouse's default role reaches UNLOAD as `default`."
+  }
+}
+
+run "a_role_that_is_neither_made_nor_given" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    unload_role = { create = false }
+  }
+
+  expect_failures = [var.unload_role]
+}
+
+run "without_tracing_no_traces" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    tracing = false
+  }
+
+  assert {
+    condition = alltrue([
+      for document in concat(values(data.aws_iam_policy_document.function), values(data.aws_iam_policy_document.machine)) :
+      !strcontains(document.json, "xray:")
+    ])
+    error_message = "X-Ray is allowed only where traces are written."
+  }
+}
+
+run "govcloud" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    partition                  = "aws-us-gov"
+    region                     = "us-gov-west-1"
+    iam                        = {}
+    bucket_arn                 = "arn:aws-us-gov:s3:::shop-bucket"
+    table_arn                  = "arn:aws-us-gov:dynamodb:us-gov-west-1:111122223333:table/shop"
+    alerts_topic_arn           = "arn:aws-us-gov:sns:us-gov-west-1:111122223333:shop-alerts"
+    operations_topic_arn       = "arn:aws-us-gov:sns:us-gov-west-1:111122223333:shop-operations"
+    alert_lambda_function_arns = ["arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:receiver"]
+    dead_letter_queue_arn      = "arn:aws-us-gov:sqs:us-gov-west-1:111122223333:shop-dead-letters"
+    encryption                 = { kms_key_arn = "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/1" }
+    redshift                   = { workgroup_name = "warehouse", database = "sales" }
+  }
+
+  assert {
+    condition = !strcontains(jsonencode([
+      data.aws_iam_policy_document.function, data.aws_iam_policy_document.function_trust,
+      data.aws_iam_policy_document.machine, data.aws_iam_policy_document.machine_trust,
+      data.aws_iam_policy_document.schedule, data.aws_iam_policy_document.schedule_trust,
+      data.aws_iam_policy_document.unload, data.aws_iam_policy_document.unload_trust,
+    ]), "arn:aws:")
+    error_message = "No ARN is of another partition."
+  }
+}
+
+run "plan_with_unknown_arns" {
+  command = plan
+
+  module {
+    source = "./tests/terraform/iam-unknown-arns"
+  }
+
+  assert {
+    condition     = length(module.iam.function_role_arns) == 12
+    error_message = "Nothing but values waits for ARNs that are not known yet."
+  }
+}
