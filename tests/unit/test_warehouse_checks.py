@@ -1,0 +1,219 @@
+"""The query's check: what is asked, and the verdict on the answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import pytest
+import sqlglot
+
+from anomaly_detector.config import Config
+from anomaly_detector.warehouse import checks
+from anomaly_detector.warehouse.faults import FaultKind, classify
+from anomaly_detector.warehouse.statement import Column, Result
+
+QUERY = "select * from shop where ts >= {{ window_start }} and ts < {{ window_end }} -- all of it"
+START = datetime(2024, 1, 1, tzinfo=UTC)
+END = START + timedelta(days=1)
+GOOD = {
+    "ts": "timestamp",
+    "platform": "varchar",
+    "market": "bpchar",
+    "views": "int4",
+    "revenue": "numeric",
+}
+
+
+def config(**given: object) -> Config:
+    document: dict[str, object] = {
+        "interval": "PT1H",
+        "timestamp_column": {"name": "ts"},
+        "measures": {"views": {}, "revenue": {}},
+        "dimensions": ["platform", "market"],
+        "query": QUERY,
+    }
+    return Config.model_validate(document | given)
+
+
+def judge(given: Config | None = None, **changed: str) -> list[str]:
+    types = GOOD | changed
+    return checks.judge_columns(given or config(), [Column(n, t) for n, t in types.items() if t])
+
+
+def test_good_columns_have_no_problem() -> None:
+    assert judge() == []
+    assert judge(views="DECIMAL(9,2)", platform="character varying(30)", ts="timestamptz") == []
+    assert judge(config(interval="P1D"), ts="date") == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"views": ""},
+            "Column 'views' (measure) is not returned by the query, which returns: ts, platform, market",
+        ),
+        ({"platform": ""}, "Column 'platform' (dimension) is not returned"),
+        ({"views": "varchar"}, "'views' (measure) is VARCHAR, not a number; cast it"),
+        ({"platform": "super"}, "'platform' (dimension) is SUPER"),
+        ({"platform": "bool"}, "'platform' (dimension) is BOOLEAN"),
+        ({"ts": "int8"}, "'ts' (timestamp_column) is INT8, not a timestamp"),
+        ({"ts": "varchar"}, "'ts' (timestamp_column) is VARCHAR; give timestamp_column.format"),
+        ({"ts": "date"}, "'ts' (timestamp_column) is DATE, which has no time of day"),
+        ({"Views": "int4"}, "'views' (measure) is returned more than once (views, Views)"),
+        ({"views": "", "Views": "int4"}, "'views' (measure) is returned as \"Views\""),
+    ],
+)
+def test_a_bad_column_is_named_with_what_to_change(changed: dict[str, str], said: str) -> None:
+    (problem,) = judge(**changed)
+    assert said in problem
+
+
+def test_every_problem_is_told_at_once() -> None:
+    assert len(judge(views="varchar", revenue="bool", market="geometry")) == 3
+
+
+def test_count_takes_any_type() -> None:
+    assert judge(config(measures={"views": {"aggregation": "COUNT"}}), views="super") == []
+
+
+def test_a_column_twice_in_the_result_is_told() -> None:
+    columns = [Column(n, t) for n, t in GOOD.items()] + [Column("views", "int4")]
+    (problem,) = checks.judge_columns(config(), columns)
+    assert "'views' (measure) is returned more than once" in problem
+
+
+def test_names_that_differ_by_case_in_the_configuration_are_told() -> None:
+    (problem,) = judge(config(measures={"views": {}, "Views": {}}))
+    assert "'Views' and 'views', which differ only by case" in problem
+
+
+def test_a_timestamptz_needs_utc_and_a_format_needs_text() -> None:
+    berlin = config(timestamp_column={"name": "ts", "timezone": "Europe/Berlin"})
+    (problem,) = judge(berlin, ts="timestamptz")
+    assert "TIMESTAMPTZ, which holds UTC; set timestamp_column.timezone to 'UTC'" in problem
+    text = config(timestamp_column={"name": "ts", "format": "yyyy-MM-dd"})
+    assert judge(text, ts="varchar") == []
+    assert "remove timestamp_column.format" in judge(text)[0]
+
+
+def run(statement: str, rows: list[tuple[object, ...]]) -> Result:
+    with duckdb.connect() as opened:
+        opened.execute(
+            "create table shop(ts timestamp, platform varchar, market varchar, views int, revenue decimal(9,2))"
+        )
+        if rows:
+            opened.executemany("insert into shop values (?, ?, ?, ?, ?)", rows)
+        (translated,) = sqlglot.transpile(statement, read="redshift", write="duckdb")
+        answer = opened.execute(translated)
+        columns = tuple(Column(column[0], str(column[1])) for column in answer.description)
+        return Result(columns, tuple(answer.fetchall()))
+
+
+def numbers(given: Config, rows: list[tuple[object, ...]]) -> checks.SeriesNumbers:
+    statement = checks.series_statement(given, START, END, history=False)
+    return checks.read_series(given, run(statement, rows))
+
+
+def test_the_columns_statement_returns_names_and_no_rows() -> None:
+    result = run(
+        checks.columns_statement(config(), START, END, history=True),
+        [(START.replace(tzinfo=None), "a", "b", 1, 1)],
+    )
+    assert [column.name for column in result.columns] == list(GOOD)
+    assert result.records == ()
+
+
+NOON = datetime(2024, 1, 1, 12)  # noqa: DTZ001 as the warehouse has it
+ROWS: list[tuple[object, ...]] = [
+    (NOON, "web", "us", 1, 1),
+    (NOON, "web", "uk", 1, 1),
+    (NOON, "app", "us", 1, 1),
+    (NOON, "app", None, 1, 1),
+]
+
+
+def test_series_are_slices_of_every_level_times_measures() -> None:
+    found = numbers(config(), ROWS)
+    assert found.slices == {(): 1, ("platform",): 2, ("market",): 3, ("platform", "market"): 4}
+    assert (found.series, found.rows_inside) == ((1 + 2 + 3 + 4) * 2, 4)
+    assert found.longest == {"platform": 3, "market": 6}
+    assert checks.judge_series(config(), found) == []
+
+
+def test_series_are_counted_with_no_dimension_and_with_few_levels() -> None:
+    assert numbers(config(dimensions=[]), ROWS).series == 2
+    leaves = numbers(config(rollups=[]), ROWS)
+    assert leaves.series == 4 * 2
+    assert leaves.slices[("market",)] == 3
+
+
+def test_too_many_series_name_the_largest_dimension() -> None:
+    given = config(max_series=19)
+    (problem,) = checks.judge_series(given, numbers(given, ROWS))
+    assert "20 series or more (2 measures times 10 slices), above max_series (19)" in problem
+    assert "dimension 'market' has the most values, 3" in problem
+
+
+def test_a_long_value_is_told() -> None:
+    (problem,) = checks.judge_series(config(), numbers(config(), [(NOON, "x" * 300, "us", 1, 1)]))
+    assert "'platform' has a value of 300 characters; at most 256" in problem
+
+
+def test_an_empty_window_hints_at_the_placeholders_and_the_zone() -> None:
+    (problem,) = checks.judge_series(config(), numbers(config(), []))
+    assert "returns no rows for the sample window" in problem
+    assert "timestamp_column.timezone ('UTC')" in problem
+
+
+def test_rows_outside_of_the_window_are_told_apart() -> None:
+    given = config(query="select * from shop where '{{ window_start }}' < '{{ window_end }}'")
+    (problem,) = checks.judge_series(
+        given, numbers(given, [(datetime(2023, 5, 6, 7), "a", "b", 1, 1)])
+    )  # noqa: DTZ001
+    assert "returns 1 rows, none of them in the sample window" in problem
+    assert "from 2023-05-06 07:00:00 to 2023-05-06 07:00:00" in problem
+
+
+def test_filters_apply_to_the_count() -> None:
+    given = config(dimension_filters={"platform": ["app"]})
+    assert numbers(given, ROWS).rows_inside == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (
+            "ERROR: User arn:aws:redshift:us-east-1:123456789012:dbuser:c/u is not authorized to assume IAM Role"
+            " arn:aws:iam::123456789012:role/r",
+            FaultKind.ROLE,
+        ),
+        ("The requested role arn:aws:iam::1:role/r is not associated to cluster", FaultKind.ROLE),
+        ("ERROR: Not authorized to get credentials of role arn:aws:iam::1:role/r", FaultKind.ROLE),
+        ("S3ServiceException:Access Denied,Status 403,Error AccessDenied,Rid 1", FaultKind.ROLE),
+        (
+            "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown",
+            FaultKind.PASSING,
+        ),
+        ("could not connect to server: Connection refused", FaultKind.PASSING),
+        ("The workgroup is resuming", FaultKind.PASSING),
+        ("ERROR: Specified unload destination on S3 is not empty.", FaultKind.PASSING),
+        ("Cluster c is paused. Resume it and try again.", FaultKind.PERMANENT),
+        ('FATAL: password authentication failed for user "u"', FaultKind.PERMANENT),
+        ('ERROR: column "x" does not exist in shop', FaultKind.PERMANENT),
+        ("ERROR: permission denied for relation shop", FaultKind.PERMANENT),
+        ("Query cancelled: statement timeout", FaultKind.PERMANENT),
+        ("", FaultKind.PERMANENT),
+    ],
+)
+def test_failures_are_told_apart(text: str, kind: FaultKind) -> None:
+    fault = classify(text)
+    assert fault.kind is kind
+    assert fault.transient is (kind is not FaultKind.PERMANENT)
+    assert fault.sentence.endswith(".")
+
+
+def test_a_permanent_failure_says_what_to_do() -> None:
+    assert "resume it" in classify("Cluster c is paused").sentence
+    assert "secret's username and password" in classify("password authentication failed").sentence
