@@ -723,7 +723,7 @@ variable "params_json" {
   }
 
   validation {
-    condition     = !can(jsondecode(var.params_json).dimension_list) || can([for name in jsondecode(var.params_json).dimension_list : "${name}"])
+    condition     = !can(jsondecode(var.params_json).dimension_list) || can([for name in jsondecode(var.params_json).dimension_list : tostring(name)])
     error_message = "params_json: dimension_list must be a list of column names; it is ${jsonencode(try(jsondecode(var.params_json).dimension_list, null))}."
   }
 
