@@ -15,6 +15,4 @@ logger = Logger(service=_SERVICE)
 metrics = Metrics(service=_SERVICE, namespace=_NAMESPACE)
 # In Lambda, Tracer loads the X-Ray SDK when it is made. The managed Powertools layer has it, a layer of
 # the user's own may not: then nothing is traced, and everything else works. Outside Lambda it is off by itself.
-tracer = Tracer(
-    service=_SERVICE, disabled=None if find_spec("aws_xray_sdk") is not None else True
-)
+tracer = Tracer(service=_SERVICE, disabled=None if find_spec("aws_xray_sdk") is not None else True)

@@ -239,7 +239,9 @@ def _numbers(column: pa.ChunkedArray, missing: float) -> NDArray[np.float64]:
 def _key_of(store: ObjectStore, url: str) -> str:
     place = f"s3://{store.bucket}/"
     if not url.startswith(place):
-        raise PermanentError(f"The manifest lists {url}, which is not in the bucket {store.bucket}.")
+        raise PermanentError(
+            f"The manifest lists {url}, which is not in the bucket {store.bucket}."
+        )
     return url.removeprefix(place)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ from anomaly_detector.errors import PermanentError
 
 _ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
 # Files are small and the wait for each is long: some in parallel, well below the client's pool of connections.
-_READERS = 8
+_WORKERS = 8
 _DELETED_AT_ONCE = 1000
 
 
@@ -68,6 +68,13 @@ class ObjectStore:
         """Write or replace an object."""
         self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
 
+    def put_all(self, objects: Mapping[str, bytes], content_type: str) -> None:
+        """Write many objects; those whose key ends in .csv are text."""
+        kinds = {key: "text/csv" if key.endswith(".csv") else content_type for key in objects}
+        with ThreadPoolExecutor(_WORKERS) as workers:
+            # The list is for its faults: each one is raised here.
+            list(workers.map(lambda key: self.put(key, objects[key], kinds[key]), objects))
+
     def get_json(self, key: str) -> Any:
         """The object, read as JSON."""
         return json.loads(self.get(key))
@@ -106,8 +113,8 @@ class ObjectStore:
 
     def read_tables(self, keys: Sequence[str]) -> list[pa.Table]:
         """Each Parquet object as a table."""
-        with ThreadPoolExecutor(_READERS) as readers:
-            return list(readers.map(lambda key: read_parquet(self.get(key)), keys))
+        with ThreadPoolExecutor(_WORKERS) as workers:
+            return list(workers.map(lambda key: read_parquet(self.get(key)), keys))
 
 
 def read_parquet(body: bytes) -> pa.Table:

@@ -116,9 +116,7 @@ class Ledger:
                     Write(interval_key(one.start), one.attributes(), fresh=True)
                     for one in commit.intervals
                 ),
-                Write(
-                    delivery_key(commit.due_start, commit.attempt), commit.delivery, fresh=True
-                ),
+                Write(delivery_key(commit.due_start, commit.attempt), commit.delivery, fresh=True),
             ]
         )
 

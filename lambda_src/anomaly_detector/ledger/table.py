@@ -44,7 +44,7 @@ class StateTable:
     partition : name of the detector, the partition key of all its items.
     """
 
-    def __init__(self, client: Any, table: str, partition: str) -> None:
+    def __init__(self, client: Any, table: str, partition: str) -> None:  # noqa: ANN401 boto3 has no types
         self._client = client
         self._table = table
         self._partition = partition
@@ -111,14 +111,16 @@ class StateTable:
             if write.fresh:
                 condition = _Expression()
                 arguments = condition.arguments(condition.of(write.only_if))
-                put = {"TableName": self._table, "Item": self._item(write.sk, write.values)}
+                put: Item = {"TableName": self._table, "Item": self._item(write.sk, write.values)}
                 items.append({"Put": put | arguments})
             else:
                 items.append({"Update": {"TableName": self._table} | self._update(write)})
         try:
             self._client.transact_write_items(TransactItems=items)
         except ClientError as error:
-            reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
+            reasons = {
+                reason.get("Code") for reason in error.response.get("CancellationReasons", ())
+            }
             if "ConditionalCheckFailed" in reasons:
                 return False
             raise

@@ -41,7 +41,9 @@ def plan_history(
     end = grid.due_end(started_at, config.offset_seconds)
     begin = grid.floor(config.history.begin(end, config.interval))
     if begin >= end:
-        raise PermanentError(f"history.start {iso(begin)} lies after the newest interval that is due.")
+        raise PermanentError(
+            f"history.start {iso(begin)} lies after the newest interval that is due."
+        )
     train = not is_trained(ledger.detector(), config)
     chunks: Sequence[tuple[datetime, datetime]] = ()
     if train:

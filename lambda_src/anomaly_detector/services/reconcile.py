@@ -9,9 +9,9 @@ from typing import TypeVar
 from botocore.exceptions import ClientError
 
 from anomaly_detector.errors import PermanentError
+from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Run
 from anomaly_detector.ledger.ledger import Ledger
-from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.services import documents
 from anomaly_detector.services.executions import Executions
 from anomaly_detector.services.payloads import Reconciled
@@ -24,9 +24,7 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
 _PAUSES = (2, 4, 8, 16, 30, 30, 30)
 
 
-def reconcile(
-    store: ObjectStore, ledger: Ledger, pipeline: Executions, sleep: Sleep
-) -> Reconciled:
+def reconcile(store: ObjectStore, ledger: Ledger, pipeline: Executions, sleep: Sleep) -> Reconciled:
     """Compare the uploaded document with the ledger; start `<hash>-<attempt>` where needed.
 
     Started is a document that was never begun, one that was in force before another one, and one that was
@@ -60,9 +58,7 @@ def patiently(call: Callable[[], Answer], sleep: Sleep) -> Answer:
         raise PermanentError(message) from error
 
 
-def _start(
-    ledger: Ledger, pipeline: Executions, config_hash: str, uploaded_at: datetime
-) -> bool:
+def _start(ledger: Ledger, pipeline: Executions, config_hash: str, uploaded_at: datetime) -> bool:
     run = ledger.run(config_hash)
     if run is None or run.status != "STARTING":
         if run is not None and not _again(ledger, pipeline, run, config_hash, uploaded_at):

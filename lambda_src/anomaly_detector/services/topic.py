@@ -27,6 +27,4 @@ class Topic:
         """Send readable text, followed by the same as JSON for machines."""
         line = " ".join(subject.encode("ascii", "replace").decode().split())
         body = f"{text}\n\n{json.dumps(facts, indent=2, ensure_ascii=False)}"
-        self._client.publish(
-            TopicArn=self._arn, Subject=line[:_SUBJECT], Message=body[:_TEXT]
-        )
+        self._client.publish(TopicArn=self._arn, Subject=line[:_SUBJECT], Message=body[:_TEXT])

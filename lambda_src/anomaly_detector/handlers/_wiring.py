@@ -1,0 +1,98 @@
+"""The one place where clients are made and handed to adapters; a warm function keeps them."""
+
+from __future__ import annotations
+
+import os
+from functools import cache, cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config as ClientConfig
+
+from anomaly_detector.alerts.payload import Origin
+from anomaly_detector.alerts.targets import SEND_ONCE, Targets
+from anomaly_detector.config import Redshift
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.lake.groups import groups_from_bytes
+from anomaly_detector.lake.store import ObjectStore
+from anomaly_detector.ledger.ledger import Ledger
+from anomaly_detector.ledger.table import StateTable
+from anomaly_detector.services.delivery import Post
+from anomaly_detector.services.executions import Executions
+from anomaly_detector.services.topic import Topic
+from anomaly_detector.settings import Settings
+from anomaly_detector.warehouse.data_api import DataApi
+from anomaly_detector.warehouse.roles import Attachment, ClusterRoles, NamespaceRoles
+
+# The state machines retry too; these are for a lost packet or a throttled second.
+_RETRYING = ClientConfig(
+    retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=60
+)
+
+
+class Wiring:
+    """Adapters of one function, each made when it is first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """The bucket."""
+        return ObjectStore(_client("s3"), self.settings.bucket_name)
+
+    @cached_property
+    def table(self) -> StateTable:
+        """The state table."""
+        settings = self.settings
+        return StateTable(_client("dynamodb"), settings.table_name, settings.detector_name)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The state table, in the detector's words."""
+        return Ledger(self.table)
+
+    @cached_property
+    def pipeline(self) -> Executions:
+        """The pipeline machine."""
+        return Executions(_client("stepfunctions"), self.settings.pipeline_arn)
+
+    @cached_property
+    def operations(self) -> Topic:
+        """The operators' topic."""
+        return Topic(_client("sns"), self.settings.operations_topic_arn)
+
+    @cached_property
+    def post(self) -> Post:
+        """What delivery works with."""
+        settings = self.settings
+        return Post(
+            table=self.table,
+            objects=self.store,
+            targets=Targets(_client("sns", SEND_ONCE), _client("lambda", SEND_ONCE)),
+            origin=Origin(settings.crawl_arn, settings.bucket_name),
+            operations_topic_arn=settings.operations_topic_arn,
+            read_groups=groups_from_bytes,
+        )
+
+    def warehouse(self, redshift: Redshift) -> DataApi:
+        """The warehouse that a configuration names."""
+        return DataApi(_client("redshift-data"), redshift)
+
+    def attachment(self, cluster: str | None, workgroup: str | None) -> Attachment:
+        """The roles of a cluster or workgroup."""
+        if cluster:
+            return ClusterRoles(_client("redshift"), cluster)
+        if workgroup:
+            return NamespaceRoles(_client("redshift-serverless"), workgroup)
+        raise PermanentError("Give exactly one of cluster_identifier and workgroup_name.")
+
+
+@cache
+def wiring() -> Wiring:
+    """Adapters as the environment names them."""
+    return Wiring(Settings.of(os.environ))
+
+
+def _client(service: str, config: ClientConfig = _RETRYING) -> Any:  # noqa: ANN401 boto3 has no types
+    return boto3.client(service, config=config)

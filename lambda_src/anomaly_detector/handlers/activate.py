@@ -1,0 +1,41 @@
+"""Publishes the backtest and brings the configuration into force."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anomaly_detector.handlers._boundary import Event, boundary
+from anomaly_detector.handlers._wiring import wiring
+from anomaly_detector.observability import logger
+from anomaly_detector.services.payloads import Moment, Payload, Trained
+from anomaly_detector.services.training import activate
+
+
+class Activate(Payload):
+    """The event."""
+
+    config_hash: str
+    history_start: Moment
+    history_end: Moment
+    train: bool
+    shards: tuple[Trained, ...] = ()
+    execution: str
+
+
+@boundary
+def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+    """Answer the status and the watermark."""
+    parts = wiring()
+    wanted = Activate.model_validate(event)
+    answer = activate(
+        parts.store,
+        parts.ledger,
+        wanted.config_hash,
+        wanted.history_start,
+        wanted.history_end,
+        train=wanted.train,
+        shards=wanted.shards,
+        execution=wanted.execution,
+    ).answer()
+    logger.info("activated", extra=answer)
+    return answer

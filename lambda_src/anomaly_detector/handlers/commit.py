@@ -1,0 +1,47 @@
+"""Commits a crawl: groups, watermark, pointers, intervals and outbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from anomaly_detector.handlers._boundary import Event, boundary
+from anomaly_detector.handlers._wiring import wiring
+from anomaly_detector.observability import logger, metrics
+from anomaly_detector.services.crawling import commit
+from anomaly_detector.services.payloads import (
+    Committed,
+    CrawlPlan,
+    Detected,
+    LandedFiles,
+    Payload,
+)
+
+
+class Commit(Payload):
+    """The event."""
+
+    plan: CrawlPlan
+    landed: LandedFiles
+    shards: tuple[Detected, ...]
+
+
+@boundary
+def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+    """Answer whether this crawl committed, and the groups that touch its window."""
+    parts = wiring()
+    wanted = Commit.model_validate(event)
+    outcome = commit(parts.store, parts.ledger, wanted.plan, wanted.landed, wanted.shards)
+    if outcome.committed:
+        for name, count in (
+            ("IntervalsScored", outcome.scored),
+            ("IntervalsMissing", outcome.missing),
+            ("IntervalsRevised", outcome.revised),
+            ("AnomalousSeries", outcome.anomalous),
+            ("GroupsOpen", outcome.open_groups),
+            ("RowsRead", outcome.rows),
+        ):
+            metrics.add_metric(name, MetricUnit.Count, count)
+    logger.info("committed" if outcome.committed else "superseded by another crawl")
+    return Committed(committed=outcome.committed, groups=outcome.groups).answer()

@@ -1,0 +1,31 @@
+"""Publishes what was committed and sends its alerts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from anomaly_detector.handlers._boundary import Event, boundary
+from anomaly_detector.handlers._wiring import wiring
+from anomaly_detector.observability import metrics
+from anomaly_detector.services.delivery import deliver
+
+
+@boundary
+def handler(event: Event, context: Any) -> Event:  # noqa: ARG001 what is pending is in the table
+    """Answer how many messages were sent and how many intervals published."""
+    done = deliver(
+        wiring().post,
+        now=datetime.now(UTC),
+        lease=timedelta(milliseconds=context.get_remaining_time_in_millis()),
+        holder=context.aws_request_id,
+    )
+    for name, count in (
+        ("AlertsSent", done.sent),
+        ("AlertsSuppressed", done.suppressed),
+        ("AlertsReported", done.reported),
+    ):
+        metrics.add_metric(name, MetricUnit.Count, count)
+    return {"sent": done.sent, "published": done.published}

@@ -1,0 +1,39 @@
+"""Scores one shard of a landed window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from anomaly_detector.handlers._boundary import Event, boundary
+from anomaly_detector.handlers._wiring import wiring
+from anomaly_detector.observability import metrics
+from anomaly_detector.services.crawling import detect
+from anomaly_detector.services.payloads import CrawlPlan, LandedFiles, Payload
+
+
+class Detect(Payload):
+    """The event."""
+
+    plan: CrawlPlan
+    landed: LandedFiles
+    shard: int
+    model_version: str
+
+
+@boundary
+def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+    """Answer the next snapshot's version and where the scores are."""
+    parts = wiring()
+    wanted = Detect.model_validate(event)
+    answer = detect(
+        parts.store,
+        parts.ledger,
+        wanted.plan,
+        wanted.landed,
+        wanted.shard,
+        wanted.model_version,
+    )
+    metrics.add_metric("SeriesScored", MetricUnit.Count, answer.series)
+    return answer.answer()

@@ -1,0 +1,35 @@
+"""Finds what is due at the scheduled time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from anomaly_detector.handlers._boundary import Event, boundary
+from anomaly_detector.handlers._wiring import wiring
+from anomaly_detector.intervals import parse_iso
+from anomaly_detector.services.crawling import plan_crawl
+from anomaly_detector.services.payloads import Moment, Payload
+
+
+class PlanCrawl(Payload):
+    """The event. `scheduled_time` may hold Scheduler's placeholder, or nothing: then the start counts."""
+
+    scheduled_time: str | None = None
+    started_at: Moment
+    execution: str
+
+    @property
+    def moment(self) -> datetime:
+        """The time that the crawl is for."""
+        if not self.scheduled_time or self.scheduled_time.startswith("<"):
+            return self.started_at
+        return parse_iso(self.scheduled_time)
+
+
+@boundary
+def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+    """Answer the plan."""
+    parts = wiring()
+    wanted = PlanCrawl.model_validate(event)
+    return plan_crawl(parts.store, parts.ledger, wanted.moment, wanted.execution).answer()

@@ -1,0 +1,25 @@
+"""Plans the chunks of history that are still to be landed, and whether a model is to be trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anomaly_detector.handlers._boundary import Event, boundary
+from anomaly_detector.handlers._wiring import wiring
+from anomaly_detector.services.history import plan_history
+from anomaly_detector.services.payloads import Moment, Payload
+
+
+class PlanHistory(Payload):
+    """The event."""
+
+    config_hash: str
+    started_at: Moment
+
+
+@boundary
+def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+    """Answer the plan."""
+    parts = wiring()
+    wanted = PlanHistory.model_validate(event)
+    return plan_history(parts.store, parts.ledger, wanted.config_hash, wanted.started_at).answer()

@@ -1,0 +1,28 @@
+"""First step of the pipeline: takes a document on and validates it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anomaly_detector.handlers._boundary import Event, boundary
+from anomaly_detector.handlers._wiring import wiring
+from anomaly_detector.services.payloads import Moment, Payload
+from anomaly_detector.services.preparing import prepare
+
+
+class Prepare(Payload):
+    """The event; without a hash the uploaded document is meant."""
+
+    config_hash: str | None = None
+    execution: str
+    started_at: Moment
+
+
+@boundary
+def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+    """Answer the hash, and the window that the query check looks at."""
+    parts = wiring()
+    wanted = Prepare.model_validate(event)
+    return prepare(
+        parts.store, parts.ledger, wanted.config_hash, wanted.execution, wanted.started_at
+    ).answer()

@@ -1,0 +1,20 @@
+"""Starts the pipeline for a document that was never begun; called by the object's event, by apply and by every crawl."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from anomaly_detector.handlers._boundary import Event, boundary
+from anomaly_detector.handlers._wiring import wiring
+from anomaly_detector.observability import logger
+from anomaly_detector.services.reconcile import reconcile
+
+
+@boundary
+def handler(event: Event, context: Any) -> Event:  # noqa: ARG001 whatever the event says, the bucket decides
+    """Answer the document's hash, whether the pipeline was started, and the detector's status."""
+    parts = wiring()
+    answer = reconcile(parts.store, parts.ledger, parts.pipeline, time.sleep)
+    logger.info("reconciled", extra=answer.answer())
+    return answer.answer()

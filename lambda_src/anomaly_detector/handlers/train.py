@@ -1,0 +1,33 @@
+"""Trains one shard on the landed history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from anomaly_detector.handlers._boundary import Event, boundary
+from anomaly_detector.handlers._wiring import wiring
+from anomaly_detector.observability import metrics
+from anomaly_detector.services.payloads import Moment, Payload
+from anomaly_detector.services.training import train
+
+
+class Train(Payload):
+    """The event."""
+
+    config_hash: str
+    shard: int
+    history_start: Moment
+    history_end: Moment
+    execution: str
+
+
+@boundary
+def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+    """Answer the snapshot's version and where the backtest's scores are."""
+    parts = wiring()
+    wanted = Train.model_validate(event)
+    answer = train(parts.store, parts.ledger, **wanted.model_dump())
+    metrics.add_metric("SeriesTrained", MetricUnit.Count, answer.series)
+    return answer.answer()

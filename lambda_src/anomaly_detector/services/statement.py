@@ -1,0 +1,201 @@
+"""One statement in the warehouse, submitted and polled: a query check, or an UNLOAD of history or of a live window."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from anomaly_detector.config import Config, Redshift
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.intervals import Grid, iso
+from anomaly_detector.lake import layout
+from anomaly_detector.lake.landed import read_manifest
+from anomaly_detector.lake.store import ObjectStore
+from anomaly_detector.ledger.items import Chunk
+from anomaly_detector.ledger.ledger import Ledger
+from anomaly_detector.services import documents
+from anomaly_detector.services.payloads import LandedFiles, Request, Statement
+from anomaly_detector.warehouse import checks, sql
+from anomaly_detector.warehouse.data_api import DataApi
+from anomaly_detector.warehouse.faults import Fault, FaultKind, classify
+from anomaly_detector.warehouse.statement import Statement as Submitted
+
+Warehouse = Callable[[Redshift], DataApi]
+
+# Seconds between polls; the last one is repeated.
+_WAITS = (1, 2, 4, 8, 15, 30)
+# Seconds before each further attempt, two and a half minutes in all: what a new role takes to be assumable.
+_PAUSES = (5, 10, 20, 30, 30, 30, 30)
+# What fails for another passing reason may have run for long: fewer attempts.
+_FEW = 3
+
+
+def submit(
+    store: ObjectStore,
+    warehouse: Warehouse,
+    request: Request,
+    execution: str,
+    attempt: int,
+) -> Statement:
+    """Submit the statement; called again with the same arguments, it names the same statement.
+
+    Raises
+    ------
+    PermanentError
+        Where the query is refused.
+    RetryableError
+        Where the warehouse is busy, or refuses a role that may be new.
+    """
+    config = documents.load(store, request.config_hash)
+    redshift = _redshift(config)
+    attempt_id = layout.attempt_id(execution, attempt)
+    text = _text(store, config, redshift, request, attempt_id)
+    window = f"{iso(request.window_start)}/{iso(request.window_end)}"
+    token = hashlib.sha256(f"{attempt_id}/{request.purpose}/{window}".encode()).hexdigest()
+    statement_id = warehouse(redshift).submit(text, token, f"{config.name}-{request.purpose}")
+    return Statement(
+        status="RUNNING",
+        statement_id=statement_id,
+        attempt=attempt,
+        attempt_id=attempt_id,
+        wait_seconds=_WAITS[0],
+    )
+
+
+def poll(
+    store: ObjectStore,
+    ledger: Ledger,
+    warehouse: Warehouse,
+    request: Request,
+    statement: Statement,
+) -> Statement:
+    """See how the statement stands; when it has finished, judge a check, or note what has landed.
+
+    A statement that failed for a passing reason or was aborted answers RUNNING once more, for a pause, and then
+    AGAIN with the number of the next attempt.
+
+    Raises
+    ------
+    PermanentError
+        With the warehouse's text where the statement failed for good, or every problem that a check found.
+    """
+    if statement.failed:
+        again = {"status": "AGAIN", "attempt": statement.attempt + 1, "failed": False}
+        return statement.model_copy(update=again)
+    config = documents.load(store, request.config_hash)
+    api = warehouse(_redshift(config))
+    found = api.describe(statement.statement_id)
+    if found.status == "FINISHED":
+        if request.purpose == "check_columns":
+            result = _columns(config, api, statement.statement_id)
+        elif request.purpose == "check_series":
+            result = _series(config, api, statement.statement_id)
+        else:
+            result = _landed(store, ledger, config, request, statement, found).answer()
+        return statement.model_copy(update={"status": "FINISHED", "result": result})
+    if found.status in ("FAILED", "ABORTED"):
+        return _paused(statement, found)
+    polls = statement.polls + 1
+    wait = _WAITS[min(polls, len(_WAITS) - 1)]
+    return statement.model_copy(update={"polls": polls, "wait_seconds": wait})
+
+
+def _redshift(config: Config) -> Redshift:
+    if config.redshift is None:
+        raise PermanentError("The configuration is not valid: redshift: Field required.")
+    return config.redshift
+
+
+def _text(
+    store: ObjectStore, config: Config, redshift: Redshift, request: Request, attempt_id: str
+) -> str:
+    start, end = request.window_start, request.window_end
+    if request.purpose == "check_columns":
+        # A history query that does not fit fails by itself in this pipeline; the other only after activation.
+        return checks.columns_statement(config, start, end, history=False)
+    if request.purpose == "check_series":
+        return checks.series_statement(config, start, end, history=True)
+    select = sql.aggregate(config, start, end, history=request.purpose == "history")
+    url = f"s3://{store.bucket}/{_prefix(config, request, attempt_id)}"
+    return sql.unload(select, url, redshift.unload_role, redshift.kms_key_arn)
+
+
+def _prefix(config: Config, request: Request, attempt_id: str) -> str:
+    if request.purpose == "history":
+        start, end = request.window_start, request.window_end
+        return layout.history_attempt(config.query_hash, start, end, attempt_id)
+    return layout.live_attempt(request.due_start or request.window_start, attempt_id)
+
+
+def _paused(statement: Statement, found: Submitted) -> Statement:
+    text = found.error or f"The statement was {found.status.lower()}, and no reason was given."
+    fault = classify(text)
+    if found.status == "ABORTED" and not fault.transient:
+        fault = Fault(FaultKind.PASSING, fault.sentence)
+    if not fault.transient:
+        raise PermanentError(fault.sentence)
+    most = len(_PAUSES) if fault.kind is FaultKind.ROLE else _FEW
+    if statement.attempt > most:
+        raise PermanentError(f"Given up after {statement.attempt} attempts: {fault.sentence}")
+    pause = _PAUSES[statement.attempt - 1]
+    return statement.model_copy(update={"failed": True, "wait_seconds": pause})
+
+
+def _columns(config: Config, api: DataApi, statement_id: str) -> dict[str, object]:
+    _refuse(checks.judge_columns(config, api.result(statement_id).columns))
+    return {"ok": True}
+
+
+def _series(config: Config, api: DataApi, statement_id: str) -> dict[str, object]:
+    numbers = checks.read_series(config, api.result(statement_id))
+    _refuse(checks.judge_series(config, numbers))
+    return {"ok": True, "series": numbers.series}
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise PermanentError("The query does not fit the configuration: " + " ".join(problems))
+
+
+def _landed(
+    store: ObjectStore,
+    ledger: Ledger,
+    config: Config,
+    request: Request,
+    statement: Statement,
+    found: Submitted,
+) -> LandedFiles:
+    prefix = _prefix(config, request, statement.attempt_id)
+    manifest = layout.manifest(prefix)
+    # With no rows, UNLOAD may leave neither files nor manifest.
+    written = manifest in set(store.keys(manifest))
+    if not written and found.rows:
+        raise PermanentError(
+            f"UNLOAD wrote {found.rows} rows and no s3://{store.bucket}/{manifest}."
+        )
+    milliseconds = round(found.duration_seconds * 1000)
+    landed = LandedFiles(
+        prefix=prefix,
+        manifest=manifest if written else None,
+        rows=read_manifest(store, manifest).rows if written else 0,
+        attempt_id=statement.attempt_id,
+        statement_id=statement.statement_id,
+        milliseconds=milliseconds,
+    )
+    if request.purpose == "history":
+        chunk = Chunk(
+            window_start=request.window_start,
+            window_end=request.window_end,
+            prefix=prefix,
+            manifest=landed.manifest,
+            rows=landed.rows,
+            statement_id=statement.statement_id,
+            milliseconds=milliseconds,
+        )
+        ledger.put_chunk(config.query_hash, chunk)
+    else:
+        due = Grid.of(config).starts(request.due_start or request.window_start, request.window_end)
+        ledger.mark_intervals(
+            due, "LANDED", statement_id=statement.statement_id, milliseconds=milliseconds
+        )
+    return landed

@@ -1,0 +1,239 @@
+"""Trains the detector on landed history, and brings the result into force."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from anomaly_detector.config import Config
+from anomaly_detector.detection import DetectorSettings, initial_state, replay, to_bytes
+from anomaly_detector.errors import PermanentError, RetryableError
+from anomaly_detector.explain import events
+from anomaly_detector.explain.group import Group
+from anomaly_detector.intervals import Grid
+from anomaly_detector.lake import layout, results
+from anomaly_detector.lake.landed import read_panel
+from anomaly_detector.lake.store import ObjectStore
+from anomaly_detector.ledger.items import Detector, Run
+from anomaly_detector.ledger.ledger import Ledger
+from anomaly_detector.services import documents, history, models
+from anomaly_detector.services.models import known
+from anomaly_detector.services.payloads import Activated, Trained
+
+# The newest part of history is scored as if it were live, as Lookout's backtest did.
+BACKTEST_SHARE = 0.3
+# An event opens at 50, so lower thresholds would show too few.
+_PREVIEW = range(50, 100, 5)
+
+
+def train(
+    store: ObjectStore,
+    ledger: Ledger,
+    config_hash: str,
+    shard: int,
+    history_start: datetime,
+    history_end: datetime,
+    execution: str,
+) -> Trained:
+    """Replay one shard's history; store the snapshot before the look-back and the scores of the newest part.
+
+    Raises
+    ------
+    PermanentError
+        Where a landed file cannot be read.
+    """
+    config = documents.load(store, config_hash)
+    grid = Grid.of(config)
+    settings = DetectorSettings.of(config, grid)
+    chunks = history.landed_chunks(store, ledger, config.query_hash)
+    starts = grid.starts(history_start, history_end)
+    landed = read_panel(store, history.sources(chunks), shard, config, starts)
+    base = base_of(grid, history_start, history_end, config.lookback_intervals)
+    scored_from = backtest_start(grid, history_start, history_end)
+    replayed = replay(
+        settings,
+        initial_state(settings),
+        landed.panel,
+        snapshot_at=models.second(base),
+        score_from=models.second(scored_from),
+    )
+    if replayed.snapshot is None:
+        raise PermanentError("The replay gave no snapshot.")
+    version = layout.model_version(base, layout.attempt_id(execution))
+    store.put(layout.model(shard, version), to_bytes(replayed.snapshot))
+    scores_key = layout.backtest(shard, version)
+    table = known(results.scores_table(replayed.scores, config))
+    store.put(scores_key, results.parquet(table), results.PARQUET_TYPE)
+    series = len(replayed.scores.slices) * len(replayed.scores.measures)
+    return Trained(shard=shard, version=version, series=series, scores_key=scores_key)
+
+
+def base_of(grid: Grid, begin: datetime, end: datetime, lookback: int) -> datetime:
+    """What the snapshot has learnt ends here: the look-back before `end`, but not before `begin`."""
+    return max(begin, grid.shift(end, -lookback))
+
+
+def backtest_start(grid: Grid, begin: datetime, end: datetime) -> datetime:
+    """First scored interval: the newest 30 %, begun early enough for whole UTC dates where history allows."""
+    total = grid.count(begin, end)
+    exact = grid.shift(begin, total - max(1, round(total * BACKTEST_SHARE)))
+    midnight = datetime.combine(exact.date(), time(), UTC)
+    first = grid.floor(midnight)
+    if first < midnight:
+        first = grid.shift(first, 1)
+    return max(begin, first)
+
+
+def activate(
+    store: ObjectStore,
+    ledger: Ledger,
+    config_hash: str,
+    history_start: datetime,
+    history_end: datetime,
+    *,
+    train: bool,
+    shards: Sequence[Trained],
+    execution: str,
+) -> Activated:
+    """Publish the backtest and bring the configuration into force, from the end of its history on.
+
+    Without training, the stored model and watermark stay, and only the configuration changes.
+
+    Raises
+    ------
+    PermanentError
+        Where a newer document was uploaded meanwhile.
+    RetryableError
+        Where the detector was changed at the same moment.
+    """
+    config = documents.load(store, config_hash)
+    detector = ledger.detector()
+    if detector.wanted_hash not in (None, config_hash):
+        raise PermanentError(
+            f"Configuration {config_hash} was replaced by {detector.wanted_hash} before it was activated."
+        )
+    if detector.status == "ACTIVE" and detector.execution == execution:
+        return _active(detector, config_hash, 0)  # the answer of an earlier try was lost
+    values: dict[str, object] = {
+        "status": "ACTIVE",
+        "status_reason": None,
+        "execution": execution,
+        "config_hash": config_hash,
+        "query_hash": config.query_hash,
+        "model_hash": config.model_hash,
+    }
+    groups = 0
+    if train:
+        grid = Grid.of(config)
+        shards = sorted(shards, key=lambda one: one.shard)
+        base = base_of(grid, history_start, history_end, config.lookback_intervals)
+        begin = backtest_start(grid, history_start, history_end)
+        found = _publish_backtest(store, config, shards, begin, base, history_end)
+        ledger.forget_groups(begin)
+        ledger.forget_intervals(history_end)
+        groups = len(found)
+        values |= {
+            "watermark": history_end,
+            "live_from": history_end,
+            "base": base,
+            "models": tuple(one.version for one in shards),
+            "carried": shards[0].version,
+            "old_models": (),
+            "old_carried": None,
+        }
+    after = detector.model_copy(update=values)
+    if not ledger.advance_detector(detector, after):
+        raise RetryableError("The detector was changed at the same moment.")
+    run = ledger.run(config_hash) or Run(attempt=1, status="SUCCEEDED")
+    done = {"status": "SUCCEEDED", "execution": execution, "reason": None}
+    ledger.set_run(config_hash, run.model_copy(update=done))
+    if train:
+        store.delete(one.scores_key for one in shards)
+        models.forget(store, detector.models, detector.carried)
+        models.forget(store, detector.old_models, detector.old_carried)
+    return _active(after, config_hash, groups)
+
+
+def _active(detector: Detector, config_hash: str, groups: int) -> Activated:
+    if detector.watermark is None:
+        raise PermanentError("The detector has no watermark: start the pipeline again.")
+    return Activated(
+        status=detector.status, config_hash=config_hash, watermark=detector.watermark, groups=groups
+    )
+
+
+def _publish_backtest(
+    store: ObjectStore,
+    config: Config,
+    shards: Sequence[Trained],
+    begin: datetime,
+    base: datetime,
+    end: datetime,
+) -> tuple[Group, ...]:
+    """Write scores and groups of `[begin, end)`, and delete what another configuration had left there."""
+    grid = Grid.of(config)
+    table = store.read_table([one.scores_key for one in shards])
+    axis = np.array([models.second(start) for start in grid.starts(begin, end)])
+    advance = events.advance(
+        DetectorSettings.of(config, grid),
+        events.EventState(),
+        results.scores_from_table(table, config, axis),
+        carry_at=models.second(base),
+    )
+    models.write_carried(store, shards[0].version, advance.carried)
+    files = _score_files(config, table, base) | _group_files(config, advance.groups)
+    store.put_all(files, results.PARQUET_TYPE)
+    stale = [
+        key
+        for prefix in (layout.SCORES, *layout.OF_GROUPS)
+        for key in store.keys(prefix)
+        if key not in files and (layout.date_of(key) or begin.date()) >= begin.date()
+    ]
+    store.delete(stale)
+    store.put_json(layout.PREVIEW, preview(advance.groups, begin, end))
+    return advance.groups
+
+
+def _score_files(config: Config, table: pa.Table, base: datetime) -> dict[str, bytes]:
+    """One file per date, and one per interval of the look-back, which crawls are going to write again."""
+    order = [(name, "ascending") for name in ("interval_start", "measure", *config.dimensions)]
+    table = table.sort_by(order)
+    early = pc.less(table["interval_start"], pa.scalar(base, results.TIMESTAMP))
+    files = {
+        layout.history_scores(day): results.parquet(rows)
+        for day, rows in results.by_date(table.filter(early))
+    }
+    for start, rows in results.by_interval(table.filter(pc.invert(early))):
+        files[layout.interval_scores(start)] = results.parquet(rows)
+    return files
+
+
+def _group_files(config: Config, groups: Sequence[Group]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for group in groups:
+        bodies = {
+            layout.ANOMALIES: results.parquet(results.anomalies_table([group])),
+            layout.CONTRIBUTIONS: results.parquet(results.contributions_table([group])),
+            layout.METRIC_VALUES_CSV: results.metric_value_csv(group, config).encode(),
+            layout.CONTRIBUTIONS_CSV: results.dimension_contributions_csv(group).encode(),
+        }
+        files |= {
+            layout.group_file(kind, group.start, group.id): body for kind, body in bodies.items()
+        }
+    return files
+
+
+def preview(groups: Sequence[Group], begin: datetime, end: datetime) -> list[dict[str, float]]:
+    """How many events a week each alert threshold would have given over `[begin, end)`."""
+    weeks = (end - begin) / timedelta(weeks=1)
+    return [
+        {
+            "threshold": threshold,
+            "events_per_week": round(sum(one.score >= threshold for one in groups) / weeks, 2),
+        }
+        for threshold in _PREVIEW
+    ]
