@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ministack import app as ministack_app
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import eventbridge, iam, scheduler, sts
 
@@ -24,11 +25,27 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 def install(plan: FaultPlan) -> None:
     """Patch everything; call once, after ministack was imported and before it serves."""
+    count_loopback_as_tls()
     resolve_policy_variables()
+    name_roles_as_principals()
     name_sessions_by_role_id()
     refuse_roles(plan)
     lose_object_events(plan)
     fill_scheduler_variables()
+
+
+def count_loopback_as_tls() -> None:
+    """Let ``aws:SecureTransport`` be true; our port speaks plain HTTP, and only to this machine.
+
+    Without it every policy that demands TLS would refuse every caller.
+    """
+    pin = iam_evaluator.pin_request_origin
+
+    def pin_secure(source_ip: str, secure_transport: bool) -> None:  # noqa: FBT001 - its signature
+        pin(source_ip, True)
+
+    iam_evaluator.pin_request_origin = pin_secure
+    ministack_app.pin_request_origin = pin_secure
 
 
 def resolve_policy_variables() -> None:
@@ -74,6 +91,20 @@ def resolve_policy_variables() -> None:
         return first_match(context, filled, effect)
 
     iam_evaluator._first_match = match
+
+
+def name_roles_as_principals() -> None:
+    """Let ``aws:PrincipalArn`` of a role's session be the role's ARN; ministack gives the session's."""
+    resolve = iam_evaluator._resolve_condition_key
+
+    def resolve_condition_key(key: str, context: Any) -> Any:
+        if key.lower() == "aws:principalarn" and ":assumed-role/" in context.principal_arn:
+            account, name = context.principal_arn.split(":")[4], context.principal_arn.split("/")[1]
+            role = iam._roles.get_scoped(account, None, name)
+            return role["Arn"] if role is not None else context.principal_arn
+        return resolve(key, context)
+
+    iam_evaluator._resolve_condition_key = resolve_condition_key
 
 
 def name_sessions_by_role_id() -> None:
