@@ -1,4 +1,4 @@
-"""Forecasts every series, says how surprising each value is, and learns from it. Pure numpy: values in, values out."""
+"""Forecasts every series, says how surprising a value is, and learns from it. Pure numpy."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Replays landed intervals in order: the one mechanism behind training, live scoring and the look-back."""
+"""Replays landed intervals in order: what training, live scoring and the look-back all do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ _JUDGED = tuple(field.name for field in fields(Judged))
 
 @dataclass(frozen=True)
 class Replay:
-    """Scores of the replayed intervals, the state after them, and the state before `snapshot_at` where asked for."""
+    """Scores of the intervals, the state after them, and the state before `snapshot_at`."""
 
     scores: Scores
     state: State
@@ -39,13 +40,15 @@ def replay(
     Parameters
     ----------
     state : has learnt nothing of the panel's intervals.
-    panel : its slices may come in any order; those that the state knows and the panel lacks count as absent rows.
+    panel : its slices may come in any order; those that the state knows and the panel lacks count
+        as absent rows.
     snapshot_at : UTC; the snapshot has learnt every interval that starts before it.
     score_from : UTC; scores are kept from this interval on. All are kept where None.
 
     Returns
     -------
-    Scores have the slices of state and panel, ascending. A replay in pieces gives what one in full gives, bit for bit.
+    Scores have the slices of state and panel, ascending. A replay in pieces gives what one in full
+    gives, bit for bit.
 
     Raises
     ------
@@ -63,7 +66,11 @@ def replay(
     day_slots, weekdays = settings.grid.slots(starts)
     hours = day_slots * settings.slots_a_weekday // settings.slots_a_day
     week_slots = weekdays * settings.slots_a_weekday + hours
-    skipped = 0 if score_from is None else int(np.searchsorted(starts, score_from.astype("datetime64[s]")))
+    skipped = (
+        0
+        if score_from is None
+        else int(np.searchsorted(starts, score_from.astype("datetime64[s]")))
+    )
     kept = _Kept(len(slices), len(settings.measures), len(starts) - skipped)
     snapshot: State | None = None
     for t, value, count in _intervals(settings, panel, len(slices), from_panel):
@@ -85,7 +92,9 @@ class _Kept:
     def __init__(self, slices: int, measures: int, intervals: int) -> None:
         shape = (intervals, measures, slices)
         kinds = {"direction": np.int8, "anomalous": np.bool_}
-        self._arrays = {name: np.empty(shape, dtype=kinds.get(name, np.float64)) for name in _JUDGED}
+        self._arrays: dict[str, NDArray[Any]] = {
+            name: np.empty(shape, dtype=kinds.get(name, np.float64)) for name in _JUDGED
+        }
 
     def add(self, t: int, judged: Judged) -> None:
         for name, array in self._arrays.items():
@@ -99,13 +108,18 @@ class _Kept:
         measures: tuple[str, ...],
     ) -> Scores:
         turned = {name: array.transpose(2, 1, 0) for name, array in self._arrays.items()}
-        return Scores(starts=starts, dimensions=dimensions, slices=slices, measures=measures, **turned)
+        return Scores(
+            starts=starts, dimensions=dimensions, slices=slices, measures=measures, **turned
+        )
 
 
-def _check(settings: DetectorSettings, state: State, panel: Panel, snapshot_at: np.datetime64 | None) -> None:
+def _check(
+    settings: DetectorSettings, state: State, panel: Panel, snapshot_at: np.datetime64 | None
+) -> None:
     if set(panel.measures) != set(state.measures) or panel.dimensions != state.dimensions:
         raise ValueError(
-            f"the panel has {panel.measures} by {panel.dimensions}, the state {state.measures} by {state.dimensions}"
+            f"the panel has {panel.measures} by {panel.dimensions}, "
+            f"the state {state.measures} by {state.dimensions}"
         )
     if state.measures != tuple(rule.name for rule in settings.measures):
         raise ValueError("the state belongs to other measures than the settings")
@@ -113,12 +127,18 @@ def _check(settings: DetectorSettings, state: State, panel: Panel, snapshot_at: 
     if not np.all(starts[1:] > starts[:-1]):
         raise ValueError("the panel's intervals do not ascend")
     if len(starts) and not np.isnat(state.until) and starts[0] <= state.until:
-        raise ValueError(f"the state has learnt {state.until} already, and the panel begins at {starts[0]}")
+        raise ValueError(
+            f"the state has learnt {state.until} already, and the panel begins at {starts[0]}"
+        )
     if snapshot_at is not None and not np.isnat(state.until) and snapshot_at <= state.until:
-        raise ValueError(f"the state has learnt {state.until} already: no snapshot before {snapshot_at} is left")
+        raise ValueError(
+            f"the state has learnt {state.until} already: no snapshot before {snapshot_at} is left"
+        )
 
 
-def _union(state: State, panel: Panel) -> tuple[NDArray[np.object_], NDArray[np.int64], NDArray[np.int64]]:
+def _union(
+    state: State, panel: Panel
+) -> tuple[NDArray[np.object_], NDArray[np.int64], NDArray[np.int64]]:
     """Slices of both, ascending, and where those of either stand among them."""
     old = [tuple(row) for row in state.slices]
     new = [tuple(row) for row in panel.slices]
@@ -161,5 +181,9 @@ def _state(
     born = (arrays["seen"] > 0).any(axis=0)
     until = starts[-1] if len(starts) else before.until
     return State(
-        until, before.dimensions, before.measures, slices[born], {name: array[..., born] for name, array in arrays.items()}
+        until,
+        before.dimensions,
+        before.measures,
+        slices[born],
+        {name: array[..., born] for name, array in arrays.items()},
     )

@@ -55,7 +55,12 @@ class DetectorSettings:
             for name, measure in config.measures.items()
         )
         return cls(
-            config.name, grid, config.dimensions, measures, config.false_events_per_week, config.shards
+            config.name,
+            grid,
+            config.dimensions,
+            measures,
+            config.false_events_per_week,
+            config.shards,
         )
 
     @property
@@ -65,7 +70,7 @@ class DetectorSettings:
 
     @property
     def slots_a_weekday(self) -> int:
-        """Slots of one weekday in the weekly profile: an hour is fine enough, and keeps the state small."""
+        """Slots of one weekday in the weekly profile: hours at most, which keeps the state small."""
         return min(self.slots_a_day, 24)
 
     @property
@@ -75,10 +80,10 @@ class DetectorSettings:
 
     @property
     def warm_up(self) -> int:
-        """Values of a series that are learnt before any of it is scored: a week, 14 days for P1D, 300 at most."""
+        """Values of a series that are learnt before one is scored: a week, within 14 and 300."""
         return max(14, min(300, _WEEK // self.grid.seconds))
 
     @property
     def shift_after(self) -> int:
-        """Intervals on one side of the forecast after which a new level is accepted: a day, within 7 to 72."""
+        """Intervals on one side of the forecast that make a new level: a day, within 7 and 72."""
         return max(7, min(72, _DAY // self.grid.seconds))

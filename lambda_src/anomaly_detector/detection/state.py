@@ -16,7 +16,8 @@ VERSION = 1
 EXPERTS = 4
 _NEVER = np.datetime64("NaT", "s")
 
-# Array name -> leading axes before the axes M, K; "P" is a slot of the day, "W" of the week, "E" an expert.
+# Array name -> leading axes before the axes M, K; "P" is a slot of the day, "W" of the week, "E" an
+# expert.
 _LAYOUT: dict[str, str] = {
     "seen": "",  # values learnt
     "level": "",  # decayed mean of the value
@@ -24,7 +25,7 @@ _LAYOUT: dict[str, str] = {
     "rows": "",  # decayed mean of the number of rows behind a value
     "presence": "",  # decayed share of intervals that had a row
     "nonzero": "",  # decayed share of values that are not zero
-    "offset": "E",  # decayed mean error of each expert; the last entry holds a factor, not an offset
+    "offset": "E",  # decayed mean error of each expert; a factor for the last
     "error": "E",  # decayed mean absolute error of each expert
     "day": "P",  # profile of the day
     "day_seen": "P",
@@ -34,7 +35,8 @@ _LAYOUT: dict[str, str] = {
     "spread_all": "",  # the same over all slots
     "volatility": "",  # decayed mean of residuals relative to their usual size
     "often": "",  # decayed share of residuals over the lower tail level
-    "seldom": "",  # and over the upper one
+    "seldom": "",  # over the middle one
+    "rarely": "",  # and over the upper one
     "run": "",  # intervals in a row on one side of the forecast, signed
     "run_length": "",  # intervals behind the next two sums
     "run_actual": "",
@@ -98,7 +100,9 @@ def to_bytes(state: State) -> bytes:
         for name, array in {**head, **state.arrays}.items():
             member = io.BytesIO()
             np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED, 1)
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED, 1
+            )
     return target.getvalue()
 
 
@@ -115,7 +119,7 @@ def from_bytes(content: bytes) -> State:
             version = int(archive["version"])
             if version != VERSION:
                 raise PermanentError(
-                    f"The stored model has version {version}, this package reads version {VERSION}: "
+                    f"The stored model has version {version}, this package reads {VERSION}: "
                     "start the pipeline again, which trains a new one from history."
                 )
             return State(
@@ -127,5 +131,6 @@ def from_bytes(content: bytes) -> State:
             )
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise PermanentError(
-            f"The stored model cannot be read ({error}): start the pipeline again, which trains a new one."
+            f"The stored model cannot be read ({error}): "
+            "start the pipeline again, which trains a new one from history."
         ) from error

@@ -2,18 +2,23 @@
 
 Arrays have the axes M, K (measure, slice). How the parts work, in the order of the way:
 
-* **Forecast**: four experts, weighted by (decayed absolute error)^-3: the level; the profile of the day; the same plus
-  what the weekday's hour adds; the latter times a slow factor, which follows trend. A slot falls back to the level, or
-  to the day, until it has been seen. Nothing in it follows quickly, so a fault does not become its own forecast.
-* **Spread**: decayed mean absolute residual per slot of the day, times the recent volatility, with floors: a share of
-  the level (the float noise of a constant series is no event) and, for small counts, the Poisson deviation.
-* **Surprise**: L = -log10 P(|z| as large). The tail is exp(-a (|z| / 3)^k) through two decayed shares of residuals,
-  those over 1.5 and those over 3, so a heavy-tailed series asks for larger deviations.
-* **Severity**: 100 L / (L + T) with T = log10(series x intervals a week / false events a week): 50 where chance alone
-  reaches it as often as the budget allows. **A change that does not count, because of the measure's direction or its
-  minimum change, has severity 0**, and so has everything of a series that is still being learnt.
-* **Learning**: from the value clipped to the forecast +- 3 spreads. After a day on one side of the forecast the new
-  level is accepted: the profiles are scaled (moved, where values can be negative) and the series learns quietly for a day.
+* **Forecast**: four experts, weighted by (decayed absolute error)^-3: the level; the profile of the
+  day; the same plus what the weekday's hour adds; the latter times a slow factor, which follows
+  trend. A slot falls back to the level, or to the day, until it has been seen. Nothing in it
+  follows quickly, so a fault does not become its own forecast.
+* **Spread**: decayed mean absolute residual per slot of the day, times the recent volatility, with
+  floors: a share of the level (the float noise of a constant series is no event) and, for small
+  counts, the Poisson deviation.
+* **Surprise**: L = -log10 P(|z| as large). The tail is exp(-a |z|^k) in two pieces, through the
+  decayed shares of residuals over 1.5, 3 and 5 spreads, so a heavy-tailed series asks for larger
+  deviations.
+* **Severity**: 100 L / (L + T) with T = log10(series x intervals a week / false events a week): 50
+  where chance alone reaches it as often as the budget allows. **A change that does not count,
+  because of the measure's direction or its minimum change, has severity 0**, and so has everything
+  of a series that is still being learnt.
+* **Learning**: from the value clipped to the forecast +- 2 spreads. After a day on one side of the
+  forecast the new level is accepted: the profiles are scaled (moved, where values can be negative)
+  and the series learns quietly for a day.
 """
 
 from __future__ import annotations
@@ -30,12 +35,14 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 TO_DEVIATION = 1.2533  # sqrt(pi / 2): mean absolute residual to standard deviation, Gaussian
-CLIP = 3.0
-CLIP_SPREAD = 2.0  # tighter than the forecast's: a past fault shall not hide the next one in the same slot
+CLIP = 2.0
 CLIP_LEARNING = 6.0
 UNCLIPPED_UNTIL = 10  # values; before that the spread is not known
-TAIL_LOW, TAIL_HIGH = 1.5, 3.0
-SHAPE_MIN, SHAPE_MAX = 0.6, 1.6  # 1 is exponential, 1.55 Gaussian between the two levels
+TAIL_LOW, TAIL_HIGH, TAIL_FAR = 1.5, 3.0, 5.0
+SHAPE_MIN, SHAPE_MAX = (
+    0.7,
+    1.15,
+)  # 1 is exponential; Gaussian would be 1.55, but the spread is itself an estimate
 RUN_LEVEL = 2.0
 OFTEN_ABSENT = 0.9  # presence below which an absent row of SUM and COUNT means zero
 SMALL_COUNT = 25.0  # the Poisson floor holds in full up to here and is gone at twice that
@@ -44,7 +51,8 @@ VOLATILITY_MIN, VOLATILITY_MAX = 0.8, 4.0
 SEEN_MAX = 1e6
 RATE_LEVEL, RATE_OFFSET, RATE_ERROR = 0.05, 0.03, 0.01
 RATE_DAY, RATE_WEEK, RATE_SPREAD = 0.1, 0.2, 0.04
-RATE_SPREAD_ALL, RATE_VOLATILITY, RATE_TAIL = 0.01, 0.02, 0.001
+RATE_SPREAD_ALL, RATE_VOLATILITY, RATE_TAIL, RATE_FAR = 0.01, 0.02, 0.001, 0.0005
+FAR_MAX = 0.004  # a larger share of far residuals is faults, not the noise's tail
 RATE_PRESENCE, RATE_HABIT = 0.002, 0.01
 TINY = 1e-300
 
@@ -112,7 +120,12 @@ class _Forecast:
 
 
 def step(
-    rules: Rules, arrays: dict[str, Array], value: Array, count: Array, day_slot: int, week_slot: int
+    rules: Rules,
+    arrays: dict[str, Array],
+    value: Array,
+    count: Array,
+    day_slot: int,
+    week_slot: int,
 ) -> Judged:
     """Judge one interval and then learn it, changing `arrays` in place.
 
@@ -131,7 +144,9 @@ def step(
         arrays["presence"] += rate * (present - arrays["presence"])
     live = np.isfinite(actual)
 
-    forecast = _forecast(rules, arrays, np.where(live, actual, 0.0), live & ~known, count, day_slot, week_slot)
+    forecast = _forecast(
+        rules, arrays, np.where(live, actual, 0.0), live & ~known, count, day_slot, week_slot
+    )
     value = np.where(live, actual, forecast.expected)
     residual = value - forecast.expected
     z = np.clip(residual / forecast.scale, -1e6, 1e6)
@@ -141,7 +156,13 @@ def step(
 
 
 def _forecast(
-    rules: Rules, arrays: dict[str, Array], value: Array, first: Mask, count: Array, day_slot: int, week_slot: int
+    rules: Rules,
+    arrays: dict[str, Array],
+    value: Array,
+    first: Mask,
+    count: Array,
+    day_slot: int,
+    week_slot: int,
 ) -> _Forecast:
     # The first value of a series is its own forecast: nothing is known yet.
     level = np.where(first, value, arrays["level"])
@@ -155,7 +176,10 @@ def _forecast(
     weight = weight * weight * weight
     total = weight[0] + weight[1] + weight[2] + weight[3]
     mixed = (
-        weight[0] * experts[0] + weight[1] * experts[1] + weight[2] * experts[2] + weight[3] * experts[3]
+        weight[0] * experts[0]
+        + weight[1] * experts[1]
+        + weight[2] * experts[2]
+        + weight[3] * experts[3]
     ) / total
     expected = np.where(arrays["signed"] > 0, mixed, np.maximum(mixed, 0.0))
     expected = np.where(first, value, expected)
@@ -175,17 +199,26 @@ def _forecast(
     unit = np.where(rules.additive, np.maximum(unit, arrays["fractional"] == 0), 0.0)
     events = size / np.maximum(unit, TINY)
     small = np.clip(2.0 - events / SMALL_COUNT, 0.0, 1.0)
-    floor = np.maximum(floor, unit * np.sqrt(np.minimum(events, 2 * SMALL_COUNT) * small + 0.5 * small))
+    floor = np.maximum(
+        floor, unit * np.sqrt(np.minimum(events, 2 * SMALL_COUNT) * small + 0.5 * small)
+    )
     # Of a series that was always zero nothing says how large a first value may be.
     floor = np.where(arrays["magnitude"] > 0, floor, np.maximum(floor, 0.7 * np.abs(value)))
     floor = np.maximum(floor, TINY)
     volatility = np.clip(arrays["volatility"], VOLATILITY_MIN, VOLATILITY_MAX)
     return _Forecast(
-        expected, experts, day, shape, np.maximum(spread * volatility, floor), np.maximum(spread, floor)
+        expected,
+        experts,
+        day,
+        shape,
+        np.maximum(spread * volatility, floor),
+        np.maximum(spread, floor),
     )
 
 
-def _judge(rules: Rules, arrays: dict[str, Array], actual: Array, forecast: _Forecast, z: Array, live: Mask) -> Judged:
+def _judge(
+    rules: Rules, arrays: dict[str, Array], actual: Array, forecast: _Forecast, z: Array, live: Mask
+) -> Judged:
     expected, scale = forecast.expected, forecast.scale
     known = arrays["seen"] > 0
     scored = arrays["seen"] >= rules.warm_up
@@ -194,16 +227,25 @@ def _judge(rules: Rules, arrays: dict[str, Array], actual: Array, forecast: _For
     threshold = max(1.0, math.log10(series / rules.budget))
     low = -np.log(np.clip(arrays["often"], 0.01, 0.5))
     high = -np.log(np.clip(arrays["seldom"], 0.0005, 0.1))
-    shape = np.clip(np.log(np.maximum(high / low, 1.0)) / math.log(TAIL_HIGH / TAIL_LOW), SHAPE_MIN, SHAPE_MAX)
-    distance = np.abs(z)
-    surprise = high * (distance / TAIL_HIGH) ** shape / math.log(10)
+    shape = _shape(low, high, TAIL_HIGH / TAIL_LOW)
+    far = np.minimum(
+        high * (TAIL_FAR / TAIL_HIGH) ** shape, -np.log(np.clip(arrays["rarely"], TINY, FAR_MAX))
+    )
+    far = np.maximum(far, high)
+    shape_far = _shape(high, far, TAIL_FAR / TAIL_HIGH)
+    surprise = _tail(np.abs(z), high, shape, far, shape_far) / math.log(10)
 
     change = np.where(live, np.abs(actual - expected), 0.0)
     counts = scored & live & np.where(z > 0, rules.up, rules.down)
     counts &= (change >= rules.min_absolute) & (change >= rules.min_relative * np.abs(expected))
     severity = np.where(counts, 100.0 * surprise / (surprise + threshold), 0.0)
 
-    reach = scale * TAIL_HIGH * (threshold * math.log(10) / high) ** (1.0 / shape)
+    asked = threshold * math.log(10)
+    reach = scale * np.where(
+        asked < far,
+        TAIL_HIGH * (asked / high) ** (1.0 / shape),
+        TAIL_FAR * (asked / far) ** (1.0 / shape_far),
+    )
     lower = expected - reach
     lower = np.where(arrays["signed"] > 0, lower, np.maximum(lower, 0.0))
     return Judged(
@@ -214,6 +256,19 @@ def _judge(rules: Rules, arrays: dict[str, Array], actual: Array, forecast: _For
         severity=severity,
         direction=np.where(known & live, np.sign(z), 0).astype(np.int8),
         anomalous=severity >= THRESHOLD_SEVERITY,
+    )
+
+
+def _shape(near: Array, far: Array, distance: float) -> Array:
+    """Exponent of the tail through -ln p at two levels that lie the factor `distance` apart."""
+    return np.clip(np.log(np.maximum(far / near, 1.0)) / math.log(distance), SHAPE_MIN, SHAPE_MAX)
+
+
+def _tail(distance: Array, high: Array, shape: Array, far: Array, shape_far: Array) -> Array:
+    """-ln P(|z| > distance), through `high` at 3 and `far` at 5."""
+    near = high * (distance / TAIL_HIGH) ** shape
+    return np.where(
+        distance <= TAIL_FAR, np.minimum(near, far), far * (distance / TAIL_FAR) ** shape_far
     )
 
 
@@ -236,14 +291,15 @@ def _learn(
     ratio = np.minimum(1.0, limit / np.maximum(distance, 1.0))
     residual = (value - forecast.expected) * ratio
     learnt = forecast.expected + residual
-    deviation = np.minimum(np.abs(residual), np.where(scored, CLIP_SPREAD, np.inf) * forecast.scale)
     # Averages first, decays once there are enough values for that.
     young = 1.0 / (seen + 1.0)
 
     def decay(name: str, rate: float, target: Array) -> None:
         arrays[name] += on * np.maximum(young, rate) * (target - arrays[name])
 
-    arrays["error"] += on * np.maximum(young, RATE_ERROR) * (np.abs(learnt - forecast.experts) - arrays["error"])
+    arrays["error"] += (
+        on * np.maximum(young, RATE_ERROR) * (np.abs(learnt - forecast.experts) - arrays["error"])
+    )
     arrays["offset"][1:3] += on * RATE_OFFSET * (learnt - forecast.experts[1:3])
     size = np.maximum(np.maximum(np.abs(arrays["level"]), np.abs(forecast.shape)), TINY)
     factor = arrays["offset"][3] + on * RATE_OFFSET * (learnt - forecast.experts[3]) / size
@@ -251,22 +307,27 @@ def _learn(
     _slot(arrays, "week", week_slot, on, RATE_WEEK, learnt - forecast.day)
     young_slot = 1.0 / (arrays["day_seen"][day_slot] + 1.0)
     arrays["spread"][day_slot] += (
-        on * np.maximum(young_slot, RATE_SPREAD) * (deviation - arrays["spread"][day_slot])
+        on * np.maximum(young_slot, RATE_SPREAD) * (np.abs(residual) - arrays["spread"][day_slot])
     )
     _slot(arrays, "day", day_slot, on, RATE_DAY, learnt)
     decay("level", RATE_LEVEL, learnt)
-    decay("spread_all", RATE_SPREAD_ALL, deviation)
+    decay("spread_all", RATE_SPREAD_ALL, np.abs(residual))
     relative = TO_DEVIATION * np.abs(value - forecast.expected) / forecast.calm_scale
-    arrays["volatility"] += on * RATE_VOLATILITY * (np.minimum(relative, VOLATILITY_MAX) - arrays["volatility"])
-    # One long fault is one surprise: only its first intervals tell about the tail.
-    telling = on * RATE_TAIL * (scored & (np.abs(arrays["run"]) < 3))
-    arrays["often"] += telling * ((distance > TAIL_LOW) - arrays["often"])
-    arrays["seldom"] += telling * ((distance > TAIL_HIGH) - arrays["seldom"])
+    arrays["volatility"] += (
+        on * RATE_VOLATILITY * (np.minimum(relative, VOLATILITY_MAX) - arrays["volatility"])
+    )
+    # A fault that lasts is one surprise, not many: only its first interval tells about the tail.
+    telling = on * (scored & (arrays["run"] == 0))
+    arrays["often"] += RATE_TAIL * telling * ((distance > TAIL_LOW) - arrays["often"])
+    arrays["seldom"] += RATE_TAIL * telling * ((distance > TAIL_HIGH) - arrays["seldom"])
+    arrays["rarely"] += RATE_FAR * telling * ((distance > TAIL_FAR) - arrays["rarely"])
 
     nonzero = live & (value != 0)
     decay("nonzero", RATE_HABIT, nonzero.astype(np.float64))
     decay("rows", RATE_HABIT, count)
-    usual = arrays["magnitude"] + np.maximum(young, RATE_HABIT) * (np.abs(learnt) - arrays["magnitude"])
+    usual = arrays["magnitude"] + np.maximum(young, RATE_HABIT) * (
+        np.abs(learnt) - arrays["magnitude"]
+    )
     arrays["magnitude"] = np.where(
         nonzero, np.where(arrays["magnitude"] > 0, usual, np.abs(value)), arrays["magnitude"]
     )
@@ -276,7 +337,9 @@ def _learn(
     _follow_run(rules, arrays, value, forecast.expected, z, live)
 
 
-def _slot(arrays: dict[str, Array], name: str, slot: int, on: Array, rate: float, target: Array) -> None:
+def _slot(
+    arrays: dict[str, Array], name: str, slot: int, on: Array, rate: float, target: Array
+) -> None:
     seen = arrays[f"{name}_seen"][slot]
     arrays[name][slot] += on * np.maximum(1.0 / (seen + 1.0), rate) * (target - arrays[name][slot])
     arrays[f"{name}_seen"][slot] = np.minimum(seen + on, SEEN_MAX)
@@ -289,11 +352,17 @@ def _follow_run(
     run = arrays["run"]
     side = np.where(np.abs(z) > RUN_LEVEL, np.sign(z), 0.0)
     turned = live & (side * run < 0)
-    grown = np.where(turned, side, np.where(side != 0, run + side, np.sign(run) * np.maximum(np.abs(run) - 1, 0)))
+    grown = np.where(
+        turned, side, np.where(side != 0, run + side, np.sign(run) * np.maximum(np.abs(run) - 1, 0))
+    )
     arrays["run"] = run = np.where(live, grown, run)
     kept = np.where(turned | (run == 0), 0.0, 1.0)
     on = np.where(live & (run != 0), 1.0, 0.0)
-    for name, term in [("run_length", np.ones_like(value)), ("run_actual", value), ("run_expected", expected)]:
+    for name, term in [
+        ("run_length", np.ones_like(value)),
+        ("run_actual", value),
+        ("run_expected", expected),
+    ]:
         arrays[name] = arrays[name] * kept + on * term
 
     accepted = live & (np.abs(run) >= rules.shift_after)
@@ -305,7 +374,7 @@ def _follow_run(
     factor = np.where(scales, np.clip(after / np.maximum(before, TINY), 0.01, 100.0), 1.0)
     moved = (after - before) / arrays["run_length"][at]
     added = np.where(scales, 0.0, moved)
-    pick = (slice(None), *at)
+    pick = (slice(None), at[0], at[1])
     arrays["level"][at] = arrays["level"][at] * factor + added
     arrays["day"][pick] = arrays["day"][pick] * factor + added
     for name in ("week", "spread"):
@@ -315,6 +384,8 @@ def _follow_run(
     arrays["offset"][pick] = np.array([0.0, 0.0, 0.0, 1.0])[:, None]
     for name in ("day_seen", "week_seen"):
         arrays[name][pick] = np.minimum(arrays[name][pick], 3.0)
-    arrays["seen"][at] = np.minimum(arrays["seen"][at], float(rules.warm_up - min(rules.shift_after, rules.warm_up - 1)))
+    arrays["seen"][at] = np.minimum(
+        arrays["seen"][at], float(rules.warm_up - min(rules.shift_after, rules.warm_up - 1))
+    )
     for name in ("run", "run_length", "run_actual", "run_expected"):
         arrays[name][at] = 0.0

@@ -1,0 +1,195 @@
+"""Says where in the dimensions an event sits: shares per value, and the slices to blame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_detector.panel import ROLLED_UP
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+# Among slices that explain nearly the same, the coarsest is the simplest answer.
+_AS_GOOD = 0.97
+# A further slice is named where it explains at least this share of what the first one does.
+_WORTH_NAMING = 0.2
+_MOST_SLICES = 5
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The slices of a detector and how they lie above the leaves; built once for many events.
+
+    Attributes
+    ----------
+    dimensions : D names.
+    slices : K tuples of D values, `*` where rolled up, ascending and distinct.
+    """
+
+    dimensions: tuple[str, ...]
+    slices: tuple[tuple[str, ...], ...]
+
+    @cached_property
+    def index(self) -> dict[tuple[str, ...], int]:
+        """Place of each slice."""
+        return {key: place for place, key in enumerate(self.slices)}
+
+    @cached_property
+    def leaves(self) -> NDArray[np.int64]:
+        """(L,) places of the slices of the finest level."""
+        depth = [sum(value != ROLLED_UP for value in key) for key in self.slices]
+        finest = max(depth, default=0)
+        return np.array(
+            [place for place, found in enumerate(depth) if found == finest], dtype=np.int64
+        )
+
+    @cached_property
+    def candidates(self) -> tuple[tuple[tuple[str, ...], ...], NDArray[np.int64]]:
+        """Every slice that may be named, coarse to fine, and (V, L) which of them holds a leaf, per
+        level.
+
+        Total and single values may be named even where their roll-ups are not kept.
+        """
+        size = len(self.dimensions)
+        levels = {tuple(value != ROLLED_UP for value in key) for key in self.slices}
+        for depth in (0, 1):
+            for chosen in combinations(range(size), min(depth, size)):
+                levels.add(tuple(axis in chosen for axis in range(size)))
+        names: dict[tuple[str, ...], int] = {}
+        codes = []
+        for level in sorted(levels, key=lambda kept: (sum(kept), [not one for one in kept])):
+            keys = [
+                tuple(
+                    value if keep else ROLLED_UP
+                    for value, keep in zip(self.slices[leaf], level, strict=True)
+                )
+                for leaf in self.leaves
+            ]
+            codes.append([names.setdefault(key, len(names)) for key in keys])
+        return tuple(names), np.array(codes, dtype=np.int64)
+
+
+def shares(lattice: Lattice, deviation: Array, side: int) -> dict[str, dict[str, float]]:
+    """Per dimension the percentages of its values in the deviation, largest first; they sum to 100.
+
+    Values that moved against the event, or less than 0.005 %, are left out. Only leaves are summed,
+    so that a caller may blank out those that are no part of the event: the noise of large ones
+    would drown it.
+
+    Parameters
+    ----------
+    deviation : (K,) actual less expected, summed over the event's intervals; 0 for leaves outside
+        the event.
+    side : 1 where the event is above the expectation, -1 where below.
+    """
+    found = {}
+    for axis, name in enumerate(lattice.dimensions):
+        by_value: dict[str, float] = {}
+        for leaf in lattice.leaves:
+            value = lattice.slices[leaf][axis]
+            by_value[value] = by_value.get(value, 0.0) + float(deviation[leaf])
+        weights = np.array([max(0.0, side * part) for part in by_value.values()])
+        if weights.sum() <= 0:
+            weights = np.abs(np.array(list(by_value.values())))
+        percentages = dict(zip(by_value, _to_hundred(weights), strict=True))
+        kept = {value: share for value, share in percentages.items() if share > 0}
+        found[name] = dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
+    return found
+
+
+def _to_hundred(weights: Array) -> list[float]:
+    """Percentages of two decimals that sum to 100, by the largest-remainder method."""
+    if len(weights) == 0:
+        return []
+    weights = weights / weights.max() if weights.max() > 0 else np.ones(len(weights))
+    exact = 10_000.0 * weights / weights.sum()
+    whole = np.floor(exact)
+    missing = round(10_000 - float(whole.sum()))
+    whole[np.argsort(whole - exact, kind="stable")[:missing]] += 1
+    return [round(float(part) / 100, 2) for part in whole]
+
+
+def explaining_slices(
+    lattice: Lattice, deviation: Array, expected: Array, flagged: Mask
+) -> tuple[tuple[str, ...], ...]:
+    """The fewest, coarsest slices that explain the event.
+
+    A slice explains its leaves as far as they moved by the same share (the ripple effect of
+    Adtributor and Squeeze, Li et al. 2019): its gain is how much of the leaves' absolute deviation
+    vanishes when its total deviation is spread over them in proportion to their expectation. The
+    slice with the largest gain is taken, then further ones that neither hold it nor lie in it,
+    while they are worth naming. Only slices that are anomalous themselves, or half of whose leaves
+    are, come into question, so that the usual noise of large slices is not taken for the cause.
+
+    Parameters
+    ----------
+    deviation, expected : (K,) sums over the event's intervals.
+    flagged : (K,) whether the slice was anomalous in any of them.
+
+    Returns
+    -------
+    at least one slice, values with `*` where rolled up.
+    """
+    names, codes = lattice.candidates
+    leaves = lattice.leaves
+    rest = deviation[leaves].astype(np.float64)
+    weight = np.abs(expected[leaves])
+    size = len(names)
+    hit = sum(np.bincount(code, flagged[leaves].astype(float), size) for code in codes)
+    members = sum(np.bincount(code, minlength=size) for code in codes)
+    own = np.array([name in lattice.index and bool(flagged[lattice.index[name]]) for name in names])
+    eligible = own | (2 * np.asarray(hit) >= np.asarray(members))
+    depth = np.array([sum(value != ROLLED_UP for value in name) for name in names])
+
+    chosen: list[int] = []
+    first = 0.0
+    while len(chosen) < _MOST_SLICES and eligible.any():
+        gain, spread = _gains(codes, rest, weight, size)
+        gain = np.where(eligible, gain, -np.inf)
+        good = gain >= _AS_GOOD * gain.max() if gain.max() > 0 else gain >= gain.max()
+        best = min(np.nonzero(good)[0], key=lambda place: (depth[place], -gain[place], place))
+        if chosen and gain[best] < _WORTH_NAMING * first:
+            break
+        first = first or float(gain[best])
+        chosen.append(int(best))
+        level = int(np.nonzero((codes == best).any(axis=1))[0][0])
+        rest = np.where(codes[level] == best, rest - spread[level], rest)
+        eligible &= ~np.array([_nested(name, names[best]) for name in names])
+        if first <= 0:
+            break
+    return tuple(sorted(names[place] for place in chosen))
+
+
+def _gains(
+    codes: NDArray[np.int64], rest: Array, weight: Array, size: int
+) -> tuple[Array, list[Array]]:
+    """(V,) gain of each candidate, and per level the deviation it would lend to each leaf."""
+    gain = np.zeros(size)
+    lent = []
+    for code in codes:
+        total = np.bincount(code, weight, size)
+        members = np.bincount(code, minlength=size)
+        portion = np.where(
+            total[code] > 0,
+            weight / np.where(total[code] > 0, total[code], 1.0),
+            1.0 / members[code],
+        )
+        spread = np.bincount(code, rest, size)[code] * portion
+        gain += np.bincount(code, np.abs(rest) - np.abs(rest - spread), size)
+        lent.append(spread)
+    return gain, lent
+
+
+def _nested(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether one of the slices holds the other."""
+    return holds(one, other) or holds(other, one)
+
+
+def holds(coarse: tuple[str, ...], fine: tuple[str, ...]) -> bool:
+    """Whether `fine` is the slice `coarse` or lies in it."""
+    return all(value in (ROLLED_UP, part) for value, part in zip(coarse, fine, strict=True))
