@@ -404,7 +404,7 @@ data "aws_iam_policy_document" "function" {
     content {
       sid       = "HandTheRoleToRedshift"
       actions   = ["iam:PassRole"]
-      resources = [aws_iam_role.unload[0].arn]
+      resources = ["arn:${var.partition}:iam::${var.account_id}:role${var.iam.path}${var.name}-unload"]
 
       condition {
         test     = "StringEquals"

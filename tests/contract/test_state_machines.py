@@ -1,0 +1,199 @@
+"""The state machines keep the house rules and name the classes that the functions raise."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anomaly_detector import errors
+
+ROOT = Path(__file__).resolve().parents[2]
+MACHINES = {
+    "statement": ROOT / "modules/pipeline/statement.asl.json",
+    "pipeline": ROOT / "modules/pipeline/pipeline.asl.json",
+    "crawl": ROOT / "modules/crawler/crawl.asl.json",
+}
+LARGEST_HISTORY = 25_000
+LONGEST_FUNCTION = 900
+
+State = dict[str, Any]
+
+
+def render(machine: str) -> State:
+    """Fill the template as Terraform does: numbers stand bare, all else stands in a text."""
+    text = MACHINES[machine].read_text(encoding="utf-8")
+    bare = re.sub(r"(?<=: )\$\{\w+\}", "3600", text)
+    filled = re.sub(r"\$\{([\w.]+)\}", r"<\1>", bare)
+    found: State = json.loads(filled)
+    return found
+
+
+def states_of(machine: State) -> Iterator[tuple[str, State]]:
+    """All states, those inside a Map as well."""
+    for name, state in machine["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states_of(state["ItemProcessor"])
+
+
+def every_state() -> list[Any]:
+    """Each state of each machine, to be tested by itself."""
+    return [
+        pytest.param(machine, state, id=f"{machine}-{name}")
+        for machine in MACHINES
+        for name, state in states_of(render(machine))
+    ]
+
+
+def every_task() -> list[Any]:
+    """Those states that call something."""
+    return [each for each in every_state() if each.values[1]["Type"] == "Task"]
+
+
+def our_errors() -> set[str]:
+    """Names of the classes in `errors.py`."""
+    return {
+        name
+        for name, found in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(found, Exception) and found.__module__ == errors.__name__
+    }
+
+
+@pytest.mark.parametrize(("machine", "state"), every_task())
+def test_a_task_ends_in_time_and_is_tried_again(machine: str, state: State) -> None:
+    assert state["TimeoutSeconds"] > 0, machine
+    retries = state["Retry"]
+    for retry in retries:
+        assert retry["JitterStrategy"] == "FULL"
+        assert retry["MaxDelaySeconds"] <= 60
+        waits = [
+            min(retry["IntervalSeconds"] * retry["BackoffRate"] ** n, retry["MaxDelaySeconds"])
+            for n in range(retry["MaxAttempts"])
+        ]
+        # A new role may be refused for two minutes; jitter halves the waits on average.
+        assert 120 <= sum(waits) <= 300
+
+
+@pytest.mark.parametrize(("machine", "state"), every_task())
+def test_only_passing_faults_are_tried_again(machine: str, state: State) -> None:
+    named = [error for retry in state["Retry"] for error in retry["ErrorEquals"]]
+    of_the_functions = {error for error in named if "." not in error}
+    assert of_the_functions <= our_errors(), machine
+    assert "PermanentError" not in named
+    assert not {"States.ALL", "States.TaskFailed", "States.Timeout"} & set(named)
+    if state["Resource"].startswith("<functions."):
+        assert "RetryableError" in named
+        assert {"Lambda.TooManyRequestsException", "Lambda.ServiceException"} <= set(named)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_both_kinds_of_failure_exist(machine: str) -> None:
+    assert our_errors() == {"RetryableError", "PermanentError"}, machine
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_failure_goes_one_way_that_ends_in_fail(machine: str) -> None:
+    states = render(machine)["States"]
+    way = "Failed" if machine == "statement" else "RecordFailure"
+    for name, state in states.items():
+        if state["Type"] not in ("Task", "Map") or name == "RecordFailure":
+            continue
+        assert [(catch["ErrorEquals"], catch["Next"]) for catch in state["Catch"]] == [
+            (["States.ALL"], way)
+        ], name
+        assert state["Catch"][0]["ResultPath"] == "$.error", name
+    assert states["Failed"]["Type"] == "Fail"
+    assert states["Failed"]["ErrorPath"] == "$.error.Error"
+    assert states["Failed"]["CausePath"] == "$.error.Cause"
+    if way == "RecordFailure":
+        record = states["RecordFailure"]
+        assert record["Next"] == "Failed"
+        assert record["Catch"][0]["Next"] == "Failed"
+        # What went wrong first is what the execution fails with.
+        assert record["Catch"][0]["ResultPath"] != "$.error"
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_state_is_reached_and_every_target_exists(machine: str) -> None:
+    def check(part: State) -> None:
+        states = part["States"]
+        reached = {part["StartAt"]}
+        for state in states.values():
+            reached |= {state[key] for key in ("Next", "Default") if key in state}
+            for branch in [*state.get("Choices", []), *state.get("Catch", [])]:
+                reached.add(branch["Next"])
+            assert ("Next" in state) + bool(state.get("End")) + (
+                state["Type"] in ("Choice", "Succeed", "Fail")
+            ) == 1
+            if "ItemProcessor" in state:
+                check(state["ItemProcessor"])
+        assert reached == set(states)
+
+    check(render(machine))
+
+
+@pytest.mark.parametrize(("machine", "state"), every_state())
+def test_no_field_that_only_one_side_knows(machine: str, state: State) -> None:
+    assert "MaxConcurrencyPath" not in state, machine
+    assert "TimeoutSecondsPath" not in state, machine
+    assert state.get("QueryLanguage", "JSONPath") == "JSONPath"
+
+
+@pytest.mark.parametrize(("machine", "state"), every_task())
+def test_a_function_ends_before_its_task(machine: str, state: State) -> None:
+    function = re.fullmatch(r"<functions\.(\w+)>", state["Resource"])
+    if function is None:
+        assert state["Resource"].endswith(":states:startExecution.sync:2"), machine
+        return
+    text = (ROOT / "modules/functions/main.tf").read_text(encoding="utf-8")
+    found = re.search(rf"^\s*{function[1]}\s*= \{{ timeout = (\d+)", text, re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) <= LONGEST_FUNCTION
+    assert int(found[1]) < state["TimeoutSeconds"] <= int(found[1]) + 60
+
+
+def test_a_statement_ends_before_those_who_wait_for_it() -> None:
+    longest = render("statement")["TimeoutSeconds"]
+    assert longest >= 24 * 3600  # A query may run for a day.
+    waiting = [
+        state["TimeoutSeconds"]
+        for _, state in states_of(render("pipeline"))
+        if state.get("Resource", "").endswith("startExecution.sync:2")
+    ]
+    assert waiting
+    assert all(longest < each for each in waiting)
+
+
+def test_the_rounds_of_a_crawl_fit_into_its_history() -> None:
+    crawl = render("crawl")["States"]
+    rounds = next(
+        rule["NumericLessThan"]
+        for rule in crawl["IsMoreDue"]["Choices"][0]["And"]
+        if "NumericLessThan" in rule
+    )
+    # A round: up to twelve states of six events; a shard: an iteration of three and a task of five.
+    assert rounds * (12 * 6 + 64 * 8) < LARGEST_HISTORY
+
+
+@pytest.mark.parametrize(
+    "function",
+    sorted(
+        {
+            found
+            for path in MACHINES.values()
+            for found in re.findall(r"\$\{functions\.(\w+)\}", path.read_text(encoding="utf-8"))
+        }
+        | {"warehouse_role"}
+    ),
+)
+def test_every_function_has_a_handler_and_a_role(function: str) -> None:
+    assert importlib.util.find_spec(f"anomaly_detector.handlers.{function}") is not None
+    for path in ("modules/iam/main.tf", "modules/functions/main.tf"):
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert re.search(rf"^    {function}\s*= \{{", text, re.MULTILINE), path
