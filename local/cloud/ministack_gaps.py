@@ -4,6 +4,8 @@ Each function patches one gap and says what AWS does. ``local/README.md`` lists 
 patched are ministack's inner ones, so its version is pinned.
 """
 
+# ruff: noqa: SLF001, ANN401 - patches ministack's inner functions, which have no types
+
 from __future__ import annotations
 
 import dataclasses
@@ -41,7 +43,7 @@ def count_loopback_as_tls() -> None:
     """
     pin = iam_evaluator.pin_request_origin
 
-    def pin_secure(source_ip: str, secure_transport: bool) -> None:  # noqa: FBT001 - its signature
+    def pin_secure(source_ip: str, _secure_transport: bool) -> None:  # noqa: FBT001
         pin(source_ip, True)
 
     iam_evaluator.pin_request_origin = pin_secure
