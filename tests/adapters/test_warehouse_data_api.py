@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError
-from botocore.stub import ANY, Stubber
-
 from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.warehouse.data_api import DataApi, client_token
 from anomaly_detector.warehouse.statement import Column
+from botocore.exceptions import EndpointConnectionError
+from botocore.stub import ANY, Stubber
 
 ID = "01234567-89ab-cdef-0123-456789abcdef"
 ROLE = "arn:aws:iam::123456789012:role/unload"

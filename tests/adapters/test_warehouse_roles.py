@@ -7,10 +7,9 @@ from contextlib import ExitStack
 
 import boto3
 import pytest
-from botocore.stub import Stubber
-
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.warehouse.roles import ClusterRoles, NamespaceRoles, parse_namespace_role
+from botocore.stub import Stubber
 
 OURS = "arn:aws:iam::123456789012:role/path/ours"
 THEIRS = "arn:aws:iam::123456789012:role/theirs"
@@ -157,7 +156,7 @@ def test_a_lasting_refusal_ends_with_a_sentence(
     for _ in range(25):
         stubs["redshift"].add_client_error("describe_clusters", "AccessDenied", "never")
     with pytest.raises(
-        PermanentError, match="Cluster 'shop' refused for 120 seconds to attach .*never"
+        PermanentError, match=r"Cluster 'shop' refused for 120 seconds to attach .*never"
     ):
         cluster.attach(OURS)
     assert time.now == 120

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 import sqlglot
-
 from anomaly_detector.config import Config
 from anomaly_detector.warehouse import checks
 from anomaly_detector.warehouse.faults import FaultKind, classify
@@ -23,6 +22,11 @@ GOOD = {
     "views": "int4",
     "revenue": "numeric",
 }
+
+
+def wall(*parts: int) -> datetime:
+    """A naive time, as the warehouse has it."""
+    return datetime(*parts, tzinfo=UTC).replace(tzinfo=None)  # type: ignore[misc,arg-type]
 
 
 def config(**given: object) -> Config:
@@ -52,7 +56,7 @@ def test_good_columns_have_no_problem() -> None:
     [
         (
             {"views": ""},
-            "Column 'views' (measure) is not returned by the query, which returns: ts, platform, market",
+            "'views' (measure) is not returned by the query, which returns: ts, platform, market",
         ),
         ({"platform": ""}, "Column 'platform' (dimension) is not returned"),
         ({"views": "varchar"}, "'views' (measure) is VARCHAR, not a number; cast it"),
@@ -101,7 +105,8 @@ def test_a_timestamptz_needs_utc_and_a_format_needs_text() -> None:
 def run(statement: str, rows: list[tuple[object, ...]]) -> Result:
     with duckdb.connect() as opened:
         opened.execute(
-            "create table shop(ts timestamp, platform varchar, market varchar, views int, revenue decimal(9,2))"
+            "create table shop(ts timestamp, platform varchar, market varchar,"
+            " views int, revenue decimal(9,2))"
         )
         if rows:
             opened.executemany("insert into shop values (?, ?, ?, ?, ?)", rows)
@@ -125,7 +130,8 @@ def test_the_columns_statement_returns_names_and_no_rows() -> None:
     assert result.records == ()
 
 
-NOON = datetime(2024, 1, 1, 12)  # noqa: DTZ001 as the warehouse has it
+NOON = wall(2024, 1, 1, 12)
+OUTSIDE = wall(2023, 5, 6, 7)
 ROWS: list[tuple[object, ...]] = [
     (NOON, "web", "us", 1, 1),
     (NOON, "web", "uk", 1, 1),
@@ -169,9 +175,7 @@ def test_an_empty_window_hints_at_the_placeholders_and_the_zone() -> None:
 
 def test_rows_outside_of_the_window_are_told_apart() -> None:
     given = config(query="select * from shop where '{{ window_start }}' < '{{ window_end }}'")
-    (problem,) = checks.judge_series(
-        given, numbers(given, [(datetime(2023, 5, 6, 7), "a", "b", 1, 1)])
-    )  # noqa: DTZ001
+    (problem,) = checks.judge_series(given, numbers(given, [(OUTSIDE, "a", "b", 1, 1)]))
     assert "returns 1 rows, none of them in the sample window" in problem
     assert "from 2023-05-06 07:00:00 to 2023-05-06 07:00:00" in problem
 
@@ -185,8 +189,7 @@ def test_filters_apply_to_the_count() -> None:
     ("text", "kind"),
     [
         (
-            "ERROR: User arn:aws:redshift:us-east-1:123456789012:dbuser:c/u is not authorized to assume IAM Role"
-            " arn:aws:iam::123456789012:role/r",
+            "User arn:aws:redshift:us-east-1:1:dbuser:c/u is not authorized to assume IAM Role r",
             FaultKind.ROLE,
         ),
         ("The requested role arn:aws:iam::1:role/r is not associated to cluster", FaultKind.ROLE),

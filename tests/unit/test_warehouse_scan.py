@@ -147,13 +147,13 @@ def test_a_query_is_refused_with_a_sentence(query: str, said: str) -> None:
 
 def test_placeholders_become_literals_or_bare_text() -> None:
     query = (
-        "select '{{ window_start }}' a, {{window_end}} b, $${{ window_start }}$$ c /* {{ window_end }} */ from t"
-        " where x = 1"
+        "select '{{ window_start }}' a, {{window_end}} b, $${{ window_start }}$$ c"
+        " /* {{ window_end }} */ from t where x = 1"
     )
     rendered = sql.render(query, START, END, TimestampColumn(name="ts"))
     assert rendered == (
-        "select '2024-01-01 00:00:00' a, TIMESTAMP '2024-01-02 00:00:00' b, $$2024-01-01 00:00:00$$ c"
-        " /* {{ window_end }} */ from t where x = 1"
+        "select '2024-01-01 00:00:00' a, TIMESTAMP '2024-01-02 00:00:00' b,"
+        " $$2024-01-01 00:00:00$$ c /* {{ window_end }} */ from t where x = 1"
     )
 
 

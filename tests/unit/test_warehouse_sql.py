@@ -16,6 +16,7 @@ from anomaly_detector.config import Config, TimestampColumn
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid
 from anomaly_detector.warehouse import sql
+from anomaly_detector.warehouse.scan import scan
 from anomaly_detector.warehouse.time_format import TimeFormat
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,8 @@ from hypothesis import strategies as st
 QUERY = """
 with base as (select ts, platform, market, views, revenue from shop)
 select ts as "timestamp", platform, market, views, revenue, 'it''s; \\\\ $$ --' as note
-from base where ts >= {{ window_start }} and ts < {{ window_end }} order by ts limit 1000000; -- the end"""
+from base where ts >= {{ window_start }} and ts < {{ window_end }}
+order by ts limit 1000000; -- the end"""
 START = datetime(2024, 1, 1, tzinfo=UTC)
 ROLE = "arn:aws:iam::123456789012:role/unload"
 ZONES = [
@@ -42,6 +44,11 @@ ZONES = [
     "Antarctica/Troll",  # two hours
     "Asia/Tehran",
 ]
+
+
+def wall(*parts: int) -> datetime:
+    """A naive time, as the warehouse has it."""
+    return datetime(*parts, tzinfo=UTC).replace(tzinfo=None)  # type: ignore[misc,arg-type]
 
 
 def config(**given: object) -> Config:
@@ -83,7 +90,7 @@ def fill(rows: Iterable[tuple[object, ...]], type_of_ts: str = "timestamp") -> N
 
 def test_rows_are_rolled_up_over_every_level() -> None:
     # given one hour with a NULL, a star, a trailing blank; and rows outside of the window
-    inside = datetime(2024, 1, 1, 0, 59, 59, 900_000)  # noqa: DTZ001
+    inside = wall(2024, 1, 1, 0, 59, 59, 900_000)
     fill(
         [
             (inside, "web", "us", 1, "1.10"),
@@ -97,7 +104,7 @@ def test_rows_are_rolled_up_over_every_level() -> None:
     # when
     rows = run(sql.aggregate(config(), START, START + timedelta(hours=1), history=False))
     # then
-    assert {row["interval_start"] for row in rows} == {datetime(2024, 1, 1)}  # noqa: DTZ001
+    assert {row["interval_start"] for row in rows} == {wall(2024, 1, 1)}
     assert {row["shard"] for row in rows} == {0}
     views = {(row["dimension_0"], row["dimension_1"]): row["measure_0_value"] for row in rows}
     assert views == {
@@ -118,7 +125,7 @@ def test_rows_are_rolled_up_over_every_level() -> None:
 
 
 def test_an_average_of_nothing_is_null_and_a_count_of_nothing_is_zero() -> None:
-    fill([(datetime(2024, 1, 1), "web", "us", 1, None)])  # noqa: DTZ001
+    fill([(wall(2024, 1, 1), "web", "us", 1, None)])
     given = config(
         dimensions=[],
         measures={"revenue": {"aggregation": "AVG"}, "views": {"aggregation": "COUNT"}},
@@ -136,7 +143,7 @@ def test_any_number_of_dimensions_gives_each_level_once(count: int) -> None:
         f"select ts as timestamp, views{columns} from shop"
         " where ts >= {{ window_start }} and ts < {{ window_end }}"
     )
-    fill([(datetime(2024, 1, 1), "", "", 1, None)])  # noqa: DTZ001
+    fill([(wall(2024, 1, 1), "", "", 1, None)])
     given = config(dimensions=names, measures={"views": {}}, query=query, shards=3)
     rows = run(sql.aggregate(given, START, START + timedelta(hours=1), history=False))
     slices = {tuple(row[f"dimension_{i}"] for i in range(count)) for row in rows}
@@ -145,7 +152,7 @@ def test_any_number_of_dimensions_gives_each_level_once(count: int) -> None:
 
 
 def test_dimension_filters_apply_before_the_roll_up() -> None:
-    moment = datetime(2024, 1, 1)  # noqa: DTZ001
+    moment = wall(2024, 1, 1)
     fill(
         [
             (moment, "it's", "us", 1, None),
@@ -190,7 +197,7 @@ def windows(draw: st.DrawFn) -> tuple[str, str, str, datetime, int]:
 
 @lru_cache
 def changes(zone: str) -> tuple[datetime, ...]:
-    """Quarter hours (UTC) from 2010 to 2025 at which the zone's offset changed since the quarter before."""
+    """Quarter hours (UTC) from 2010 to 2025 before which the zone's offset changed."""
     found = []
     for day in range(16 * 366):
         begin = datetime(2010, 1, 1, tzinfo=UTC) + timedelta(days=day)
@@ -218,8 +225,7 @@ def test_every_instant_of_a_window_lies_within_its_wall_clock_bounds(
     lower, upper = sql.wall_bounds(start, end, column)
     instant = start
     while instant < end:
-        wall = instant.astimezone(ZoneInfo(column)).replace(tzinfo=None)
-        assert lower <= wall < upper
+        assert lower <= instant.astimezone(ZoneInfo(column)).replace(tzinfo=None) < upper
         instant += timedelta(minutes=5)
     last = end - timedelta(microseconds=1)
     assert last.astimezone(ZoneInfo(column)).replace(tzinfo=None) < upper
@@ -244,8 +250,8 @@ def test_adjacent_windows_give_every_instant_to_exactly_one_interval(
     while instant < bounds[-1] + margin:
         instants.append(instant)
         instant += timedelta(minutes=15)
-    walls = [i.astimezone(ZoneInfo(column)).replace(tzinfo=None) for i in instants]
-    fill((wall, "a", "b", 1, None) for wall in walls)
+    clocks = [i.astimezone(ZoneInfo(column)).replace(tzinfo=None) for i in instants]
+    fill((clock, "a", "b", 1, None) for clock in clocks)
     document = {
         "interval": interval,
         "timezone": zone,
@@ -265,12 +271,12 @@ def test_adjacent_windows_give_every_instant_to_exactly_one_interval(
     assert set(landed) <= set(grid.starts(bounds[0], bounds[-1]))
     # and where the wall clock is no riddle, each row stands in the interval the grid has for it
     expected = Counter(grid.floor(i) for i in instants if bounds[0] <= i < bounds[-1])
-    if all(clear(wall, column) for wall in walls):
+    if all(clear(clock, column) for clock in clocks):
         assert landed == expected
 
 
-def clear(wall: datetime, zone: str) -> bool:
-    local = wall.replace(tzinfo=ZoneInfo(zone))
+def clear(clock: datetime, zone: str) -> bool:
+    local = clock.replace(tzinfo=ZoneInfo(zone))
     return local.utcoffset() == local.replace(fold=1).utcoffset()
 
 
@@ -287,10 +293,10 @@ def test_the_raw_column_is_compared_with_bounds_in_its_own_zone() -> None:
 def test_bounds_widen_only_near_a_change_of_clocks() -> None:
     noon = datetime(2024, 10, 27, 0, tzinfo=UTC)
     lower, upper = sql.wall_bounds(noon, noon + timedelta(hours=1), "Europe/Berlin")
-    assert (lower, upper) == (datetime(2024, 10, 27, 1), datetime(2024, 10, 27, 3))  # noqa: DTZ001
+    assert (lower, upper) == (wall(2024, 10, 27, 1), wall(2024, 10, 27, 3))
     calm = datetime(2024, 7, 1, tzinfo=UTC)
     lower, upper = sql.wall_bounds(calm, calm + timedelta(hours=1), "Europe/Berlin")
-    assert (lower, upper) == (datetime(2024, 7, 1, 2), datetime(2024, 7, 1, 3))  # noqa: DTZ001
+    assert (lower, upper) == (wall(2024, 7, 1, 2), wall(2024, 7, 1, 3))
 
 
 def test_unload_doubles_quotes_and_backslashes_once_more() -> None:
@@ -301,14 +307,15 @@ def test_unload_doubles_quotes_and_backslashes_once_more() -> None:
     assert options == (
         "'s3://bucket/live/20240101/0000/attempt=a-0/'\n"
         f"IAM_ROLE '{ROLE}'\n"
-        "FORMAT AS PARQUET\nPARTITION BY (shard)\nMANIFEST VERBOSE\nKMS_KEY_ID 'arn:aws:kms:k'\nENCRYPTED"
+        "FORMAT AS PARQUET\nPARTITION BY (shard)\n"
+        "MANIFEST VERBOSE\nKMS_KEY_ID 'arn:aws:kms:k'\nENCRYPTED"
     )
 
 
 @given(st.text(alphabet="'\\$;-x\n"))
 def test_a_literal_reads_back_as_its_text(text: str) -> None:
     quoted = sql.literal(text)
-    (token,) = sql.scan(quoted)
+    (token,) = scan(quoted)
     assert token.text == quoted
     assert quoted[1:-1].replace("''", "'").replace("\\\\", "\\") == text
 
@@ -359,8 +366,11 @@ def test_history_has_its_own_query_where_given() -> None:
     given = config(history_query=QUERY.replace("shop", "archive"))
     assert "archive" in sql.aggregate(given, START, START + timedelta(hours=1), history=True)
     assert "archive" not in sql.aggregate(given, START, START + timedelta(hours=1), history=False)
+    broken = config(history_query="delete from shop")
+    with pytest.raises(PermanentError, match="history_query begins with 'delete'"):
+        sql.aggregate(broken, START, START, history=True)
     with pytest.raises(PermanentError, match="has no query"):
-        sql.query_of(config(query=None), history=False)
+        sql.aggregate(config(query=None), START, START, history=False)
 
 
 @pytest.mark.parametrize(

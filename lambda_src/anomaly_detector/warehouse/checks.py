@@ -1,4 +1,4 @@
-"""The check of a query before anything is unloaded: what is asked of the warehouse, and the verdict on its answer."""
+"""The check of a query before anything is unloaded: what is asked, and what is made of it."""
 
 from __future__ import annotations
 
@@ -40,24 +40,20 @@ _SPELLINGS: Final = {
 _PREFIX: Final = "slices_of"
 
 
-# --- columns ------------------------------------------------------------------------------------------
-
-
 def columns_statement(config: Config, start: datetime, end: datetime, *, history: bool) -> str:
-    """The query over the sample window `[start, end)`, with no rows: its answer has names and types only.
+    """The query over the sample window `[start, end)`, with no rows: only names and types.
 
     Raises
     ------
     PermanentError
         Where the query is refused already when it is read.
     """
-    query = sql.query_of(config, history=history)
-    rendered = sql.render(query, start, end, config.timestamp_column)
+    rendered = sql.rendered_query(config, start, end, history=history)
     return sql.within_limit(f"SELECT *\nFROM (\n{rendered}\n) AS source\nWHERE 1 = 0")
 
 
 def judge_columns(config: Config, columns: Sequence[Column]) -> list[str]:
-    """Problems of the columns that a query returns, one sentence each; none where it can be used."""
+    """Problems of the columns that a query returns, one sentence each; empty where all is well."""
     problems = []
     found = Counter(column.name for column in columns)
     types = {column.name: _plain(column.type_name) for column in columns}
@@ -95,7 +91,8 @@ def _doubled(wanted: Sequence[str]) -> list[str]:
     for name in wanted:
         spelled.setdefault(sql.folded(name), set()).add(name)
     return [
-        f"The configuration names {' and '.join(repr(n) for n in sorted(names))}, which differ only "
+        f"The configuration names {' and '.join(repr(n) for n in sorted(names))}, which differ "
+        "only "
         "by case and are one column to the warehouse; keep one."
         for names in spelled.values()
         if len(names) > 1
@@ -124,26 +121,31 @@ def _judge_time(config: Config, name: str, kind: str) -> list[str]:
             return []
         return [
             (
-                f"Column '{name}' (timestamp_column) is {kind.upper()}; give timestamp_column.format, such as "
+                f"Column '{name}' (timestamp_column) is {kind.upper()}; give "
+                "timestamp_column.format, such as "
                 "'yyyy-MM-dd HH:mm:ss', or cast the column in the query."
             )
         ]
     if kind not in _TIMES:
         return [
             (
-                f"Column '{name}' (timestamp_column) is {kind.upper()}, not a timestamp; convert it in the query, "
+                f"Column '{name}' (timestamp_column) is {kind.upper()}, not a timestamp; convert "
+                "it in the query, "
                 "for example timestamp 'epoch' + seconds * interval '1 second'."
             )
         ]
     problems = []
     if column.format:
         problems.append(
-            f"Column '{name}' (timestamp_column) is {kind.upper()}, not text; remove timestamp_column.format."
+            f"Column '{name}' (timestamp_column) is {kind.upper()}, not text; remove "
+            "timestamp_column.format."
         )
     if kind == "timestamptz" and not sql.is_utc(column.timezone):
         problems.append(
-            f"Column '{name}' (timestamp_column) is TIMESTAMPTZ, which holds UTC; set timestamp_column.timezone "
-            f"to 'UTC' (it is '{column.timezone}'). The detector's own time zone is not touched by that."
+            f"Column '{name}' (timestamp_column) is TIMESTAMPTZ, which holds UTC; set "
+            "timestamp_column.timezone "
+            f"to 'UTC' (it is '{column.timezone}'). The detector's own time zone is not touched "
+            "by that."
         )
     if kind == "date" and config.interval != "P1D":
         problems.append(
@@ -157,7 +159,8 @@ def _judge_dimension(name: str, kind: str) -> list[str]:
     if kind == "bool":
         return [
             (
-                f"Column '{name}' (dimension) is BOOLEAN, which Redshift cannot turn into text; write "
+                f"Column '{name}' (dimension) is BOOLEAN, which Redshift cannot turn into text; "
+                "write "
                 f"CASE WHEN {name} THEN 'true' WHEN NOT {name} THEN 'false' END AS {name}."
             )
         ]
@@ -176,19 +179,19 @@ def _plain(type_name: str) -> str:
     return _SPELLINGS.get(name, name)
 
 
-# --- series -------------------------------------------------------------------------------------------
-
-
 def series_statement(config: Config, start: datetime, end: datetime, *, history: bool) -> str:
-    """One statement over the sample window `[start, end)` that counts rows, and slices on every level.
+    """One statement over the sample window `[start, end)` that counts rows, and slices per level.
 
-    The answer has one row per level: slices_of (`d` with a 1 for each dimension kept apart), slices, rows_inside,
-    rows_returned, earliest, latest, longest_0 … `read_series` reads it.
+    The answer has one row per level: slices_of (`d` with a 1 for each dimension kept apart),
+    slices, rows_inside, rows_returned, earliest, latest, longest_0 … `read_series` reads it.
     """
     width = len(config.dimensions)
     keys = [f"key_{i}" for i in range(width)]
     levels = tuple(dict.fromkeys([(), *((name,) for name in config.dimensions), *config.levels]))
-    marks = ["'d'", *(f"CASE WHEN GROUPING({key}) = 1 THEN '0' ELSE '1' END" for key in keys)]
+    marks = [
+        "CAST('d' AS varchar(16))",
+        *(f"CASE WHEN GROUPING({key}) = 1 THEN '0' ELSE '1' END" for key in keys),
+    ]
     inside = (
         f"event_time >= TIMESTAMP '{start.astimezone(UTC):%Y-%m-%d %H:%M:%S}'"
         f" AND event_time < TIMESTAMP '{end.astimezone(UTC):%Y-%m-%d %H:%M:%S}'"
@@ -215,7 +218,8 @@ def series_statement(config: Config, start: datetime, end: datetime, *, history:
     kept = sql.kept_values(config)
     where = f"\nWHERE {' AND '.join(kept)}" if kept else ""
     return sql.within_limit(
-        f"SELECT {', '.join(outer)}\nFROM (\nSELECT {', '.join(inner)}\nFROM (\n{rows}\n) AS placed{where}"
+        f"SELECT {', '.join(outer)}\nFROM (\nSELECT {', '.join(inner)}\nFROM (\n{rows}\n) AS "
+        f"placed{where}"
         f"{sql.grouping(config, levels)}\n) AS counted\nGROUP BY {_PREFIX}"
     )
 
@@ -273,7 +277,8 @@ def judge_series(config: Config, numbers: SeriesNumbers) -> list[str]:
     if numbers.rows_inside == 0:
         return [_nothing(config, numbers)]
     problems = [
-        f"Dimension '{name}' has a value of {length} characters; at most {sql.MAX_VALUE_LENGTH} are kept apart: "
+        f"Dimension '{name}' has a value of {length} characters; at most {sql.MAX_VALUE_LENGTH} "
+        "are kept apart: "
         f"shorten it in the query, for example left({name}, {sql.MAX_VALUE_LENGTH}) AS {name}."
         for name, length in numbers.longest.items()
         if length > sql.MAX_VALUE_LENGTH
@@ -288,29 +293,38 @@ def _nothing(config: Config, numbers: SeriesNumbers) -> str:
     if numbers.rows_returned == 0:
         filtered = " that pass dimension_filters" if config.dimension_filters else ""
         return (
-            f"The query returns no rows{filtered} for the sample window; check that it compares '{column.name}' "
-            "with >= {{ window_start }} and < {{ window_end }}, that the table is filled up to now, and that "
-            f"timestamp_column.timezone ('{column.timezone}') is the zone that the column is written in."
+            f"The query returns no rows{filtered} for the sample window; check that it compares "
+            f"'{column.name}' "
+            "with >= {{ window_start }} and < {{ window_end }}, that the table is filled up to "
+            "now, and that "
+            f"timestamp_column.timezone ('{column.timezone}') is the zone that the column is "
+            "written in."
         )
     return (
-        f"The query returns {numbers.rows_returned:,} rows, none of them in the sample window: '{column.name}' runs "
-        f"from {numbers.earliest} to {numbers.latest} (UTC); check that the query compares this column with the "
-        f"placeholders, and that timestamp_column.timezone ('{column.timezone}') is the zone it is written in."
+        f"The query returns {numbers.rows_returned:,} rows, none of them in the sample window: "
+        f"'{column.name}' runs "
+        f"from {numbers.earliest} to {numbers.latest} (UTC); check that the query compares this "
+        "column with the "
+        f"placeholders, and that timestamp_column.timezone ('{column.timezone}') is the zone it "
+        "is written in."
     )
 
 
 def _too_many(config: Config, numbers: SeriesNumbers) -> str:
     said = (
         f"The query gives {numbers.series:,} series or more ({len(config.measures)} measures times "
-        f"{numbers.series // len(config.measures):,} slices), above max_series ({config.max_series:,})"
+        f"{numbers.series // len(config.measures):,} slices), above max_series "
+        f"({config.max_series:,})"
     )
     singles = {name: numbers.slices.get((name,), 0) for name in config.dimensions}
     if not singles:
         return f"{said}; raise max_series."
     largest = max(singles, key=lambda name: singles[name])
     return (
-        f"{said}; dimension '{largest}' has the most values, {singles[largest]:,}: remove it, group its rare values in "
-        "the query (CASE … ELSE 'other' END), narrow it with dimension_filters, take 'pairs' out of rollups, "
+        f"{said}; dimension '{largest}' has the most values, {singles[largest]:,}: remove it, "
+        "group its rare values in "
+        "the query (CASE … ELSE 'other' END), narrow it with dimension_filters, take 'pairs' out "
+        "of rollups, "
         "or raise max_series."
     )
 

@@ -48,14 +48,15 @@ def client_token(*parts: str) -> str:
 class DataApi:
     """Statements on one warehouse.
 
-    Every method raises `RetryableError` where the call may succeed later (throttling, too many statements, a lost
-    connection, a role not known yet) and `PermanentError` otherwise. What a statement itself answers is no error of the
-    call: see `Statement.error` and `classify`.
+    Every method raises `RetryableError` where the call may succeed later (throttling, too many
+    statements, a lost connection, a role not known yet) and `PermanentError` otherwise. What a
+    statement itself answers is no error of the call: see `Statement.error` and `classify`.
 
     Parameters
     ----------
     client : boto3's `redshift-data` client.
-    redshift : names the warehouse (cluster or workgroup), database and sign-in: secret, database user, or neither for
+    redshift : names the warehouse (cluster or workgroup), database and sign-in: secret, database
+        user, or neither for
         the caller's IAM identity.
     """
 

@@ -18,7 +18,7 @@ class FaultKind(Enum):
 
 @dataclass(frozen=True)
 class Fault:
-    """A failure: its kind, and one sentence that says what happened and, where known, what to do."""
+    """A failure: its kind, and what happened and, where known, what to do about it."""
 
     kind: FaultKind
     sentence: str
@@ -79,7 +79,8 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"KMS\S*.*(AccessDenied|not authorized|Access Denied)",
         ),
         (
-            "Check that the UNLOAD role is attached to the warehouse, trusts redshift.amazonaws.com "
+            "Check that the UNLOAD role is attached to the warehouse, trusts "
+            "redshift.amazonaws.com "
             "and may write to the bucket (and use its key)."
         ),
     ),
@@ -89,7 +90,8 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"SlowDown|reduce your request rate|Status 50[0-9]|ServiceUnavailable|InternalError",
             r"RequestTimeout|throttl|too many (requests|connections)|rate exceeded",
             r"connection (refused|reset|timed out|limit|to .* (lost|closed|failed))",
-            r"could not connect|communication link failure|SSL SYSCALL|server closed the connection",
+            r"could not connect|communication link failure|SSL SYSCALL|server closed the "
+            r"connection",
             r"terminating connection|(shutting|starting) (down|up)|restart",
             r"resum(e|ing)|being (modified|resized|updated)|is not available|not yet available",
             r"serializable isolation violation|deadlock detected",

@@ -1,7 +1,8 @@
 """Attaching the UNLOAD role to a warehouse that is not ours, and taking it off again.
 
-A cluster takes one role more or less (ModifyClusterIamRoles). A Serverless namespace takes the whole list (UpdateNamespace), so its
-list is read, merged, written, and read again until the role stands in it: another writer may have come between.
+A cluster takes one role more or less (ModifyClusterIamRoles). A Serverless namespace takes the
+whole list (UpdateNamespace), so its list is read, merged, written, and read again until the role
+stands in it: another writer may have come between.
 """
 
 from __future__ import annotations
@@ -112,12 +113,14 @@ class Attachment(ABC):
             waited = self._clock() - began
             if refusal and waited >= PATIENCE_SECONDS:
                 raise PermanentError(
-                    f"{self._name} refused for {waited:.0f} seconds to {'attach' if wanted else 'detach'} "
+                    f"{self._name} refused for {waited:.0f} seconds to "
+                    f"{'attach' if wanted else 'detach'} "
                     f"the role {role_arn}: {refusal}"
                 )
             if waited >= SETTLE_SECONDS:
                 raise PermanentError(
-                    f"{self._name} did not finish to {'attach' if wanted else 'detach'} the role {role_arn} within "
+                    f"{self._name} did not finish to {'attach' if wanted else 'detach'} the role "
+                    f"{role_arn} within "
                     f"{waited:.0f} seconds; look at its state in the console and apply again."
                 )
             self._sleep(PAUSE_SECONDS)
@@ -128,7 +131,8 @@ class Attachment(ABC):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         if code in _GONE:
             raise PermanentError(
-                f"{self._name} was not found in this account and region; check its name. ({message})"
+                f"{self._name} was not found in this account and region; check its name. "
+                f"({message})"
             ) from error
         if "paused" in message.lower():
             raise PermanentError(
@@ -216,7 +220,8 @@ class NamespaceRoles(Attachment):
 def parse_namespace_role(text: str) -> tuple[str, str]:
     """ARN and state of a role as GetNamespace gives it.
 
-    `IamRole(applyStatus=in-sync, iamRoleArn=arn:…)`, the same with its fields in the other order, or the bare ARN.
+    `IamRole(applyStatus=in-sync, iamRoleArn=arn:…)`, the same with its fields in the other order,
+    or the bare ARN.
     """
     arn = _NAMESPACE_ROLE.search(text)
     if arn is None:

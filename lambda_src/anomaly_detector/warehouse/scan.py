@@ -1,4 +1,4 @@
-"""A scanner for Redshift SQL: just enough to tell text, names and comments from the statement itself."""
+"""A scanner for Redshift SQL: just enough to tell text, names and comments from the statement."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ _UNCLOSED: Final = {"'": "text literal", '"': "quoted name"}
 def scan(text: str) -> tuple[Token, ...]:
     """Split a statement into tokens.
 
-    Redshift, like PostgreSQL 8, reads a backslash in a text literal as an escape, and nests block comments.
+    Redshift, like PostgreSQL 8, reads a backslash in a text literal as an escape, and nests block
+    comments.
 
     Raises
     ------

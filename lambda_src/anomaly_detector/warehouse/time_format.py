@@ -1,4 +1,4 @@
-"""Formats of timestamps kept as text, written as in Lookout for Metrics' ColumnFormat (`yyyy-MM-dd HH:mm:ss`)."""
+"""Formats of timestamps kept as text, written as in Lookout for Metrics' ColumnFormat."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Final
 
 from anomaly_detector.errors import PermanentError
 
-# Run of pattern letters (java.text.SimpleDateFormat) -> Redshift's TO_TIMESTAMP, Python's strftime, seconds of one unit.
+# Run of pattern letters (java.text.SimpleDateFormat) -> Redshift's TO_TIMESTAMP, Python's
+# strftime, seconds of one unit.
 _FIELDS: Final[dict[str, tuple[str, str, int]]] = {
     "yyyy": ("YYYY", "%Y", 0),
     "MMM": ("Mon", "%b", 0),
@@ -38,7 +39,8 @@ class TimeFormat:
     Attributes
     ----------
     redshift : the format as TO_TIMESTAMP takes it.
-    sortable : whether texts sort as their times, so that the raw column can be compared with bounds.
+    sortable : whether texts sort as their times, so that the raw column can be compared with
+        bounds.
     """
 
     redshift: str
@@ -80,7 +82,8 @@ class TimeFormat:
                 )
         if ("hh" in fields) != ("a" in fields):
             raise PermanentError(
-                f"timestamp_column.format '{pattern}': hh (hours to 12) and a (AM or PM) go together; "
+                f"timestamp_column.format '{pattern}': hh (hours to 12) and a (AM or PM) go "
+                "together; "
                 "for hours to 23 write HH."
             )
         whole = [field for field in fields if set(field) != {"S"}]
@@ -94,14 +97,14 @@ class TimeFormat:
         )
 
     def write(self, wall: datetime) -> str:
-        """The text of the newest time at or before `wall` (naive, whole seconds) that the format can hold."""
+        """Text of the newest time at or before `wall` (naive) that the format can hold."""
         return "".join(
             _strftime(wall, _FIELDS[text][1]) if is_field else text
             for text, is_field in self._pieces
         )
 
     def write_after(self, wall: datetime) -> str:
-        """The text of the first time at or after `wall` (naive, whole seconds) that the format can hold."""
+        """Text of the first time at or after `wall` (naive) that the format can hold."""
         midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
         passed = int((wall - midnight).total_seconds())
         return self.write(midnight + timedelta(seconds=-(-passed // self._unit) * self._unit))
@@ -116,13 +119,16 @@ def _strftime(wall: datetime, code: str) -> str:
 
 
 def _literal(text: str) -> str:
-    # Letters between fields would be read as fields (DD"T"HH24 without the quotes is an ordinal, DDTH).
+    # Letters between fields would be read as fields (DD"T"HH24 without the quotes is an
+    # ordinal, DDTH).
     return f'"{text}"' if re.search(r"[^\W_]", text) else text
 
 
 def _unknown(pattern: str, run: str) -> str:
     if run[0] in "zZXVO":
-        what = "is a time zone, which Redshift's TO_TIMESTAMP cannot read: cast the column in the query instead"
+        what = (
+            "is a time zone, which TO_TIMESTAMP cannot read: cast the column in the query instead"
+        )
     elif run[0] == "T":
         what = "is no field: put it between quotes, 'T'"
     else:

@@ -1,0 +1,187 @@
+"""The user's query: accepted if it is one SELECT, and rendered for a window of time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from anomaly_detector.config import TimestampColumn
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.warehouse.scan import Kind, Token, scan
+from anomaly_detector.warehouse.time_format import TimeFormat
+
+WINDOW_NAMES: Final = ("window_start", "window_end")
+_PLACEHOLDER: Final = re.compile(r"\{\{([^{}]*)\}\}")
+_INVISIBLE: Final = frozenset({Kind.BLANK, Kind.COMMENT})
+
+
+def validate(query: str, name: str = "query") -> str:
+    """Accept one SELECT (or WITH … SELECT) that holds both window placeholders.
+
+    Parameters
+    ----------
+    query : the user's text; leading and trailing comments, blanks and semicolons are allowed.
+    name : the configuration key that the query stands under, for the message.
+
+    Returns
+    -------
+    The statement without those.
+
+    Raises
+    ------
+    PermanentError
+        Where it is anything else; the message names what was found and what to change.
+    """
+    tokens = _statement(query, name)
+    found = [held for token in tokens for held in _placeholders(token)]
+    for held in found:
+        if held not in WINDOW_NAMES:
+            raise PermanentError(
+                f"{name} holds '{{{{ {held} }}}}', which is not known; "
+                "only {{ window_start }} and {{ window_end }} are."
+            )
+    for wanted in WINDOW_NAMES:
+        if wanted not in found:
+            raise PermanentError(
+                f"{name} does not hold {{{{ {wanted} }}}} (outside of comments); "
+                "filter the timestamp column with >= {{ window_start }} and < {{ window_end }}."
+            )
+    return "".join(token.text for token in tokens)
+
+
+def render(
+    query: str,
+    start: datetime,
+    end: datetime,
+    timestamp_column: TimestampColumn,
+    name: str = "query",
+) -> str:
+    """Fill the window `[start, end)` (aware) into a query, in the timestamp column's own zone.
+
+    A placeholder becomes a TIMESTAMP literal; inside a text literal it becomes the bare text, in
+    the column's own format where it has one. Around a change of the clocks the bounds are wider
+    than the window (see `wall_bounds`).
+
+    Raises
+    ------
+    PermanentError
+        As `validate`.
+    """
+    tokens = scan(validate(query, name))
+    bounds = wall_bounds(start, end, timestamp_column.timezone)
+    values = dict(zip(WINDOW_NAMES, bounds, strict=True))
+    texts = dict(zip(WINDOW_NAMES, _bound_texts(bounds, timestamp_column), strict=True))
+    rendered = []
+    for token in tokens:
+        if token.kind is Kind.PLACEHOLDER:
+            rendered.append(timestamp_literal(values[_placeholders(token)[0]]))
+        elif token.kind is Kind.STRING:
+            rendered.append(_PLACEHOLDER.sub(lambda held: texts[held[1].strip()], token.text))
+        else:
+            rendered.append(token.text)
+    return "".join(rendered)
+
+
+def wall_bounds(start: datetime, end: datetime, timezone: str) -> tuple[datetime, datetime]:
+    """Naive bounds between which lies the wall-clock time of every instant in `[start, end)`.
+
+    Where the clocks change within a day of a bound, wall-clock time is not in order there, and a
+    warehouse may read an ambiguous or skipped time either way; so the bound moves out by the
+    change. The guard on interval_start is exact.
+    """
+    first, last = start.astimezone(UTC), end.astimezone(UTC)
+    lower = min(_offsets_near(first, timezone))
+    upper = max(_offsets_near(last, timezone))
+    return (first + lower).replace(tzinfo=None), (last + upper).replace(tzinfo=None)
+
+
+def _offsets_near(moment: datetime, timezone: str) -> set[timedelta]:
+    # No zone ever moved its clocks by more than a day (the date line), and none keeps an
+    # offset for less than an hour.
+    zone = ZoneInfo(timezone)
+    steps = range(-25 * 4, 25 * 4 + 1)
+    near = (moment + timedelta(minutes=15 * step) for step in steps)
+    return {instant.astimezone(zone).utcoffset() or timedelta() for instant in near}
+
+
+def _statement(query: str, name: str) -> list[Token]:
+    tokens = list(scan(query))
+    while tokens and (tokens[-1].kind in _INVISIBLE or tokens[-1].text == ";"):
+        tokens.pop()
+    while tokens and (tokens[0].kind in _INVISIBLE or tokens[0].text == ";"):
+        tokens.pop(0)
+    if not tokens:
+        raise PermanentError(f"{name} is empty; give one SELECT statement.")
+    first = tokens[0].text
+    if tokens[0].kind is not Kind.WORD or first.upper() not in {"SELECT", "WITH"}:
+        raise PermanentError(
+            f"{name} begins with '{first}'; it must be one statement that begins with SELECT or "
+            "WITH."
+        )
+    depth = 0
+    for token in tokens:
+        if token.kind is not Kind.SYMBOL:
+            continue
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if token.text == ";":
+            raise PermanentError(
+                f"{name} holds more than one statement (a ; in line {token.line}); keep one SELECT."
+            )
+        if depth < 0:
+            raise PermanentError(
+                f"{name} closes a parenthesis in line {token.line} that was not opened."
+            )
+    if depth:
+        raise PermanentError(f"{name} leaves {depth} parenthesis open; close it.")
+    _refuse_writing(tokens, name)
+    return tokens
+
+
+def _refuse_writing(tokens: Sequence[Token], name: str) -> None:
+    words = outer_words(tokens)
+    if words[0] == "WITH":
+        verb = next(
+            (word for word in words if word in {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"}),
+            None,
+        )
+        if verb != "SELECT":
+            raise PermanentError(
+                f"{name} has {verb or 'no SELECT'} after WITH …; it must only SELECT."
+            )
+    if "INTO" in words:
+        raise PermanentError(
+            f"{name} holds SELECT … INTO, which makes a table; remove INTO and what follows it."
+        )
+
+
+def outer_words(tokens: Sequence[Token]) -> list[str]:
+    """The words outside of all parentheses, in upper case."""
+    depth = 0
+    words = []
+    for token in tokens:
+        if token.kind is Kind.SYMBOL:
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+        elif token.kind is Kind.WORD and depth == 0:
+            words.append(token.text.upper())
+    return words
+
+
+def _placeholders(token: Token) -> list[str]:
+    if token.kind not in {Kind.PLACEHOLDER, Kind.STRING}:
+        return []
+    return [held.strip() for held in _PLACEHOLDER.findall(token.text)]
+
+
+def _bound_texts(bounds: tuple[datetime, datetime], column: TimestampColumn) -> tuple[str, str]:
+    if column.format is None:
+        return f"{bounds[0]:%Y-%m-%d %H:%M:%S}", f"{bounds[1]:%Y-%m-%d %H:%M:%S}"
+    form = TimeFormat.parse(column.format)
+    return form.write(bounds[0]), form.write_after(bounds[1])
+
+
+def timestamp_literal(wall: datetime) -> str:
+    """A TIMESTAMP literal of a naive time, in whole seconds."""
+    return f"TIMESTAMP '{wall:%Y-%m-%d %H:%M:%S}'"
