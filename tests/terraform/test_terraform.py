@@ -1,0 +1,273 @@
+"""What `terraform test` cannot compare: messages, documents against the package, whole states."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anomaly_detector import config
+from anomaly_detector.lake import results
+
+from local.terraform import ROOT, cli_config, find_terraform
+
+HERE = Path(__file__).parent
+FOLDER = "tests/terraform"
+_RUN = re.compile(r'^run "(\w+)" \{\n  # says: ([^\n]+)\n(.*?)^\}\n', re.MULTILINE | re.DOTALL)
+_GLUE_TYPES = {"timestamp[ms, tz=UTC]": "timestamp", "bool": "boolean", "int32": "int"}
+
+
+def _cases() -> tuple[str, dict[str, tuple[str, str]]]:
+    """Beginning of validations.tftest.hcl, and (message, body) of each of its runs."""
+    text = (HERE / "validations.tftest.hcl").read_text(encoding="utf-8")
+    found = {name: (says, body) for name, says, body in _RUN.findall(text)}
+    assert len(found) == text.count('\nrun "')
+    return text[: text.index('\nrun "')], found
+
+
+HEAD, CASES = _cases()
+
+
+def _terraform(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    """Lines that Terraform says in JSON; lines in plain text are left out."""
+    done = subprocess.run(
+        [find_terraform(), *arguments],
+        cwd=folder,
+        env={
+            **os.environ,
+            "TF_CLI_CONFIG_FILE": str(cli_config(folder / "terraform.rc")),
+            "CHECKPOINT_DISABLE": "1",
+            "AWS_REGION": "eu-west-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert lines or done.returncode == 0, done.stdout + done.stderr
+    return lines
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Top-level blocks of a formatted Terraform file."""
+    yield from re.findall(r"^\w[^\n]*\{(?:\}\n|\n.*?^\}\n)", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What Terraform says to each bad input.
+
+    Validations need inputs and a few locals only. Without resources and modules, and so without
+    the provider, a hundred runs take seconds.
+    """
+    folder = tmp_path_factory.mktemp("inputs")
+    shutil.copy2(ROOT / "variables.tf", folder)
+    needed = [
+        re.sub(r"data\.\w+\.\w+(\[0\])?\.\w+", "null", block)
+        for block in _blocks((ROOT / "main.tf").read_text(encoding="utf-8"))
+        if block.startswith("locals") and "module." not in block
+    ]
+    (folder / "main.tf").write_text("\n".join(needed), encoding="utf-8")
+    tests = folder / FOLDER
+    tests.mkdir(parents=True)
+    head = re.sub(r'^mock_provider "aws" \{.*?^\}\n', "", HEAD, flags=re.MULTILINE | re.DOTALL)
+    for name, (_, body) in CASES.items():
+        good = re.sub(r"\n  expect_failures = .*\n", "\n", body)
+        # An error skips the runs after it in the same file.
+        (tests / f"{name}.tftest.hcl").write_text(
+            f'{head}\nrun "{name}" {{\n{good}}}\n', encoding="utf-8"
+        )
+    _terraform(folder, "init", "-backend=false", "-input=false", f"-test-directory={FOLDER}")
+    found: dict[str, str] = {}
+    for line in _terraform(folder, "test", "-json", f"-test-directory={FOLDER}"):
+        if line["type"] == "diagnostic":
+            name = line.get("@testrun", "")
+            found[name] = found.get(name, "") + line["diagnostic"]["detail"] + "\n"
+    return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input_is_refused_with_its_message(messages: dict[str, str], name: str) -> None:
+    assert CASES[name][0] in messages.get(name, "")
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """State after each run of documents.tftest.hcl and govcloud.tftest.hcl, provider mocked."""
+    folder = tmp_path_factory.mktemp("root")
+    skipped = shutil.ignore_patterns(".terraform*", "__pycache__", "*.py")
+    for place in ("modules", FOLDER):
+        shutil.copytree(ROOT / place, folder / place, ignore=skipped)
+    for file in ROOT.glob("*.tf"):
+        shutil.copy2(file, folder)
+    package = "lambda_src/dist/package.zip"
+    (folder / package).parent.mkdir(parents=True)
+    shutil.copy2(ROOT / package, folder / package)
+    wanted = [f"{FOLDER}/{name}.tftest.hcl" for name in ("documents", "govcloud")]
+    for file in (folder / FOLDER).glob("*.tftest.hcl"):
+        if f"{FOLDER}/{file.name}" not in wanted:
+            file.unlink()
+    _terraform(folder, "init", "-backend=false", "-input=false", f"-test-directory={FOLDER}")
+    lines = _terraform(folder, "test", "-json", "-verbose", f"-test-directory={FOLDER}")
+    failed = [line["diagnostic"] for line in lines if line["type"] == "diagnostic"]
+    assert not failed
+    return {
+        line["@testrun"]: line["test_state"]["root_module"]
+        for line in lines
+        if line["type"] == "test_state"
+    }
+
+
+def _resources(state: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Attributes of every resource or data source of a type, in modules too."""
+    here = [each["values"] for each in state.get("resources", []) if each["type"] == kind]
+    below = [_resources(module, kind) for module in state.get("child_modules", [])]
+    return here + [each for found in below for each in found]
+
+
+def _document(state: dict[str, Any]) -> config.Config:
+    (found,) = _resources(state, "aws_s3_object")
+    return config.load(found["content"])
+
+
+def test_least_input_makes_the_documents_defaults(states: dict[str, dict[str, Any]]) -> None:
+    made = _document(states["least_input"])
+    least = {
+        "interval": "PT1H",
+        "timestamp_column": {"name": "ts"},
+        "measures": {"revenue": {}},
+    }
+    given = {"name", "query", "redshift"}
+    assert made.model_dump(exclude=given) == config.load(json.dumps(least)).model_dump(
+        exclude=given
+    )
+
+
+def test_every_input_reaches_the_document(states: dict[str, dict[str, Any]]) -> None:
+    made = _document(states["every_input"])
+    assert made.description == "Everything <at> once & more"
+    assert made.history_query is not None
+    assert made.history_query.startswith("with a as")
+    assert made.timestamp_column.timezone == "Europe/Berlin"
+    assert made.measures["revenue"].min_relative_change == 0.1
+    assert made.measures["orders"].aggregation == "COUNT"
+    assert made.dimension_filters == {"country": ("DE", "FR")}
+    assert (made.interval, made.offset_seconds, made.lookback_intervals) == ("P1D", 7200, 2)
+    assert (made.history.chunk, made.history.parallelism) == ("P60D", 8)
+    assert (made.rollups, made.shards, made.max_series) == (("total", "single"), 4, 1000)
+    assert made.redshift is not None
+    assert made.redshift.unload_role.count("role/") == 2
+    assert made.redshift.kms_key_arn is not None
+    # An alert without a target goes to the module's own topic, and only such a one.
+    assert made.alerts["own"].sns_topic_arns == ("arn:aws:sns:eu-west-1:123456789012:topic",)
+    assert made.alerts["function"].sns_topic_arns == ()
+    assert made.alerts["revenue"].sns_topic_arns == ("arn:aws:sns:eu-west-1:123456789012:mine",)
+
+
+def test_params_json_fills_what_is_not_given(states: dict[str, dict[str, Any]]) -> None:
+    made = _document(states["params_json_unchanged"])
+    assert made.name == "redshift-ecommerce-detector"
+    assert made.description == "Watches views and revenue"
+    assert (made.interval, made.offset_seconds) == ("PT1H", 120)
+    assert (made.timestamp_column.name, made.timestamp_column.format) == ("timestamp", None)
+    assert made.dimensions == ("platform", "marketplace")
+    assert {name: each.aggregation for name, each in made.measures.items()} == {
+        "views": "SUM",
+        "revenue": "AVG",
+    }
+    assert made.alerts["old-alert"].threshold == 70
+    assert made.alerts["old-alert"].sns_topic_arns == ()
+    assert len(made.alerts["old-alert"].lambda_function_arns) == 1
+    assert made.redshift is not None
+    assert made.redshift.secret_arn is not None
+    assert "found-by-name" in made.redshift.secret_arn
+
+
+def test_explicit_input_wins_over_params_json(states: dict[str, dict[str, Any]]) -> None:
+    made = _document(states["params_json_beside_inputs"])
+    assert (made.name, made.description, made.interval) == ("mine", "Mine", "PT5M")
+    assert (made.offset_seconds, made.dimensions, made.alerts) == (0, (), {})
+    assert made.measures["views"].aggregation == "MAX"
+    assert made.redshift is not None
+    assert made.redshift.secret_arn is not None
+    assert "mine" in made.redshift.secret_arn
+
+
+def test_empty_values_of_params_json_are_not_given(states: dict[str, dict[str, Any]]) -> None:
+    made = _document(states["params_json_almost_empty"])
+    assert (made.description, made.offset_seconds, made.alerts) == (None, 300, {})
+
+
+def test_govcloud_names_no_commercial_arn(states: dict[str, dict[str, Any]]) -> None:
+    state = json.dumps(states["govcloud"])
+    assert '"aws_iam_role"' in state
+    assert "arn:aws-us-gov:" in state
+    assert "arn:aws:" not in state
+
+
+def test_path_and_boundary_are_on_every_role(states: dict[str, dict[str, Any]]) -> None:
+    for run, roles in (("every_input", 16), ("govcloud", 17)):
+        found = _resources(states[run], "aws_iam_role")
+        assert len(found) == roles
+        assert {each["path"] for each in found} == {"/detectors/"}
+        assert all(each["permissions_boundary"].endswith("policy/boundary") for each in found)
+
+
+def test_tags_are_on_all_that_takes_them(states: dict[str, dict[str, Any]]) -> None:
+    def untagged(module: dict[str, Any]) -> Iterator[str]:
+        for each in module.get("resources", []):
+            values = each["values"]
+            # An object in S3 takes ten tags only, a resource fifty.
+            taggable = each["mode"] == "managed" and each["type"] != "aws_s3_object"
+            if taggable and "tags" in values and values["tags"] != {"team": "data"}:
+                yield each["address"]
+        for child in module.get("child_modules", []):
+            yield from untagged(child)
+
+    assert list(untagged(states["every_input"])) == []
+
+
+def test_no_file_names_the_partition() -> None:
+    files = [
+        *ROOT.glob("*.tf"),
+        *(ROOT / "modules").rglob("*.tf*"),
+        *(ROOT / "examples").rglob("*.tf"),
+    ]
+    files += (ROOT / "modules").rglob("*.json")
+    assert [str(file) for file in files if "arn:aws:" in file.read_text(encoding="utf-8")] == []
+
+
+def test_reserved_columns_are_those_of_the_package() -> None:
+    found = re.search(
+        r"reserved_columns = (\[.*?\])", (ROOT / "main.tf").read_text(encoding="utf-8")
+    )
+    assert found is not None
+    assert set(json.loads(found[1])) == config.RESERVED_COLUMNS
+
+
+def test_results_tables_have_the_columns_that_are_written(
+    states: dict[str, dict[str, Any]],
+) -> None:
+    tables = {
+        each["name"]: [
+            (column["name"], column["type"]) for column in each["storage_descriptor"][0]["columns"]
+        ]
+        for each in _resources(states["every_input"], "aws_glue_catalog_table")
+    }
+    written = {
+        "scores": results.scores_schema(("country", "channel")),
+        "anomalies": results.anomalies_table([]).schema,
+        "contributions": results.contributions_table([]).schema,
+    }
+    assert tables == {
+        name: [(field.name, _GLUE_TYPES.get(str(field.type), str(field.type))) for field in schema]
+        for name, schema in written.items()
+    }
