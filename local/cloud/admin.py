@@ -1,5 +1,7 @@
 """The admin interface under ``/_local/``: warehouses, data, statements and faults."""
 
+# ruff: noqa: ANN401 - JSON values may be anything
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """Faults on request: the plan that the server keeps, and the client that fills it."""
 
+# ruff: noqa: ANN401 - JSON values may be anything
+
 from __future__ import annotations
 
 import itertools
@@ -152,7 +154,7 @@ class RedshiftFaults:
         code: str = "ThrottlingException",
         match: str = "",
     ) -> str:
-        """Refuse the next calls as too many; for statements also ActiveStatementsExceededException."""
+        """Refuse the next calls as too many, with this or another of the service's codes."""
         return self.refuse_call(
             service, operation, count=count, code=code, error="Rate exceeded", match=match
         )

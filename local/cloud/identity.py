@@ -3,6 +3,8 @@
 The only file, with ``ministack_gaps``, that uses ministack's inner names; its version is pinned.
 """
 
+# ruff: noqa: SLF001 - ministack has no public names for what AWS keeps to itself
+
 from __future__ import annotations
 
 import copy
@@ -176,9 +178,12 @@ def role_session(arn: str, session: str, seconds: float = 3600) -> Credentials:
 
 
 def service_may_assume(
-    trust: str | Mapping[str, Any], services: Iterable[str], context: Mapping[str, str]
+    trust: str | Mapping[str, Any],
+    services: Iterable[str],
+    context: Mapping[str, str],
+    action: str = "sts:AssumeRole",
 ) -> bool:
-    """Whether a trust policy lets one of the service principals in, its conditions met.
+    """Whether a trust policy, or another resource's, lets a service principal in, conditions met.
 
     ministack never asks a service principal for its trust (its own services act as root), so the
     statements that name the service are rewritten to name one principal that can be asked for.
@@ -197,7 +202,7 @@ def service_may_assume(
         principal_arn=caller,
         principal_type="Service",
         principal_account="",
-        action="sts:AssumeRole",
+        action=action,
         resource_arn="*",
         region="",
         service_context={key.lower(): value for key, value in context.items()},

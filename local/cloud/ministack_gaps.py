@@ -8,6 +8,7 @@ patched are ministack's inner ones, so its version is pinned.
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
 import re
 import time
@@ -17,7 +18,7 @@ from typing import Any
 
 from ministack import app as ministack_app
 from ministack.core import iam_evaluator, lambda_runtime
-from ministack.services import eventbridge, iam, scheduler, sts
+from ministack.services import eventbridge, iam, sts
 
 from local.cloud.faults import FaultPlan
 from local.cloud.identity import role_created
@@ -46,6 +47,10 @@ def count_loopback_as_tls() -> None:
     def pin_secure(source_ip: str, _secure_transport: bool) -> None:  # noqa: FBT001
         pin(source_ip, True)
 
+    # Also where no request is served, such as in a thread that asks for a role's rights.
+    iam_evaluator._request_origin = contextvars.ContextVar(
+        "request_origin", default=("127.0.0.1", True)
+    )
     iam_evaluator.pin_request_origin = pin_secure
     ministack_app.pin_request_origin = pin_secure
 
@@ -96,7 +101,7 @@ def resolve_policy_variables() -> None:
 
 
 def name_roles_as_principals() -> None:
-    """Let ``aws:PrincipalArn`` of a role's session be the role's ARN; ministack gives the session's."""
+    """Let ``aws:PrincipalArn`` of a session be the role's ARN; ministack gives the session's."""
     resolve = iam_evaluator._resolve_condition_key
 
     def resolve_condition_key(key: str, context: Any) -> Any:
@@ -110,7 +115,7 @@ def name_roles_as_principals() -> None:
 
 
 def name_sessions_by_role_id() -> None:
-    """Give a Lambda function's session the user id ``AROA…:name``; ministack puts the role's name."""
+    """Give a function's session the user id ``AROA…:name``; ministack puts the role's name."""
     register = sts.register_session
 
     def register_session(access_key: str, session: dict[str, Any]) -> None:
@@ -198,9 +203,8 @@ def fill_scheduler_variables() -> None:
             target = {**target, "Input": text}
         return invoke(target, event, rule, *args, **kwargs)
 
-    eventbridge._invoke_target = invoke_target
     # The scheduler looks the function up at each tick, so it finds ours.
-    assert scheduler is not None
+    eventbridge._invoke_target = invoke_target
 
 
 def stop_idle_workers(most: int, seconds: float) -> int:

@@ -1,5 +1,7 @@
 """Start, find and stop a local cloud that runs in a process of its own."""
 
+# ruff: noqa: ANN401 - boto3 has no types, and JSON values may be anything
+
 from __future__ import annotations
 
 import json
@@ -182,7 +184,7 @@ class LocalCloud:
         arguments.setdefault("aws_access_key_id", self.running.access_key_id)
         arguments.setdefault("aws_secret_access_key", self.running.secret_access_key)
         arguments.setdefault("region_name", self.region)
-        return boto3.client(service, endpoint_url=self.endpoint, **arguments)  # type: ignore[call-overload]
+        return boto3.client(service, endpoint_url=self.endpoint, **arguments)
 
     def client_as(self, role_arn: str, service: str, session: str = "test") -> Any:
         """Return a client with the rights of a role, whoever its trust policy names."""
@@ -197,14 +199,14 @@ class LocalCloud:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float = 120
     ) -> Any:
         """Call the admin interface, ``/_local/<path>``, and return its JSON."""
-        request = urllib.request.Request(  # noqa: S310 - always our own loopback address
+        request = urllib.request.Request(
             f"{self.endpoint}/_local/{path}",
             method=method,
             data=json.dumps(body).encode() if body is not None else None,
             headers={"content-type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             raise CloudError(f"{method} /_local/{path}: {error.read().decode()}") from error
@@ -256,7 +258,7 @@ def _clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _answers(running: RunningCloud) -> bool:
     try:
-        with urllib.request.urlopen(f"{running.endpoint}/_local/health", timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{running.endpoint}/_local/health", timeout=5) as answer:
             return bool(json.loads(answer.read()).get("pid") == running.pid)
     except (OSError, ValueError):
         return False
@@ -272,7 +274,7 @@ def _is_ours(pid: int, state_dir: Path) -> bool:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         found = subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)],  # noqa: S607 - systems without /proc
+            ["ps", "-o", "command=", "-p", str(pid)],
             capture_output=True,
             text=True,
             check=False,

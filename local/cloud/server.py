@@ -90,7 +90,7 @@ class CloudApp:
     def __init__(self, settings: Settings, port: int) -> None:
         from ministack import app as ministack_app
 
-        from local.cloud import ministack_gaps
+        from local.cloud import execution_roles, ministack_gaps
         from local.cloud.admin import Admin
         from local.cloud.faults import FaultPlan
         from local.cloud.redshift.service import Redshift
@@ -99,6 +99,7 @@ class CloudApp:
         self._ministack: App = ministack_app.app
         self._gaps = ministack_gaps
         self.plan = FaultPlan()
+        execution_roles.install(self.plan)
         ministack_gaps.install(self.plan)
         self.redshift = Redshift(settings, port, self.plan)
         self.admin = Admin(settings, self.redshift, self.plan)
@@ -209,7 +210,7 @@ def _losing(send: Send, *, drop: bool) -> Send:
     """Return a ``send`` that swallows the reply and answers 500, or begins one that never ends."""
     started = False
 
-    async def lost(message: Message) -> None:
+    async def lost(_: Message) -> None:
         nonlocal started
         if started:
             return
@@ -231,7 +232,7 @@ def _losing(send: Send, *, drop: bool) -> Send:
 
 
 def _operation(scope: Scope, headers: dict[str, str], body: bytes) -> str:
-    """Return a request's operation, or ``METHOD /path`` for the services that have no name for it."""
+    """Return a request's operation, or ``METHOD /path`` where it carries no name."""
     if target := headers.get("x-amz-target"):
         return target.rpartition(".")[2]
     if "form-urlencoded" in headers.get("content-type", ""):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -109,7 +108,7 @@ class RunningCloud:
         """Write the state file so that a reader sees all of it or nothing."""
         draft = path.with_suffix(".tmp")
         draft.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        os.replace(draft, path)
+        draft.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> RunningCloud | None:

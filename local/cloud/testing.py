@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import time
+import zipfile
 from typing import Any
 
 from local.cloud.process import LocalCloud
@@ -20,7 +22,9 @@ def unique(noun: str) -> str:
     return f"{noun}-{next(_numbers)}"
 
 
-def allow(actions: str | list[str], resources: str | list[str] = "*", **more: Any) -> dict[str, Any]:
+def allow(
+    actions: str | list[str], resources: str | list[str] = "*", **more: Any
+) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": actions, "Resource": resources, **more}
 
 
@@ -53,13 +57,11 @@ class Scene:
                 PolicyName="rights",
                 PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
             )
-        return made["Role"]["Arn"]
+        return str(made["Role"]["Arn"])
 
     def bucket(self) -> str:
         name = unique("lake")
-        self.s3.create_bucket(
-            Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
+        self.s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
         return name
 
     def unload_role(self, bucket: str, *more: dict[str, Any], **options: Any) -> str:
@@ -98,7 +100,7 @@ class Scene:
         while time.monotonic() < deadline:
             found = client.describe_statement(Id=statement)
             if found["Status"] in wanted:
-                return found
+                return dict(found)
             time.sleep(0.01)
         raise AssertionError(f"still {found['Status']}")
 
@@ -110,4 +112,26 @@ class Scene:
         return [each["Key"] for each in found.get("Contents", [])]
 
     def read(self, bucket: str, key: str) -> bytes:
-        return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return bytes(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+    def function(self, role: str, source: str, name: str | None = None) -> str:
+        """Make a Lambda function of one file, ``handle`` its handler, and return its name."""
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            archive.writestr("main.py", source)
+        name = name or unique("function")
+        self.cloud.client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.12",
+            Role=role,
+            Handler="main.handle",
+            Code={"ZipFile": content.getvalue()},
+            Timeout=30,
+            Environment={"Variables": {"OF_THE_FUNCTION": "yes"}},
+        )
+        return name
+
+    def invoke(self, function: str, event: Any = None) -> Any:
+        client = self.cloud.client("lambda")
+        answer = client.invoke(FunctionName=function, Payload=json.dumps(event))
+        return json.loads(answer["Payload"].read())

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -49,7 +46,7 @@ def listening(pids: list[int]) -> set[tuple[str, int]]:
     for pid in pids:
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             try:
-                inodes.add(os.readlink(entry))
+                inodes.add(str(entry.readlink()))
             except OSError:
                 continue
     found = set()
@@ -63,29 +60,6 @@ def listening(pids: list[int]) -> set[tuple[str, int]]:
 
 
 needs_proc = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs /proc")
-
-
-def function(scene: Scene, role: str, source: str, name: str | None = None) -> str:
-    """Make a Lambda function of one file and return its name."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("main.py", source)
-    name = name or unique("function")
-    scene.cloud.client("lambda").create_function(
-        FunctionName=name,
-        Runtime="python3.12",
-        Role=role,
-        Handler="main.handle",
-        Code={"ZipFile": content.getvalue()},
-        Timeout=30,
-        Environment={"Variables": {"OF_THE_FUNCTION": "yes"}},
-    )
-    return name
-
-
-def invoke(scene: Scene, name: str, event: object = None) -> object:
-    answer = scene.cloud.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
-    return json.loads(answer["Payload"].read())
 
 
 RUN_STATEMENT = """
@@ -154,11 +128,18 @@ class TestProcess:
     @needs_proc
     def test_given_services_in_use_then_only_loopback_is_listened_on(self, scene: Scene):
         role = scene.role(allow("logs:*"))
-        invoke(scene, function(scene, role, "def handle(event, context): return 1"))
-        for service, call in (("s3", "list_buckets"), ("iam", "list_roles"), ("sqs", "list_queues"),
-                              ("stepfunctions", "list_state_machines"), ("kms", "list_keys"),
-                              ("scheduler", "list_schedules"), ("glue", "get_databases"),
-                              ("sns", "list_topics"), ("ssm", "describe_parameters")):
+        scene.invoke(scene.function(role, "def handle(event, context): return 1"))
+        for service, call in (
+            ("s3", "list_buckets"),
+            ("iam", "list_roles"),
+            ("sqs", "list_queues"),
+            ("stepfunctions", "list_state_machines"),
+            ("kms", "list_keys"),
+            ("scheduler", "list_schedules"),
+            ("glue", "get_databases"),
+            ("sns", "list_topics"),
+            ("ssm", "describe_parameters"),
+        ):
             getattr(scene.cloud.client(service), call)()
         pids = processes_of(scene.cloud.running.pid)
         assert len(pids) > 1, "the Lambda worker belongs to the group"
@@ -167,10 +148,10 @@ class TestProcess:
     @needs_proc
     def test_given_a_state_directory_then_no_file_is_made_elsewhere(self, scene: Scene):
         state = scene.cloud.settings.state_dir
-        invoke(scene, function(scene, scene.role(), "def handle(event, context): return 1"))
+        scene.invoke(scene.function(scene.role(), "def handle(event, context): return 1"))
         assert list((state / "tmp").iterdir())
         open_files = {
-            os.readlink(entry)
+            str(entry.readlink())
             for pid in processes_of(scene.cloud.running.pid)
             for entry in Path(f"/proc/{pid}/fd").iterdir()
             if entry.is_symlink()
@@ -180,30 +161,41 @@ class TestProcess:
 
 
 class TestLambda:
-    def test_given_a_role_for_one_cluster_then_the_function_is_refused_on_another(self, scene: Scene):
+    def test_given_a_role_for_one_cluster_then_the_function_is_refused_on_another(
+        self, scene: Scene
+    ):
         mine, other = scene.cluster(), scene.cluster()
         role = scene.role(
-            allow("redshift-data:ExecuteStatement", f"arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:{mine}"),
+            allow(
+                "redshift-data:ExecuteStatement",
+                f"arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:{mine}",
+            ),
             allow("redshift:GetClusterCredentialsWithIAM"),
-            allow("redshift-data:DescribeStatement", Condition={"StringEquals": {
-                "redshift-data:statement-owner-iam-userid": "${aws:userid}"}}),
+            allow(
+                "redshift-data:DescribeStatement",
+                Condition={
+                    "StringEquals": {"redshift-data:statement-owner-iam-userid": "${aws:userid}"}
+                },
+            ),
         )
-        name = function(scene, role, RUN_STATEMENT)
-        assert invoke(scene, name, {"cluster": mine}) == {
-            "status": "FINISHED", "endpoint": scene.cloud.endpoint}
-        assert invoke(scene, name, {"cluster": other}) == {"status": "AccessDeniedException"}
+        name = scene.function(role, RUN_STATEMENT)
+        assert scene.invoke(name, {"cluster": mine}) == {
+            "status": "FINISHED",
+            "endpoint": scene.cloud.endpoint,
+        }
+        assert scene.invoke(name, {"cluster": other}) == {"status": "AccessDeniedException"}
 
     def test_given_a_function_then_its_user_id_is_its_roles_id_and_its_name(self, scene: Scene):
         source = "import boto3\ndef handle(e, c): return boto3.client('sts').get_caller_identity()"
         role = scene.role()
-        name = function(scene, role, source)
-        found = invoke(scene, name)
+        name = scene.function(role, source)
+        found = scene.invoke(name)
         role_id = scene.iam.get_role(RoleName=role.rsplit("/", 1)[-1])["Role"]["RoleId"]
         assert found["UserId"] == f"{role_id}:{name}"
 
     def test_given_the_servers_environment_then_a_function_does_not_see_it(self, scene: Scene):
         source = "import os, sys\ndef handle(e, c): return [dict(os.environ), sys.path]"
-        environment, path = invoke(scene, function(scene, scene.role(), source))
+        environment, path = scene.invoke(scene.function(scene.role(), source))
         assert environment["OF_THE_FUNCTION"] == "yes"
         assert "PYTHONPATH" not in environment
         assert str(ROOT) not in path
@@ -214,10 +206,10 @@ class TestLambda:
             scene = Scene(small)
             role = scene.role()
             names = [
-                function(scene, role, "import os\ndef handle(e, c): return os.getpid()")
+                scene.function(role, "import os\ndef handle(e, c): return os.getpid()")
                 for _ in range(3)
             ]
-            workers = {invoke(scene, name) for name in names}
+            workers = {scene.invoke(name) for name in names}
             assert len(workers) == 3
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline:
@@ -226,14 +218,15 @@ class TestLambda:
                     break
                 time.sleep(0.2)
             assert len(alive) <= 1
-            assert invoke(scene, names[0]) in processes_of(small.running.pid)
+            assert scene.invoke(names[0]) in processes_of(small.running.pid)
 
 
 class TestPolicies:
     def test_given_a_policy_variable_then_it_is_filled_in(self, scene: Scene):
         bucket = scene.bucket()
         role = scene.role(
-            allow("s3:PutObject", f"arn:aws:s3:::{bucket}/${{aws:PrincipalAccount}}/*"))
+            allow("s3:PutObject", f"arn:aws:s3:::{bucket}/${{aws:PrincipalAccount}}/*")
+        )
         client = scene.cloud.client_as(role, "s3")
         client.put_object(Bucket=bucket, Key=f"{ACCOUNT}/a", Body=b"")
         with pytest.raises(ClientError, match="AccessDenied"):

@@ -14,11 +14,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.cloud import LocalCloud
 from local.cloud.testing import ACCOUNT, REGION, Scene, allow, unique
 
-OWNER = {
-    "StringEquals": {"redshift-data:statement-owner-iam-userid": "${aws:userid}"}
-}
+OWNER = {"StringEquals": {"redshift-data:statement-owner-iam-userid": "${aws:userid}"}}
 ORDERS = """
-create table orders (id bigint identity(1, 1), platform varchar(32), placed timestamp, amount decimal(18, 2));
+create table orders (
+    id bigint identity(1, 1), platform varchar(32), placed timestamp, amount decimal(18, 2)
+);
 insert into orders (platform, placed, amount) values
     ('web', '2024-01-01 00:00', 1.5), ('app', '2024-01-01 01:00', 2), (null, '2024-01-02 00:00', 3);
 """
@@ -70,7 +70,9 @@ def once(cloud: LocalCloud, service: str = "redshift-data"):
 class TestStatements:
     def test_given_a_query_when_it_finishes_then_its_typed_rows_can_be_read(self, scene: Scene):
         cluster = scene.cluster(sql=ORDERS)
-        found = scene.run(cluster, "select id, platform, placed, amount, true t from orders order by id")
+        found = scene.run(
+            cluster, "select id, platform, placed, amount, true t from orders order by id"
+        )
         assert found["Status"] == "FINISHED"
         assert found["HasResultSet"]
         assert found["ResultRows"] == 3
@@ -131,20 +133,29 @@ class TestStatements:
     def test_given_the_same_client_token_then_the_statement_runs_once(self, scene: Scene):
         cluster = scene.cluster(sql="create table once (a int)")
         client = scene.cloud.client("redshift-data")
-        call = {"ClusterIdentifier": cluster, "Database": "dev", "ClientToken": unique("token"),
-                "Sql": "insert into once values (1)"}
+        call = {
+            "ClusterIdentifier": cluster,
+            "Database": "dev",
+            "ClientToken": unique("token"),
+            "Sql": "insert into once values (1)",
+        }
         first = client.execute_statement(**call)
         second = client.execute_statement(**call)
         assert first["Id"] == second["Id"]
         scene.wait(first["Id"])
         assert scene.rows(cluster, "select count(*) from once") == [[1]]
-        refused("ValidationException", once(scene.cloud).execute_statement,
-                **{**call, "ClientToken": "x" * 65})
+        refused(
+            "ValidationException",
+            once(scene.cloud).execute_statement,
+            **{**call, "ClientToken": "x" * 65},
+        )
 
     def test_given_parameters_then_values_are_bound_but_not_inside_an_unload(self, scene: Scene):
         cluster = scene.cluster(sql=ORDERS)
         given = [{"name": "p", "value": "web"}]
-        found = scene.run(cluster, "select count(*) from orders where platform = :p", Parameters=given)
+        found = scene.run(
+            cluster, "select count(*) from orders where platform = :p", Parameters=given
+        )
         result = scene.cloud.client("redshift-data").get_statement_result(Id=found["Id"])
         assert result["Records"] == [[{"longValue": 1}]]
         message = refused(
@@ -152,7 +163,7 @@ class TestStatements:
             scene.cloud.client("redshift-data").execute_statement,
             ClusterIdentifier=cluster,
             Database="dev",
-            Sql="UNLOAD ('select 1 from orders where platform = :p') TO 's3://b/p' IAM_ROLE default",
+            Sql="UNLOAD ('select 1 from orders where a = :p') TO 's3://b/p' IAM_ROLE default",
             Parameters=given,
         )
         assert "unused parameters" in message
@@ -167,14 +178,26 @@ class TestStatements:
             ({"Sql": "select '" + "x" * 102_400 + "'"}, "100 KB"),
             ({"Parameters": [{"name": "a", "value": "b"}]}, "unused"),
             ({"Sql": "select :a"}, "Undefined parameters"),
-            ({"SecretArn": "arn:aws:secretsmanager:eu-west-1:000000000000:secret:no",
-              "DbUser": "u"}, "cannot be used together"),
-            ({"SecretArn": "arn:aws:secretsmanager:eu-west-1:000000000000:secret:no"},
-             "can't find the specified secret"),
+            (
+                {
+                    "SecretArn": "arn:aws:secretsmanager:eu-west-1:000000000000:secret:no",
+                    "DbUser": "u",
+                },
+                "cannot be used together",
+            ),
+            (
+                {"SecretArn": "arn:aws:secretsmanager:eu-west-1:000000000000:secret:no"},
+                "can't find the specified secret",
+            ),
         ],
     )
     def test_given_a_call_that_is_wrong_then_it_is_refused(self, scene, change, message):
-        call = {"ClusterIdentifier": scene.cluster(), "Database": "dev", "Sql": "select 1", **change}
+        call = {
+            "ClusterIdentifier": scene.cluster(),
+            "Database": "dev",
+            "Sql": "select 1",
+            **change,
+        }
         call = {key: value for key, value in call.items() if value is not None}
         assert message in refused(
             "ValidationException", scene.cloud.client("redshift-data").execute_statement, **call
@@ -196,10 +219,19 @@ class TestStatements:
         assert rows == [[{"longValue": 1}]]
         bad = run("insert into b values (2)", "select nope from b", "select 1")
         assert bad["Status"] == "FAILED"
-        assert [each["Status"] for each in bad["SubStatements"]] == ["FINISHED", "FAILED", "ABORTED"] 
+        assert [each["Status"] for each in bad["SubStatements"]] == [
+            "FINISHED",
+            "FAILED",
+            "ABORTED",
+        ]
         assert scene.rows(cluster, "select count(*) from b") == [[1]]
-        refused("ValidationException", client.batch_execute_statement,
-                ClusterIdentifier=cluster, Database="dev", Sqls=["select 1"] * 41)
+        refused(
+            "ValidationException",
+            client.batch_execute_statement,
+            ClusterIdentifier=cluster,
+            Database="dev",
+            Sqls=["select 1"] * 41,
+        )
 
     def test_given_a_running_statement_when_it_is_cancelled_then_it_is_aborted(self, scene: Scene):
         cluster = scene.cluster()
@@ -219,25 +251,48 @@ class TestStatements:
         client = once(scene.cloud)
         call = {"ClusterIdentifier": cluster, "Database": "dev"}
         made = client.execute_statement(**call, Sql="select 1 -- first")
-        refused("ActiveStatementsExceededException", client.execute_statement, **call, Sql="select 1")
+        refused(
+            "ActiveStatementsExceededException", client.execute_statement, **call, Sql="select 1"
+        )
         scene.cloud.redshift_faults.clear(fault)
         assert scene.wait(made["Id"])["Status"] == "FINISHED"
         client.execute_statement(**call, Sql="select 1")
 
     def test_given_a_paused_cluster_then_a_statement_is_refused(self, scene: Scene):
         cluster = scene.cluster(paused=True)
-        message = refused("ValidationException", scene.cloud.client("redshift-data").execute_statement,
-                          ClusterIdentifier=cluster, Database="dev", Sql="select 1")
+        message = refused(
+            "ValidationException",
+            scene.cloud.client("redshift-data").execute_statement,
+            ClusterIdentifier=cluster,
+            Database="dev",
+            Sql="select 1",
+        )
         assert "paused" in message
 
     def test_given_with_event_then_eventbridge_hears_of_the_end(self, scene: Scene):
         cluster = scene.cluster()
         queue = scene.cloud.client("sqs").create_queue(QueueName=unique("events"))["QueueUrl"]
         arn = scene.cloud.client("sqs").get_queue_attributes(
-            QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        scene.cloud.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({
-            "Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*",
-            "Action": "sqs:SendMessage", "Resource": arn}]})})
+            QueueUrl=queue, AttributeNames=["QueueArn"]
+        )["Attributes"]["QueueArn"]
+        scene.cloud.client("sqs").set_queue_attributes(
+            QueueUrl=queue,
+            Attributes={
+                "Policy": json.dumps(
+                    {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {
+                                "Effect": "Allow",
+                                "Principal": "*",
+                                "Action": "sqs:SendMessage",
+                                "Resource": arn,
+                            }
+                        ],
+                    }
+                )
+            },
+        )
         events = scene.cloud.client("events")
         rule = unique("rule")
         events.put_rule(Name=rule, EventPattern=json.dumps({"source": ["aws.redshift-data"]}))
@@ -254,8 +309,13 @@ class TestRights:
         role = scene.role(*data_rights(mine))
         client = scene.cloud.client_as(role, "redshift-data")
         assert scene.run(mine, "select 1", client)["Status"] == "FINISHED"
-        message = refused("AccessDeniedException", client.execute_statement,
-                          ClusterIdentifier=other, Database="dev", Sql="select 1")
+        message = refused(
+            "AccessDeniedException",
+            client.execute_statement,
+            ClusterIdentifier=other,
+            Database="dev",
+            Sql="select 1",
+        )
         assert "redshift-data:ExecuteStatement" in message
         assert cluster_arn(other) in message
 
@@ -275,8 +335,11 @@ class TestRights:
         found = scene.run(cluster, "select 1", owner)
         assert owner.get_statement_result(Id=found["Id"])["TotalNumRows"] == 1
         stranger = scene.cloud.client_as(role, "redshift-data", "two")
-        for call in (stranger.describe_statement, stranger.cancel_statement,
-                     stranger.get_statement_result):
+        for call in (
+            stranger.describe_statement,
+            stranger.cancel_statement,
+            stranger.get_statement_result,
+        ):
             refused("AccessDeniedException", call, Id=found["Id"])
 
     def test_given_db_user_then_temporary_credentials_must_be_allowed(self, scene: Scene):
@@ -284,11 +347,13 @@ class TestRights:
         start = f"arn:aws:redshift:{REGION}:{ACCOUNT}"
         execute = allow("redshift-data:ExecuteStatement", cluster_arn(cluster))
         describe = allow("redshift-data:DescribeStatement", Condition=OWNER)
-        rights = allow("redshift:GetClusterCredentials",
-                       [f"{start}:dbuser:{cluster}/reader", f"{start}:dbname:{cluster}/dev"])
+        rights = allow(
+            "redshift:GetClusterCredentials",
+            [f"{start}:dbuser:{cluster}/reader", f"{start}:dbname:{cluster}/dev"],
+        )
         good = scene.cloud.client_as(scene.role(execute, describe, rights), "redshift-data")
         assert scene.run(cluster, "select 1", good, DbUser="reader")["DbUser"] == "reader"
-        with pytest.raises(ClientError, match="dbuser:.*/writer"):
+        with pytest.raises(ClientError, match=r"dbuser:.*/writer"):
             scene.run(cluster, "select 1", good, DbUser="writer")
         bad = scene.cloud.client_as(scene.role(execute, describe), "redshift-data")
         with pytest.raises(ClientError, match="GetClusterCredentials"):
@@ -321,7 +386,8 @@ class TestRights:
     def test_given_a_workgroup_then_its_own_credentials_must_be_allowed(self, scene: Scene):
         name = scene.workgroup()
         arn = scene.cloud.client("redshift-serverless").get_workgroup(workgroupName=name)[
-            "workgroup"]["workgroupArn"]
+            "workgroup"
+        ]["workgroupArn"]
         execute = allow("redshift-data:ExecuteStatement", arn)
         describe = allow("redshift-data:DescribeStatement", Condition=OWNER)
         good = scene.role(execute, describe, allow("redshift-serverless:GetCredentials", arn))
@@ -337,7 +403,7 @@ class TestRights:
         cluster = scene.cluster()
         credentials = scene.cloud.role_credentials(scene.role(*data_rights(cluster)))
         client = scene.cloud.client("redshift-data", **{**credentials, "SecretAccessKey": "x"})
-        with pytest.raises(ClientError, match="[Ss]ignature"):
+        with pytest.raises(ClientError, match=r"[Ss]ignature"):
             client.execute_statement(ClusterIdentifier=cluster, Database="dev", Sql="select 1")
 
 
@@ -367,11 +433,18 @@ class TestControlCalls:
         cluster = scene.cluster()
         role = scene.role()
         modify = allow("redshift:ModifyClusterIamRoles", cluster_arn(cluster))
-        passing = allow("iam:PassRole", role, Condition={
-            "StringEquals": {"iam:PassedToService": "redshift.amazonaws.com"}})
+        passing = allow(
+            "iam:PassRole",
+            role,
+            Condition={"StringEquals": {"iam:PassedToService": "redshift.amazonaws.com"}},
+        )
         bad = scene.cloud.client_as(scene.role(modify), "redshift")
-        message = refused("AccessDenied", bad.modify_cluster_iam_roles,
-                          ClusterIdentifier=cluster, AddIamRoles=[role])
+        message = refused(
+            "AccessDenied",
+            bad.modify_cluster_iam_roles,
+            ClusterIdentifier=cluster,
+            AddIamRoles=[role],
+        )
         assert "iam:PassRole" in message
         good = scene.cloud.client_as(scene.role(modify, passing), "redshift")
         good.modify_cluster_iam_roles(ClusterIdentifier=cluster, AddIamRoles=[role])
@@ -380,22 +453,32 @@ class TestControlCalls:
     def test_given_fifty_roles_then_one_more_is_refused(self, scene: Scene):
         start = f"arn:aws:iam::{ACCOUNT}:role/r"
         cluster = scene.cluster([f"{start}{number}" for number in range(50)])
-        refused("InvalidParameterValue", scene.cloud.client("redshift").modify_cluster_iam_roles,
-                ClusterIdentifier=cluster, AddIamRoles=[f"{start}50"])
+        refused(
+            "InvalidParameterValue",
+            scene.cloud.client("redshift").modify_cluster_iam_roles,
+            ClusterIdentifier=cluster,
+            AddIamRoles=[f"{start}50"],
+        )
 
     def test_given_no_such_cluster_then_the_error_is_redshifts(self, scene: Scene):
-        refused("ClusterNotFound", scene.cloud.client("redshift").describe_clusters,
-                ClusterIdentifier="nowhere")
+        refused(
+            "ClusterNotFound",
+            scene.cloud.client("redshift").describe_clusters,
+            ClusterIdentifier="nowhere",
+        )
 
-    def test_given_a_namespace_when_its_roles_are_updated_then_they_read_as_texts(self, scene: Scene):
+    def test_given_a_namespace_when_its_roles_are_updated_then_they_read_as_texts(
+        self, scene: Scene
+    ):
         client = scene.cloud.client("redshift-serverless")
         first, second = scene.role(), scene.role()
         name = scene.workgroup([first])
         namespace = client.get_workgroup(workgroupName=name)["workgroup"]["namespaceName"]
         found = client.get_namespace(namespaceName=namespace)["namespace"]
         assert found["iamRoles"] == [f"IamRole(applyStatus=in-sync, iamRoleArn={first})"]
-        client.update_namespace(namespaceName=namespace, iamRoles=[first, second],
-                                defaultIamRoleArn=second)
+        client.update_namespace(
+            namespaceName=namespace, iamRoles=[first, second], defaultIamRoleArn=second
+        )
         found = client.get_namespace(namespaceName=namespace)["namespace"]
         assert f"IamRole(applyStatus=adding, iamRoleArn={second})" in found["iamRoles"]
         assert found["defaultIamRoleArn"] == second
@@ -441,11 +524,15 @@ class TestFaults:
         assert [each["hits"] for each in faults.list()] == [2, 1]
 
     @pytest.mark.parametrize("drop", [False, True])
-    def test_given_a_lost_reply_then_the_token_finds_the_statement_again(self, scene, drop: bool):
+    def test_given_a_lost_reply_then_the_token_finds_the_statement_again(self, scene, drop):
         cluster = scene.cluster(sql="create table lost (a int)")
         scene.cloud.redshift_faults.lose_reply("ExecuteStatement", drop=drop)
-        call = {"ClusterIdentifier": cluster, "Database": "dev", "ClientToken": unique("token"),
-                "Sql": "insert into lost values (1)"}
+        call = {
+            "ClusterIdentifier": cluster,
+            "Database": "dev",
+            "ClientToken": unique("token"),
+            "Sql": "insert into lost values (1)",
+        }
         with pytest.raises((ClientError, BotoCoreError)):
             once(scene.cloud).execute_statement(**call)
         made = once(scene.cloud).execute_statement(**call)
@@ -454,7 +541,9 @@ class TestFaults:
         ran = [each for each in scene.cloud.statements("into lost") if each["warehouse"] == cluster]
         assert len(ran) == 1
 
-    def test_given_a_fault_of_another_service_then_it_answers_in_its_own_protocol(self, scene: Scene):
+    def test_given_a_fault_of_another_service_then_it_answers_in_its_own_protocol(
+        self, scene: Scene
+    ):
         faults = scene.cloud.redshift_faults
         faults.refuse_call("dynamodb", "ListTables", code="ThrottlingException")
         refused("ThrottlingException", once(scene.cloud, "dynamodb").list_tables)
@@ -482,17 +571,39 @@ class TestFaults:
         bucket = scene.bucket()
         sqs = scene.cloud.client("sqs")
         queue = sqs.create_queue(QueueName=unique("objects"))["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({
-            "Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*",
-            "Action": "sqs:SendMessage", "Resource": arn}]})})
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        sqs.set_queue_attributes(
+            QueueUrl=queue,
+            Attributes={
+                "Policy": json.dumps(
+                    {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {
+                                "Effect": "Allow",
+                                "Principal": "*",
+                                "Action": "sqs:SendMessage",
+                                "Resource": arn,
+                            }
+                        ],
+                    }
+                )
+            },
+        )
         events = scene.cloud.client("events")
         rule = unique("rule")
-        events.put_rule(Name=rule, EventPattern=json.dumps(
-            {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}}))
+        events.put_rule(
+            Name=rule,
+            EventPattern=json.dumps(
+                {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}}
+            ),
+        )
         events.put_targets(Rule=rule, Targets=[{"Id": "q", "Arn": arn}])
         scene.s3.put_bucket_notification_configuration(
-            Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}})
+            Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
         scene.cloud.redshift_faults.drop_object_events(f"{bucket}/lost", count=1)
         for key in ("lost", "found"):
             scene.s3.put_object(Bucket=bucket, Key=key, Body=b"")
@@ -503,7 +614,10 @@ class TestFaults:
     def test_given_many_clients_at_once_then_all_statements_finish(self, scene: Scene):
         cluster = scene.cluster(sql=ORDERS)
         with ThreadPoolExecutor(16) as pool:
-            found = list(pool.map(
-                lambda number: scene.run(cluster, f"select count(*) + {number} from orders"),
-                range(40)))
+            found = list(
+                pool.map(
+                    lambda number: scene.run(cluster, f"select count(*) + {number} from orders"),
+                    range(40),
+                )
+            )
         assert {each["Status"] for each in found} == {"FINISHED"}

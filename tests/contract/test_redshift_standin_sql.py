@@ -58,12 +58,18 @@ def value(database: Database, sql: str):
         ("mod(-7, 3)", -1),
         ("floor(2.7)::int", 2),
         ("datediff(day, '2024-01-01'::timestamp, '2024-01-02 00:01'::timestamp)", 1),
-        ("to_char(dateadd(hour, 3, '2024-01-01'::timestamp), 'YYYY-MM-DD HH24:MI')",
-         "2024-01-01 03:00"),
-        ("convert_timezone('Europe/Berlin', 'UTC', '2024-07-01 12:00'::timestamp)::varchar",
-         "2024-07-01 10:00:00"),
-        ("convert_timezone('Europe/Berlin', '2024-01-01 12:00'::timestamp)::varchar",
-         "2024-01-01 13:00:00"),
+        (
+            "to_char(dateadd(hour, 3, '2024-01-01'::timestamp), 'YYYY-MM-DD HH24:MI')",
+            "2024-01-01 03:00",
+        ),
+        (
+            "convert_timezone('Europe/Berlin', 'UTC', '2024-07-01 12:00'::timestamp)::varchar",
+            "2024-07-01 10:00:00",
+        ),
+        (
+            "convert_timezone('Europe/Berlin', '2024-01-01 12:00'::timestamp)::varchar",
+            "2024-01-01 13:00:00",
+        ),
         ("date_trunc('hour', '2024-01-01 12:34'::timestamp)::varchar", "2024-01-01 12:00:00"),
         ("extract(epoch from '1970-01-02'::timestamp)::bigint", 86400),
         ("date_part(dow, '2024-03-31'::timestamp)::int", 0),
@@ -100,8 +106,9 @@ def test_given_groups_and_lists_then_they_are_as_in_redshift(database: Database)
 def test_given_an_identity_column_then_rows_are_numbered_and_keys_are_not_enforced(
     database: Database,
 ) -> None:
-    database.run_script("create table k (a int primary key, b int unique); insert into k "
-                        "values (1, 1), (1, 1)")
+    database.run_script(
+        "create table k (a int primary key, b int unique); insert into k values (1, 1), (1, 1)"
+    )
     assert value(database, "select count(*) from k") == 2
     assert value(database, "select max(id) from orders") == 3
 

@@ -46,31 +46,56 @@ def read(scene: Scene, bucket: str, key: str):
 class TestFiles:
     def test_given_parquet_then_two_slices_with_redshifts_types_and_a_manifest(self, scene, lake):
         bucket, role, cluster = lake
-        select = "select id, platform, code, placed as Placed, amount, weight, paid from orders order by id"
-        found = scene.run(cluster, text(select, f"{bucket}/p/", role, "FORMAT PARQUET MANIFEST VERBOSE"))
+        select = "select id, platform, code, placed as Placed, amount, weight, paid from orders order by 1"
+        found = scene.run(
+            cluster, text(select, f"{bucket}/p/", role, "FORMAT PARQUET MANIFEST VERBOSE")
+        )
         assert found["Status"] == "FINISHED", found
         assert not found["HasResultSet"]
         assert scene.keys(bucket) == [
-            "p/0000_part_00.parquet", "p/0001_part_00.parquet", "p/manifest"]
+            "p/0000_part_00.parquet",
+            "p/0001_part_00.parquet",
+            "p/manifest",
+        ]
         first = read(scene, bucket, "p/0000_part_00.parquet")
-        assert first.column_names == ["id", "platform", "code", "placed", "amount", "weight", "paid"]
+        assert first.column_names == [
+            "id",
+            "platform",
+            "code",
+            "placed",
+            "amount",
+            "weight",
+            "paid",
+        ]
         kinds = dict(zip(first.column_names, map(str, first.schema.types), strict=True))
-        assert kinds == {"id": "int64", "platform": "string", "code": "string",
-                         "placed": "timestamp[us]", "amount": "decimal128(18, 2)",
-                         "weight": "double", "paid": "bool"}
+        assert kinds == {
+            "id": "int64",
+            "platform": "string",
+            "code": "string",
+            "placed": "timestamp[us]",
+            "amount": "decimal128(18, 2)",
+            "weight": "double",
+            "paid": "bool",
+        }
         assert first.column("code").to_pylist() == ["ab  ", "cd  "]
         manifest = json.loads(scene.read(bucket, "p/manifest"))
         assert [each["url"] for each in manifest["entries"]] == [
-            f"s3://{bucket}/p/0000_part_00.parquet", f"s3://{bucket}/p/0001_part_00.parquet"]
+            f"s3://{bucket}/p/0000_part_00.parquet",
+            f"s3://{bucket}/p/0001_part_00.parquet",
+        ]
         assert manifest["meta"]["record_count"] == 4
         assert manifest["entries"][0]["meta"]["record_count"] == 2
         assert manifest["schema"]["elements"][4] == {
-            "name": "amount", "type": {"base": "numeric", "precision": 18, "scale": 2}}
+            "name": "amount",
+            "type": {"base": "numeric", "precision": 18, "scale": 2},
+        }
 
     def test_given_partitions_then_folders_hold_the_values_and_files_do_not(self, scene, lake):
         bucket, role, cluster = lake
         options = "FORMAT PARQUET PARTITION BY (platform) MANIFEST"
-        found = scene.run(cluster, text("select platform, amount from orders", f"{bucket}/p/", role, options))
+        found = scene.run(
+            cluster, text("select platform, amount from orders", f"{bucket}/p/", role, options)
+        )
         assert found["Status"] == "FINISHED", found
         assert scene.keys(bucket) == [
             "p/manifest",
@@ -87,16 +112,25 @@ class TestFiles:
     def test_given_include_then_the_partition_column_stays(self, scene, lake):
         bucket, role, cluster = lake
         options = "FORMAT PARQUET PARTITION BY (platform) INCLUDE"
-        scene.run(cluster, text("select platform, amount from orders where id = 1",
-                                f"{bucket}/p", role, options))
+        scene.run(
+            cluster,
+            text("select platform, amount from orders where id = 1", f"{bucket}/p", role, options),
+        )
         assert scene.keys(bucket) == ["pplatform=web/0000_part_00.parquet"]
         table = read(scene, bucket, "pplatform=web/0000_part_00.parquet")
         assert table.column_names == ["platform", "amount"]
 
     def test_given_csv_with_header_then_every_file_has_it(self, scene, lake):
         bucket, role, cluster = lake
-        scene.run(cluster, text("select id, platform, paid from orders order by id",
-                                f"{bucket}/c/", role, "FORMAT CSV HEADER"))
+        scene.run(
+            cluster,
+            text(
+                "select id, platform, paid from orders order by id",
+                f"{bucket}/c/",
+                role,
+                "FORMAT CSV HEADER",
+            ),
+        )
         assert scene.keys(bucket) == ["c/0000_part_00", "c/0001_part_00"]
         assert scene.read(bucket, "c/0000_part_00") == b"id,platform,paid\n1,web,t\n2,web,f\n"
         assert scene.read(bucket, "c/0001_part_00") == b"id,platform,paid\n3,it's,t\n4,,\n"
@@ -104,8 +138,15 @@ class TestFiles:
     def test_given_gzip_serial_text_then_one_file_with_pipes(self, scene, lake):
         bucket, role, cluster = lake
         options = "GZIP PARALLEL OFF NULL AS '\\\\N'"
-        scene.run(cluster, text("select id, platform from orders where id > 2 order by id",
-                                f"{bucket}/t/x_", role, options))
+        scene.run(
+            cluster,
+            text(
+                "select id, platform from orders where id > 2 order by id",
+                f"{bucket}/t/x_",
+                role,
+                options,
+            ),
+        )
         assert scene.keys(bucket) == ["t/x_000.gz"]
         assert gzip.decompress(scene.read(bucket, "t/x_000.gz")) == b"3|it's\n4|\\N\n"
 
@@ -121,7 +162,9 @@ class TestFiles:
         self, scene, lake, options, keys, content
     ):
         bucket, role, cluster = lake
-        found = scene.run(cluster, text("select id from orders where id < 0", f"{bucket}/e/", role, options))
+        found = scene.run(
+            cluster, text("select id from orders where id < 0", f"{bucket}/e/", role, options)
+        )
         assert found["Status"] == "FINISHED"
         assert scene.keys(bucket) == keys
         if content is None:
@@ -132,12 +175,16 @@ class TestFiles:
     def test_given_backslashes_and_quotes_then_they_arrive_as_written(self, scene, lake):
         bucket, role, cluster = lake
         # In the text of the query a backslash is doubled once for its literal, once for UNLOAD's.
-        sql = (f"UNLOAD ('select id from orders where platform ~ ''^\\\\\\\\w+$'' or platform = "
-               f"''it\\\\''s'' order by id') TO 's3://{bucket}/b/' IAM_ROLE '{role}' FORMAT CSV PARALLEL OFF")
+        sql = (
+            f"UNLOAD ('select id from orders where platform ~ ''^\\\\\\\\w+$'' or platform = "
+            f"''it\\\\''s'' order by id') TO 's3://{bucket}/b/' IAM_ROLE '{role}' FORMAT CSV PARALLEL OFF"
+        )
         assert scene.run(cluster, sql)["Status"] == "FINISHED"
         assert scene.read(bucket, "b/000") == b"1\n2\n3\n"
-        dollars = (f"UNLOAD ($$select id from orders where platform = 'it''s'$$) TO 's3://{bucket}/d/' "
-                   f"IAM_ROLE '{role}' FORMAT CSV PARALLEL OFF")
+        dollars = (
+            f"UNLOAD ($$select id from orders where platform = 'it''s'$$) TO 's3://{bucket}/d/' "
+            f"IAM_ROLE '{role}' FORMAT CSV PARALLEL OFF"
+        )
         assert scene.run(cluster, dollars)["Status"] == "FINISHED"
         assert scene.read(bucket, "d/000") == b"3\n"
 
@@ -151,7 +198,9 @@ class TestDestination:
         assert failed["Status"] == "FAILED"
         assert "Specified unload destination on S3 is not empty." in failed["Error"]
         assert "using the ALLOWOVERWRITE option." in failed["Error"]
-        kept = scene.run(cluster, text(select, f"{bucket}/p/", role, "FORMAT PARQUET ALLOWOVERWRITE"))
+        kept = scene.run(
+            cluster, text(select, f"{bucket}/p/", role, "FORMAT PARQUET ALLOWOVERWRITE")
+        )
         assert kept["Status"] == "FINISHED"
         assert "p/old" in scene.keys(bucket)
         cleaned = scene.run(cluster, text(select, f"{bucket}/p/", role, "FORMAT PARQUET CLEANPATH"))
@@ -161,16 +210,20 @@ class TestDestination:
     def test_given_no_such_bucket_then_s3s_error_is_told(self, scene, lake):
         _, role, cluster = lake
         other = scene.unload_role("nowhere-at-all")
-        failed = scene.run(scene.cluster([other], ORDERS),
-                           text("select id from orders", "nowhere-at-all/p/", other))
+        failed = scene.run(
+            scene.cluster([other], ORDERS),
+            text("select id from orders", "nowhere-at-all/p/", other),
+        )
         assert "Error NoSuchBucket" in failed["Error"]
         denied = scene.run(cluster, text("select id from orders", "nowhere-at-all/p/", role))
         assert denied["Status"] == "FAILED"
 
     def test_given_a_limit_or_a_bad_column_then_nothing_is_written(self, scene, lake):
         bucket, role, cluster = lake
-        for select, error in (("select id from orders limit 1", "Limit clause is not supported"),
-                              ("select nope from orders", 'column "nope" does not exist')):
+        for select, error in (
+            ("select id from orders limit 1", "Limit clause is not supported"),
+            ("select nope from orders", 'column "nope" does not exist'),
+        ):
             failed = scene.run(cluster, text(select, f"{bucket}/p/", role))
             assert error in failed["Error"]
         assert scene.keys(bucket) == []
@@ -196,14 +249,20 @@ class TestRole:
             ("redshift-serverless.amazonaws.com", {}, False),
             ("redshift.amazonaws.com", {"StringEquals": {"aws:SourceAccount": ACCOUNT}}, True),
             ("redshift.amazonaws.com", {"StringEquals": {"aws:SourceAccount": "1" * 12}}, False),
-            ("redshift.amazonaws.com",
-             {"ArnLike": {"aws:SourceArn": f"arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:*"}}, True),
-            ("redshift.amazonaws.com",
-             {"ArnLike": {"aws:SourceArn": f"arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:x"}}, False),
+            (
+                "redshift.amazonaws.com",
+                {"ArnLike": {"aws:SourceArn": f"arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:*"}},
+                True,
+            ),
+            (
+                "redshift.amazonaws.com",
+                {"ArnLike": {"aws:SourceArn": f"arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:x"}},
+                False,
+            ),
         ],
     )
     def test_given_a_trust_policy_then_it_decides_whether_the_cluster_assumes_the_role(
-        self, scene: Scene, principal: str, condition: dict, allowed: bool
+        self, scene: Scene, principal: str, condition: dict, allowed
     ):
         bucket = scene.bucket()
         trust = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
@@ -222,15 +281,21 @@ class TestRole:
         name = unique("workgroup")
         made = scene.cloud.create_workgroup(name)
         scene.cloud.execute(name, ORDERS)
-        role = scene.unload_role(bucket, trust=[{
-            "Effect": "Allow",
-            "Principal": {"Service": "redshift-serverless.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-            "Condition": {"ArnEquals": {"aws:SourceArn": made["namespace_arn"]}},
-        }])
+        role = scene.unload_role(
+            bucket,
+            trust=[
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "redshift-serverless.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                    "Condition": {"ArnEquals": {"aws:SourceArn": made["namespace_arn"]}},
+                }
+            ],
+        )
         client = scene.cloud.client("redshift-serverless")
-        client.update_namespace(namespaceName=made["namespace"], iamRoles=[role],
-                                defaultIamRoleArn=role)
+        client.update_namespace(
+            namespaceName=made["namespace"], iamRoles=[role], defaultIamRoleArn=role
+        )
         time.sleep(0.3)
         found = scene.run(name, text("select id from orders", f"{bucket}/p/", "default"))
         assert found["Status"] == "FINISHED", found
@@ -241,20 +306,40 @@ class TestRole:
         writing = allow("s3:PutObject", f"arn:aws:s3:::{bucket}/p/*")
         for rights in ([listing], [writing]):
             role = scene.role(*rights, service="redshift.amazonaws.com")
-            failed = scene.run(scene.cluster([role], ORDERS),
-                               text("select id from orders", f"{bucket}/p/", role))
+            failed = scene.run(
+                scene.cluster([role], ORDERS), text("select id from orders", f"{bucket}/p/", role)
+            )
             assert "S3ServiceException:Access Denied,Status 403" in failed["Error"]
         role = scene.role(listing, writing, service="redshift.amazonaws.com")
         cluster = scene.cluster([role], ORDERS)
-        assert scene.run(cluster, text("select id from orders", f"{bucket}/p/", role))["Status"] == "FINISHED"
-        assert scene.run(cluster, text("select id from orders", f"{bucket}/q/", role))["Status"] == "FAILED"
+        assert (
+            scene.run(cluster, text("select id from orders", f"{bucket}/p/", role))["Status"]
+            == "FINISHED"
+        )
+        assert (
+            scene.run(cluster, text("select id from orders", f"{bucket}/q/", role))["Status"]
+            == "FAILED"
+        )
 
     def test_given_a_bucket_policy_that_denies_then_the_unload_fails(self, scene, lake):
         bucket, role, cluster = lake
-        scene.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({
-            "Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*",
-            "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*",
-            "Condition": {"ArnEquals": {"aws:PrincipalArn": role}}}]}))
+        scene.s3.put_bucket_policy(
+            Bucket=bucket,
+            Policy=json.dumps(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Deny",
+                            "Principal": "*",
+                            "Action": "s3:PutObject",
+                            "Resource": f"arn:aws:s3:::{bucket}/*",
+                            "Condition": {"ArnEquals": {"aws:PrincipalArn": role}},
+                        }
+                    ],
+                }
+            ),
+        )
         failed = scene.run(cluster, text("select id from orders", f"{bucket}/p/", role))
         assert failed["Status"] == "FAILED"
 
@@ -264,11 +349,17 @@ class TestRole:
         second = f"arn:aws:iam::{ACCOUNT}:role/{second_name}"
         first = scene.role(allow("sts:AssumeRole", second), service="redshift.amazonaws.com")
         third = scene.role(service="redshift.amazonaws.com")
-        scene.unload_role(bucket, name=second_name, trust=[
-            {"Effect": "Allow", "Principal": {"AWS": first}, "Action": "sts:AssumeRole"}])
+        scene.unload_role(
+            bucket,
+            name=second_name,
+            trust=[{"Effect": "Allow", "Principal": {"AWS": first}, "Action": "sts:AssumeRole"}],
+        )
         cluster = scene.cluster([first, third], ORDERS)
         sql = "select id from orders"
-        assert scene.run(cluster, text(sql, f"{bucket}/p/", f"{first},{second}"))["Status"] == "FINISHED"
+        assert (
+            scene.run(cluster, text(sql, f"{bucket}/p/", f"{first},{second}"))["Status"]
+            == "FINISHED"
+        )
         failed = scene.run(cluster, text(sql, f"{bucket}/q/", f"{third},{second}"))
         assert "is not authorized to assume IAM Role" in failed["Error"]
         alone = scene.run(cluster, text(sql, f"{bucket}/q/", second))
@@ -288,13 +379,18 @@ class TestRole:
         head = scene.s3.head_object(Bucket=bucket, Key="p/0000_part_00.parquet")
         assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
 
-    def test_given_a_role_attached_a_moment_ago_then_it_can_be_refused_on_request(self, scene, lake):
+    def test_given_a_role_attached_a_moment_ago_then_it_can_be_refused_on_request(
+        self, scene, lake
+    ):
         bucket, _, cluster = lake
         role = scene.unload_role(bucket)
         name = role.rsplit("/", 1)[-1]
-        scene.cloud.redshift_faults.refuse_role(name, seconds=1.0, since="attachment", service="redshift")
+        scene.cloud.redshift_faults.refuse_role(
+            name, seconds=1.0, since="attachment", service="redshift"
+        )
         scene.cloud.client("redshift").modify_cluster_iam_roles(
-            ClusterIdentifier=cluster, AddIamRoles=[role])
+            ClusterIdentifier=cluster, AddIamRoles=[role]
+        )
         time.sleep(0.3)
         sql = text("select id from orders", f"{bucket}/p/", role)
         assert "is not authorized to assume IAM Role" in scene.run(cluster, sql)["Error"]

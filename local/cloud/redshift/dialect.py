@@ -5,8 +5,9 @@ Pure: text in, text out.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,36 @@ Kind = Literal["query", "write", "ddl", "unload", "nothing"]
 
 _NOTHING = {"analyze", "vacuum", "grant", "revoke", "set", "reset", "comment"}
 _TRANSACTION = {"begin", "start", "commit", "end", "rollback", "abort"}
+
+
+def _near(text: str) -> str:
+    return f'syntax error at or near "{text}"'
+
+
+def _orders_by_all(node: exp.Expr) -> bool:
+    column = node.this
+    return (
+        isinstance(column, exp.Column) and not column.this.quoted and column.name.lower() == "all"
+    )
+
+
+# A kind of node, when it is foreign to Redshift, and Redshift's answer.
+_FOREIGN: tuple[tuple[type[exp.Expr], Callable[[exp.Expr], bool], str], ...] = (
+    (exp.Array, lambda node: bool(node.args.get("bracket_notation")), _near("[")),
+    (exp.Group, lambda node: bool(node.args.get("all")), _near("all")),
+    (exp.Ordered, _orders_by_all, _near("all")),
+    (
+        exp.Distinct,
+        lambda node: bool(node.args.get("on")),
+        "SELECT DISTINCT ON is not supported",
+    ),
+    (
+        exp.Star,
+        lambda node: bool(node.args.get("replace") or node.args.get("rename")),
+        _near("replace"),
+    ),
+    (exp.Values, lambda node: not isinstance(node.parent, exp.Insert), _near("values")),
+)
 _UNKNOWN_CLASSES = {
     exp.Filter: 'syntax error at or near "("',
     exp.Lateral: 'syntax error at or near "LATERAL"',
@@ -144,13 +175,13 @@ def placeholders(sql: str) -> set[str]:
     """Return the names of the ``:name`` parameters in a statement, outside of texts."""
     found = set()
     tokens = tokens_of(sql)
-    for colon, name in zip(tokens, tokens[1:], strict=False):
+    for colon, name in itertools.pairwise(tokens):
         if colon.token_type == TokenType.COLON and name.start == colon.end + 1:
             found.add(name.text)
     return found
 
 
-def _parse(sql: str) -> exp.Expression:
+def _parse(sql: str) -> exp.Expr:
     try:
         trees = [tree for tree in sqlglot.parse(sql, dialect="redshift") if tree is not None]
     except SqlglotError as error:
@@ -160,40 +191,24 @@ def _parse(sql: str) -> exp.Expression:
     if len(trees) != 1:
         raise RedshiftError("cannot insert multiple commands into a prepared statement")
     tree = trees[0]
-    if isinstance(tree, exp.Command) or not isinstance(tree, exp.Expression):
+    if isinstance(tree, exp.Command) or not isinstance(tree, exp.Expr):
         raise RedshiftError(f'syntax error at or near "{sql.split(None, 1)[0]}"')
     return tree
 
 
-def _refuse(sql: str, tree: exp.Expression) -> None:
+def _refuse(sql: str, tree: exp.Expr) -> None:
     """Raise for what DuckDB would run but Redshift would not."""
     _refuse_tokens(tokens_of(sql))
     for kind, message in _UNKNOWN_CLASSES.items():
         if tree.find(kind):
             raise RedshiftError(message)
-    for array in tree.find_all(exp.Array):
-        if array.args.get("bracket_notation"):
-            raise RedshiftError('syntax error at or near "["')
-    for group in tree.find_all(exp.Group):
-        if group.args.get("all"):
-            raise RedshiftError('syntax error at or near "all"')
-    for order in tree.find_all(exp.Ordered):
-        if isinstance(order.this, exp.Column) and order.this.name.lower() == "all":
-            if not order.this.this.quoted:
-                raise RedshiftError('syntax error at or near "all"')
-    for distinct in tree.find_all(exp.Distinct):
-        if distinct.args.get("on"):
-            raise RedshiftError("SELECT DISTINCT ON is not supported")
-    for star in tree.find_all(exp.Star):
-        if star.args.get("replace") or star.args.get("rename"):
-            raise RedshiftError('syntax error at or near "replace"')
-    for values in tree.find_all(exp.Values):
-        if not isinstance(values.parent, exp.Insert):
-            raise RedshiftError('syntax error at or near "values"')
+    for node_kind, is_foreign, message in _FOREIGN:
+        if any(is_foreign(node) for node in tree.find_all(node_kind)):
+            raise RedshiftError(message)
     for join in tree.find_all(exp.Join):
         method = (join.args.get("method") or join.args.get("kind") or "").upper()
         if method in ("ASOF", "POSITIONAL", "SEMI", "ANTI", "ARRAY"):
-            raise RedshiftError(f'syntax error at or near "{method}"')
+            raise RedshiftError(_near(method))
     series = [*tree.find_all(exp.GenerateSeries), *tree.find_all(exp.ExplodingGenerateSeries)]
     if series and (isinstance(tree, exp.Insert | exp.Create) or _tables(tree)):
         raise RedshiftError(
@@ -250,10 +265,10 @@ def _names_a_list(tokens: list[Token], opening: int) -> bool:
     return False
 
 
-def _rewrite(tree: exp.Expression, parameters: Mapping[str, str]) -> exp.Expression:
+def _rewrite(tree: exp.Expr, parameters: Mapping[str, str]) -> exp.Expr:
     """Return the tree with what sqlglot leaves or mistakes put right for DuckDB."""
 
-    def change(node: exp.Expression) -> exp.Expression:
+    def change(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Placeholder):
             if node.name not in parameters:
                 raise RedshiftError('syntax error at or near ":"')
@@ -276,11 +291,11 @@ def _rewrite(tree: exp.Expression, parameters: Mapping[str, str]) -> exp.Express
     return tree.transform(change)
 
 
-def _generate(tree: exp.Expression) -> str:
+def _generate(tree: exp.Expr) -> str:
     return tree.sql(dialect="duckdb")
 
 
-def _tables(tree: exp.Expression) -> tuple[str, ...]:
+def _tables(tree: exp.Expr) -> tuple[str, ...]:
     known = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
     names = {table.name.lower() for table in tree.find_all(exp.Table)}
     return tuple(sorted(name for name in names - known if name))
@@ -375,9 +390,3 @@ def _layout_end(tokens: list[Token], place: int) -> int:
 def quote(name: str) -> str:
     """Return a name as a quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def unused_and_undefined(sql: str, names: Iterable[str]) -> tuple[set[str], set[str]]:
-    """Return parameters given but not in the text, and those in the text but not given."""
-    given, used = set(names), placeholders(sql)
-    return given - used, used - given

@@ -1,5 +1,7 @@
 """A database of a warehouse: one DuckDB file, spoken to in Redshift's SQL."""
 
+# ruff: noqa: ANN401 - DuckDB's cursor has no type of its own
+
 from __future__ import annotations
 
 import re

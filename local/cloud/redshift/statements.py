@@ -26,7 +26,7 @@ _OPEN = ("SUBMITTED", "PICKED", "STARTED")
 _AS_LONG_AS_IT_TAKES = 24 * 3600.0
 
 
-class _Cancelled(Exception):
+class _CancelledError(Exception):
     """The statement was cancelled."""
 
 
@@ -91,7 +91,7 @@ class Statements:
         plan: FaultPlan,
         endpoint: str,
         status_seconds: float,
-        on_end: Callable[[Statement], None] = lambda statement: None,
+        on_end: Callable[[Statement], None],
     ) -> None:
         self._plan = plan
         self._endpoint = endpoint
@@ -184,7 +184,7 @@ class Statements:
                 raise RedshiftError(statement.login_error)
             self._run_parts(statement)
             self._set(statement, "FINISHED")
-        except _Cancelled:
+        except _CancelledError:
             self._end(statement, "ABORTED", "Query aborted on request.")
         except RedshiftError as error:
             if statement.stop.is_set():
@@ -227,12 +227,12 @@ class Statements:
                 self._suffer(fault, statement, part, session)
             self._execute(statement, part, session)
             if statement.stop.is_set():
-                raise _Cancelled
+                raise _CancelledError
             part.status = "FINISHED"
         except RedshiftError as error:
             part.status, part.error = "FAILED", str(error)
             raise
-        except _Cancelled:
+        except _CancelledError:
             part.status = "ABORTED"
             raise
         finally:
@@ -242,7 +242,7 @@ class Statements:
         self, fault: Fault, statement: Statement, part: SubStatement, session: Session
     ) -> None:
         if fault.outcome == "abort":
-            raise _Cancelled
+            raise _CancelledError
         if fault.outcome == "stall":
             self._pause(
                 statement,
@@ -294,9 +294,9 @@ class Statements:
             if rest <= 0:
                 break
             if statement.stop.wait(min(rest, 0.1)):
-                raise _Cancelled
+                raise _CancelledError
         if statement.stop.is_set():
-            raise _Cancelled
+            raise _CancelledError
 
     def _set(self, statement: Statement, status: str) -> None:
         with self._lock:

@@ -1,8 +1,11 @@
 """Redshift's types: their names on the wire and in a manifest, and values as text."""
 
+# ruff: noqa: ANN401 - values of results may be anything
+
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -30,32 +33,30 @@ class ColumnType:
         return {"base": self.base}
 
 
+_PLAIN: tuple[tuple[Callable[[pa.DataType], bool], ColumnType], ...] = (
+    (pa.types.is_boolean, ColumnType("bool", "boolean", 1)),
+    (pa.types.is_int16, ColumnType("int2", "smallint", 5, signed=True)),
+    (pa.types.is_int32, ColumnType("int4", "integer", 10, signed=True)),
+    (pa.types.is_int64, ColumnType("int8", "bigint", 19, signed=True)),
+    (pa.types.is_float32, ColumnType("float4", "real", 8, 8, signed=True)),
+    (pa.types.is_floating, ColumnType("float8", "double precision", 17, 17, signed=True)),
+    (pa.types.is_date, ColumnType("date", "date", 13)),
+    (pa.types.is_time, ColumnType("time", "time without time zone", 15)),
+    (pa.types.is_nested, ColumnType("super", "super")),
+)
+
+
 def column_type(kind: pa.DataType) -> ColumnType:
     """Return Redshift's type for an Arrow type of a result."""
-    if pa.types.is_boolean(kind):
-        return ColumnType("bool", "boolean", 1)
-    if pa.types.is_int16(kind):
-        return ColumnType("int2", "smallint", 5, signed=True)
-    if pa.types.is_int32(kind):
-        return ColumnType("int4", "integer", 10, signed=True)
-    if pa.types.is_int64(kind):
-        return ColumnType("int8", "bigint", 19, signed=True)
     if pa.types.is_decimal(kind):
         return ColumnType("numeric", "numeric", kind.precision, kind.scale, signed=True)
-    if pa.types.is_float32(kind):
-        return ColumnType("float4", "real", 8, 8, signed=True)
-    if pa.types.is_floating(kind):
-        return ColumnType("float8", "double precision", 17, 17, signed=True)
-    if pa.types.is_date(kind):
-        return ColumnType("date", "date", 13)
-    if pa.types.is_time(kind):
-        return ColumnType("time", "time without time zone", 15)
     if pa.types.is_timestamp(kind):
         if kind.tz:
             return ColumnType("timestamptz", "timestamp with time zone", 35, 6)
         return ColumnType("timestamp", "timestamp without time zone", 29, 6)
-    if pa.types.is_nested(kind):
-        return ColumnType("super", "super")
+    for is_kind, found in _PLAIN:
+        if is_kind(kind):
+            return found
     return ColumnType("varchar", "character varying", 65535)
 
 

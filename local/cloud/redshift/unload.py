@@ -1,5 +1,7 @@
 """Run an UNLOAD: the role, the destination, the files, the manifest."""
 
+# ruff: noqa: ANN401 - boto3 has no types
+
 from __future__ import annotations
 
 import csv
@@ -324,7 +326,7 @@ def _slices(
     share = -(-rows.num_rows // slices) if rows.num_rows else 0
     for number in range(slices):
         part = rows.slice(number * share, share) if share else rows.slice(0, 0)
-        if part.num_rows == 0 and (unload.format == "PARQUET" or folder or number and share):
+        if part.num_rows == 0 and (unload.format == "PARQUET" or folder or (number and share)):
             # Parquet leaves no empty file; text does, so that an empty result leaves traces.
             continue
         for place, piece in enumerate(_pieces(unload, part)):
@@ -369,25 +371,37 @@ def replace_field(field: pa.Field) -> pa.Field:
 
 def text_bytes(rows: pa.Table, unload: Unload) -> bytes:
     """Return rows as delimited text or CSV, as the UNLOAD's options have it."""
-    is_csv = unload.format == "CSV"
-    delimiter = unload.delimiter or ("," if is_csv else "|")
-    out = io.StringIO(newline="")
-    quoting: Any = csv.QUOTE_MINIMAL if is_csv else csv.QUOTE_NONE
-    writer = csv.writer(
-        out,
-        delimiter=delimiter,
-        quoting=csv.QUOTE_ALL if unload.add_quotes else quoting,
-        escapechar=None if is_csv else "\\",
-        lineterminator="\n",
-        quotechar='"' if is_csv or unload.add_quotes else None,
-    )
-    if unload.header:
-        writer.writerow(rows.column_names)
     types = [field.type for field in rows.schema]
-    for record in zip(*(column.to_pylist() for column in rows.columns), strict=True):
-        writer.writerow(
-            unload.null_as if value is None else text_of(value, kind)
+    records = [
+        [
+            None if value is None else text_of(value, kind)
             for value, kind in zip(record, types, strict=True)
-        )
-    content = out.getvalue().encode()
+        ]
+        for record in zip(*(column.to_pylist() for column in rows.columns), strict=True)
+    ]
+    header = [list[str | None](rows.column_names)] if unload.header else []
+    if unload.format == "CSV":
+        out = io.StringIO(newline="")
+        writer = csv.writer(out, delimiter=unload.delimiter or ",", lineterminator="\n")
+        for record in header + records:
+            writer.writerow(unload.null_as if each is None else each for each in record)
+        content = out.getvalue().encode()
+    else:
+        lines = [_delimited(record, unload) + "\n" for record in header + records]
+        content = "".join(lines).encode()
     return gzip.compress(content, mtime=0) if unload.compression else content
+
+
+def _delimited(record: list[str | None], unload: Unload) -> str:
+    """Return one line of plain text; nothing in it is escaped unless the UNLOAD says so."""
+    delimiter = unload.delimiter or "|"
+    fields = []
+    for value in record:
+        if value is None:
+            fields.append(unload.null_as)
+            continue
+        if unload.escape:
+            for special in ("\\", delimiter, "\n", "\r", '"', "'"):
+                value = value.replace(special, f"\\{special}")
+        fields.append('"' + value.replace('"', '""') + '"' if unload.add_quotes else value)
+    return delimiter.join(fields)

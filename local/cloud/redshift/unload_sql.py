@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from local.cloud.redshift import dialect
 from local.cloud.redshift.errors import RedshiftError
@@ -132,19 +133,12 @@ class _Reader:
         self._next()
         return value
 
-    def is_text(self) -> bool:
-        found = self._found
-        return found is not None and (found["text"] is not None or found["dollar"] is not None)
-
     def number(self) -> float:
         if self._found is None or self._found["number"] is None:
             raise self.fail()
         value = float(self._found["number"])
         self._next()
         return value
-
-    def is_number(self) -> bool:
-        return self._found is not None and self._found["number"] is not None
 
     def name(self) -> str:
         found = self._found
@@ -181,94 +175,115 @@ def parse(sql: str) -> Unload:
     found = re.fullmatch(r"s3://([^/]+)/?(.*)", target, re.DOTALL)
     if found is None:
         raise RedshiftError(f"The S3 path must start with s3://: {target}")
-    given: dict[str, object] = {}
-    roles: tuple[str, ...] = ()
-    formats: dict[str, Format] = {"PARQUET": "PARQUET", "CSV": "CSV", "JSON": "JSON"}
+    given: dict[str, Any] = {}
     while not read.done:
-        if read.take("IAM_ROLE"):
-            if read.take("DEFAULT"):
-                roles = ("default",)
-            else:
-                roles = tuple(each.strip() for each in read.text().split(","))
-        elif read.take("FORMAT"):
-            read.take("AS")
-            for word, name in formats.items():
-                if read.take(word):
-                    given["format"] = name
-                    break
-            else:
-                raise read.fail()
-        elif read.word in formats:
-            given["format"] = formats[read.word]
-            read.take(read.word)
-        elif read.take("HEADER"):
-            given["header"] = True
-        elif read.take("DELIMITER"):
-            read.take("AS")
-            given["delimiter"] = read.text()
-        elif read.take("ADDQUOTES"):
-            given["add_quotes"] = True
-        elif read.take("ESCAPE"):
-            given["escape"] = True
-        elif read.take("NULL"):
-            read.take("AS")
-            given["null_as"] = read.text()
-        elif read.take("GZIP"):
-            given["compression"] = "gzip"
-        elif read.word in ("BZIP2", "ZSTD"):
-            raise RedshiftError(f"{read.word} is not in the stand-in; use GZIP")
-        elif read.take("PARTITION", "BY"):
-            read.expect("(")
-            columns = [read.name()]
-            while read.take(","):
-                columns.append(read.name())
-            read.expect(")")
-            given["partition_by"] = tuple(columns)
-            if read.take("INCLUDE"):
-                given["include"] = True
-        elif read.take("MANIFEST"):
-            given["manifest"] = True
-            if read.take("VERBOSE"):
-                given["verbose"] = True
-        elif read.take("ALLOWOVERWRITE"):
-            given["allow_overwrite"] = True
-        elif read.take("CLEANPATH"):
-            given["clean_path"] = True
-        elif read.take("PARALLEL"):
-            given["parallel"] = _on(read)
-        elif read.take("MAXFILESIZE"):
-            read.take("AS")
-            size = read.number()
-            given["max_bytes"] = int(size * (2**30 if _unit(read) == "GB" else 2**20))
-        elif read.take("ROWGROUPSIZE"):
-            read.take("AS")
-            read.number()
-            _unit(read)
-        elif read.take("KMS_KEY_ID"):
-            read.take("AS")
-            given["kms_key_id"] = read.text()
-        elif read.take("ENCRYPTED"):
-            read.take("AUTO")
-            given["encrypted"] = True
-        elif read.take("REGION"):
-            read.take("AS")
-            given["region"] = read.text()
-        elif read.take("EXTENSION"):
-            given["extension"] = read.text()
-        else:
-            raise read.fail()
+        _option(read, given)
     read.end()
+    roles = given.get("roles", ())
     if not roles or not all(roles):
         raise RedshiftError("UNLOAD needs credentials; name a role with IAM_ROLE")
-    unload = Unload(
-        select=select,
-        bucket=found[1],
-        prefix=found[2],
-        roles=roles,
-        **given,  # type: ignore[arg-type]
-    )
+    unload = Unload(select=select, bucket=found[1], prefix=found[2], **given)
     _check(unload)
     return unload
+
+
+def _option(read: _Reader, given: dict[str, Any]) -> None:
+    """Read one option, whichever comes, into the fields that it sets."""
+    word = read.word
+    if word in _FORMATS:
+        read.take(word)
+        given["format"] = word
+    elif word in _FLAGS:
+        read.take(word)
+        given[_FLAGS[word]] = True
+        if word == "MANIFEST" and read.take("VERBOSE"):
+            given["verbose"] = True
+        elif word == "ENCRYPTED":
+            read.take("AUTO")
+    elif word in _TEXTS:
+        read.take(word)
+        read.take("AS")
+        given[_TEXTS[word]] = read.text()
+    elif word in _OTHERS:
+        read.take(word)
+        _OTHERS[word](read, given)
+    elif word in ("BZIP2", "ZSTD"):
+        raise RedshiftError(f"{word} is not in the stand-in; use GZIP")
+    else:
+        raise read.fail()
+
+
+def _role(read: _Reader, given: dict[str, Any]) -> None:
+    if read.take("DEFAULT"):
+        given["roles"] = ("default",)
+    else:
+        given["roles"] = tuple(each.strip() for each in read.text().split(","))
+
+
+def _format(read: _Reader, given: dict[str, Any]) -> None:
+    read.take("AS")
+    if read.word not in _FORMATS:
+        raise read.fail()
+    given["format"] = read.word
+    read.take(read.word)
+
+
+def _partition(read: _Reader, given: dict[str, Any]) -> None:
+    read.expect("BY", "(")
+    columns = [read.name()]
+    while read.take(","):
+        columns.append(read.name())
+    read.expect(")")
+    given["partition_by"] = tuple(columns)
+    given["include"] = read.take("INCLUDE")
+
+
+def _max_size(read: _Reader, given: dict[str, Any]) -> None:
+    read.take("AS")
+    size = read.number()
+    given["max_bytes"] = int(size * (2**30 if _unit(read) == "GB" else 2**20))
+
+
+def _group_size(read: _Reader, _: dict[str, Any]) -> None:
+    read.take("AS")
+    read.number()
+    _unit(read)
+
+
+def _compression(_: _Reader, given: dict[str, Any]) -> None:
+    given["compression"] = "gzip"
+
+
+def _parallel(read: _Reader, given: dict[str, Any]) -> None:
+    given["parallel"] = _on(read)
+
+
+_FORMATS = ("PARQUET", "CSV", "JSON")
+_FLAGS = {
+    "HEADER": "header",
+    "ADDQUOTES": "add_quotes",
+    "ESCAPE": "escape",
+    "MANIFEST": "manifest",
+    "ALLOWOVERWRITE": "allow_overwrite",
+    "CLEANPATH": "clean_path",
+    "ENCRYPTED": "encrypted",
+}
+_TEXTS = {
+    "DELIMITER": "delimiter",
+    "NULL": "null_as",
+    "KMS_KEY_ID": "kms_key_id",
+    "REGION": "region",
+    "EXTENSION": "extension",
+}
+_OTHERS: dict[str, Callable[[_Reader, dict[str, Any]], None]] = {
+    "IAM_ROLE": _role,
+    "FORMAT": _format,
+    "GZIP": _compression,
+    "PARTITION": _partition,
+    "PARALLEL": _parallel,
+    "MAXFILESIZE": _max_size,
+    "ROWGROUPSIZE": _group_size,
+}
 
 
 def _on(read: _Reader) -> bool:

@@ -1,5 +1,7 @@
 """Clusters and serverless workgroups: names, ARNs, databases, attached roles."""
 
+# ruff: noqa: ANN401 - options come from JSON
+
 from __future__ import annotations
 
 import shutil

@@ -1,0 +1,262 @@
+"""Roles of state machines, schedules and rules: what ministack does not ask and AWS does."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.cloud.testing import ACCOUNT, REGION, Scene, allow, unique
+
+WHERE = f"{REGION}:{ACCOUNT}"
+
+
+def machine(scene: Scene, role: str, definition: dict, name: str | None = None) -> str:
+    return scene.cloud.client("stepfunctions").create_state_machine(
+        name=name or unique("machine"), roleArn=role, definition=json.dumps(definition)
+    )["stateMachineArn"]
+
+
+def task(resource: str, parameters: dict) -> dict:
+    return {
+        "StartAt": "Do",
+        "States": {
+            "Do": {"Type": "Task", "Resource": resource, "Parameters": parameters, "End": True}
+        },
+    }
+
+
+def execute(scene: Scene, arn: str) -> dict:
+    client = scene.cloud.client("stepfunctions")
+    run = client.start_execution(stateMachineArn=arn, input="{}")["executionArn"]
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found = client.describe_execution(executionArn=run)
+        if found["status"] != "RUNNING":
+            return found
+        time.sleep(0.02)
+    raise AssertionError("still running")
+
+
+def pass_machine(scene: Scene) -> str:
+    role = scene.role(service="states.amazonaws.com")
+    return machine(scene, role, {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}})
+
+
+class TestStateMachines:
+    def test_given_no_right_to_invoke_then_the_task_fails(self, scene: Scene):
+        name = scene.function(scene.role(), "def handle(event, context): return 7")
+        arn = f"arn:aws:lambda:{WHERE}:function:{name}"
+        definition = task("arn:aws:states:::lambda:invoke", {"FunctionName": arn, "Payload": {}})
+        good = scene.role(allow("lambda:InvokeFunction", arn), service="states.amazonaws.com")
+        assert execute(scene, machine(scene, good, definition))["status"] == "SUCCEEDED"
+        bad = scene.role(
+            allow("lambda:InvokeFunction", f"{arn}-other"), service="states.amazonaws.com"
+        )
+        failed = execute(scene, machine(scene, bad, definition))
+        assert failed["status"] == "FAILED"
+        assert failed["error"] == "Lambda.AWSLambdaException"
+        assert "lambda:InvokeFunction" in failed["cause"]
+
+    @pytest.mark.parametrize("missing", range(3))
+    def test_given_a_nested_execution_then_every_right_that_aws_asks_for_is_needed(
+        self, scene: Scene, missing: int
+    ):
+        inner = pass_machine(scene)
+        run = inner.replace(":stateMachine:", ":execution:") + ":*"
+        rule = f"arn:aws:events:{WHERE}:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"
+        rights = [
+            allow("states:StartExecution", inner),
+            allow(["states:DescribeExecution", "states:StopExecution"], run),
+            allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], rule),
+        ]
+        definition = task(
+            "arn:aws:states:::states:startExecution.sync:2", {"StateMachineArn": inner, "Input": {}}
+        )
+        good = scene.role(*rights, service="states.amazonaws.com")
+        assert execute(scene, machine(scene, good, definition))["status"] == "SUCCEEDED"
+        del rights[missing]
+        bad = scene.role(*rights, service="states.amazonaws.com")
+        failed = execute(scene, machine(scene, bad, definition))
+        assert failed["error"] == "StepFunctions.AccessDeniedException"
+
+    def test_given_a_topic_then_publishing_needs_its_right(self, scene: Scene):
+        topic = scene.cloud.client("sns").create_topic(Name=unique("topic"))["TopicArn"]
+        definition = task("arn:aws:states:::sns:publish", {"TopicArn": topic, "Message": "m"})
+        good = scene.role(allow("sns:Publish", topic), service="states.amazonaws.com")
+        assert execute(scene, machine(scene, good, definition))["status"] == "SUCCEEDED"
+        bad = scene.role(service="states.amazonaws.com")
+        assert execute(scene, machine(scene, bad, definition))["status"] == "FAILED"
+
+    def test_given_a_role_of_another_service_then_no_machine_is_made(self, scene: Scene):
+        with pytest.raises(ClientError, match="assume the provided role"):
+            machine(scene, scene.role(), task("arn:aws:states:::sns:publish", {}))
+
+
+class TestTrust:
+    def test_given_a_role_of_another_service_then_lambda_cannot_assume_it(self, scene: Scene):
+        with pytest.raises(ClientError, match="cannot be assumed by Lambda"):
+            scene.function(scene.role(service="states.amazonaws.com"), "")
+
+    def test_given_a_young_role_then_lambda_can_assume_it_later(self, scene: Scene):
+        scene.cloud.redshift_faults.refuse_role("fresh-*", seconds=2)
+        role = scene.role(name=unique("fresh"))
+        with pytest.raises(ClientError, match="cannot be assumed by Lambda"):
+            scene.function(role, "")
+        time.sleep(2.1)
+        scene.function(role, "def handle(event, context): return 1")
+
+    def test_given_a_source_in_the_trust_then_only_that_function_may_be_made(self, scene: Scene):
+        trust = [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {
+                    "ArnLike": {"aws:SourceArn": f"arn:aws:lambda:{WHERE}:function:mine-*"},
+                    "StringEquals": {"aws:SourceAccount": ACCOUNT},
+                },
+            }
+        ]
+        role = scene.role(trust=trust)
+        scene.function(role, "", name=unique("mine"))
+        with pytest.raises(ClientError, match="cannot be assumed by Lambda"):
+            scene.function(role, "", name=unique("other"))
+
+
+def queue(scene: Scene, policy: dict | None = None) -> tuple[str, str]:
+    sqs = scene.cloud.client("sqs")
+    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    if policy:
+        document = {"Version": "2012-10-17", "Statement": [{**policy, "Resource": arn}]}
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(document)})
+    return url, arn
+
+
+class TestSchedules:
+    def test_given_a_schedule_then_its_input_has_the_time_and_its_role_is_asked(self, scene: Scene):
+        scheduler = scene.cloud.client("scheduler")
+        url, arn = queue(scene)
+        dead_url, dead = queue(scene)
+        body = '{"at": "<aws.scheduler.scheduled-time>", "try": "<aws.scheduler.attempt-number>"}'
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": "scheduler.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "ArnEquals": {"aws:SourceArn": f"arn:aws:scheduler:{WHERE}:schedule-group/default"}
+            },
+        }
+        good = scene.role(allow("sqs:SendMessage", arn), trust=[trust])
+        bad = scene.role(allow("sqs:SendMessage", dead), trust=[trust])
+        for role in (good, bad):
+            scheduler.create_schedule(
+                Name=unique("schedule"),
+                ScheduleExpression="at(2024-01-01T00:00:00)",
+                FlexibleTimeWindow={"Mode": "OFF"},
+                Target={
+                    "Arn": arn,
+                    "RoleArn": role,
+                    "Input": body,
+                    "DeadLetterConfig": {"Arn": dead},
+                },
+            )
+        with pytest.raises(ClientError, match="must allow AWS EventBridge Scheduler"):
+            scheduler.create_schedule(
+                Name=unique("schedule"),
+                ScheduleExpression="rate(1 hour)",
+                FlexibleTimeWindow={"Mode": "OFF"},
+                Target={"Arn": arn, "RoleArn": scene.role()},
+            )
+        sqs = scene.cloud.client("sqs")
+        got = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=15, MaxNumberOfMessages=10)[
+            "Messages"
+        ]
+        assert len(got) == 1
+        event = json.loads(got[0]["Body"])
+        assert event["try"] == "1"
+        assert time.strptime(event["at"], "%Y-%m-%dT%H:%M:00Z")
+        letters = sqs.receive_message(QueueUrl=dead_url, WaitTimeSeconds=5, MaxNumberOfMessages=10)
+        assert len(letters["Messages"]) == 1
+
+
+class TestRules:
+    def test_given_a_rule_then_its_target_must_allow_it(self, scene: Scene):
+        events = scene.cloud.client("events")
+        open_policy = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+        }
+        open_url, open_arn = queue(scene, open_policy)
+        closed_url, closed_arn = queue(scene)
+        source, rule = unique("my.source"), unique("rule")
+        events.put_rule(Name=rule, EventPattern=json.dumps({"source": [source]}))
+        events.put_targets(
+            Rule=rule, Targets=[{"Id": "a", "Arn": open_arn}, {"Id": "b", "Arn": closed_arn}]
+        )
+        events.put_events(Entries=[{"Source": source, "DetailType": "t", "Detail": "{}"}])
+        sqs = scene.cloud.client("sqs")
+        assert sqs.receive_message(QueueUrl=open_url, WaitTimeSeconds=5).get("Messages")
+        assert not sqs.receive_message(QueueUrl=closed_url, WaitTimeSeconds=1).get("Messages")
+
+    def test_given_a_machine_as_target_then_the_targets_role_must_start_it(self, scene: Scene):
+        events = scene.cloud.client("events")
+        states = scene.cloud.client("stepfunctions")
+        good_machine, bad_machine = pass_machine(scene), pass_machine(scene)
+        role = scene.role(
+            allow("states:StartExecution", good_machine), service="events.amazonaws.com"
+        )
+        source, rule = unique("my.source"), unique("rule")
+        events.put_rule(Name=rule, EventPattern=json.dumps({"source": [source]}))
+        events.put_targets(
+            Rule=rule,
+            Targets=[
+                {"Id": "a", "Arn": good_machine, "RoleArn": role},
+                {"Id": "b", "Arn": bad_machine, "RoleArn": role},
+            ],
+        )
+        events.put_events(Entries=[{"Source": source, "DetailType": "t", "Detail": "{}"}])
+        time.sleep(0.5)
+        assert len(states.list_executions(stateMachineArn=good_machine)["executions"]) == 1
+        assert states.list_executions(stateMachineArn=bad_machine)["executions"] == []
+
+    def test_given_a_function_as_target_then_its_own_policy_must_allow_the_rule(self, scene: Scene):
+        events = scene.cloud.client("events")
+        functions = scene.cloud.client("lambda")
+        url, arn = queue(scene)
+        source_code = (
+            "import boto3\n"
+            f"def handle(e, c): boto3.client('sqs').send_message(QueueUrl='{url}', "
+            "MessageBody=c.function_name)\n"
+        )
+        role = scene.role(allow("sqs:SendMessage", arn))
+        good, bad = (scene.function(role, source_code) for _ in range(2))
+        source, rule = unique("my.source"), unique("rule")
+        rule_arn = events.put_rule(Name=rule, EventPattern=json.dumps({"source": [source]}))[
+            "RuleArn"
+        ]
+        functions.add_permission(
+            FunctionName=good,
+            StatementId="s",
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+            SourceArn=rule_arn,
+        )
+        events.put_targets(
+            Rule=rule,
+            Targets=[
+                {"Id": name, "Arn": f"arn:aws:lambda:{WHERE}:function:{name}"}
+                for name in (good, bad)
+            ],
+        )
+        events.put_events(Entries=[{"Source": source, "DetailType": "t", "Detail": "{}"}])
+        sqs = scene.cloud.client("sqs")
+        got = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
+        assert [each["Body"] for each in got] == [good]
+        assert not sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages")
