@@ -70,7 +70,7 @@ class DetectorSettings:
 
     @property
     def slots_a_weekday(self) -> int:
-        """Slots of one weekday in the weekly profile: hours at most, which keeps the state small."""
+        """Slots of one weekday in the weekly profile: hours at most, to keep the state small."""
         return min(self.slots_a_day, 24)
 
     @property
@@ -80,8 +80,8 @@ class DetectorSettings:
 
     @property
     def warm_up(self) -> int:
-        """Values of a series that are learnt before one is scored: a week, within 14 and 300."""
-        return max(14, min(300, _WEEK // self.grid.seconds))
+        """Values of a series that are learnt before one is scored: two weeks, 336 at most."""
+        return min(336, 2 * _WEEK // self.grid.seconds)
 
     @property
     def shift_after(self) -> int:

@@ -37,6 +37,8 @@ Mask = NDArray[np.bool_]
 TO_DEVIATION = 1.2533  # sqrt(pi / 2): mean absolute residual to standard deviation, Gaussian
 CLIP = 2.0
 CLIP_LEARNING = 6.0
+YOUNG_WEEK = 3  # weeks in a slot of the week, before which it is learnt with the wider clip
+WHOLE_WEEK = 7  # days in a slot of the day, before which it does not stand for an average day
 UNCLIPPED_UNTIL = 10  # values; before that the spread is not known
 TAIL_LOW, TAIL_HIGH, TAIL_FAR = 1.5, 3.0, 5.0
 SHAPE_MIN, SHAPE_MAX = (
@@ -69,6 +71,7 @@ class Rules:
     min_relative: Array
     warm_up: int
     shift_after: int
+    young_week: int
     budget: float
     shards: int
 
@@ -89,6 +92,7 @@ class Rules:
             min_relative=np.array([[rule.min_relative_change] for rule in rules]),
             warm_up=settings.warm_up,
             shift_after=settings.shift_after,
+            young_week=YOUNG_WEEK * settings.slots_a_day // settings.slots_a_weekday,
             budget=settings.false_events_per_week / settings.intervals_a_week,
             shards=settings.shards,
         )
@@ -287,7 +291,8 @@ def _learn(
     on = live.astype(np.float64)
     distance = np.abs(z)
     scored = seen >= rules.warm_up
-    limit = np.where(scored, CLIP, np.where(seen >= UNCLIPPED_UNTIL, CLIP_LEARNING, np.inf))
+    settled = scored & (arrays["week_seen"][week_slot] >= rules.young_week)
+    limit = np.where(settled, CLIP, np.where(seen >= UNCLIPPED_UNTIL, CLIP_LEARNING, np.inf))
     ratio = np.minimum(1.0, limit / np.maximum(distance, 1.0))
     residual = (value - forecast.expected) * ratio
     learnt = forecast.expected + residual
@@ -304,7 +309,8 @@ def _learn(
     size = np.maximum(np.maximum(np.abs(arrays["level"]), np.abs(forecast.shape)), TINY)
     factor = arrays["offset"][3] + on * RATE_OFFSET * (learnt - forecast.experts[3]) / size
     arrays["offset"][3] = np.where(arrays["signed"] > 0, 1.0, np.clip(factor, 0.2, 5.0))
-    _slot(arrays, "week", week_slot, on, RATE_WEEK, learnt - forecast.day)
+    whole = on * (arrays["day_seen"][day_slot] >= WHOLE_WEEK)
+    _slot(arrays, "week", week_slot, whole, RATE_WEEK, learnt - forecast.day)
     young_slot = 1.0 / (arrays["day_seen"][day_slot] + 1.0)
     arrays["spread"][day_slot] += (
         on * np.maximum(young_slot, RATE_SPREAD) * (np.abs(residual) - arrays["spread"][day_slot])
