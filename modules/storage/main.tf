@@ -150,6 +150,7 @@ resource "aws_s3_bucket_notification" "this" {
 }
 
 resource "aws_dynamodb_table" "this" {
+  #checkov:skip=CKV_AWS_28:An input (point_in_time_recovery), on by default.
   #checkov:skip=CKV_AWS_119:A customer key is an input (encryption); without one, DynamoDB's own key encrypts.
   name         = var.name
   billing_mode = "PAY_PER_REQUEST"

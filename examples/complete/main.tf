@@ -1,0 +1,200 @@
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
+# What a customer key must allow: the account by its own policies, and the services that act in their own name.
+data "aws_iam_policy_document" "key" {
+  #checkov:skip=CKV_AWS_109:In a key policy, `*` is the key itself.
+  #checkov:skip=CKV_AWS_111:In a key policy, `*` is the key itself.
+  #checkov:skip=CKV_AWS_356:In a key policy, `*` is the key itself.
+  statement {
+    sid       = "AccountDecidesByIam"
+    actions   = ["kms:*"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root"]
+    }
+  }
+
+  statement {
+    sid       = "LogsEncrypt"
+    actions   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["logs.${data.aws_region.current.id}.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "kms:EncryptionContext:aws:logs:arn"
+      values = [
+        "arn:${data.aws_partition.current.partition}:logs:${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}:log-group:/aws/*",
+      ]
+    }
+  }
+
+  # Alarms to the topic, topics to queues, rules to the queue of dead letters.
+  statement {
+    sid       = "ServicesSend"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com", "events.amazonaws.com", "sns.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+}
+
+resource "aws_kms_key" "this" {
+  description         = "Anomaly detector ${var.name}"
+  enable_key_rotation = true
+  policy              = data.aws_iam_policy_document.key.json
+  tags                = var.tags
+}
+
+resource "aws_sns_topic" "finance" {
+  name              = "${var.name}-finance"
+  kms_master_key_id = aws_kms_key.this.arn
+  tags              = var.tags
+}
+
+module "detector" {
+  source = "../.."
+
+  name        = var.name
+  description = "Revenue and orders of the shop, by country and channel"
+  enabled     = true
+  params_json = var.params_json
+
+  redshift = {
+    cluster_identifier = var.cluster_identifier
+    workgroup_name     = var.workgroup_name
+    database           = var.database
+    secret_arn         = var.secret_arn
+    secret_kms_key_arn = var.secret_kms_key_arn
+    db_user            = var.db_user
+    unload_role = {
+      create = var.unload_role_arn == null
+      arn    = var.unload_role_arn
+    }
+  }
+
+  query = <<-SQL
+    WITH live AS (
+      SELECT o.ordered_at, o.amount, o.order_id, c.country, o.channel
+      FROM orders AS o
+      JOIN customers AS c ON c.id = o.customer
+      WHERE o.status <> 'cancelled; test'
+    )
+    SELECT * FROM live
+    WHERE ordered_at >= {{ window_start }} AND ordered_at < {{ window_end }}
+  SQL
+
+  history_query = <<-SQL
+    SELECT ordered_at, amount, order_id, country, channel
+    FROM orders_archive
+    WHERE ordered_at >= {{ window_start }} AND ordered_at < {{ window_end }}
+  SQL
+
+  timestamp_column = {
+    name     = "ordered_at"
+    format   = null
+    timezone = "Europe/Berlin"
+  }
+
+  measures = {
+    amount = {
+      aggregation         = "SUM"
+      direction           = "down"
+      min_absolute_change = 1000
+      min_relative_change = 0.05
+    }
+    order_id = {
+      aggregation = "COUNT"
+      direction   = "both"
+    }
+  }
+
+  dimensions        = ["country", "channel"]
+  dimension_filters = { country = ["DE", "FR", "IT"] }
+  rollups           = ["total", "single", "pairs"]
+
+  interval           = "P1D"
+  timezone           = "Europe/Berlin"
+  offset_seconds     = 7200
+  lookback_intervals = 2
+
+  history = {
+    start       = "2023-01-01T00:00:00Z"
+    length      = null
+    chunk       = "P60D"
+    parallelism = 8
+  }
+
+  false_events_per_week = 0.5
+  max_series            = 5000
+  shards                = 2
+
+  alerts = {
+    revenue = {
+      threshold            = 70
+      description          = "Revenue of a country falls"
+      sns_topic_arns       = [aws_sns_topic.finance.arn]
+      lambda_function_arns = var.alert_function_arns
+      measures             = ["amount"]
+      dimension_filters    = { country = ["DE"] }
+    }
+    anything = {}
+  }
+
+  subscriptions = {
+    alerts     = { team = { protocol = "email", endpoint = var.email } }
+    operations = { team = { protocol = "email", endpoint = var.email } }
+  }
+
+  encryption = { kms_key_arn = aws_kms_key.this.arn }
+
+  logging = {
+    retention_days = 90
+    level          = "INFO"
+    tracing        = true
+  }
+
+  lambda = {
+    runtime                = "python3.13"
+    architecture           = "arm64"
+    memory_mb              = 3008
+    layers                 = null
+    package                = null
+    sdk_for_pandas_version = "3.16.1"
+    powertools_version     = "3.22.1"
+  }
+
+  iam = {
+    path                     = "/detectors/"
+    permissions_boundary_arn = var.permissions_boundary_arn
+  }
+
+  storage = {
+    bucket_name            = null
+    force_destroy          = false
+    landed_retention_days  = 400
+    results_retention_days = 1100
+    point_in_time_recovery = true
+  }
+
+  tags = var.tags
+}
