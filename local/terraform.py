@@ -276,7 +276,7 @@ class _Counter:
             self._addresses.append(f"{change['action']} {change['resource']['addr']}")
         elif kind == "change_summary" and message["changes"]["operation"] == "plan":
             self._counts = {name: int(message["changes"][name]) for name in self._counts}
-        elif kind == "apply_complete":
+        elif kind == "apply_complete" and message["hook"]["action"] != "read":
             self._done += 1
             self._progress()
 

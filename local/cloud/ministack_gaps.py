@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
+import json
 import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from xml.sax.saxutils import escape
 
 from ministack import app as ministack_app
 from ministack.core import iam_evaluator, lambda_runtime
@@ -35,6 +37,8 @@ def install(plan: FaultPlan) -> None:
     refuse_roles(plan)
     lose_object_events(plan)
     fill_scheduler_variables()
+    describe_alarms_in_full()
+    remember_tracing()
 
 
 def count_loopback_as_tls() -> None:
@@ -205,6 +209,77 @@ def fill_scheduler_variables() -> None:
 
     # The scheduler looks the function up at each tick, so it finds ours.
     eventbridge._invoke_target = invoke_target
+
+
+def describe_alarms_in_full() -> None:
+    """Answer DescribeAlarms by the query protocol with all that an alarm has; ministack leaves out.
+
+    The AWS provider speaks that protocol, and would find every alarm changed.
+    """
+    describe = cloudwatch._describe_alarms
+
+    def member(value: Any) -> str:
+        if isinstance(value, dict):
+            return "".join(
+                f"<{name}>{member(each)}</{name}>"
+                for name, each in value.items()
+                if each is not None
+            )
+        if isinstance(value, list):
+            return "".join(f"<member>{member(each)}</member>" for each in value)
+        if isinstance(value, bool):
+            return str(value).lower()
+        return escape(str(value))
+
+    def moments(alarm: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            if name.endswith("Timestamp") and isinstance(value, int | float)
+            else value
+            for name, value in alarm.items()
+        }
+
+    def describe_alarms(params: Any, cbor_data: Any, is_cbor: bool, is_json: bool = False) -> Any:
+        if is_cbor or is_json:
+            return describe(params, cbor_data, is_cbor, is_json)
+        names = [cloudwatch._p(params, f"AlarmNames.member.{i}") for i in range(1, 101)]
+        types = [cloudwatch._p(params, f"AlarmTypes.member.{i}") for i in range(1, 3)]
+        asked = {
+            "AlarmNames": [each for each in names if each],
+            "AlarmTypes": [each for each in types if each],
+            **{
+                name: cloudwatch._p(params, name) or None
+                for name in ("AlarmNamePrefix", "StateValue", "MaxRecords", "NextToken")
+            },
+        }
+        status, _, body = describe(params, asked, False, True)
+        if status >= 400:
+            return describe(params, cbor_data, is_cbor, is_json)
+        found = {
+            name: [moments(each) for each in value] if isinstance(value, list) else value
+            for name, value in json.loads(body).items()
+        }
+        inner = f"<DescribeAlarmsResult>{member(found)}</DescribeAlarmsResult>"
+        return cloudwatch._xml(200, "DescribeAlarmsResponse", inner)
+
+    cloudwatch._describe_alarms = describe_alarms
+
+
+def remember_tracing() -> None:
+    """Let a state machine keep its tracing configuration, which ministack forgets."""
+    create, update = stepfunctions._create_state_machine, stepfunctions._update_state_machine
+
+    def keep(data: Mapping[str, Any], answer: Any) -> Any:
+        status, _, body = answer
+        arn = data.get("stateMachineArn") or json.loads(body).get("stateMachineArn")
+        machine = stepfunctions._state_machines.get(arn) if status < 400 else None
+        if machine is not None:
+            given = data.get("tracingConfiguration") or machine.get("tracingConfiguration")
+            machine["tracingConfiguration"] = given or {"enabled": False}
+        return answer
+
+    stepfunctions._create_state_machine = lambda data: keep(data, create(data))
+    stepfunctions._update_state_machine = lambda data: keep(data, update(data))
 
 
 def stop_idle_workers(most: int, seconds: float) -> int:
