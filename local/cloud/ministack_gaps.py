@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape
 
 from ministack import app as ministack_app
 from ministack.core import iam_evaluator, lambda_runtime
-from ministack.services import eventbridge, iam, sts
+from ministack.services import cloudwatch, eventbridge, iam, stepfunctions, sts
 
 from local.cloud.faults import FaultPlan
 from local.cloud.identity import role_created
