@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from anomaly_detector.errors import PermanentError, RetryableError
-from anomaly_detector.observability import logger, metrics, tracer
+from anomaly_detector.observability import Handler, logger, metrics, traced
 
 Event = dict[str, Any]
-Handler = Callable[[Event, Any], Event]
 
 # Refused access is among them: a role or policy made seconds ago may be refused for up to two minutes.
 _PASSING = frozenset(
@@ -48,7 +47,7 @@ def boundary(function: Handler) -> Handler:
     """Wrap a handler; AWS errors leave it as RetryableError or PermanentError."""
 
     @wraps(function)
-    def guarded(event: Event, context: Any) -> Event:
+    def guarded(event: Event, context: LambdaContext) -> Event:
         logger.append_keys(**_told(event))
         try:
             return function(event, context)
@@ -62,8 +61,7 @@ def boundary(function: Handler) -> Handler:
 
     logged = logger.inject_lambda_context(guarded, clear_state=True)
     counted = metrics.log_metrics(logged)
-    traced: Handler = tracer.capture_lambda_handler(counted, capture_response=False)
-    return traced
+    return traced(counted)
 
 
 def _told(event: Event) -> dict[str, object]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
@@ -28,7 +27,7 @@ class Commit(Payload):
 
 
 @boundary
-def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     """Answer whether this crawl committed, and the groups that touch its window."""
     parts = wiring()
     wanted = Commit.model_validate(event)

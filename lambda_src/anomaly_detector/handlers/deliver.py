@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
@@ -14,7 +14,7 @@ from anomaly_detector.services.delivery import deliver
 
 
 @boundary
-def handler(event: Event, context: Any) -> Event:  # noqa: ARG001 what is pending is in the table
+def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 what is pending is in the table
     """Answer how many messages were sent and how many intervals published."""
     done = deliver(
         wiring().post,

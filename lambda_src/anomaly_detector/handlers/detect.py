@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
@@ -23,7 +22,7 @@ class Detect(Payload):
 
 
 @boundary
-def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     """Answer the next snapshot's version and where the scores are."""
     parts = wiring()
     wanted = Detect.model_validate(event)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
@@ -28,7 +29,7 @@ class PlanCrawl(Payload):
 
 
 @boundary
-def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     """Answer the plan."""
     parts = wiring()
     wanted = PlanCrawl.model_validate(event)

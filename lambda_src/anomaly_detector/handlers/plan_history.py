@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
@@ -18,7 +18,7 @@ class PlanHistory(Payload):
 
 
 @boundary
-def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     """Answer the plan."""
     parts = wiring()
     wanted = PlanHistory.model_validate(event)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
@@ -12,7 +13,7 @@ from anomaly_detector.services.reconcile import reconcile
 
 
 @boundary
-def handler(event: Event, context: Any) -> Event:  # noqa: ARG001 whatever the event says, the bucket decides
+def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 whatever the event says, the bucket decides
     """Answer the document's hash, whether the pipeline was started, and the detector's status."""
     parts = wiring()
     answer = reconcile(parts.store, parts.ledger, parts.pipeline, time.sleep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from anomaly_detector.handlers._boundary import Event, boundary
@@ -23,7 +24,7 @@ class RecordFailure(Payload):
 
 
 @boundary
-def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     """Answer the reason."""
     parts = wiring()
     wanted = RecordFailure.model_validate(event)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, TypeAdapter
 
 from anomaly_detector.handlers._boundary import Event, boundary
@@ -37,7 +38,7 @@ _EVENT: TypeAdapter[Submit | Poll] = TypeAdapter(
 
 
 @boundary
-def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     """Answer where the statement stands."""
     parts = wiring()
     wanted = _EVENT.validate_python(event)

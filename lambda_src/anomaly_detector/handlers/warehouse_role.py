@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from anomaly_detector.handlers._boundary import Event, boundary
@@ -33,7 +34,7 @@ class Attach(Place):
 
 
 @boundary
-def handler(event: Event, context: Any) -> Event:  # noqa: ARG001
+def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     """Answer the roles that are attached afterwards."""
     parts = wiring()
     wanted = Attach.model_validate(event)

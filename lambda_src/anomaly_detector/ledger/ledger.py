@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from anomaly_detector.explain.group import Group
 from anomaly_detector.intervals import iso
+from anomaly_detector.lake.results import group_summary_item
 from anomaly_detector.ledger.items import (
     DELIVERY,
     DETECTOR,
@@ -19,6 +21,7 @@ from anomaly_detector.ledger.items import (
     chunk_key,
     chunk_prefix,
     delivery_key,
+    group_key,
     interval_key,
     run_key,
 )
@@ -124,6 +127,18 @@ class Ledger:
         """Drop groups that start at or after `begin`; claims of alerts stay, so that none is sent again."""
         found = self.table.query(GROUP, iso(begin), None)
         self.table.delete_all(item["sk"] for item in found)
+
+    def put_group(self, group: Group, attempt: str) -> None:
+        """Keep a group of the backtest, in the form in which delivery keeps those of a crawl."""
+        item = {
+            "group_id": group.id,
+            "measure": group.measure,
+            "start": iso(group.start),
+            "end": iso(group.end),
+            "attempt_id": attempt,
+        }
+        key = group_key(group.start, group.id)
+        self.table.put(key, item | group_summary_item(group))
 
     def forget_intervals(self, begin: datetime) -> None:
         """Drop intervals that start at or after `begin`, which a new model is going to score again."""

@@ -134,6 +134,9 @@ def activate(
         begin = backtest_start(grid, history_start, history_end)
         found = _publish_backtest(store, config, shards, begin, base, history_end)
         ledger.forget_groups(begin)
+        # A crawl's look-back may undo the newest of them, and finds them by these items.
+        for group in found:
+            ledger.put_group(group, shards[0].version)
         ledger.forget_intervals(history_end)
         groups = len(found)
         values |= {

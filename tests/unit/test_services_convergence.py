@@ -1,0 +1,138 @@
+"""Whatever happens to the crawls, what is stored in the end equals what a clean run stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from anomaly_detector.services import crawling
+from tests.unit.services_world import DAY, H1, PLATFORMS, World, document, sales
+
+LIVE_DAYS = 8
+LOOKBACK = 2
+NOON = timedelta(hours=12)
+STEPS = ("plan", "unload", "detect", "commit")
+
+
+@pytest.fixture(autouse=True)
+def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    yield
+
+
+def world(late: dict[tuple[int, str], int] | None = None) -> World:
+    """An active detector."""
+    found = World(sales(LIVE_DAYS, late))
+    found.upload(document(lookback_intervals=LOOKBACK))
+    found.activate()
+    return found
+
+
+@cache
+def clean() -> tuple[dict[str, bytes], Any, frozenset[str]]:
+    """Results, groups and alerted groups of a run in which every row and crawl is in time."""
+    with mock_aws():
+        found = world()
+        for day in range(1, LIVE_DAYS + 1):
+            found.crawl(H1 + DAY * day + NOON, f"clean-{day}")
+        alerted = frozenset(message["anomalyGroupId"] for message in found.mail.messages)
+        return found.published(), found.groups(), alerted
+
+
+crawls = st.lists(
+    st.tuples(
+        st.integers(1, LIVE_DAYS),  # day on which it is scheduled
+        st.sampled_from(("whole", "twice", *STEPS)),  # whole, doubled, or broken off after a step
+    ),
+    max_size=6,
+)
+delays = st.dictionaries(
+    st.tuples(st.integers(-LOOKBACK, LIVE_DAYS - 1), st.sampled_from(PLATFORMS)),
+    st.integers(1, LOOKBACK),
+    max_size=4,
+)
+
+
+def broken_crawl(found: World, day: int, execution: str, last: str) -> None:
+    """A crawl that dies after the step `last`; nothing is delivered."""
+    at = H1 + DAY * day + NOON
+    plan = found.plan(at, execution)
+    if last == "plan" or not plan.due:
+        return
+    landed = found.unload(plan, at, execution)
+    if last == "unload":
+        return
+    shards = found.detect(plan, landed)
+    if last == "commit":
+        crawling.commit(found.store, found.ledger, plan, landed, shards)
+
+
+def doubled_crawl(found: World, day: int, execution: str) -> None:
+    """Two crawls at once: of their commits one wins."""
+    at = H1 + DAY * day + NOON
+    plans = [found.plan(at, f"{execution}-{twin}") for twin in "ab"]
+    landed = [
+        found.unload(plan, at, f"{execution}-{twin}") if plan.due else None
+        for plan, twin in zip(plans, "ab", strict=True)
+    ]
+    won = []
+    for plan, files in zip(plans, landed, strict=True):
+        if files is not None:
+            shards = found.detect(plan, files)
+            outcome = crawling.commit(found.store, found.ledger, plan, files, shards)
+            won.append(outcome.committed)
+    assert won in ([], [True, False])
+    found.deliver(at)
+
+
+# Shrinking would take minutes; the drawn crawls are few enough to read.
+@settings(
+    max_examples=6,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+@given(drawn=crawls, late=delays)
+def test_stored_results_equal_those_of_a_clean_run(
+    drawn: list[tuple[int, str]], late: dict[tuple[int, str], int]
+) -> None:
+    results, groups, alerted = clean()
+    with mock_aws():
+        found = world(late)
+        for number, (day, how) in enumerate(sorted(drawn, key=lambda one: one[0])):
+            if how == "whole":
+                found.crawl(H1 + DAY * day + NOON, f"crawl-{number}")
+            elif how == "twice":
+                doubled_crawl(found, day, f"crawl-{number}")
+            else:
+                broken_crawl(found, day, f"crawl-{number}", how)
+        # The rows of the last days may come up to the look-back later: those crawls read them again.
+        for day in range(LIVE_DAYS, LIVE_DAYS + LOOKBACK + 1):
+            found.crawl(H1 + DAY * day + NOON, f"last-{day}")
+        kept = {key: body for key, body in found.published().items() if key in results}
+        assert kept.keys() == results.keys()
+        assert [key for key in results if kept[key] != results[key]] == []
+        assert [g for g in found.groups() if g["start"] < end_of_clean()] == groups
+        sent = [message["anomalyGroupId"] for message in found.mail.messages]
+        assert len(sent) == len(set(sent))
+        assert alerted <= set(sent) | suppressed(found)
+
+
+def end_of_clean() -> str:
+    """Start of the first day after the clean run."""
+    return (H1 + DAY * LIVE_DAYS).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def suppressed(found: World) -> set[str]:
+    """Groups whose event was told under another group's name."""
+    items = found.table.query("ALERT#")
+    return {item["group_id"] for item in items if item["state"] == "SUPPRESSED"}
