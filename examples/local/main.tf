@@ -69,22 +69,21 @@ module "detector" {
 
 # Where the demo reads what the topics send; at home this would be an address or a chat.
 resource "aws_sqs_queue" "received" {
-  for_each = toset(["alerts", "operations"])
+  for_each = data.aws_iam_policy_document.received
 
   name                    = "${var.name}-received-${each.key}"
   sqs_managed_sse_enabled = true
+  policy                  = each.value.json
 }
 
+# By name: the module subscribes the queue, so the queue cannot wait for the module's topics.
 data "aws_iam_policy_document" "received" {
-  for_each = {
-    alerts     = module.detector.alerts_topic_arn
-    operations = module.detector.operations_topic_arn
-  }
+  for_each = toset(["alerts", "operations"])
 
   statement {
     sid       = "TopicSends"
     actions   = ["sqs:SendMessage"]
-    resources = [aws_sqs_queue.received[each.key].arn]
+    resources = ["arn:*:sqs:*:*:${var.name}-received-${each.key}"]
 
     principals {
       type        = "Service"
@@ -92,16 +91,9 @@ data "aws_iam_policy_document" "received" {
     }
 
     condition {
-      test     = "ArnEquals"
+      test     = "ArnLike"
       variable = "aws:SourceArn"
-      values   = [each.value]
+      values   = ["arn:*:sns:*:*:${var.name}-${each.key}"]
     }
   }
-}
-
-resource "aws_sqs_queue_policy" "received" {
-  for_each = data.aws_iam_policy_document.received
-
-  queue_url = aws_sqs_queue.received[each.key].url
-  policy    = each.value.json
 }
