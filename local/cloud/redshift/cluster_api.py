@@ -24,6 +24,9 @@ def call(warehouses: Warehouses, caller: Caller, action: str, fields: Mapping[st
     if action == "DescribeTags":
         authorize(caller, "redshift:DescribeTags", fields.get("ResourceName", "*"))
         return "<TaggedResources/>"
+    if action == "DescribeLoggingStatus":
+        _named(warehouses, caller, action, fields)
+        return "<LoggingEnabled>false</LoggingEnabled>"
     authorize(caller, f"redshift:{action}")
     raise AwsError("InvalidAction", f"{action} is not in the local stand-in for Redshift")
 
@@ -41,6 +44,16 @@ def _describe(warehouses: Warehouses, caller: Caller, fields: Mapping[str, str])
     else:
         found = [each for each in warehouses.all("cluster") if each.region == caller.region]
     return f"<Clusters>{''.join(_cluster(each) for each in found)}</Clusters>"
+
+
+def _named(
+    warehouses: Warehouses, caller: Caller, action: str, fields: Mapping[str, str]
+) -> Warehouse:
+    """Return the cluster that a call names, the caller's right to the call checked first."""
+    identifier = fields.get("ClusterIdentifier", "")
+    resource = f"arn:aws:redshift:{caller.region}:{caller.account}:cluster:{identifier}"
+    authorize(caller, f"redshift:{action}", resource)
+    return _find(warehouses, caller, identifier)
 
 
 def _modify_roles(warehouses: Warehouses, caller: Caller, fields: Mapping[str, str]) -> str:
