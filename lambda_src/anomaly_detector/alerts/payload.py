@@ -107,7 +107,7 @@ def _payload(
                         {"dimensionName": dimension, "dimensionValue": value}
                         for dimension, value in _named(config.dimensions, point.slice)
                     ],
-                    "metricValue": _plain(point.actual),
+                    "metricValue": _plain(float(point.actual)),
                 }
                 for point in _relevant_series(group)[:series]
             ],
@@ -220,7 +220,7 @@ def _named(dimensions: Sequence[str], one: Sequence[str]) -> list[tuple[str, str
 
 
 def _plain(value: float) -> int | float:
-    # 650, not 650.0, as Lookout wrote it; beyond 2^53 a double is no longer an exact whole number.
+    # 650, not 650.0, as Lookout wrote it; from 2^53 on a double is no exact whole number.
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 

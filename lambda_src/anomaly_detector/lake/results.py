@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
+from anomaly_detector.explain.events import group_to_dict
 from anomaly_detector.explain.group import Group, Point
-from anomaly_detector.intervals import iso
 from anomaly_detector.panel import ROLLED_UP, Scores
 
 # Milliseconds are INT64 in Parquet, which Glue's `timestamp` reads; INT96 would need conversion.
@@ -30,7 +31,7 @@ _DIRECTIONS = pa.array(["down", "up"], pa.string())
 _DAY_MS = 86_400_000
 # An item of the state table holds 400 KB; the whole lists are in the results tables.
 _ITEM_VALUES = 100
-_ITEM_TEXT = 1_000
+_ITEM_TEXT = 400
 
 
 def scores_schema(dimensions: Sequence[str]) -> pa.Schema:
@@ -265,7 +266,9 @@ def metric_value_csv(group: Group, config: Config) -> str:
         when = _csv_time(point.start)
         row: list[object] = [when + "".join(point.slice), when, *point.slice]
         for measure in measures:
-            row += [point.actual, group.score] if measure == group.measure else ["", ""]
+            row += (
+                [float(point.actual), float(group.score)] if measure == group.measure else ["", ""]
+            )
         rows.append(row)
     return _csv(header, rows)
 
@@ -291,36 +294,22 @@ def group_summary_item(group: Group) -> dict[str, Any]:
 
     JSON values only. Long lists keep the largest shares, so that the item stays below 400 KB.
     """
-    budget = max(1, _ITEM_VALUES // max(1, len(group.contributions)))
-    contributions = [
-        {
-            "DimensionName": dimension,
-            "DimensionValueContributionList": [
-                {"DimensionValue": value[:_ITEM_TEXT], "ContributionScore": share}
-                for value, share in largest_first(shares)[:budget]
-            ],
-        }
-        for dimension, shares in group.contributions.items()
-    ]
-    impact = {
-        "MetricName": group.measure,
-        "NumTimeSeries": group.series_count,
-        "ContributionMatrix": {"DimensionContributionList": contributions},
-    }
-    slices = group.slices[: max(1, _ITEM_VALUES // max(1, len(group.contributions)))]
-    return {
-        "StartTime": iso(group.start),
-        "EndTime": iso(group.end),
-        "AnomalyGroupId": group.id,
-        "AnomalyGroupScore": group.score,
-        "PrimaryMetricName": group.measure,
-        "MetricLevelImpactList": [impact],
-        "State": group.state,
-        "Direction": group.direction,
-        "Actual": _storable(group.actual),
-        "Expected": _storable(group.expected),
-        "Slices": [{name: value[:_ITEM_TEXT] for name, value in one.items()} for one in slices],
-    }
+    most = max(1, _ITEM_VALUES // max(1, len(group.contributions)))
+    cut = replace(
+        group,
+        score=float(group.score),
+        contributions={
+            dimension: {
+                value[:_ITEM_TEXT]: float(share) for value, share in largest_first(shares)[:most]
+            }
+            for dimension, shares in group.contributions.items()
+        },
+        slices=tuple(
+            {name: value[:_ITEM_TEXT] for name, value in one.items()} for one in group.slices[:most]
+        ),
+    )
+    values = {"Actual": _storable(group.actual), "Expected": _storable(group.expected)}
+    return group_to_dict(cut) | values
 
 
 def _texts(values: pa.Array, codes: NDArray[np.int32] | pa.Array) -> pa.Array:
@@ -376,6 +365,7 @@ def _number(value: float) -> float | None:
 
 
 def _storable(value: float) -> float | None:
+    value = float(value)
     # DynamoDB's numbers end at 1e126 and begin at 1e-130.
     if abs(value) < 1e-100:
         return 0.0

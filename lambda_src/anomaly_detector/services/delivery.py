@@ -30,6 +30,7 @@ from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.explain.group import Group
 from anomaly_detector.intervals import iso, parse_iso
 from anomaly_detector.lake import layout, results
+from anomaly_detector.lake.groups import groups_from_bytes
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import (
     DELIVERY,
@@ -110,7 +111,7 @@ class Post:
     targets: Sender
     origin: Origin
     operations_topic_arn: str
-    read_groups: Callable[[bytes], Sequence[Group]]
+    read_groups: Callable[[bytes], Sequence[Group]] = groups_from_bytes
 
 
 @dataclass(frozen=True)
@@ -222,18 +223,21 @@ class _Errand:
             return
         order = [(name, "ascending") for name in ("measure", *self._config.dimensions)]
         table = self._post.objects.read_table(self._delivery.scored_keys)
-        for start, rows in results.by_interval(table):
-            # In one order whatever the shards, so that a replay writes the same bytes.
-            body = results.parquet(rows.sort_by(order))
-            self._post.objects.put(layout.interval_scores(start), body, results.PARQUET_TYPE)
-            self._tally.published += 1
+        # In one order whatever the shards, so that a replay writes the same bytes.
+        files = {
+            layout.interval_scores(start): results.parquet(rows.sort_by(order))
+            for start, rows in results.by_interval(table)
+        }
+        self._post.objects.put_all(files, results.PARQUET_TYPE)
+        self._tally.published += len(files)
 
     def _publish_groups(self) -> None:
-        for group in self._groups:
-            for kind, body in _files(group, self._config).items():
-                key = layout.group_file(kind, group.start, group.id)
-                is_csv = key.endswith(".csv")
-                self._post.objects.put(key, body, "text/csv" if is_csv else results.PARQUET_TYPE)
+        files = {
+            layout.group_file(kind, group.start, group.id): body
+            for group in self._groups
+            for kind, body in _files(group, self._config).items()
+        }
+        self._post.objects.put_all(files, results.PARQUET_TYPE)
 
     def _decide(self, live_from: datetime | None) -> None:
         decisions = decide(

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from anomaly_detector.alerts.targets import SEND_ONCE, Message, Targets, UncertainError
+from anomaly_detector.errors import PermanentError, RetryableError
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+from moto import mock_aws
+
+REGION = "eu-west-1"
+MESSAGE = Message("shop: revenue down", json.dumps({"anomalyScore": 83.33, "name": "ü"}))
+
+
+class Cloud:
+    def __init__(self) -> None:
+        self.sns = boto3.client("sns", REGION, config=SEND_ONCE)
+        self.functions = boto3.client("lambda", REGION, config=SEND_ONCE)
+        self.queues = boto3.client("sqs", REGION)
+        self.topic = self.sns.create_topic(Name="orders")["TopicArn"]
+        self.queue = self.queues.create_queue(QueueName="orders")["QueueUrl"]
+        answer = self.queues.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])
+        self.sns.subscribe(
+            TopicArn=self.topic, Protocol="sqs", Endpoint=answer["Attributes"]["QueueArn"]
+        )
+        self.targets = Targets(self.sns, self.functions)
+
+    def received(self) -> list[dict]:
+        answer = self.queues.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)
+        return [json.loads(one["Body"]) for one in answer.get("Messages", ())]
+
+    def fail(self, answer: object) -> None:
+        """Let every call to SNS and Lambda end so, before it is sent."""
+        for client in (self.sns, self.functions):
+            client.meta.events.register_first("before-send", lambda **_: _raise_or_give(answer))
+
+
+def _raise_or_give(answer: object) -> object:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def refusal(code: str, status: int) -> AWSResponse:
+    body = f"<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
+
+    class Raw(io.BytesIO):
+        def stream(self, **_: object) -> Iterator[bytes]:
+            yield self.read()
+
+    return AWSResponse("https://sns", status, {}, Raw(body.encode()))
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield Cloud()
+
+
+def test_a_topic_gets_the_body_as_it_is(cloud: Cloud) -> None:
+    cloud.targets.send(cloud.topic, MESSAGE)
+    (one,) = cloud.received()
+    assert one["Message"] == MESSAGE.body
+    assert one["Subject"] == MESSAGE.subject
+
+
+def test_a_function_gets_the_payload_as_its_event(cloud: Cloud) -> None:
+    calls: list[dict] = []
+    cloud.functions.meta.events.register(
+        "provide-client-params.lambda.Invoke", lambda params, **_: calls.append(params)
+    )
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as bundle:
+        bundle.writestr("code.py", "def handler(event, context):\n    return event\n")
+    roles = boto3.client("iam", REGION)
+    role = roles.create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    arn = cloud.functions.create_function(
+        FunctionName="tell",
+        Runtime="python3.12",
+        Role=role,
+        Handler="code.handler",
+        Code={"ZipFile": archive.getvalue()},
+    )["FunctionArn"]
+
+    class Recorder:
+        def invoke(self, **arguments: object) -> None:
+            calls.append(arguments)
+
+    Targets(cloud.sns, Recorder()).send(arn, MESSAGE)
+    assert calls[-1] == {
+        "FunctionName": arn,
+        "InvocationType": "Event",
+        "Payload": MESSAGE.body.encode(),
+    }
+
+
+def test_a_target_that_does_not_exist_is_permanent(cloud: Cloud) -> None:
+    with pytest.raises(PermanentError, match="NotFound"):
+        cloud.targets.send(f"{cloud.topic}-gone", MESSAGE)
+    with pytest.raises(PermanentError, match="ResourceNotFound"):
+        cloud.targets.send(f"arn:aws:lambda:{REGION}:123456789012:function:gone", MESSAGE)
+
+
+@pytest.mark.parametrize("arn", ["nobody", "arn:aws:sqs:eu-west-1:123456789012:orders"])
+def test_what_is_neither_topic_nor_function_is_permanent(cloud: Cloud, arn: str) -> None:
+    with pytest.raises(PermanentError, match="neither"):
+        cloud.targets.send(arn, MESSAGE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (refusal("Throttling", 400), RetryableError),
+        (refusal("AuthorizationError", 403), RetryableError),
+        (refusal("KMSAccessDenied", 400), RetryableError),
+        (refusal("ServiceUnavailable", 503), RetryableError),
+        (ConnectTimeoutError(endpoint_url="https://sns"), RetryableError),
+        (refusal("InvalidParameter", 400), PermanentError),
+        (refusal("InternalError", 500), UncertainError),
+        (ReadTimeoutError(endpoint_url="https://sns"), UncertainError),
+    ],
+)
+def test_a_refusal_says_whether_to_send_again(cloud: Cloud, answer, expected) -> None:
+    cloud.fail(answer)
+    with pytest.raises(expected, match="orders"):
+        cloud.targets.send(cloud.topic, MESSAGE)
+
+
+def test_a_lost_answer_is_not_sent_again_by_the_client(cloud: Cloud) -> None:
+    calls = []
+
+    def lost(**_: object) -> None:
+        calls.append(1)
+        raise ReadTimeoutError(endpoint_url="https://sns")
+
+    cloud.sns.meta.events.register_first("before-send", lost)
+    with pytest.raises(UncertainError):
+        cloud.targets.send(cloud.topic, MESSAGE)
+    assert len(calls) == 1

@@ -1,0 +1,75 @@
+"""Groups and configurations that the tests of results, alerts and delivery share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from anomaly_detector.config import Config, load
+from anomaly_detector.explain.group import Group, Point, group_id
+
+HOUR = timedelta(hours=1)
+START = datetime(2022, 1, 15, 4, tzinfo=UTC)
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:orders"
+CRAWL = "arn:aws:states:eu-west-1:123456789012:stateMachine:shop-crawl"
+
+
+def config(**changes: Any) -> Config:
+    document: dict[str, Any] = {
+        "name": "shop",
+        "interval": "PT1H",
+        "timestamp_column": {"name": "ts"},
+        "measures": {"revenue": {}, "views": {}},
+        "dimensions": ["platform", "marketplace"],
+        "alerts": {"orders": {"threshold": 50, "sns_topic_arns": [TOPIC]}},
+    }
+    return load(json.dumps(document | changes))
+
+
+def point(
+    start: datetime, one: Sequence[str], actual: float = 650, severity: float = 83.333
+) -> Point:
+    return Point(start, tuple(one), actual, 1000.0, severity, "down")
+
+
+def group(
+    measure: str = "revenue",
+    start: datetime = START,
+    hours: int = 1,
+    *,
+    score: float = 83.333,
+    points: Iterable[Point] | None = None,
+    slices: Sequence[Mapping[str, str]] = ({"platform": "mobile_app"},),
+    contributions: Mapping[str, Mapping[str, float]] | None = None,
+    **changes: Any,
+) -> Group:
+    if points is None:
+        points = [
+            point(start + hour * HOUR, one)
+            for hour in range(hours)
+            for one in [("mobile_app", "*"), ("mobile_app", "us"), ("mobile_app", "de")]
+        ]
+    if contributions is None:
+        contributions = {
+            "platform": {"mobile_app": 100.0},
+            "marketplace": {"us": 67.6, "de": 32.4},
+        }
+    points = tuple(points)
+    values: dict[str, Any] = {
+        "id": group_id("shop", measure, start),
+        "measure": measure,
+        "start": start,
+        "end": start + hours * HOUR,
+        "score": score,
+        "direction": "down",
+        "state": "CLOSED",
+        "actual": 650.0,
+        "expected": 1000.0,
+        "series_count": len({one.slice for one in points}),
+        "contributions": {name: dict(shares) for name, shares in contributions.items()},
+        "slices": tuple(dict(one) for one in slices),
+        "points": points,
+    }
+    return Group(**(values | changes))

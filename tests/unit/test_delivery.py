@@ -1,0 +1,531 @@
+"""Delivery on an emulated table, bucket and topic: every alert once or reported, wherever a run stops."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from math import inf
+from typing import Any
+
+import boto3
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from anomaly_detector.alerts.payload import Origin
+from anomaly_detector.alerts.targets import SEND_ONCE, Message, Targets, UncertainError
+from anomaly_detector.config import Config
+from anomaly_detector.errors import PermanentError, RetryableError
+from anomaly_detector.explain.group import Group
+from anomaly_detector.lake import layout, results
+from anomaly_detector.lake.groups import groups_to_bytes
+from anomaly_detector.lake.store import ObjectStore
+from anomaly_detector.ledger.items import ALERT, DELIVERY, DETECTOR, GROUP, Detector, alert_key
+from anomaly_detector.ledger.table import StateTable
+from anomaly_detector.panel import Scores
+from anomaly_detector.services.delivery import LOCK, Delivered, Delivery, Post, deliver
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from tests.unit.alerts_samples import CRAWL, HOUR, START, config, group
+
+REGION = "eu-west-1"
+NOW = datetime(2022, 1, 15, 9, tzinfo=UTC)
+LEASE = timedelta(minutes=5)
+FOREVER = START - 100 * HOUR
+
+
+@cache
+def client(name: str) -> Any:
+    """One client for all tests, which are many; the emulator forgets everything between them."""
+    return boto3.client(
+        name,
+        REGION,
+        endpoint_url=f"https://{name}.{REGION}.amazonaws.com",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        config=SEND_ONCE,
+    )
+
+
+class Crash(Exception):  # noqa: N818
+    """The process is gone."""
+
+
+class Cloud:
+    """Table, bucket, two alert topics and the operations topic; each topic feeds a queue."""
+
+    def __init__(self) -> None:
+        self.clients = {name: client(name) for name in ("dynamodb", "s3", "sns")}
+        self.clients["dynamodb"].create_table(
+            TableName="shop",
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.clients["s3"].create_bucket(
+            Bucket="shop-results", CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        self.queues = client("sqs")
+        self.topics = {name: self._topic(name) for name in ("orders", "second", "operations")}
+        self.table = StateTable(self.clients["dynamodb"], "shop", "shop")
+        self.objects = ObjectStore(self.clients["s3"], "shop-results")
+        self.post = Post(
+            self.table,
+            self.objects,
+            Targets(self.clients["sns"], None),
+            Origin(CRAWL, "shop-results"),
+            self.topics["operations"],
+        )
+        self.table.put(DETECTOR, Detector(status="ACTIVE", live_from=FOREVER).attributes())
+
+    def _topic(self, name: str) -> str:
+        topic = str(self.clients["sns"].create_topic(Name=name)["TopicArn"])
+        queue = self.queues.create_queue(QueueName=name)["QueueUrl"]
+        arn = self.queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+        self.clients["sns"].subscribe(
+            TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"]
+        )
+        return topic
+
+    def received(self, name: str = "orders") -> list[dict[str, Any]]:
+        """All messages that have arrived since the last look."""
+        url = self.queues.get_queue_url(QueueName=name)["QueueUrl"]
+        found = []
+        while messages := self.queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for one in messages:
+                found.append(json.loads(json.loads(one["Body"])["Message"]))
+                self.queues.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+        return found
+
+    def alert(self, *targets: str, **changes: Any) -> dict[str, Any]:
+        arns = [self.topics.get(name, name) for name in targets or ("orders",)]
+        return {"threshold": 50, "sns_topic_arns": arns} | changes
+
+    def commit(
+        self,
+        groups: Sequence[Group],
+        *,
+        due: datetime = START,
+        hours: int = 1,
+        lookback: int = 3,
+        live_from: datetime | None = FOREVER,
+        configuration: Config | None = None,
+        attempt: str = "one",
+        level: float = 1.0,
+    ) -> Delivery:
+        """What a crawl leaves behind."""
+        one = configuration or config(alerts={"orders": self.alert()})
+        document = one.model_dump_json().encode()
+        self.objects.put(layout.configuration_version("hash"), document)
+        prefix = layout.live_attempt(due, attempt)
+        self.objects.put(layout.events(prefix), groups_to_bytes(groups))
+        begin, end = due - lookback * HOUR, due + hours * HOUR
+        table = results.scores_table(scores(begin, end, level), one)
+        self.objects.put(layout.scored(prefix, 0), results.parquet(table))
+        delivery = Delivery(
+            due_start=due,
+            attempt_id=attempt,
+            config_hash="hash",
+            window_start=begin,
+            window_end=end,
+            events_key=layout.events(prefix),
+            scored_keys=(layout.scored(prefix, 0),),
+            live_from=live_from,
+        )
+        self.table.put(delivery.key, delivery.attributes())
+        return delivery
+
+    def deliver(self, *, now: datetime = NOW, post: Post | None = None) -> Delivered:
+        return deliver(post or self.post, now=now, lease=LEASE, holder=now.isoformat())
+
+    def sending(self, send: Callable[[str, Message], None]) -> Post:
+        class Sender:
+            def send(self, arn: str, message: Message) -> None:
+                send(arn, message)
+
+        return Post(self.table, self.objects, Sender(), self.post.origin, self.topics["operations"])
+
+    def keys(self, prefix: str) -> list[str]:
+        return list(self.objects.keys(prefix))
+
+    def states(self) -> dict[str, str]:
+        return {item["sk"]: item["state"] for item in self.table.query(ALERT)}
+
+    def stored(self) -> dict[str, bytes]:
+        """All that delivery has made: results and groups."""
+        found = {key: self.objects.get(key) for key in self.keys("results/")}
+        for item in self.table.query(GROUP):
+            found[item["sk"]] = json.dumps(item, sort_keys=True).encode()
+        return found
+
+    @contextmanager
+    def calls(self, last: float = inf) -> Iterator[list[int]]:
+        """Count the process's calls, and let it die when it has made `last` of them.
+
+        Dead before a call is dead after the answer to the one before it: both are covered.
+        """
+        made = [0]
+
+        def count(**_: Any) -> None:
+            if made[0] >= last:
+                raise Crash
+            made[0] += 1
+
+        for one in self.clients.values():
+            one.meta.events.register("before-call", count)
+        try:
+            yield made
+        finally:
+            for one in self.clients.values():
+                one.meta.events.unregister("before-call", count)
+
+
+def scores(begin: datetime, end: datetime, level: float) -> Scores:
+    intervals = (end - begin) // HOUR
+    axis = np.datetime64(begin.replace(tzinfo=None), "s") + np.arange(intervals) * np.timedelta64(
+        3600, "s"
+    )
+    values = np.full((1, 2, intervals), level)
+    return Scores(
+        starts=axis,
+        dimensions=("platform", "marketplace"),
+        slices=np.array([["mobile_app", "us"]], dtype=object),
+        measures=("revenue", "views"),
+        actual=values,
+        expected=values,
+        lower=values,
+        upper=values,
+        severity=np.zeros_like(values),
+        direction=np.zeros(values.shape, dtype=np.int8),
+        anomalous=np.zeros(values.shape, dtype=bool),
+    )
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    with mock_aws():
+        yield Cloud()
+
+
+def test_a_commit_is_published_and_its_alert_arrives(cloud: Cloud) -> None:
+    one = group(hours=1)
+    cloud.commit([one])
+    done = cloud.deliver()
+    assert (done.sent, done.published, done.suppressed, done.reported) == (1, 4, 0, 0)
+    (alert,) = cloud.received()
+    assert alert["anomalyGroupId"] == one.id
+    assert alert["timestamp"] == "2022-01-15T04:00Z[UTC]"
+    assert cloud.keys("results/") == [
+        f"results/anomalies/date=2022-01-15/{one.id}.parquet",
+        f"results/contributions/date=2022-01-15/{one.id}.parquet",
+        f"results/dimensionContributions/date=2022-01-15/{one.id}.csv",
+        f"results/metricValue_AnomalyScore/date=2022-01-15/{one.id}.csv",
+        *(f"results/scores/date=2022-01-15/0{hour}00.parquet" for hour in range(1, 5)),
+    ]
+    (item,) = cloud.table.query(GROUP)
+    assert item["sk"] == f"GROUP#2022-01-15T04:00:00Z#{one.id}"
+    assert item["AnomalyGroupScore"] == 83.33
+    assert cloud.states() == {alert_key("orders", one.id): "SENT"}
+    assert cloud.table.query(DELIVERY) == []
+    assert cloud.table.get(LOCK) is None
+
+
+def test_nothing_pending_does_nothing(cloud: Cloud) -> None:
+    assert cloud.deliver() == Delivered(0, 0, 0, 0)
+
+
+def test_the_same_group_in_later_crawls_is_told_once(cloud: Cloud) -> None:
+    cloud.commit([group()])
+    cloud.deliver()
+    cloud.commit([group(hours=2)], due=START + HOUR, attempt="two")
+    assert cloud.deliver().sent == 0
+    assert len(cloud.received()) == 1
+    (item,) = cloud.table.query(GROUP)
+    assert item["end"] == "2022-01-15T06:00:00Z"
+
+
+def test_a_group_is_told_when_it_grows_over_the_threshold(cloud: Cloud) -> None:
+    cloud.commit([group(score=40)])
+    assert cloud.deliver().sent == 0
+    cloud.commit([group(hours=2)], due=START + HOUR, attempt="two")
+    assert cloud.deliver().sent == 1
+
+
+def test_a_group_that_late_rows_undo_is_removed_with_its_files(cloud: Cloud) -> None:
+    cloud.commit([group(), group("views")])
+    cloud.deliver()
+    cloud.commit([group("views")], due=START + HOUR, attempt="two", level=2.0)
+    cloud.deliver()
+    assert [item["measure"] for item in cloud.table.query(GROUP)] == ["views"]
+    assert not [key for key in cloud.keys("results/") if group().id in key]
+    assert len([key for key in cloud.keys("results/") if group("views").id in key]) == 4
+    file = io.BytesIO(cloud.objects.get(layout.interval_scores(START)))
+    assert set(pq.read_table(file)["actual"].to_pylist()) == {2.0}
+
+
+def test_a_group_whose_start_moves_is_not_told_again_however_often(cloud: Cloud) -> None:
+    cloud.commit([group(start=START, hours=1)])
+    cloud.deliver()
+    moved = group(start=START - HOUR, hours=2)
+    cloud.commit([moved], due=START + HOUR, attempt="two")
+    assert cloud.deliver().suppressed == 1
+    again = group(start=START - 2 * HOUR, hours=2)
+    cloud.commit([again], due=START + HOUR, attempt="three", hours=2)
+    assert cloud.deliver().suppressed == 1
+    assert len(cloud.received()) == 1
+    assert cloud.table.get(alert_key("orders", again.id))["because"] == moved.id
+
+
+def test_an_event_that_falls_apart_is_not_told_again(cloud: Cloud) -> None:
+    cloud.commit([group(hours=4)], hours=4)
+    cloud.deliver()
+    parts = [group(hours=1), group(start=START + 3 * HOUR)]
+    cloud.commit(parts, due=START + 4 * HOUR, lookback=4, attempt="two")
+    assert cloud.deliver().sent == 0
+    assert len(cloud.received()) == 1
+
+
+def test_groups_of_history_are_kept_but_not_told(cloud: Cloud) -> None:
+    live = START + HOUR
+    cloud.table.put(DETECTOR, Detector(status="ACTIVE", live_from=live).attributes())
+    cloud.commit(
+        [group(start=START, hours=2), group("views", start=live)], due=live, live_from=live
+    )
+    cloud.deliver()
+    assert [one["impactedMetric"]["metricName"] for one in cloud.received()] == ["views"]
+    assert len(cloud.table.query(GROUP)) == 2
+
+
+def test_a_delivery_from_before_a_retraining_only_sends_its_alerts(cloud: Cloud) -> None:
+    cloud.commit([group()])
+    after = Detector(status="ACTIVE", live_from=START + 2 * HOUR)
+    cloud.table.put(DETECTOR, after.attributes())
+    done = cloud.deliver()
+    assert (done.sent, done.published) == (1, 0)
+    assert cloud.stored() == {}
+
+
+def test_a_newer_delivery_that_waits_decides_about_its_own_window(cloud: Cloud) -> None:
+    cloud.commit([group(start=START - 4 * HOUR), group(start=START)], lookback=5)
+    # Late rows have undone the newer group before anyone was told.
+    cloud.commit([], due=START + HOUR, attempt="two")
+    assert cloud.deliver().sent == 1
+    (alert,) = cloud.received()
+    assert alert["timestamp"] == "2022-01-15T00:00Z[UTC]"
+
+
+def test_an_alert_without_target_tells_nobody(cloud: Cloud) -> None:
+    quiet = {"orders": cloud.alert(sns_topic_arns=[])}
+    cloud.commit([group()], configuration=config(alerts=quiet))
+    assert cloud.deliver().sent == 0
+    assert cloud.states() == {}
+
+
+def test_each_alert_goes_to_each_of_its_targets_once(cloud: Cloud) -> None:
+    alerts = {
+        "both": cloud.alert("orders", "second", "orders"),
+        "views": cloud.alert("second", measures=["views"]),
+        "us": cloud.alert("second", dimension_filters={"marketplace": ["us"]}),
+        "uk": cloud.alert("second", dimension_filters={"marketplace": ["uk"]}),
+    }
+    cloud.commit([group()], configuration=config(alerts=alerts))
+    assert cloud.deliver().sent == 3
+    assert [one["alertName"] for one in cloud.received("orders")] == ["both"]
+    assert sorted(one["alertName"] for one in cloud.received("second")) == ["both", "us"]
+
+
+def test_one_failing_target_does_not_stop_the_others_and_is_tried_again(cloud: Cloud) -> None:
+    alerts = {"all": cloud.alert("orders", "second")}
+    cloud.commit([group()], configuration=config(alerts=alerts))
+    cloud.commit(
+        [group(start=START + HOUR)],
+        due=START + HOUR,
+        lookback=0,
+        attempt="two",
+        configuration=config(alerts=alerts),
+    )
+
+    def refuse(arn: str, message: Message) -> None:
+        if arn.endswith(":orders"):
+            raise RetryableError(f"{arn}: Throttling")
+        cloud.post.targets.send(arn, message)
+
+    with pytest.raises(RetryableError, match="orders: Throttling"):
+        cloud.deliver(post=cloud.sending(refuse))
+    assert len(cloud.received("second")) == 2
+    assert cloud.received("orders") == []
+    before = cloud.stored()
+    assert cloud.deliver().sent == 2
+    assert len(cloud.received("orders")) == 2
+    assert cloud.received("second") == []
+    assert cloud.stored() == before
+    assert cloud.table.query(DELIVERY) == []
+
+
+def test_an_older_delivery_that_is_tried_again_does_not_undo_a_newer_one(cloud: Cloud) -> None:
+    cloud.commit([group(hours=1)])
+
+    def refuse(arn: str, message: Message) -> None:
+        raise RetryableError(arn)
+
+    with pytest.raises(RetryableError):
+        cloud.deliver(post=cloud.sending(refuse))
+    cloud.commit([group(hours=2)], due=START + HOUR, attempt="two", level=2.0)
+    with pytest.raises(RetryableError):
+        cloud.deliver(post=cloud.sending(refuse))
+    newer = cloud.stored()
+    assert cloud.deliver().sent == 1
+    assert cloud.stored() == newer
+
+
+def test_a_target_that_is_gone_is_reported_with_the_payload_and_fails_once(cloud: Cloud) -> None:
+    gone = f"{cloud.topics['orders']}-gone"
+    cloud.commit([group()], configuration=config(alerts={"all": cloud.alert(gone, "second")}))
+    with pytest.raises(PermanentError, match="gone"):
+        cloud.deliver()
+    (report,) = cloud.received("operations")
+    assert report["event"] == "ALERT_FAILED"
+    assert report["target"] == gone
+    assert report["payload"] == cloud.received("second")[0]
+    assert cloud.deliver().sent == 0
+    assert cloud.states() == {alert_key("all", group().id): "FAILED"}
+
+
+def test_a_target_that_refuses_for_a_day_is_given_up(cloud: Cloud) -> None:
+    cloud.commit([group()])
+
+    def refuse(arn: str, message: Message) -> None:
+        if not arn.endswith(":operations"):
+            raise RetryableError(f"{arn}: AccessDenied")
+        cloud.post.targets.send(arn, message)
+
+    with pytest.raises(RetryableError):
+        cloud.deliver(post=cloud.sending(refuse))
+    with pytest.raises(PermanentError, match="given up"):
+        cloud.deliver(now=NOW + timedelta(days=1), post=cloud.sending(refuse))
+    assert len(cloud.received("operations")) == 1
+    assert cloud.table.query(DELIVERY) == []
+
+
+def test_a_lost_answer_is_reported_and_never_sent_again(cloud: Cloud) -> None:
+    cloud.commit([group()])
+
+    def lost(arn: str, message: Message) -> None:
+        cloud.post.targets.send(arn, message)
+        if not arn.endswith(":operations"):
+            raise UncertainError(f"{arn}: read timed out")
+
+    assert cloud.deliver(post=cloud.sending(lost)).reported == 1
+    assert cloud.deliver() == Delivered(0, 0, 0, 0)
+    (alert,) = cloud.received()
+    (report,) = cloud.received("operations")
+    assert report["payload"] == alert
+    assert cloud.states() == {alert_key("orders", group().id): "UNKNOWN"}
+
+
+def test_a_report_that_fails_is_made_again(cloud: Cloud) -> None:
+    cloud.commit([group()])
+
+    def nothing_works(arn: str, message: Message) -> None:
+        if arn.endswith(":operations"):
+            raise RetryableError(arn)
+        raise PermanentError(arn)
+
+    with pytest.raises(RetryableError, match="operations topic was not told"):
+        cloud.deliver(post=cloud.sending(nothing_works))
+    # The target works by now, and nothing had been sent: it is sent, not reported.
+    assert cloud.deliver().sent == 1
+
+
+def test_two_runs_at_once_do_not_both_deliver(cloud: Cloud) -> None:
+    cloud.commit([group()])
+    refused = []
+
+    def meanwhile(arn: str, message: Message) -> None:
+        with pytest.raises(RetryableError, match="Another run"):
+            cloud.deliver(now=NOW + timedelta(seconds=1))
+        refused.append(arn)
+        cloud.post.targets.send(arn, message)
+
+    assert cloud.deliver(post=cloud.sending(meanwhile)).sent == 1
+    assert len(refused) == 1
+    assert len(cloud.received()) == 1
+
+
+def scenario(cloud: Cloud) -> None:
+    """A group told, then moved and joined by another; two targets."""
+    both = config(alerts={"all": cloud.alert("orders", "second")})
+    cloud.commit([group(start=START, hours=1)], configuration=both)
+    cloud.deliver()
+    for name in ("orders", "second"):
+        cloud.received(name)
+    cloud.commit(
+        [group(start=START - HOUR, hours=2), group("views", start=START + HOUR)],
+        due=START + HOUR,
+        attempt="two",
+        level=2.0,
+        configuration=both,
+    )
+
+
+def clean_run() -> tuple[dict[str, bytes], int]:
+    """What an undisturbed run stores, and how many calls it makes."""
+    with mock_aws():
+        cloud = Cloud()
+        scenario(cloud)
+        with cloud.calls() as made:
+            cloud.deliver()
+        return cloud.stored(), made[0]
+
+
+def test_a_crash_at_any_call_loses_nothing_and_tells_nothing_twice() -> None:
+    expected, calls = clean_run()
+    assert calls > 30
+    for last in range(calls):
+        with mock_aws():
+            cloud = Cloud()
+            scenario(cloud)
+            with cloud.calls(last), pytest.raises(Crash):
+                cloud.deliver()
+            cloud.deliver(now=NOW + LEASE + timedelta(minutes=1))
+            assert cloud.stored() == expected, last
+            assert cloud.table.query(DELIVERY) == [], last
+            reports = cloud.received("operations")
+            assert len(reports) <= 1, last
+            for name in ("orders", "second"):
+                told = [one["impactedMetric"]["metricName"] for one in cloud.received(name)]
+                assert told in (["views"], []), last
+                assert told or reports[0]["target"] == cloud.topics[name], last
+
+
+@settings(max_examples=8, deadline=None)
+@given(crashes=st.lists(st.integers(0, 40), max_size=4))
+def test_several_crashes_in_a_row_converge(crashes: list[int]) -> None:
+    expected, _ = clean_run()
+    with mock_aws():
+        cloud = Cloud()
+        scenario(cloud)
+        now = NOW
+        for last in crashes:
+            with cloud.calls(last), suppress(Crash):
+                cloud.deliver(now=now)
+            now += LEASE + timedelta(minutes=1)
+        cloud.deliver(now=now)
+        assert cloud.stored() == expected
+        reported = [one["target"] for one in cloud.received("operations")]
+        for name in ("orders", "second"):
+            told = cloud.received(name)
+            assert len(told) <= 1
+            assert told or cloud.topics[name] in reported
