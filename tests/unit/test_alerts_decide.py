@@ -18,7 +18,7 @@ def extent(one, **changes) -> Extent:
     return Extent(**(values | changes))
 
 
-def never(alert: str, group_id: str) -> bool:
+def never(_alert: str, _group_id: str) -> bool:
     return False
 
 

@@ -28,11 +28,13 @@ ORIGIN = Origin(CRAWL, "shop-results")
 KEY = "results/anomalies/date=2022-01-15/x.parquet"
 # The documented alert, whose keys, order, types and nesting old consumers rely on.
 DOCUMENTED = """
-{"anomalyDetectorArn": "…", "anomalyScore": 83.33, "consoleUrl": "https://…", "anomalyGroupId": "<uuid>",
- "alertName": "…", "alertArn": "…", "alertEventId": "<alertArn>:event/<anomalyGroupId>", "alertDescription": "…",
+{"anomalyDetectorArn": "…", "anomalyScore": 83.33, "consoleUrl": "https://…",
+ "anomalyGroupId": "<uuid>", "alertName": "…", "alertArn": "…",
+ "alertEventId": "<alertArn>:event/<anomalyGroupId>", "alertDescription": "…",
  "impactedMetric": {"metricName": "revenue",
    "dimensionContribution": [{"dimensionName": "category", "dimensionValueContributions": [
-       {"dimensionValue": "apparels", "valueContribution": 68}, {"dimensionValue": "electronics", "valueContribution": 32}]}],
+       {"dimensionValue": "apparels", "valueContribution": 68},
+       {"dimensionValue": "electronics", "valueContribution": 32}]}],
    "relevantTimeSeries": [{"timeSeriesId": "<128 hex digits>", "dimensions": [
        {"dimensionName": "category", "dimensionValue": "electronics"}], "metricValue": 650}]},
  "timestamp": "2022-01-15T04:25Z[UTC]"}
@@ -228,7 +230,8 @@ def test_a_subject_is_one_line_of_at_most_100_ascii_signs(name, measure) -> None
 def test_text_for_people_names_what_where_and_how_much() -> None:
     line = short_text(described(), group())
     assert line == (
-        "shop: revenue down in platform = mobile_app since 2022-01-15T04:00Z[UTC]: 650, expected 1,000 (-35 %), severity 83"
+        "shop: revenue down in platform = mobile_app since 2022-01-15T04:00Z[UTC]: "
+        "650, expected 1,000 (-35 %), severity 83"
     )
     text = long_text(ORIGIN, described(), "orders", group(state="OPEN"), KEY)
     for part in (line, "tell the shop", "still open", "marketplace: us 68 %, de 32 %", group().id):
