@@ -55,7 +55,9 @@ class Steps:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave everything up at the end")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave everything up at the end, after a failure too"
+    )
     parser.add_argument("--seed", type=int, default=7, help="seed of the sample shop (default: 7)")
     parser.add_argument(
         "--hours",
@@ -77,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (TerraformError, CloudError, HarnessError) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         print(f"Its log files are in {run_dir}.", file=sys.stderr)
+        up = options.keep and cloud.status() is not None
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted; the local cloud is stopped.", file=sys.stderr)
