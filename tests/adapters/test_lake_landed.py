@@ -1,0 +1,188 @@
+"""Landed files come back as one array, whatever the warehouse made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from moto import mock_aws
+
+from anomaly_detector.config import load
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.lake.landed import Source, digests, read_panel
+from tests.unit.services_world import World, document
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+DAY = timedelta(days=1)
+AXIS = [START + DAY * number for number in range(3)]
+CONFIG = load(document(measures={"revenue": {}}))
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        yield World([])
+
+
+def rows(days: list[int], platforms: list[str | None], values: Any, **types: Any) -> pa.Table:
+    starts = [(START + DAY * day).replace(tzinfo=None) for day in days]
+    return pa.table(
+        {
+            "interval_start": pa.array(starts, types.get("time", pa.timestamp("us"))),
+            "dimension_0": pa.array(platforms, pa.string()),
+            "measure_0_value": pa.array(values, types.get("value", pa.float64())),
+            "measure_0_count": pa.array([2] * len(days), pa.int64()),
+            "row_count": pa.array([3] * len(days), pa.int64()),
+        }
+    )
+
+
+def land(world: World, table: pa.Table, shard: int = 0, name: str = "one", **options: Any) -> str:
+    key = f"live/{name}/shard={shard}/0000_part_00.parquet"
+    world.put_parquet(key, table, **options)
+    manifest = f"live/{name}/manifest"
+    world.store.put_json(manifest, world.manifest({key: table.num_rows}))
+    return manifest
+
+
+def source(manifest: str | None, begin: datetime = START, days: int = 3) -> Source:
+    return Source(manifest, begin, begin + DAY * days)
+
+
+def test_values_stand_at_their_slice_and_interval(world: World) -> None:
+    manifest = land(world, rows([0, 2, 2], ["web", "web", "*"], [1.0, 2.0, 3.0]))
+
+    landed = read_panel(world.store, [source(manifest)], 0, CONFIG, AXIS)
+
+    assert landed.panel.slices.tolist() == [["*"], ["web"]]
+    np.testing.assert_array_equal(
+        landed.panel.values[:, 0], [[np.nan, np.nan, 3.0], [1.0, np.nan, 2.0]]
+    )
+    np.testing.assert_array_equal(landed.panel.counts[:, 0], [[0, 0, 2], [2, 0, 2]])
+    assert landed.rows.tolist() == [3, 0, 3]  # roll-ups are not counted again
+
+
+@pytest.mark.parametrize(
+    ("types", "options", "values"),
+    [
+        ({"value": pa.decimal128(9, 2)}, {}, [Decimal("1.25")]),
+        ({"time": pa.timestamp("ms")}, {}, [1.25]),
+        ({"time": pa.timestamp("ns")}, {"use_deprecated_int96_timestamps": True}, [1.25]),
+        ({"time": pa.timestamp("us", tz="UTC")}, {}, [1.25]),
+        ({"value": pa.float32()}, {}, [1.25]),
+    ],
+    ids=["decimal", "int64 ms", "int96", "timestamptz", "real"],
+)
+def test_every_type_that_redshift_writes_is_read(
+    world: World, types: dict[str, Any], options: dict[str, Any], values: list[Any]
+) -> None:
+    manifest = land(world, rows([1], ["web"], values, **types), **options)
+
+    landed = read_panel(world.store, [source(manifest)], 0, CONFIG, AXIS)
+
+    assert landed.panel.values[0, 0].tolist()[1] == 1.25
+
+
+def test_trailing_blanks_and_nulls_of_a_dimension(world: World) -> None:
+    manifest = land(world, rows([0, 1, 2], ["web   ", "web", None], [1.0, 2.0, 3.0]))
+
+    landed = read_panel(world.store, [source(manifest)], 0, CONFIG, AXIS)
+
+    assert landed.panel.slices.tolist() == [["(null)"], ["web"]]
+    assert landed.panel.values[1, 0, :2].tolist() == [1.0, 2.0]
+
+
+def test_a_null_value_is_missing(world: World) -> None:
+    manifest = land(world, rows([0], ["web"], [None]))
+
+    landed = read_panel(world.store, [source(manifest)], 0, CONFIG, AXIS)
+
+    assert np.isnan(landed.panel.values).all()
+
+
+@pytest.mark.parametrize("how", ["no manifest", "no entries", "a file without rows", "other shard"])
+def test_empty_results(world: World, how: str) -> None:
+    manifest: str | None = None
+    if how == "no entries":
+        manifest = "live/none/manifest"
+        world.store.put_json(manifest, {"entries": []})
+    elif how == "a file without rows":
+        manifest = land(world, rows([], [], []))
+    elif how == "other shard":
+        manifest = land(world, rows([0], ["web"], [1.0]), shard=10)
+
+    landed = read_panel(world.store, [source(manifest)], 1, CONFIG, AXIS)
+
+    assert landed.panel.values.shape == (0, 1, 3)
+    assert landed.rows.tolist() == [0, 0, 0]
+
+
+def test_only_what_the_manifest_lists_is_read(world: World) -> None:
+    manifest = land(world, rows([0], ["web"], [1.0]))
+    world.put_parquet("live/one/shard=0/0001_part_00.parquet", rows([1], ["web"], [9.0]))
+
+    landed = read_panel(world.store, [source(manifest)], 0, CONFIG, AXIS)
+
+    assert np.nansum(landed.panel.values) == 1.0
+
+
+def test_where_two_chunks_overlap_the_later_one_counts(world: World) -> None:
+    early = land(world, rows([0, 1], ["web", "web"], [1.0, 2.0]), name="early")
+    late = land(world, rows([1, 2], ["web", "web"], [5.0, 6.0]), name="late")
+
+    landed = read_panel(
+        world.store, [source(early, days=2), source(late, START + DAY, 2)], 0, CONFIG, AXIS
+    )
+
+    assert landed.panel.values[0, 0].tolist() == [1.0, 5.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("off the grid", "not on the interval grid"),
+        ("no column", "lacks the column 'measure_0_count'"),
+        ("other bucket", "not in the bucket"),
+        ("no file", "does not exist"),
+        ("no manifest", "does not exist"),
+    ],
+)
+def test_faults_name_what_is_wrong(world: World, fault: str, message: str) -> None:
+    table = rows([0], ["web"], [1.0])
+    if fault == "off the grid":
+        moved = pa.array([datetime(2026, 1, 5, 1)], pa.timestamp("us"))  # noqa: DTZ001
+        table = table.set_column(0, "interval_start", moved)
+    if fault == "no column":
+        table = table.drop_columns(["measure_0_count"])
+    manifest = land(world, table)
+    if fault == "no file":
+        world.store.delete(["live/one/shard=0/0000_part_00.parquet"])
+    if fault == "no manifest":
+        world.store.delete([manifest])
+    if fault == "other bucket":
+        world.store.put_json(manifest, {"entries": [{"url": "s3://else/shard=0/x.parquet"}]})
+
+    with pytest.raises(PermanentError, match=message):
+        read_panel(world.store, [source(manifest)], 0, CONFIG, AXIS)
+
+
+def test_digests_tell_a_changed_value_and_nothing_else(world: World) -> None:
+    first = land(world, rows([0, 1], ["web", "app"], [1.0, 2.0]), name="first")
+    turned = land(world, rows([1, 0], ["app", "web"], [2.0 + 1e-12, 1.0]), name="turned")
+    other = land(world, rows([0, 1], ["web", "app"], [1.0, 2.5]), name="other")
+
+    found = [
+        digests(read_panel(world.store, [source(key)], 0, CONFIG, AXIS).panel)
+        for key in (first, turned, other)
+    ]
+
+    assert found[0] == found[1]
+    assert found[0][0] == found[2][0]
+    assert found[0][1] != found[2][1]
