@@ -2,19 +2,25 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import boto3
 import pytest
 from anomaly_detector.alerts.targets import SEND_ONCE, Message, Targets, UncertainError
 from anomaly_detector.errors import PermanentError, RetryableError
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
 REGION = "eu-west-1"
+FUNCTION = f"arn:aws:lambda:{REGION}:123456789012:function:tell"
 MESSAGE = Message("shop: revenue down", json.dumps({"anomalyScore": 83.33, "name": "ü"}))
+
+
+class Raw(io.BytesIO):
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self.read()
 
 
 class Cloud:
@@ -49,10 +55,6 @@ def _raise_or_give(answer: object) -> object:
 def refusal(code: str, status: int) -> AWSResponse:
     body = f"<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
 
-    class Raw(io.BytesIO):
-        def stream(self, **_: object) -> Iterator[bytes]:
-            yield self.read()
-
     return AWSResponse("https://sns", status, {}, Raw(body.encode()))
 
 
@@ -71,40 +73,29 @@ def test_a_topic_gets_the_body_as_it_is(cloud: Cloud) -> None:
 
 
 def test_a_function_gets_the_payload_as_its_event(cloud: Cloud) -> None:
-    calls: list[dict] = []
-    cloud.functions.meta.events.register(
-        "provide-client-params.lambda.Invoke", lambda params, **_: calls.append(params)
-    )
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as bundle:
-        bundle.writestr("code.py", "def handler(event, context):\n    return event\n")
-    roles = boto3.client("iam", REGION)
-    role = roles.create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    arn = cloud.functions.create_function(
-        FunctionName="tell",
-        Runtime="python3.12",
-        Role=role,
-        Handler="code.handler",
-        Code={"ZipFile": archive.getvalue()},
-    )["FunctionArn"]
+    requests = []
 
-    class Recorder:
-        def invoke(self, **arguments: object) -> None:
-            calls.append(arguments)
+    def take(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        requests.append(request)
+        return AWSResponse(request.url, 202, {}, Raw(b""))
 
-    Targets(cloud.sns, Recorder()).send(arn, MESSAGE)
-    assert calls[-1] == {
-        "FunctionName": arn,
-        "InvocationType": "Event",
-        "Payload": MESSAGE.body.encode(),
-    }
+    cloud.functions.meta.events.register_first("before-send", take)
+    cloud.targets.send(FUNCTION, MESSAGE)
+    (request,) = requests
+    assert request.body == MESSAGE.body.encode()
+    assert request.headers["X-Amz-Invocation-Type"] == b"Event"
+    assert unquote(request.url).endswith(f"/functions/{FUNCTION}/invocations")
 
 
 def test_a_target_that_does_not_exist_is_permanent(cloud: Cloud) -> None:
     with pytest.raises(PermanentError, match="NotFound"):
         cloud.targets.send(f"{cloud.topic}-gone", MESSAGE)
+    gone = AWSResponse(
+        "https://lambda", 404, {"x-amzn-errortype": "ResourceNotFoundException"}, Raw(b"{}")
+    )
+    cloud.fail(gone)
     with pytest.raises(PermanentError, match="ResourceNotFound"):
-        cloud.targets.send(f"arn:aws:lambda:{REGION}:123456789012:function:gone", MESSAGE)
+        cloud.targets.send(FUNCTION, MESSAGE)
 
 
 @pytest.mark.parametrize("arn", ["nobody", "arn:aws:sqs:eu-west-1:123456789012:orders"])
