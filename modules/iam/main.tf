@@ -402,12 +402,17 @@ data "aws_iam_policy_document" "function" {
   dynamic "statement" {
     for_each = each.key == "warehouse_role" && var.unload_role.create ? ["pass"] : []
     content {
-      sid       = "HandTheRoleToRedshift"
-      actions   = ["iam:PassRole"]
-      resources = ["arn:${var.partition}:iam::${var.account_id}:role${var.iam.path}${var.name}-unload"]
+      sid     = "HandTheRoleToRedshift"
+      actions = ["iam:PassRole"]
+      # A cluster is given the one role. A namespace takes only its whole list, so its other roles, whose names are not
+      # known here, are passed again.
+      resources = [
+        "arn:${var.partition}:iam::${var.account_id}:role${local.is_cluster ? "${var.iam.path}${var.name}-unload" : "/*"}",
+      ]
 
+      # IfExists: Redshift Serverless does not name the service that the role is passed to.
       condition {
-        test     = "StringEquals"
+        test     = local.is_cluster ? "StringEquals" : "StringEqualsIfExists"
         variable = "iam:PassedToService"
         values   = local.unload_principals
       }
