@@ -192,7 +192,6 @@ module "iam" {
   region                     = local.region
   account_id                 = local.account_id
   iam                        = var.iam
-  bucket_name                = module.storage.bucket_name
   bucket_arn                 = module.storage.bucket_arn
   table_arn                  = module.storage.table_arn
   redshift                   = local.redshift
@@ -211,9 +210,6 @@ module "functions" {
   source = "./modules/functions"
 
   name       = local.name
-  partition  = local.partition
-  region     = local.region
-  account_id = local.account_id
   role_arns  = module.iam.function_role_arns
   lambda     = var.lambda
   logging    = var.logging
@@ -236,7 +232,6 @@ module "pipeline" {
 
   name                  = local.name
   partition             = local.partition
-  region                = local.region
   account_id            = local.account_id
   function_arns         = module.functions.function_arns
   machine_role_arns     = module.iam.machine_role_arns
@@ -261,8 +256,6 @@ module "crawler" {
 
   name                  = local.name
   partition             = local.partition
-  region                = local.region
-  account_id            = local.account_id
   function_arns         = module.functions.function_arns
   machine_role_arn      = module.iam.machine_role_arns["crawl"]
   statement_arn         = module.pipeline.statement_arn

@@ -10,18 +10,6 @@ variable "partition" {
   nullable    = false
 }
 
-variable "region" {
-  description = "Region of the resources."
-  type        = string
-  nullable    = false
-}
-
-variable "account_id" {
-  description = "Account of the resources."
-  type        = string
-  nullable    = false
-}
-
 variable "tags" {
   description = "Tags of every resource."
   type        = map(string)

@@ -4,24 +4,6 @@ variable "name" {
   nullable    = false
 }
 
-variable "partition" {
-  description = "Partition of the ARNs, such as `aws` or `aws-us-gov`."
-  type        = string
-  nullable    = false
-}
-
-variable "region" {
-  description = "Region of the resources."
-  type        = string
-  nullable    = false
-}
-
-variable "account_id" {
-  description = "Account of the resources."
-  type        = string
-  nullable    = false
-}
-
 variable "tags" {
   description = "Tags of every resource."
   type        = map(string)

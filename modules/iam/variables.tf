@@ -43,12 +43,6 @@ variable "iam" {
   nullable = false
 }
 
-variable "bucket_name" {
-  description = "Name of the detector's bucket."
-  type        = string
-  nullable    = false
-}
-
 variable "bucket_arn" {
   description = "ARN of the detector's bucket."
   type        = string

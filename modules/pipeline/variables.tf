@@ -10,12 +10,6 @@ variable "partition" {
   nullable    = false
 }
 
-variable "region" {
-  description = "Region of the resources."
-  type        = string
-  nullable    = false
-}
-
 variable "account_id" {
   description = "Account of the resources."
   type        = string

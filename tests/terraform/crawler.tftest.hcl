@@ -7,10 +7,8 @@ mock_provider "aws" {
 }
 
 variables {
-  name       = "shop"
-  partition  = "aws"
-  region     = "eu-west-1"
-  account_id = "111122223333"
+  name      = "shop"
+  partition = "aws"
   function_arns = {
     for key in ["reconcile", "plan_crawl", "detect", "commit", "deliver", "record_failure"] :
     key => "arn:aws:lambda:eu-west-1:111122223333:function:shop-${replace(key, "_", "-")}"
@@ -133,7 +131,6 @@ run "govcloud" {
 
   variables {
     partition = "aws-us-gov"
-    region    = "us-gov-west-1"
     function_arns = {
       for key in ["reconcile", "plan_crawl", "detect", "commit", "deliver", "record_failure"] :
       key => "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:shop-${replace(key, "_", "-")}"

@@ -1,10 +1,7 @@
 mock_provider "aws" {}
 
 variables {
-  name       = "shop"
-  partition  = "aws"
-  region     = "eu-west-1"
-  account_id = "111122223333"
+  name = "shop"
   role_arns = {
     for key in [
       "reconcile", "warehouse_role", "prepare", "statement", "plan_history", "train", "activate", "record_failure",

@@ -18,7 +18,6 @@ variables {
     path                     = "/detectors/"
     permissions_boundary_arn = "arn:aws:iam::111122223333:policy/boundary"
   }
-  bucket_name           = "shop-bucket"
   bucket_arn            = "arn:aws:s3:::shop-bucket"
   table_arn             = "arn:aws:dynamodb:eu-west-1:111122223333:table/shop"
   alerts_topic_arn      = "arn:aws:sns:eu-west-1:111122223333:shop-alerts"
@@ -234,6 +233,22 @@ run "a_secret_is_read_and_nothing_else" {
   }
 }
 
+run "only_the_one_role_is_passed_to_a_cluster" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(data.aws_iam_policy_document.function["warehouse_role"].json).Statement :
+      [statement.Resource, statement.Condition.StringEquals["iam:PassedToService"]] if statement.Sid == "HandTheRoleToRedshift"
+    ] == [["arn:aws:iam::111122223333:role/detectors/shop-unload", "redshift.amazonaws.com"]]
+    error_message = "The function hands nothing but the role for UNLOAD to Redshift."
+  }
+}
+
 run "the_key_of_a_secret" {
   command = plan
 
@@ -344,6 +359,14 @@ run "a_workgroup" {
       && !strcontains(data.aws_iam_policy_document.function["warehouse_role"].json, "redshift:ModifyClusterIamRoles")
     )
     error_message = "The role is attached to the namespace."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(data.aws_iam_policy_document.function["warehouse_role"].json).Statement :
+      [statement.Resource, keys(statement.Condition)[0]] if statement.Sid == "HandTheRoleToRedshift"
+    ] == [["arn:aws:iam::111122223333:role/*", "StringEqualsIfExists"]]
+    error_message = "UpdateNamespace takes the whole list of roles, so the namespace's other roles are passed again."
   }
 }
 

@@ -19,7 +19,6 @@ mock_provider "aws" {
 variables {
   name       = "shop"
   partition  = "aws"
-  region     = "eu-west-1"
   account_id = "111122223333"
   function_arns = {
     for key in [

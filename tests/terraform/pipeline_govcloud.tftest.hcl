@@ -20,7 +20,6 @@ mock_provider "aws" {
 variables {
   name       = "shop"
   partition  = "aws-us-gov"
-  region     = "us-gov-west-1"
   account_id = "111122223333"
   function_arns = {
     for key in [

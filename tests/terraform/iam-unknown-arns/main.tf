@@ -17,7 +17,6 @@ module "iam" {
   iam = {
     permissions_boundary_arn = terraform_data.arn["boundary"].output
   }
-  bucket_name                = terraform_data.arn["bucket"].output
   bucket_arn                 = terraform_data.arn["bucket"].output
   table_arn                  = terraform_data.arn["table"].output
   encryption                 = { kms_key_arn = terraform_data.arn["key"].output }
