@@ -116,14 +116,14 @@ def from_bytes(content: bytes) -> State:
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            version = int(archive["version"])
+            version = int(archive["version"].item())
             if version != VERSION:
                 raise PermanentError(
                     f"The stored model has version {version}, this package reads {VERSION}: "
                     "start the pipeline again, which trains a new one from history."
                 )
             return State(
-                until=np.datetime64(int(archive["until"]), "s"),
+                until=np.datetime64(int(archive["until"].item()), "s"),
                 dimensions=tuple(str(name) for name in archive["dimensions"]),
                 measures=tuple(str(name) for name in archive["measures"]),
                 slices=archive["slices"].astype(object),

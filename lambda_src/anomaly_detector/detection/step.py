@@ -201,7 +201,7 @@ def _forecast(
     # One event adds 1 to a whole-valued series, and a usual value to one that is mostly zero.
     unit = np.where(arrays["nonzero"] < OFTEN_ABSENT, arrays["magnitude"], 0.0)
     unit = np.where(rules.additive, np.maximum(unit, arrays["fractional"] == 0), 0.0)
-    events = size / np.maximum(unit, TINY)
+    events = size / np.maximum(unit, 1e-100)
     small = np.clip(2.0 - events / SMALL_COUNT, 0.0, 1.0)
     floor = np.maximum(
         floor, unit * np.sqrt(np.minimum(events, 2 * SMALL_COUNT) * small + 0.5 * small)
@@ -377,7 +377,7 @@ def _follow_run(
     at = np.nonzero(accepted)
     before, after = arrays["run_expected"][at], arrays["run_actual"][at]
     scales = (arrays["signed"][at] == 0) & (before > 0) & (after > 0)
-    factor = np.where(scales, np.clip(after / np.maximum(before, TINY), 0.01, 100.0), 1.0)
+    factor = np.where(scales, np.clip(after / np.where(scales, before, 1.0), 0.01, 100.0), 1.0)
     moved = (after - before) / arrays["run_length"][at]
     added = np.where(scales, 0.0, moved)
     pick = (slice(None), at[0], at[1])

@@ -1,0 +1,78 @@
+"""A synthetic shop: false events stay within the budget, planted incidents are found and explained."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from anomaly_detector.detection import initial_state, replay
+from anomaly_detector.explain.events import EventState, advance
+from anomaly_detector.explain.group import Group
+from anomaly_detector.panel import ROLLED_UP, Panel
+
+from tests.unit.detection_panels import DIMENSIONS, MONDAY, settings, shop
+
+CHOSEN = settings(
+    measures={"views": {}, "revenue": {}}, dimensions=DIMENSIONS, false_events_per_week=1
+)
+DAY = 24
+TRAINED = 60 * DAY
+
+
+def _groups(whole: Panel) -> tuple[Group, ...]:
+    done = replay(CHOSEN, initial_state(CHOSEN), whole, score_from=whole.starts[TRAINED])
+    return advance(CHOSEN, EventState(), done.scores, None).groups
+
+
+def test_false_events_stay_within_the_budget() -> None:
+    size, seeds = TRAINED + 90 * DAY, (1, 2, 3)
+
+    found = sum(len(_groups(shop(size, seed))) for seed in seeds)
+
+    # One a week is asked for; 39 weeks are few, so half as much again is allowed.
+    assert found / (len(seeds) * 90 / 7) <= 1.5
+
+
+INCIDENTS = [
+    (("mobile_app", ROLLED_UP), 4, 0.4),
+    (("mobile_web", "de"), 6, 0.4),
+    ((ROLLED_UP, ROLLED_UP), 3, 0.4),
+    (("pc_web", ROLLED_UP), 5, 1.8),
+    (("mobile_app", "us"), 6, 1.8),
+    ((ROLLED_UP, ROLLED_UP), 3, 1.8),
+    ((ROLLED_UP, "fr"), 4, 0.4),
+]
+
+
+@pytest.mark.parametrize("seed", [21, 22])
+def test_planted_incidents_are_found_and_explained(seed: int) -> None:
+    faults = [
+        (where, TRAINED + (3 + 4 * index) * DAY + 5 * index, length, factor)
+        for index, (where, length, factor) in enumerate(INCIDENTS)
+    ]
+    planted = [(where, begin, begin + length, factor) for where, begin, length, factor in faults]
+
+    groups = _groups(shop(TRAINED + 32 * DAY, seed, planted))
+
+    for where, begin, end, factor in planted:
+        first = MONDAY.item() + timedelta(hours=begin)
+        last = MONDAY.item() + timedelta(hours=end)
+        named = {
+            name: value for name, value in zip(DIMENSIONS, where, strict=True) if value != ROLLED_UP
+        }
+        for measure in ("views", "revenue"):
+            match = [
+                group
+                for group in groups
+                if group.measure == measure
+                and group.start.replace(tzinfo=None) < last
+                and group.end.replace(tzinfo=None) > first
+            ]
+            assert match, (where, measure)
+            best = max(match, key=lambda group: group.score)
+            assert best.slices == (named,), (where, measure)
+            assert best.direction == ("up" if factor > 1 else "down")
+            assert np.isclose(best.actual / best.expected, factor, rtol=0.35)
+            for name, value in named.items():
+                assert best.contributions[name] == {value: 100.0}

@@ -1,0 +1,310 @@
+"""How the detector treats one series: season, trend, gaps, constants, counts, faults, new levels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from anomaly_detector.detection import (
+    THRESHOLD_SEVERITY,
+    DetectorSettings,
+    from_bytes,
+    initial_state,
+    replay,
+    to_bytes,
+)
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.intervals import SECONDS
+from anomaly_detector.panel import Panel, Scores
+
+from tests.unit.detection_panels import panel, seasonal, settings
+
+HOURS = 24 * 7 * 7
+
+
+def _scores(values: object, chosen: DetectorSettings | None = None, **others: object) -> Scores:
+    """Scores of the series `a`, among which the given others stand."""
+    chosen = chosen or settings()
+    return replay(chosen, initial_state(chosen), panel({"a": values, **others})).scores
+
+
+def test_expectation_follows_day_week_and_trend() -> None:
+    clean = seasonal(HOURS, noise=0.0, growth=2.0)
+
+    scores = _scores(seasonal(HOURS, noise=0.05, growth=2.0))
+
+    late = slice(HOURS - 14 * 24, None)
+    assert np.mean(np.abs(scores.expected[0, 0, late] / clean[late] - 1)) < 0.03
+    assert np.all(scores.lower[0, 0, late] < scores.expected[0, 0, late])
+    assert np.all(scores.upper[0, 0, late] > scores.expected[0, 0, late])
+
+
+def test_a_fault_is_anomalous_and_its_size_ranks_it() -> None:
+    severity = []
+    for factor in (0.7, 0.4, 0.1):
+        values = seasonal(HOURS)
+        values[-1] *= factor
+        scores = _scores(values)
+        severity.append(scores.severity[0, 0, -1])
+        assert scores.direction[0, 0, -1] == -1
+
+    assert severity[0] < severity[1] < severity[2] < 100
+    assert severity[1] > THRESHOLD_SEVERITY
+
+
+def test_bounds_are_where_severity_is_fifty() -> None:
+    values = seasonal(HOURS)
+    first = _scores(values)
+    for side, bound in ((1, first.upper), (-1, first.lower)):
+        values[-1] = bound[0, 0, -1]
+        again = _scores(values)
+        assert again.severity[0, 0, -1] == pytest.approx(THRESHOLD_SEVERITY, abs=0.01)
+        assert again.direction[0, 0, -1] == side
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, -7.3, 1e15, 1e-12])
+def test_constant_series_with_float_noise_never_alerts(level: float) -> None:
+    noise = np.random.default_rng(3).normal(0, 4e-16, HOURS)
+
+    scores = _scores(level * (1 + noise))
+
+    assert not scores.anomalous.any()
+
+
+def test_constant_series_that_jumps_alerts() -> None:
+    values = np.full(HOURS, 20.5)
+    values[-1] = 40.0
+
+    assert _scores(values).anomalous[0, 0, -1]
+
+
+def test_first_value_of_a_series_that_was_always_zero_is_no_event() -> None:
+    values = np.zeros(HOURS)
+    values[-1] = 0.37
+
+    assert not _scores(values).anomalous.any()
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5, 3.0, 12.0])
+def test_small_counts_stay_within_the_budget(rate: float) -> None:
+    random = np.random.default_rng(11)
+    series = {f"s{i:02d}": random.poisson(rate, HOURS).astype(float) for i in range(20)}
+
+    chosen = settings(false_events_per_week=1)
+    scores = replay(chosen, initial_state(chosen), panel(series)).scores
+
+    weeks = HOURS / 168
+    assert scores.anomalous.any(axis=0).sum() / weeks <= 2.0
+
+
+@pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf])
+def test_missing_values_are_not_scored_and_teach_nothing(gap: float) -> None:
+    values = seasonal(HOURS)
+    values[-30:-20] = gap
+    without = seasonal(HOURS)
+    without[-30:-20] = np.nan
+
+    scores = _scores(values, b=seasonal(HOURS, seed=2))
+    same = _scores(without, b=seasonal(HOURS, seed=2))
+
+    assert np.isnan(scores.actual[0, 0, -30:-20]).all()
+    assert not scores.severity[0, 0, -30:-20].any()
+    assert scores.severity[0, 0, -1] < THRESHOLD_SEVERITY
+    np.testing.assert_array_equal(scores.expected, same.expected)
+
+
+def test_absent_rows_of_a_sum_are_zero_only_where_they_are_usual() -> None:
+    random = np.random.default_rng(5)
+    sparse = np.where(random.random(HOURS) < 0.4, 12.5, np.nan)
+    dense = seasonal(HOURS)
+    dense[-3:] = np.nan
+    sparse[-3:] = np.nan
+
+    scores = _scores(sparse, b=dense, c=seasonal(HOURS, seed=2))
+
+    assert (scores.actual[0, 0, -3:] == 0).all()
+    assert np.isnan(scores.actual[1, 0, -3:]).all()
+    assert not scores.anomalous[:2, 0, -3:].any()
+
+
+def test_absent_rows_of_a_mean_are_missing() -> None:
+    chosen = settings(measures={"views": {"aggregation": "AVG"}})
+    sparse = np.where(np.random.default_rng(5).random(HOURS) < 0.4, 12.5, np.nan)
+
+    scores = _scores(sparse, chosen, b=seasonal(HOURS))
+
+    np.testing.assert_array_equal(scores.actual[0, 0], sparse)
+
+
+def test_an_interval_without_any_row_is_missing_for_every_series() -> None:
+    sparse = np.where(np.random.default_rng(5).random(HOURS) < 0.4, 12.5, np.nan)
+    dense = seasonal(HOURS)
+    sparse[-5], dense[-5] = np.nan, np.nan
+
+    scores = _scores(sparse, b=dense)
+
+    assert np.isnan(scores.actual[:, 0, -5]).all()
+
+
+def test_a_fault_is_not_learnt() -> None:
+    values = seasonal(HOURS, noise=0.03)
+    values[-60:-54] *= 5
+
+    scores, calm = _scores(values), _scores(seasonal(HOURS, noise=0.03))
+
+    assert scores.anomalous[0, 0, -60:-54].all()
+    after = scores.expected[0, 0, -48:] / calm.expected[0, 0, -48:]
+    assert np.all(np.abs(after - 1) < 0.05)
+    assert not scores.anomalous[0, 0, -54:].any()
+
+
+@pytest.mark.parametrize("measure", ["SUM", "AVG"])
+def test_a_new_level_is_accepted_after_a_day(measure: str) -> None:
+    chosen = settings(measures={"views": {"aggregation": measure}})
+    values = seasonal(HOURS, noise=0.03)
+    if measure == "AVG":
+        values = values - 2000  # negative: the level is moved, not scaled
+        values[-10 * 24 :] += 1500
+    else:
+        values[-10 * 24 :] *= 2.5
+
+    scores = _scores(values, chosen)
+
+    flagged = scores.anomalous[0, 0]
+    assert flagged[-10 * 24 : -9 * 24 - 12].all()
+    assert not flagged[-8 * 24 :].any()
+    assert np.mean(np.abs(scores.expected[0, 0, -48:] - values[-48:])) < 200
+
+
+def test_a_series_that_starts_later_is_learnt_before_it_is_scored() -> None:
+    late = seasonal(HOURS, seed=4)
+    late[: HOURS // 2] = np.nan
+    late[HOURS // 2 + 100] *= 20
+    late[-1] *= 20
+
+    scores = _scores(seasonal(HOURS), b=late)
+
+    learning = slice(HOURS // 2, HOURS // 2 + settings().warm_up)
+    assert not scores.severity[1, 0, learning].any()
+    assert np.isnan(scores.expected[1, 0, : HOURS // 2 + 1][:-1]).all()
+    assert scores.anomalous[1, 0, -1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "factor", "counts"),
+    [
+        ({"direction": "up"}, 0.2, False),
+        ({"direction": "up"}, 3.0, True),
+        ({"direction": "down"}, 3.0, False),
+        ({"direction": "down"}, 0.2, True),
+        ({"min_absolute_change": 1e6}, 3.0, False),
+        ({"min_relative_change": 0.9}, 0.2, False),
+        ({"min_relative_change": 0.7}, 0.2, True),
+    ],
+)
+def test_a_change_that_does_not_count_has_severity_zero(
+    rule: dict[str, object], factor: float, counts: bool
+) -> None:
+    values = seasonal(HOURS, noise=0.02)
+    values[-1] *= factor
+
+    scores = _scores(values, settings(measures={"views": rule}))
+
+    assert bool(scores.anomalous[0, 0, -1]) is counts
+    assert bool(scores.severity[0, 0, -1] > 0) is counts
+
+
+def test_a_larger_budget_asks_for_less() -> None:
+    values = seasonal(HOURS)
+
+    narrow = _scores(values, settings(false_events_per_week=100))
+    wide = _scores(values, settings(false_events_per_week=0.1))
+
+    assert np.all(narrow.upper[0, 0, -24:] < wide.upper[0, 0, -24:])
+
+
+@pytest.mark.parametrize("interval", sorted(SECONDS))
+@pytest.mark.parametrize("aggregation", ["SUM", "AVG", "MIN", "COUNT"])
+def test_every_interval_and_size_gives_finite_scores(interval: str, aggregation: str) -> None:
+    chosen = settings(interval, {"views": {"aggregation": aggregation}})
+    random = np.random.default_rng(2)
+    size = 450
+    series = {
+        "large": 1e15 * (1 + 0.1 * random.random(size)),
+        "negative": random.normal(-5, 1, size),
+        "around zero": random.normal(0, 1, size),
+        "whole": random.poisson(4, size).astype(float),
+        "broken": np.where(random.random(size) < 0.2, np.nan, random.normal(3, 1, size)),
+        "never": np.full(size, np.nan),
+    }
+
+    scores = replay(
+        chosen,
+        initial_state(chosen),
+        panel(series, seconds=SECONDS[interval]),  # type: ignore[index]
+    ).scores
+
+    known = scores.slices[:, 0] != "never"
+    assert np.isfinite(scores.expected[known][:, :, 30:]).all()
+    assert np.isfinite(scores.severity).all()
+    assert ((scores.severity >= 0) & (scores.severity <= 100)).all()
+    assert np.isfinite(scores.upper[known][:, :, -1]).all()
+    assert not scores.severity[~known].any()
+
+
+def test_state_comes_back_from_bytes_as_it_was() -> None:
+    chosen = settings()
+    state = replay(
+        chosen, initial_state(chosen), panel({"ä": seasonal(200), "(null)": seasonal(200)})
+    ).state
+
+    again = from_bytes(to_bytes(state))
+
+    assert again.until == state.until
+    assert (again.dimensions, again.measures) == (state.dimensions, state.measures)
+    assert again.slices.tolist() == state.slices.tolist() == [["(null)"], ["ä"]]
+    assert set(again.arrays) == set(state.arrays)
+    assert all((again.arrays[name] == array).all() for name, array in state.arrays.items())
+    assert to_bytes(again) == to_bytes(state)
+
+
+def test_a_state_before_any_interval_comes_back() -> None:
+    state = initial_state(settings(dimensions=()))
+
+    assert np.isnat(from_bytes(to_bytes(state)).until)
+
+
+def test_a_state_of_another_version_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anomaly_detector.detection.state.VERSION", 0)
+    old = to_bytes(initial_state(settings()))
+    monkeypatch.undo()
+
+    with pytest.raises(PermanentError, match="version 0.*start the pipeline again"):
+        from_bytes(old)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"not a model"])
+def test_what_is_no_state_says_what_to_do(content: bytes) -> None:
+    with pytest.raises(PermanentError, match="start the pipeline again"):
+        from_bytes(content)
+
+
+def test_a_panel_that_does_not_go_with_the_state_is_refused() -> None:
+    chosen = settings()
+    whole = panel({"a": seasonal(50)})
+    state = replay(chosen, initial_state(chosen), whole).state
+
+    with pytest.raises(ValueError, match="has learnt"):
+        replay(chosen, state, whole)
+    with pytest.raises(ValueError, match="the state"):
+        other = settings(measures={"clicks": {}})
+        replay(other, initial_state(other), whole)
+    with pytest.raises(ValueError, match="do not ascend"):
+        backwards = Panel(
+            whole.starts[::-1],
+            whole.dimensions,
+            whole.slices,
+            whole.measures,
+            whole.values,
+            whole.counts,
+        )
+        replay(chosen, initial_state(chosen), backwards)

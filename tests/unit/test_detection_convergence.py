@@ -1,0 +1,144 @@
+"""A replay in pieces equals one in full, bit for bit; the order of slices and later data change nothing."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from anomaly_detector.detection import from_bytes, initial_state, replay, to_bytes
+from anomaly_detector.panel import Panel, Scores
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests.unit.detection_panels import cut, settings, starts
+
+SIZE = 90
+MEASURES = {"views": {}, "price": {"aggregation": "AVG"}}
+CHOSEN = settings("P1D", MEASURES)
+
+
+@st.composite
+def _panels(draw: st.DrawFn) -> Panel:
+    """Random walks, counts and constants, with gaps, late starts and faults."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    slices = draw(st.integers(1, 7))
+    values = random.poisson(random.uniform(0, 30), (slices, 2, SIZE)).astype(np.float64)
+    values[random.random(slices) < 0.3] *= random.normal(0, 1e6)
+    values *= 1 + 10 * (random.random(values.shape) < draw(st.sampled_from([0.0, 0.03])))
+    values[random.random(values.shape) < draw(st.sampled_from([0.0, 0.1, 0.7]))] = np.nan
+    values[:, :, random.random(SIZE) < 0.05] = np.nan
+    for one in values:
+        one[:, : random.integers(0, SIZE)] = np.nan if random.random() < 0.4 else one[:, :1]
+    counts = np.where(np.isfinite(values), random.integers(1, 50, values.shape), 0).astype(
+        np.float64
+    )
+    keys = np.array([[f"p{index}"] for index in random.permutation(slices)], dtype=object)
+    return Panel(starts(SIZE, 86_400), ("platform",), keys, tuple(MEASURES), values, counts)
+
+
+def _assert_same(one: Scores, other: Scores, where: slice = slice(None)) -> None:
+    """The scores of `other` equal those of `one` in the intervals `where`, for the slices it has."""
+    place = [one.slices.tolist().index(key) for key in other.slices.tolist()]
+    for part in fields(Scores):
+        if part.name in ("dimensions", "measures", "slices"):
+            continue
+        left: Any = getattr(one, part.name)
+        right: Any = getattr(other, part.name)
+        left = left[where] if part.name == "starts" else left[place][:, :, where]
+        assert left.tobytes() == right.tobytes(), part.name
+
+
+@hypothesis_settings(max_examples=40, deadline=None)
+@given(_panels(), st.data())
+def test_a_replay_in_pieces_equals_one_in_full(whole: Panel, data: st.DataObject) -> None:
+    middle = data.draw(st.integers(1, SIZE - 1))
+
+    full = replay(CHOSEN, initial_state(CHOSEN), whole, snapshot_at=whole.starts[middle])
+    # What lands in a window are only the slices that have rows in it.
+    first = replay(CHOSEN, initial_state(CHOSEN), cut(whole, 0, middle, drop_empty=True))
+    second = replay(
+        CHOSEN, from_bytes(to_bytes(first.state)), cut(whole, middle, SIZE, drop_empty=True)
+    )
+
+    assert full.snapshot is not None
+    assert to_bytes(full.snapshot) == to_bytes(first.state)
+    assert to_bytes(full.state) == to_bytes(second.state)
+    _assert_same(full.scores, first.scores, slice(0, middle))
+    _assert_same(full.scores, second.scores, slice(middle, SIZE))
+
+
+@hypothesis_settings(max_examples=20, deadline=None)
+@given(_panels(), st.randoms(use_true_random=False))
+def test_the_order_of_slices_is_irrelevant(whole: Panel, random: Any) -> None:
+    order = list(range(len(whole.slices)))
+    random.shuffle(order)
+    turned = Panel(
+        whole.starts,
+        whole.dimensions,
+        whole.slices[order],
+        whole.measures,
+        whole.values[order],
+        whole.counts[order],
+    )
+
+    one = replay(CHOSEN, initial_state(CHOSEN), whole)
+    other = replay(CHOSEN, initial_state(CHOSEN), turned)
+
+    _assert_same(one.scores, other.scores)
+    assert to_bytes(one.state) == to_bytes(other.state)
+
+
+@hypothesis_settings(max_examples=20, deadline=None)
+@given(_panels(), st.integers(1, SIZE - 1), st.floats(-1e9, 1e9))
+def test_later_data_changes_no_earlier_score(whole: Panel, end: int, other: float) -> None:
+    values = whole.values.copy()
+    values[:, :, end:] = other
+    changed = Panel(
+        whole.starts, whole.dimensions, whole.slices, whole.measures, values, whole.counts
+    )
+
+    one = replay(CHOSEN, initial_state(CHOSEN), whole).scores
+    two = replay(CHOSEN, initial_state(CHOSEN), changed).scores
+
+    for part in ("expected", "lower", "upper", "severity", "anomalous"):
+        assert getattr(one, part)[:, :, :end].tobytes() == getattr(two, part)[:, :, :end].tobytes()
+
+
+def test_scores_are_kept_from_an_interval_on() -> None:
+    chosen = settings()
+    values = np.arange(40.0)[None, None, :]
+    whole = Panel(
+        starts(40),
+        ("platform",),
+        np.array([["a"]], dtype=object),
+        ("views",),
+        values,
+        values * 0 + 1,
+    )
+
+    full = replay(chosen, initial_state(chosen), whole)
+    late = replay(chosen, initial_state(chosen), whole, score_from=whole.starts[30])
+
+    _assert_same(full.scores, late.scores, slice(30, 40))
+    assert to_bytes(full.state) == to_bytes(late.state)
+
+
+def test_a_snapshot_at_the_end_has_learnt_everything() -> None:
+    chosen = settings()
+    whole = Panel(
+        starts(5),
+        ("platform",),
+        np.array([["a"]], dtype=object),
+        ("views",),
+        np.ones((1, 1, 5)),
+        np.ones((1, 1, 5)),
+    )
+
+    done = replay(
+        chosen, initial_state(chosen), whole, snapshot_at=whole.starts[-1] + np.timedelta64(1, "h")
+    )
+
+    assert done.snapshot is not None
+    assert to_bytes(done.snapshot) == to_bytes(done.state)
