@@ -1,4 +1,4 @@
-"""The reference e-commerce series: every labelled value of the newest 30 % is found, and no other."""
+"""The reference e-commerce series: all labels of the newest 30 % are found, and nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def _data() -> Path:
         if found.is_file():
             return found
     pytest.skip(
-        "the reference series is not at hand: put shared/data/ecommerce/label.csv.gz beside the checkout"
+        "the reference series is not at hand: it is read from shared/data/ecommerce/label.csv.gz, "
+        "in a folder beside the checkout"
     )
 
 

@@ -1,4 +1,4 @@
-"""A synthetic shop: false events stay within the budget, planted incidents are found and explained."""
+"""A synthetic shop: false events keep to the budget, incidents are found and explained."""
 
 from __future__ import annotations
 

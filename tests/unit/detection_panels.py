@@ -35,7 +35,7 @@ def settings(
             "timestamp_column": {"name": "ts"},
             "measures": measures or {"views": {}},
             "dimensions": list(dimensions),
-            **{"false_events_per_week": 0.02, **others},
+            **({"false_events_per_week": 0.02} | others),
         }
     )
     return DetectorSettings.of(config, Grid.of(config))
@@ -76,7 +76,7 @@ def cut(whole: Panel, begin: int, end: int, *, drop_empty: bool = False) -> Pane
 def seasonal(
     size: int, level: float = 1000.0, noise: float = 0.05, seed: int = 1, growth: float = 0.0
 ) -> NDArray[np.float64]:
-    """An hourly series with a day, a weekend, growth (share a year) and noise that grows with it."""
+    """An hourly series with a day, a weekend, growth (share a year) and noise of its size."""
     hour = np.arange(size)
     daily = 1 + 0.6 * np.sin(2 * np.pi * (hour % 24 - 9) / 24)
     weekly = np.where(hour // 24 % 7 >= 5, 1.3, 1.0)

@@ -1,4 +1,4 @@
-"""How the detector treats one series: season, trend, gaps, constants, counts, faults, new levels."""
+"""How the detector treats one series: season, gaps, constants, counts, faults, new levels."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_a_series_that_starts_later_is_learnt_before_it_is_scored() -> None:
     ],
 )
 def test_a_change_that_does_not_count_has_severity_zero(
-    rule: dict[str, object], factor: float, counts: bool
+    rule: dict[str, object], factor: float, *, counts: bool
 ) -> None:
     values = seasonal(HOURS, noise=0.02)
     values[-1] *= factor
@@ -278,7 +278,7 @@ def test_a_state_of_another_version_says_what_to_do(monkeypatch: pytest.MonkeyPa
     old = to_bytes(initial_state(settings()))
     monkeypatch.undo()
 
-    with pytest.raises(PermanentError, match="version 0.*start the pipeline again"):
+    with pytest.raises(PermanentError, match=r"version 0.*start the pipeline again"):
         from_bytes(old)
 
 
@@ -293,18 +293,19 @@ def test_a_panel_that_does_not_go_with_the_state_is_refused() -> None:
     whole = panel({"a": seasonal(50)})
     state = replay(chosen, initial_state(chosen), whole).state
 
+    other = settings(measures={"clicks": {}})
+    backwards = Panel(
+        whole.starts[::-1],
+        whole.dimensions,
+        whole.slices,
+        whole.measures,
+        whole.values,
+        whole.counts,
+    )
+
     with pytest.raises(ValueError, match="has learnt"):
         replay(chosen, state, whole)
     with pytest.raises(ValueError, match="the state"):
-        other = settings(measures={"clicks": {}})
         replay(other, initial_state(other), whole)
     with pytest.raises(ValueError, match="do not ascend"):
-        backwards = Panel(
-            whole.starts[::-1],
-            whole.dimensions,
-            whole.slices,
-            whole.measures,
-            whole.values,
-            whole.counts,
-        )
         replay(chosen, initial_state(chosen), backwards)

@@ -1,4 +1,4 @@
-"""A replay in pieces equals one in full, bit for bit; the order of slices and later data change nothing."""
+"""A replay in pieces equals one in full; the order of slices and later data change nothing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _panels(draw: st.DrawFn) -> Panel:
 
 
 def _assert_same(one: Scores, other: Scores, where: slice = slice(None)) -> None:
-    """The scores of `other` equal those of `one` in the intervals `where`, for the slices it has."""
+    """`other` equals what `one` says of the intervals `where` and of the slices of `other`."""
     place = [one.slices.tolist().index(key) for key in other.slices.tolist()]
     for part in fields(Scores):
         if part.name in ("dimensions", "measures", "slices"):

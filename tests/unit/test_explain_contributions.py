@@ -13,7 +13,7 @@ M = ("de", "fr", "uk", "us")
 SIZES = {key: 100.0 * (1 + index) for index, key in enumerate(product(P, M))}
 
 
-def _lattice(rollups: bool = True) -> Lattice:
+def _lattice(*, rollups: bool = True) -> Lattice:
     keys = list(product(P, M))
     if rollups:
         keys += [(p, "*") for p in P] + [("*", m) for m in M] + [("*", "*")]
@@ -32,7 +32,7 @@ def _explain(
     faults: dict[tuple[str, str], float], *, rollups: bool = True, noise: float = 0.03
 ) -> tuple[tuple[str, ...], ...]:
     """Slices blamed when those of `faults` change by a share; what moved by a tenth is flagged."""
-    lattice = _lattice(rollups)
+    lattice = _lattice(rollups=rollups)
     random = np.random.default_rng(1)
     moved = {leaf: size * random.normal(0, noise) for leaf, size in SIZES.items()}
     for key, change in faults.items():
@@ -48,7 +48,9 @@ def _explain(
 @pytest.mark.parametrize(
     "where", [("*", "*"), ("app", "*"), ("web", "*"), ("*", "us"), ("mobile", "de"), ("web", "us")]
 )
-def test_the_planted_slice_is_blamed(where: tuple[str, str], change: float, rollups: bool) -> None:
+def test_the_planted_slice_is_blamed(
+    where: tuple[str, str], change: float, *, rollups: bool
+) -> None:
     assert _explain({where: change}, rollups=rollups) == (where,)
 
 
