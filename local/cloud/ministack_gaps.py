@@ -39,6 +39,7 @@ def install(plan: FaultPlan) -> None:
     fill_scheduler_variables()
     describe_alarms_in_full()
     remember_tracing()
+    keep_all_fields_of_alarms()
 
 
 def count_loopback_as_tls() -> None:
@@ -239,7 +240,7 @@ def describe_alarms_in_full() -> None:
             for name, value in alarm.items()
         }
 
-    def describe_alarms(params: Any, cbor_data: Any, is_cbor: bool, is_json: bool = False) -> Any:
+    def describe_alarms(params: Any, cbor_data: Any, is_cbor: bool, is_json: bool = False) -> Any:  # noqa: FBT001
         if is_cbor or is_json:
             return describe(params, cbor_data, is_cbor, is_json)
         names = [cloudwatch._p(params, f"AlarmNames.member.{i}") for i in range(1, 101)]
@@ -313,3 +314,52 @@ def stop_all_workers() -> None:
         workers = [each for pool in lambda_runtime._workers.values() for each in pool]
         lambda_runtime._workers.clear()
     lambda_runtime.kill_workers(workers)
+
+
+_ALARM_EXTRAS = (
+    "Metrics",
+    "ThresholdMetricId",
+    "InsufficientDataActions",
+    "EvaluateLowSampleCountPercentile",
+)
+
+
+def keep_all_fields_of_alarms() -> None:
+    """Keep what ministack drops when an alarm is put, such as the queries of metric math."""
+    put = cloudwatch._put_metric_alarm
+
+    def put_alarm(params: Any, data: Any, is_cbor: bool, is_json: bool = False) -> Any:  # noqa: FBT001
+        given = data if is_cbor or is_json else nested_parameters(params)
+        answer = put(params, data, is_cbor, is_json)
+        alarm = cloudwatch._alarms.get(str(given.get("AlarmName", "")))
+        if answer[0] == 200 and alarm is not None:
+            alarm.update({name: given[name] for name in _ALARM_EXTRAS if given.get(name)})
+            # ministack fills these in where AWS leaves them out.
+            for name in ("Period", "Statistic", "Threshold"):
+                if name not in given:
+                    alarm.pop(name, None)
+        return answer
+
+    cloudwatch._put_metric_alarm = put_alarm
+
+
+def nested_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the query protocol, ``A.member.1.B``, as dicts and lists."""
+    root: dict[str, Any] = {}
+    for key, values in params.items():
+        *path, last = re.sub(r"\.member\.(\d+)", r".#\1", key).split(".")
+        at = root
+        for step in path:
+            at = at.setdefault(step, {})
+        at[last] = values[0] if isinstance(values, list) else values
+
+    def fold(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return {"true": True, "false": False}.get(value, value)
+        out = {name: fold(each) for name, each in value.items()}
+        if out and all(name.startswith("#") for name in out):
+            return [out[name] for name in sorted(out, key=lambda each: int(each[1:]))]
+        return out
+
+    folded: dict[str, Any] = fold(root)
+    return folded
