@@ -132,16 +132,27 @@ def _demo(cloud: LocalCloud, run_dir: Path, steps: Steps, options: argparse.Name
     groups = deployment.groups()
     # The queue is subscribed to the topic: what lies there was published once and delivered.
     notifications = deployment.received("alerts")
-    judgement = judge(groups, made.incidents, begin, end)
+    live = [each for each in groups if parse_iso(each["StartTime"]) >= begin]
+    backtest = [each for each in groups if parse_iso(each["StartTime"]) < begin]
+    tested = deployment.results("scores")["interval_start"].to_numpy().min()
+    tested_from = datetime.fromisoformat(str(tested)).replace(tzinfo=UTC)
 
     results = run_dir / "results"
     copied = deployment.copy_results(results)
     shutil.copy2(run_dir / "shop" / "truth.json", results / "truth.json")
     _print_deployed(outputs, resources)
     _print_intervals(deployment, begin, end)
-    _print_groups(groups, judgement)
+    judgement = judge(live, made.incidents, begin, end)
+    _print_groups(live, judgement)
     _print_alert(notifications)
-    _print_judgement(judgement, groups, begin, end)
+    _title("Against the planted incidents")
+    _print_judgement("live", judgement, live, (begin, end))
+    judgement = judge(backtest, made.incidents, tested_from, begin)
+    _print_judgement("backtest", judgement, backtest, (tested_from, begin))
+    print(
+        "  An incident counts once per measure that it moves. A group matches it if both overlap in"
+    )
+    print("  time and a slice that the group names is the planted one or lies within it.")
     print(f"\nResults ({copied} files) and truth.json: {results}")
     if options.keep:
         _print_look_around(cloud, outputs, run_dir)
@@ -186,7 +197,7 @@ def _print_intervals(deployment: Deployment, begin: datetime, end: datetime) -> 
 
 
 def _print_groups(groups: Sequence[Mapping[str, Any]], judgement: Judgement) -> None:
-    _title(f"Anomaly groups: {len(groups)}")
+    _title(f"Anomaly groups in the new intervals: {len(groups)}")
     right = {group: plant for plant, found in judgement.found for group in found}
     for group in groups:
         plant = right.get(str(group["AnomalyGroupId"]))
@@ -221,20 +232,20 @@ def _print_alert(notifications: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _print_judgement(
-    judgement: Judgement, groups: Sequence[Mapping[str, Any]], begin: datetime, end: datetime
+    name: str,
+    judgement: Judgement,
+    groups: Sequence[Mapping[str, Any]],
+    window: tuple[datetime, datetime],
 ) -> None:
-    _title("Against the planted incidents")
     planted = len(judgement.found) + len(judgement.missed)
-    print(f"  planted in {_utc(begin)} to {_utc(end)}: {planted} (an incident counts per measure)")
     print(
-        f"  precision  {judgement.precision:.2f}"
-        f"  ({len(groups) - len(judgement.false)} of {len(groups)} groups)"
+        f"  {name:<10} precision {judgement.precision:.2f}"
+        f" ({len(groups) - len(judgement.false)} of {len(groups)} groups),"
+        f" recall {judgement.recall:.2f} ({len(judgement.found)} of {planted} plants),"
+        f" {_utc(window[0])} to {_utc(window[1])}"
     )
-    print(f"  recall     {judgement.recall:.2f}  ({len(judgement.found)} of {planted} plants)")
     for plant in judgement.missed:
-        print(f"  missed     {_plant(plant)}")
-    print("  A group matches a plant of the same measure that it overlaps in time,")
-    print("  if a slice that it names is the planted one or lies within it.")
+        print(f"  {'':<10} missed: {_plant(plant)}")
 
 
 def _print_look_around(cloud: LocalCloud, outputs: Mapping[str, Any], run_dir: Path) -> None:
