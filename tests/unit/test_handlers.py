@@ -1,0 +1,239 @@
+"""Handlers parse, call and answer; errors leave them as the two classes that the machines know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from moto import mock_aws
+
+from anomaly_detector.errors import PermanentError, RetryableError
+from anomaly_detector.handlers import (
+    activate,
+    commit,
+    deliver,
+    detect,
+    plan_crawl,
+    plan_history,
+    prepare,
+    reconcile,
+    record_failure,
+    train,
+    warehouse_role,
+)
+from anomaly_detector.handlers._boundary import boundary
+from anomaly_detector.handlers._wiring import Wiring, wiring
+from anomaly_detector.intervals import iso
+from anomaly_detector.lake import layout
+from anomaly_detector.ledger.items import Chunk
+from anomaly_detector.settings import Settings
+from tests.unit.services_world import DAY, H1, World, document, sales
+
+REGION = "us-east-1"
+NOON = timedelta(hours=12)
+
+
+@dataclass
+class Context:
+    """What Lambda hands to a handler."""
+
+    function_name: str = "shop-function"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:shop-function"
+    aws_request_id: str = "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Time left."""
+        return 60_000
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_REGION", REGION)
+    with mock_aws():
+        topics = boto3.client("sns")
+        machine = boto3.client("stepfunctions").create_state_machine(
+            name="shop-pipeline",
+            definition=json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}),
+            roleArn="arn:aws:iam::123456789012:role/r",
+        )["stateMachineArn"]
+        for name, value in {
+            "DETECTOR_NAME": "shop",
+            "TABLE_NAME": "shop",
+            "BUCKET_NAME": "shop-bucket",
+            "PIPELINE_ARN": machine,
+            "CRAWL_ARN": machine.replace("pipeline", "crawl"),
+            "OPERATIONS_TOPIC_ARN": topics.create_topic(Name="operations")["TopicArn"],
+            "ALERTS_TOPIC_ARN": topics.create_topic(Name="alerts")["TopicArn"],
+        }.items():
+            monkeypatch.setenv(name, value)
+        wiring.cache_clear()
+        yield World(sales(4))
+        wiring.cache_clear()
+
+
+def test_the_whole_way_through_the_handlers(world: World) -> None:
+    context = Context()
+    world.upload(document(alerts={}))
+    begun = reconcile.handler({}, context)
+    assert begun["started"]
+    execution = {"execution": "arn:pipeline:1"}
+    started = iso(H1 + NOON)
+
+    prepared = prepare.handler(
+        {"config_hash": begun["config_hash"], "started_at": started, **execution}, context
+    )
+    assert prepared["window_end"] == iso(H1)
+    plan = plan_history.handler(
+        {"config_hash": begun["config_hash"], "started_at": started}, context
+    )
+    for number, chunk in enumerate(plan["chunks"]):
+        window = Chunk.model_validate(chunk | {"prefix": ""})
+        query_hash = world.config.query_hash
+        begin, end = window.window_start, window.window_end
+        prefix = layout.history_attempt(query_hash, begin, end, f"a-{number}")
+        files = world.land(prefix, begin, end, H1)
+        landed = {"prefix": prefix, "manifest": files.manifest}
+        world.ledger.put_chunk(query_hash, window.model_copy(update=landed))
+    bounds = {key: plan[key] for key in ("config_hash", "history_start", "history_end")}
+    trained = [
+        train.handler({**bounds, "shard": shard, **execution}, context) for shard in plan["shards"]
+    ]
+    active = activate.handler(
+        {**bounds, "train": plan["train"], "shards": trained, **execution}, context
+    )
+    assert (active["status"], active["watermark"]) == ("ACTIVE", iso(H1))
+
+    crawl = plan_crawl.handler(
+        {
+            "scheduled_time": "<aws.scheduler.scheduled-time>",
+            "started_at": iso(H1 + DAY * 4 + NOON),
+            "execution": "arn:crawl:1",
+        },
+        context,
+    )
+    assert crawl["due"]
+    assert (crawl["due_start"], crawl["window_end"]) == (iso(H1), iso(H1 + DAY * 4))
+    files = world.unload(
+        plan_crawl.plan_crawl(world.store, world.ledger, H1 + DAY * 4 + NOON, "arn:crawl:1"),
+        H1 + DAY * 4,
+        "arn:crawl:1",
+    )
+    found = [
+        detect.handler({"plan": crawl, "landed": files.answer(), **shard}, context)
+        for shard in crawl["shards"]
+    ]
+    done = commit.handler({"plan": crawl, "landed": files.answer(), "shards": found}, context)
+    assert done == {"committed": True, "groups": 1}
+    again = commit.handler({"plan": crawl, "landed": files.answer(), "shards": found}, context)
+    assert again["committed"]
+    assert deliver.handler({}, context) == {"sent": 0, "published": 6}
+
+
+def test_a_scheduled_time_counts_before_the_start() -> None:
+    event = plan_crawl.PlanCrawl.model_validate(
+        {"scheduled_time": "2026-03-03T00:05:00Z", "started_at": iso(H1), "execution": "e"}
+    )
+    assert iso(event.moment) == "2026-03-03T00:05:00Z"
+    assert event.model_copy(update={"scheduled_time": None}).moment == H1
+
+
+def test_a_failure_is_told_on_the_operations_topic(world: World) -> None:
+    queue = boto3.client("sqs").create_queue(QueueName="q")["QueueUrl"]
+    arn = "arn:aws:sqs:us-east-1:123456789012:q"
+    topic = Wiring(wiring().settings).settings.operations_topic_arn
+    boto3.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    world.upload(document())
+
+    answer = record_failure.handler(
+        {
+            "machine": "pipeline",
+            "execution": "e",
+            "config_hash": None,
+            "error": {"Error": "X", "Cause": "why"},
+        },
+        Context(),
+    )
+
+    assert answer == {"reason": "why"}
+    (message,) = boto3.client("sqs").receive_message(QueueUrl=queue)["Messages"]
+    assert json.loads(message["Body"])["Subject"] == "shop: pipeline failed"
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (ClientError({"Error": {"Code": "ThrottlingException"}}, "X"), RetryableError),
+        (ClientError({"Error": {"Code": "AccessDenied"}}, "X"), RetryableError),
+        (
+            ClientError(
+                {"Error": {"Code": "Odd"}, "ResponseMetadata": {"HTTPStatusCode": 503}},
+                "X",
+            ),
+            RetryableError,
+        ),
+        (ClientError({"Error": {"Code": "ValidationException"}}, "X"), PermanentError),
+        (EndpointConnectionError(endpoint_url="x"), RetryableError),
+        (RetryableError("x"), RetryableError),
+        (PermanentError("x"), PermanentError),
+    ],
+)
+def test_faults_leave_as_one_of_two_classes(fault: Exception, kind: type[Exception]) -> None:
+    @boundary
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        raise fault
+
+    with pytest.raises(kind):
+        handler({}, Context())
+
+
+def test_an_event_that_lacks_something_says_what(world: World) -> None:  # noqa: ARG001
+    with pytest.raises(PermanentError, match="config_hash"):
+        plan_history.handler({"started_at": iso(H1)}, Context())
+
+
+def test_the_environment_is_read_at_once() -> None:
+    with pytest.raises(PermanentError, match="BUCKET_NAME, CRAWL_ARN"):
+        Settings.of({"DETECTOR_NAME": "shop"})
+
+
+def test_the_role_is_attached_moved_and_detached(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, ...]] = []
+
+    class Roles:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def attach(self, role: str) -> tuple[str, ...]:
+            done.append(("attach", self.name, role))
+            return (role,)
+
+        def detach(self, role: str) -> tuple[str, ...]:
+            done.append(("detach", self.name, role))
+            return ()
+
+    class Parts:
+        def attachment(self, cluster: str | None, workgroup: str | None) -> Roles:
+            return Roles(cluster or workgroup or "")
+
+    monkeypatch.setattr(warehouse_role, "wiring", Parts)
+    place = {"cluster_identifier": "c", "workgroup_name": None, "role_arn": "r"}
+    event = {**place, "tf": {"action": "create", "prev_input": None}}
+
+    assert warehouse_role.handler(event, Context()) == {"attached": ["r"]}
+    moved = {**place, "role_arn": "s", "tf": {"action": "update", "prev_input": place}}
+    assert warehouse_role.handler(moved, Context()) == {"attached": ["s"]}
+    same = {**place, "tf": {"action": "update", "prev_input": {**place, "tf": {}}}}
+    warehouse_role.handler(same, Context())
+    gone = {**place, "tf": {"action": "delete", "prev_input": place}}
+    assert warehouse_role.handler(gone, Context()) == {"attached": []}
+    assert [one[0] for one in done] == ["attach", "detach", "attach", "attach", "detach"]

@@ -1,0 +1,508 @@
+"""Reconcile, planning, activation and failures, over a bucket, a table and a state machine in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import numpy as np
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.intervals import Grid
+from anomaly_detector.lake import layout
+from anomaly_detector.services.executions import Executions
+from anomaly_detector.services.failures import innermost, record_failure
+from anomaly_detector.services.history import missing_chunks, plan_history
+from anomaly_detector.services.preparing import prepare
+from anomaly_detector.services.reconcile import reconcile
+from anomaly_detector.services.topic import Topic
+from anomaly_detector.services.training import backtest_start, base_of
+from tests.unit.services_world import DAY, H1, World, document, sales
+
+NOON = timedelta(hours=12)
+REGION = "us-east-1"
+
+
+class Pipeline:
+    """A state machine, and the executions that were started on it."""
+
+    def __init__(self) -> None:
+        self.client = boto3.client("stepfunctions", region_name=REGION)
+        self.arn = self.client.create_state_machine(
+            name="pipeline",
+            definition=json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}),
+            roleArn="arn:aws:iam::123456789012:role/r",
+        )["stateMachineArn"]
+        self.executions = Executions(self.client, self.arn)
+
+    def names(self) -> list[str]:
+        """Names of all executions, ascending."""
+        found = self.client.list_executions(stateMachineArn=self.arn)["executions"]
+        return sorted(one["name"] for one in found)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws():
+        yield World(sales(4))
+
+
+@pytest.fixture
+def pipeline(world: World) -> Pipeline:  # noqa: ARG001 it lives in the same cloud
+    return Pipeline()
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+def run(world: World, pipeline: Pipeline) -> bool:
+    return reconcile(world.store, world.ledger, pipeline.executions, lambda _: None).started
+
+
+def fail(world: World, reason: str = "no such column") -> list[str]:
+    """Let the pipeline fail; what was published."""
+    sent: list[str] = []
+
+    class Spy:
+        def publish(self, **given: Any) -> None:
+            sent.append(given["Message"])
+
+    error = {"Error": "PermanentError", "Cause": json.dumps({"errorMessage": reason})}
+    topic = Topic(Spy(), "arn")
+    execution = "arn:execution"
+    record_failure(
+        world.ledger, topic, "shop", "pipeline", execution, world.config_hash, error
+    )
+    return sent
+
+
+def age_upload(world: World, seconds: int = 5) -> None:
+    """Make the run look as if its upload had been some seconds before the object's."""
+    stored = world.ledger.run(world.config_hash)
+    assert stored
+    assert stored.uploaded_at
+    early = stored.uploaded_at - timedelta(seconds=seconds)
+    world.ledger.set_run(world.config_hash, stored.model_copy(update={"uploaded_at": early}))
+
+
+# --- reconcile ----------------------------------------------------------------------------------
+
+
+def test_a_document_that_was_never_begun_is_started_once(world: World, pipeline: Pipeline) -> None:
+    world.upload(document())
+
+    assert [run(world, pipeline) for _ in range(3)] == [True, False, False]
+    assert pipeline.names() == [f"{world.config_hash}-1"]
+    assert world.store.get(layout.configuration_version(world.config_hash)) == document()
+
+
+def test_a_start_that_broke_off_is_made_good(world: World, pipeline: Pipeline) -> None:
+    world.upload(document())
+    run(world, pipeline)
+    world.table.update(f"RUN#{world.config_hash}", {"status": "STARTING"})
+
+    assert run(world, pipeline)
+    assert pipeline.names() == [f"{world.config_hash}-1"]
+
+
+def test_a_failed_document_starts_again_only_when_uploaded_again(
+    world: World, pipeline: Pipeline
+) -> None:
+    world.upload(document())
+    run(world, pipeline)
+    fail(world)
+    assert not run(world, pipeline)
+
+    age_upload(world)
+
+    assert run(world, pipeline)
+    assert not run(world, pipeline)
+    assert pipeline.names() == [f"{world.config_hash}-{n}" for n in (1, 2)]
+
+
+def test_a_run_that_was_stopped_without_a_word_counts_as_failed(
+    world: World, pipeline: Pipeline
+) -> None:
+    world.upload(document())
+    run(world, pipeline)
+    stored = world.ledger.run(world.config_hash)
+    assert stored
+    assert stored.execution
+    pipeline.client.stop_execution(executionArn=stored.execution)
+    age_upload(world)
+
+    assert run(world, pipeline)
+
+
+def test_going_back_to_an_earlier_document_starts_it(world: World, pipeline: Pipeline) -> None:
+    for body in (document(), document(description="other"), document()):
+        world.upload(body)
+        assert run(world, pipeline)
+
+    assert pipeline.names()[-1].endswith(("-1", "-2"))
+    assert len(pipeline.names()) == 3
+
+
+def test_refused_access_is_waited_for(world: World, pipeline: Pipeline) -> None:
+    world.upload(document())
+    refused = ClientError({"Error": {"Code": "AccessDeniedException"}}, "StartExecution")
+    answers: list[Exception | None] = [refused, refused, None]
+    start = pipeline.executions.start
+    waited: list[float] = []
+
+    def flaky(name: str, value: dict[str, Any]) -> str:
+        fault = answers.pop(0)
+        if fault:
+            raise fault
+        return start(name, value)
+
+    pipeline.executions.start = flaky  # type: ignore[method-assign]
+    assert reconcile(world.store, world.ledger, pipeline.executions, waited.append).started
+    assert waited == [2, 4]
+
+
+def test_access_that_stays_refused_fails_after_two_minutes(
+    world: World, pipeline: Pipeline
+) -> None:
+    world.upload(document())
+    refused = ClientError({"Error": {"Code": "AccessDenied"}}, "StartExecution")
+    waited: list[float] = []
+
+    def never(name: str, value: dict[str, Any]) -> str:
+        raise refused
+
+    pipeline.executions.start = never  # type: ignore[method-assign]
+    with pytest.raises(PermanentError, match="two minutes"):
+        reconcile(world.store, world.ledger, pipeline.executions, waited.append)
+    assert sum(waited) == 120
+
+
+def test_without_a_document_it_says_so(world: World, pipeline: Pipeline) -> None:
+    with pytest.raises(PermanentError, match=r"config/detector\.json does not exist"):
+        run(world, pipeline)
+
+
+# --- prepare ------------------------------------------------------------------------------------
+
+
+def test_prepare_takes_the_uploaded_document_on(world: World) -> None:
+    world.upload(document())
+
+    answer = prepare(world.store, world.ledger, None, "e1", H1 + NOON)
+
+    assert answer.config_hash == world.config_hash
+    assert answer.window_end == H1
+    assert world.ledger.detector().status == "ACTIVATING"
+    again = prepare(world.store, world.ledger, world.config_hash, "e1", H1 + NOON)
+    assert again == answer
+    assert world.ledger.detector().version == 1
+
+
+def test_prepare_names_the_key_that_is_not_valid(world: World) -> None:
+    world.upload(document(intervall="PT1H"))
+
+    with pytest.raises(PermanentError, match="intervall: this key is not known"):
+        prepare(world.store, world.ledger, None, "e1", H1)
+
+
+def test_prepare_refuses_a_document_that_was_replaced(world: World) -> None:
+    world.upload(document())
+    prepare(world.store, world.ledger, None, "e1", H1)
+    old = world.config_hash
+    world.upload(document(description="new"))
+    prepare(world.store, world.ledger, None, "e2", H1)
+
+    with pytest.raises(PermanentError, match="was replaced"):
+        prepare(world.store, world.ledger, old, "e1", H1)
+
+
+# --- history ------------------------------------------------------------------------------------
+
+
+def test_a_resumed_run_lands_only_what_lacks(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    first = plan_history(world.store, world.ledger, world.config_hash, H1 + NOON)
+    assert (first.train, first.chunks) == (False, ())
+
+    world.upload(document(false_events_per_week=2))
+    prepare(world.store, world.ledger, None, "e2", H1)
+    same = plan_history(world.store, world.ledger, world.config_hash, H1 + NOON)
+    later = plan_history(world.store, world.ledger, world.config_hash, H1 + DAY * 3)
+
+    assert (same.train, same.chunks) == (True, ())
+    assert [(one.window_start, one.window_end) for one in later.chunks] == [
+        (H1 - DAY * 2, H1 + DAY * 3)
+    ]
+
+
+def test_a_chunk_whose_files_have_expired_is_landed_again(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    world.upload(document(false_events_per_week=2))
+    prepare(world.store, world.ledger, None, "e2", H1)
+    chunk = world.ledger.chunks(world.config.query_hash)[1]
+    assert chunk.manifest
+    world.store.delete([chunk.manifest])
+
+    plan = plan_history(world.store, world.ledger, world.config_hash, H1)
+
+    assert [(one.window_start, one.window_end) for one in plan.chunks] == [
+        (chunk.window_start, chunk.window_end)
+    ]
+
+
+def test_too_many_chunks_are_refused(world: World) -> None:
+    world.upload(document(history={"length": "P600D", "chunk": "P1D"}))
+    prepare(world.store, world.ledger, None, "e1", H1)
+
+    with pytest.raises(PermanentError, match="600 chunks"):
+        plan_history(world.store, world.ledger, world.config_hash, H1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    grid=st.sampled_from(
+        [Grid("PT1H", "UTC"), Grid("P1D", "Europe/Berlin"), Grid("PT30M", "Asia/Kolkata")]
+    ),
+    days=st.integers(1, 120),
+    length=st.integers(1, 40),
+    landed=st.lists(st.tuples(st.integers(-10, 120), st.integers(1, 50)), max_size=4),
+    lookback=st.integers(0, 5),
+)
+def test_landed_and_planned_chunks_cover_history_without_a_gap(
+    grid: Grid, days: int, length: int, landed: list[tuple[int, int]], lookback: int
+) -> None:
+    begin = grid.floor(datetime(2026, 2, 20, 3, tzinfo=UTC))
+    end = grid.floor(begin + DAY * days + NOON)
+    pieces = [
+        (grid.floor(begin + DAY * first), grid.floor(begin + DAY * (first + size)))
+        for first, size in landed
+    ]
+    chunks = missing_chunks(grid, begin, end, DAY * length, pieces, lookback)
+
+    seen = np.zeros(grid.count(begin, end), dtype=int)
+    for first, last in [*pieces, *chunks]:
+        low, high = grid.count(begin, first), grid.count(begin, last)
+        seen[max(low, 0) : max(high, 0)] += 1
+    assert (seen > 0).all()
+    assert all(first < last for first, last in chunks)
+    assert all(last - first <= DAY * (length + 1) for first, last in chunks)
+    again = missing_chunks(grid, begin, end, DAY * length, [*pieces, *chunks], lookback)
+    assert again == []
+
+
+@given(
+    st.sampled_from([Grid("PT1H", "UTC"), Grid("P1D", "America/New_York")]), st.integers(2, 300)
+)
+def test_the_backtest_is_at_least_the_newest_thirty_percent(grid: Grid, intervals: int) -> None:
+    begin = grid.floor(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    end = grid.shift(begin, intervals)
+    first = backtest_start(grid, begin, end)
+
+    assert grid.floor(first) == first
+    assert begin <= first < end
+    assert grid.count(first, end) >= min(0.3 * intervals - 1, intervals)
+    assert begin <= base_of(grid, begin, end, 400)
+
+
+# --- activation and failure ---------------------------------------------------------------------
+
+
+def test_a_changed_alert_keeps_model_and_watermark(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    world.crawl(H1 + DAY + NOON, "c1")
+    before = world.ledger.detector()
+
+    world.upload(document(description="other"))
+    world.activate("pipeline-2", H1 + DAY * 2)
+
+    after = world.ledger.detector()
+    assert (after.status, after.config_hash) == ("ACTIVE", world.config_hash)
+    assert (after.watermark, after.models) == (before.watermark, before.models)
+
+
+def test_a_changed_measure_is_trained_anew_and_replaces_results(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    world.crawl(H1 + DAY * 2 + NOON, "c1")
+    old = set(world.store.keys("models/"))
+
+    world.upload(document(false_events_per_week=2))
+    world.activate("pipeline-2", H1 + DAY * 3 + NOON)
+
+    after = world.ledger.detector()
+    assert after.watermark == after.live_from == H1 + DAY * 3
+    assert not old & set(world.store.keys("models/"))
+    keys = list(world.store.keys("results/scores/"))
+    assert f"{layout.SCORES}date=2026-03-03/history.parquet" not in keys  # within the look-back
+    assert len({key.split("/")[2] for key in keys}) == len(keys)
+
+
+def test_a_crawl_under_way_loses_against_a_new_configuration(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    at = H1 + DAY + NOON
+    plan = world.plan(at, "c1")
+    world.upload(document(false_events_per_week=2))
+    world.activate("pipeline-2", at)
+
+    landed = world.unload(plan, at, "c1")
+    shards = world.detect(plan, landed)
+
+    assert all(one.superseded for one in shards)
+    assert world.plan(at, "c2").due is False
+
+
+def test_activation_may_be_repeated(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    before = world.ledger.detector()
+
+    world.activate()
+
+    assert world.ledger.detector().watermark == before.watermark
+    assert world.ledger.detector().status == "ACTIVE"
+
+
+def test_a_failed_pipeline_is_on_file_and_told(world: World) -> None:
+    world.upload(document())
+    prepare(world.store, world.ledger, None, "e1", H1)
+
+    (message,) = fail(world, "Column 'x' is not returned by the query")
+
+    detector = world.ledger.detector()
+    assert detector.status == "FAILED"
+    assert detector.status_reason == "Column 'x' is not returned by the query"
+    text, facts = message.split("\n\n{", 1)
+    assert "Column 'x'" in text
+    assert json.loads("{" + facts)["machine"] == "pipeline"
+    stored = world.ledger.run(world.config_hash)
+    assert stored
+    assert stored.status == "FAILED"
+    assert not world.plan(H1 + DAY * 2, "c").due
+
+
+def test_a_failed_crawl_leaves_the_detector_active_and_is_tried_again(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    world.plan(H1 + DAY + NOON, "c1")
+
+    class Deaf:
+        def publish(self, **_: Any) -> None:
+            pass
+
+    error = {"Error": "States.Timeout", "Cause": ""}
+    record_failure(world.ledger, Topic(Deaf(), "arn"), "shop", "crawl", "e", None, error)
+
+    detector = world.ledger.detector()
+    assert (detector.status, detector.status_reason) == ("ACTIVE", "States.Timeout")
+    assert world.ledger.intervals(H1, H1 + DAY)[H1].status == "FAILED"
+    assert world.crawl(H1 + DAY * 2 + NOON, "c2")
+    assert world.ledger.intervals(H1, H1 + DAY)[H1].status == "SCORED"
+    assert world.ledger.detector().status_reason is None
+
+
+def test_the_failure_of_a_replaced_document_does_not_fail_the_newer(world: World) -> None:
+    world.upload(document())
+    prepare(world.store, world.ledger, None, "e1", H1)
+    old = world.config_hash
+    world.upload(document(description="new"))
+    prepare(world.store, world.ledger, None, "e2", H1)
+    world.config_hash = old
+
+    fail(world)
+
+    assert world.ledger.detector().status == "ACTIVATING"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ({"Error": "PermanentError", "Cause": '{"errorMessage": "why"}'}, "why"),
+        ({"Error": "States.Timeout", "Cause": ""}, "States.Timeout"),
+        ({"Error": "States.TaskFailed"}, "States.TaskFailed"),
+        ({"Error": "X", "Cause": "plain text"}, "plain text"),
+        (
+            {
+                "Error": "States.TaskFailed",
+                "Cause": json.dumps(
+                    {"Status": "FAILED", "Cause": json.dumps({"errorMessage": "deep"})}
+                ),
+            },
+            "deep",
+        ),
+        ({"Error": "E", "Cause": json.dumps({"Status": "TIMED_OUT", "Error": "Late"})}, "Late"),
+        ({}, "unknown"),
+    ],
+)
+def test_the_innermost_reason_is_told(error: dict[str, Any], reason: str) -> None:
+    assert innermost(error) == reason
+
+
+# --- crawls -------------------------------------------------------------------------------------
+
+
+def test_a_long_pause_is_caught_up_in_capped_crawls(world: World) -> None:
+    world.upload(document())
+    world.activate()
+
+    plan = world.plan(H1 + DAY * 60 + NOON, "c1")
+
+    assert plan.more
+    assert plan.window_end == H1 + DAY * 48
+    world.crawl(H1 + DAY * 60 + NOON, "c1")
+    rest = world.plan(H1 + DAY * 60 + NOON, "c2")
+    assert not rest.more
+    assert (rest.due_start, rest.window_end) == (H1 + DAY * 48, H1 + DAY * 60)
+
+
+def test_intervals_say_what_became_of_them(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    world.crawl(H1 + DAY * 5 + NOON, "c1")
+    world.rows = [
+        row for row in world.rows if not (row.day == H1 + DAY * 3 and row.platform == "pc_web")
+    ]
+    world.crawl(H1 + DAY * 6 + NOON, "c2")
+
+    found = world.ledger.intervals(H1, H1 + DAY * 6)
+
+    statuses = [found[H1 + DAY * day].status for day in range(6)]
+    assert statuses == ["SCORED", "SCORED", "SCORED", "REVISED", "MISSING", "MISSING"]
+    assert found[H1].rows == 200
+    assert found[H1 + DAY * 3].rows == 100
+    assert found[H1].statement_id
+
+
+def test_nothing_is_due_before_the_offset_has_passed(world: World) -> None:
+    world.upload(document(offset_seconds=7200))
+    world.activate(at=H1 + timedelta(hours=3))
+
+    assert not world.plan(H1 + DAY + timedelta(hours=1), "c").due
+    assert world.plan(H1 + DAY + timedelta(hours=2), "c").due
+
+
+def test_two_generations_of_models_are_kept(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    for day in range(1, 5):
+        world.crawl(H1 + DAY * day + NOON, f"c{day}")
+
+    detector = world.ledger.detector()
+    kept = {layout.model(0, v) for v in (*detector.models, *detector.old_models)}
+    assert {key for key in world.store.keys("models/shard=0/")} == kept

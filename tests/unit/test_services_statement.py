@@ -1,0 +1,180 @@
+"""The statement machine's function: attempts, waits, and what it answers in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from anomaly_detector.config import Redshift
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.lake import layout
+from anomaly_detector.services import documents
+from anomaly_detector.services.payloads import LandedFiles, Request, Statement
+from anomaly_detector.services.statement import poll, submit
+from anomaly_detector.warehouse.data_api import DataApi
+from tests.unit.services_world import DAY, H1, World, document, sales
+
+EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:statement:one"
+
+
+@dataclass
+class Warehouse:
+    """A `redshift-data` client that answers what it is told to."""
+
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    result: dict[str, Any] = field(default_factory=dict)
+    sent: list[dict[str, Any]] = field(default_factory=list)
+
+    def execute_statement(self, **given: Any) -> dict[str, Any]:
+        self.sent.append(given)
+        return {"Id": f"id-{len({one['ClientToken'] for one in self.sent})}"}
+
+    def describe_statement(self, Id: str) -> dict[str, Any]:  # noqa: N803 boto3's name
+        return {"Id": Id} | self.answers.pop(0)
+
+    def get_statement_result(self, **_: Any) -> dict[str, Any]:
+        return self.result
+
+    def of(self, redshift: Redshift) -> DataApi:
+        return DataApi(self, redshift)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        found = World(sales(4))
+        found.upload(document())
+        documents.keep_current(found.store)
+        yield found
+
+
+def request(world: World, purpose: str = "history") -> Request:
+    return Request.model_validate(
+        {
+            "config_hash": world.config_hash,
+            "purpose": purpose,
+            "window_start": H1 - DAY * 10,
+            "window_end": H1,
+            "due_start": H1 - DAY if purpose == "live" else None,
+        }
+    )
+
+
+def begin(world: World, warehouse: Warehouse, purpose: str = "history", attempt: int = 1) -> Any:
+    return submit(world.store, warehouse.of, request(world, purpose), EXECUTION, attempt)
+
+
+def look(world: World, warehouse: Warehouse, at: Statement, purpose: str = "history") -> Statement:
+    return poll(world.store, world.ledger, warehouse.of, request(world, purpose), at)
+
+
+def test_a_repeated_submit_is_the_same_statement_and_another_attempt_is_not(world: World) -> None:
+    warehouse = Warehouse()
+
+    first, again = begin(world, warehouse), begin(world, warehouse)
+    other = begin(world, warehouse, attempt=2)
+
+    assert first == again
+    assert first.statement_id != other.statement_id
+    assert first.attempt_id == layout.attempt_id(EXECUTION, 1)
+    assert all(len(one["ClientToken"]) == 64 for one in warehouse.sent)
+    assert f"attempt={first.attempt_id}/" in warehouse.sent[0]["Sql"]
+    assert f"attempt={other.attempt_id}/" in warehouse.sent[2]["Sql"]
+
+
+def test_waits_grow_to_half_a_minute(world: World) -> None:
+    warehouse = Warehouse([{"Status": "STARTED"}] * 8)
+    at = begin(world, warehouse)
+
+    waits = [at.wait_seconds]
+    for _ in range(8):
+        at = look(world, warehouse, at)
+        waits.append(at.wait_seconds)
+
+    assert waits == [1, 2, 4, 8, 15, 30, 30, 30, 30]
+
+
+def test_finished_history_is_on_file(world: World) -> None:
+    warehouse = Warehouse([{"Status": "FINISHED", "ResultRows": -1, "Duration": 2_000_000_000}])
+    at = begin(world, warehouse)
+    prefix = layout.history_attempt(world.config.query_hash, H1 - DAY * 10, H1, at.attempt_id)
+    world.land(prefix, H1 - DAY * 10, H1, H1)
+
+    done = look(world, warehouse, at)
+
+    assert done.status == "FINISHED"
+    landed = LandedFiles.model_validate(done.result)
+    assert landed.prefix == prefix
+    assert landed.manifest == f"{prefix}manifest"
+    assert landed.rows == 30
+    (chunk,) = world.ledger.chunks(world.config.query_hash)
+    assert (chunk.manifest, chunk.rows, chunk.milliseconds) == (landed.manifest, 30, 2000)
+
+
+def test_a_live_window_without_rows_has_no_manifest(world: World) -> None:
+    warehouse = Warehouse([{"Status": "FINISHED", "ResultRows": 0}])
+    at = begin(world, warehouse, "live")
+
+    done = look(world, warehouse, at, "live")
+
+    assert done.result["manifest"] is None
+    assert done.result["rows"] == 0
+    assert done.result["prefix"].startswith("live/20260301/0000/attempt=")
+    assert world.ledger.intervals(H1 - DAY, H1)[H1 - DAY].status == "LANDED"
+
+
+@pytest.mark.parametrize(
+    ("answer", "attempts"),
+    [
+        ({"Status": "FAILED", "Error": "ERROR: User arn:… is not authorized to assume IAM Role"}, 8),
+        ({"Status": "FAILED", "Error": "SSL SYSCALL error: EOF detected"}, 4),
+        ({"Status": "ABORTED"}, 4),
+    ],
+)
+def test_a_passing_fault_is_tried_again_after_a_pause_and_given_up_in_the_end(
+    world: World, answer: dict[str, Any], attempts: int
+) -> None:
+    warehouse = Warehouse([answer] * attempts)
+    at = begin(world, warehouse)
+    waited = 0
+    for attempt in range(1, attempts):
+        at = look(world, warehouse, at)
+        assert (at.status, at.failed) == ("RUNNING", True)
+        waited += at.wait_seconds
+        at = look(world, warehouse, at)
+        assert (at.status, at.attempt) == ("AGAIN", attempt + 1)
+        at = begin(world, warehouse, attempt=at.attempt)
+    with pytest.raises(PermanentError, match=f"Given up after {attempts} attempts"):
+        look(world, warehouse, at)
+    assert waited <= 155
+
+
+def test_any_other_fault_is_final_and_told_as_the_warehouse_told_it(world: World) -> None:
+    warehouse = Warehouse([{"Status": "FAILED", "Error": 'ERROR: column "revenu" does not exist'}])
+
+    with pytest.raises(PermanentError, match='column "revenu" does not exist'):
+        look(world, warehouse, begin(world, warehouse))
+
+
+def test_a_check_names_every_problem(world: World) -> None:
+    columns = [("ts", "varchar"), ("platform", "varchar"), ("revenue", "varchar")]
+    warehouse = Warehouse(
+        [{"Status": "FINISHED", "HasResultSet": True}],
+        {
+            "ColumnMetadata": [{"name": name, "typeName": kind} for name, kind in columns],
+            "Records": [],
+        },
+    )
+    at = begin(world, warehouse, "check_columns")
+
+    with pytest.raises(PermanentError) as caught:
+        look(world, warehouse, at, "check_columns")
+
+    for name in ("'ts'", "'revenue'", "'views'"):
+        assert name in str(caught.value)
