@@ -21,6 +21,7 @@ locals {
   sql = {
     window_start = "\\{\\{\\s*window_start\\s*\\}\\}"
     window_end   = "\\{\\{\\s*window_end\\s*\\}\\}"
+    placeholder  = "\\{\\{\\s*([^{}]*?)\\s*\\}\\}"
     select       = "(?is)^(\\s|--[^\\n]*(\\n|$)|/\\*.*?\\*/)*(select|with)\\b"
     bytes        = 102400
     # Texts, quoted names and comments may hold semicolons. Whether a backslash escapes a quote is a setting of the session, so a
@@ -116,6 +117,9 @@ locals {
   region     = data.aws_region.current.id
   account_id = data.aws_caller_identity.current.account_id
 
+  # The roles need not wait for the queue, which takes half a minute.
+  dead_letter_queue_arn = "arn:${local.partition}:sqs:${local.region}:${local.account_id}:${local.name}-dead-letters"
+
   machine_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${local.name}"
 
   document = jsonencode({
@@ -200,7 +204,7 @@ module "iam" {
   operations_topic_arn       = module.alerts.operations_topic_arn
   alert_sns_topic_arns       = distinct(flatten([for alert in local.alerts : alert.sns_topic_arns]))
   alert_lambda_function_arns = distinct(flatten([for alert in local.alerts : alert.lambda_function_arns]))
-  dead_letter_queue_arn      = module.alerts.dead_letter_queue_arn
+  dead_letter_queue_arn      = local.dead_letter_queue_arn
   encryption                 = var.encryption
   tracing                    = var.logging.tracing
   tags                       = var.tags
@@ -209,12 +213,13 @@ module "iam" {
 module "functions" {
   source = "./modules/functions"
 
-  name       = local.name
-  role_arns  = module.iam.function_role_arns
-  lambda     = var.lambda
-  logging    = var.logging
-  encryption = var.encryption
-  tags       = var.tags
+  name        = local.name
+  role_arns   = module.iam.function_role_arns
+  lambda      = var.lambda
+  bucket_name = module.storage.bucket_name
+  logging     = var.logging
+  encryption  = var.encryption
+  tags        = var.tags
 
   environment = {
     DETECTOR_NAME        = local.name

@@ -4,6 +4,8 @@ locals {
     operations = "Failures of the anomaly detector ${var.name}"
   }
 
+  dead_letters = "${var.name}-dead-letters"
+
   subscriptions = merge([
     for topic, subscriptions in var.subscriptions : {
       for name, subscription in subscriptions : "${topic}/${name}" => merge(subscription, { topic = topic })
@@ -86,12 +88,14 @@ resource "aws_sns_topic_subscription" "this" {
   endpoint  = each.value.endpoint
 }
 
+# Its policy stands in the queue, not beside it: the provider waits half a minute for each.
 resource "aws_sqs_queue" "dead_letters" {
-  name                              = "${var.name}-dead-letters"
+  name                              = local.dead_letters
   message_retention_seconds         = 1209600
   sqs_managed_sse_enabled           = var.encryption == null ? true : null
   kms_master_key_id                 = try(var.encryption.kms_key_arn, null)
   kms_data_key_reuse_period_seconds = var.encryption == null ? null : 3600
+  policy                            = data.aws_iam_policy_document.dead_letters.json
   tags                              = var.tags
 }
 
@@ -101,7 +105,7 @@ data "aws_iam_policy_document" "dead_letters" {
     sid       = "DenyWithoutTls"
     effect    = "Deny"
     actions   = ["sqs:*"]
-    resources = [aws_sqs_queue.dead_letters.arn]
+    resources = ["arn:${var.partition}:sqs:${var.region}:${var.account_id}:${local.dead_letters}"]
 
     principals {
       type        = "*"
@@ -118,7 +122,7 @@ data "aws_iam_policy_document" "dead_letters" {
   statement {
     sid       = "SendUndeliveredEvents"
     actions   = ["sqs:SendMessage"]
-    resources = [aws_sqs_queue.dead_letters.arn]
+    resources = ["arn:${var.partition}:sqs:${var.region}:${var.account_id}:${local.dead_letters}"]
 
     principals {
       type        = "Service"
@@ -137,9 +141,4 @@ data "aws_iam_policy_document" "dead_letters" {
       values   = ["arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${var.name}-configuration"]
     }
   }
-}
-
-resource "aws_sqs_queue_policy" "dead_letters" {
-  queue_url = aws_sqs_queue.dead_letters.id
-  policy    = data.aws_iam_policy_document.dead_letters.json
 }

@@ -24,6 +24,12 @@ variable "environment" {
   nullable    = false
 }
 
+variable "bucket_name" {
+  description = "Bucket that the package is put into, unless `lambda.package` names another place."
+  type        = string
+  nullable    = false
+}
+
 variable "lambda" {
   description = <<-EOT
     How the functions run.

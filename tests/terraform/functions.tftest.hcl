@@ -9,6 +9,7 @@ variables {
     ] : key => "arn:aws:iam::111122223333:role/shop-${replace(key, "_", "-")}"
   }
   environment = { TABLE_NAME = "shop" }
+  bucket_name = "shop-111122223333-eu-west-1"
   # The package itself has its own test; here another file of the repository stands in for one in S3.
   lambda = {
     package = { bucket = "packages", key = "package.zip", version = "1", hash = "aGFzaA==" }
@@ -105,7 +106,6 @@ run "given_layers_key_and_package" {
       function.layers == tolist(["arn:aws:lambda:eu-west-1:111122223333:layer:all:1"])
       && function.kms_key_arn == "arn:aws:kms:eu-west-1:111122223333:key/1"
       && function.s3_bucket == "packages" && function.s3_object_version == "1" && function.source_code_hash == "aGFzaA=="
-      && function.filename == null
       && function.architectures == tolist(["x86_64"])
       && function.tracing_config[0].mode == "PassThrough"
       && function.environment[0].variables.POWERTOOLS_LOG_LEVEL == "DEBUG"
