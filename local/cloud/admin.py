@@ -61,6 +61,11 @@ class Admin:
                 }
             case "GET", ["redshift", "statements"]:
                 return self._redshift.statements.summaries()
+            case "PUT", ["redshift", "timestamps"]:
+                if given["encoding"] not in ("int64", "int96"):
+                    raise ValueError("the encoding of timestamps is int64 or int96")
+                self._redshift.statements.timestamps = given["encoding"]
+                return {}
             case "GET", ["redshift", "warehouses"]:
                 return [each.describe() for each in self._redshift.warehouses.all()]
             case "POST", ["redshift", "warehouses"]:

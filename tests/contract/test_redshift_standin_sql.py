@@ -162,6 +162,19 @@ def test_given_qualify_and_a_cte_with_columns_then_they_are_accepted(database: D
     assert table.column("n").to_pylist() == [3, 2]
 
 
+def test_given_columns_without_a_name_then_they_are_named_as_in_redshift(
+    database: Database,
+) -> None:
+    table = database.run_script(
+        "select count(*), sum(amount), id::varchar, 1 + 1, nvl(code, 'x'), "
+        "case when id = 1 then 2 end from orders group by 3, 5, 6"
+    )
+    assert table is not None
+    assert table.column_names == ["count", "sum", "id", "?column?", "coalesce", "case"]
+    inner = "select max(count) from (select count(*) from orders group by platform)"
+    assert value(database, inner) == 2
+
+
 def test_given_parameters_then_they_bind_values_only() -> None:
     statement = dialect.translate("select id from t where a = :a", {"a": "x' or '1'='1"})
     assert "'x'' or ''1''=''1'" in statement.sql

@@ -46,7 +46,8 @@ def read(scene: Scene, bucket: str, key: str):
 class TestFiles:
     def test_given_parquet_then_two_slices_with_redshifts_types_and_a_manifest(self, scene, lake):
         bucket, role, cluster = lake
-        select = "select id, platform, code, placed as Placed, amount, weight, paid from orders order by 1"
+        columns = "id, platform, code, placed as Placed, amount, weight, paid"
+        select = f"select {columns} from orders order by id"
         found = scene.run(
             cluster, text(select, f"{bucket}/p/", role, "FORMAT PARQUET MANIFEST VERBOSE")
         )
@@ -89,6 +90,19 @@ class TestFiles:
             "name": "amount",
             "type": {"base": "numeric", "precision": 18, "scale": 2},
         }
+
+    def test_given_int96_then_timestamps_are_written_so(self, scene, lake):
+        bucket, role, cluster = lake
+        kinds = {}
+        for encoding in ("int96", "int64"):
+            scene.cloud.admin("PUT", "redshift/timestamps", {"encoding": encoding})
+            prefix = f"{bucket}/{encoding}/"
+            scene.run(cluster, text("select placed from orders where id = 2", prefix, role))
+            content = io.BytesIO(scene.read(bucket, f"{encoding}/0000_part_00.parquet"))
+            file = pq.ParquetFile(content)
+            kinds[encoding] = file.schema.column(0).physical_type
+            assert str(file.read().column(0)[0]).startswith("2024-01-01 01:00:00.25")
+        assert kinds == {"int96": "INT96", "int64": "INT64"}
 
     def test_given_partitions_then_folders_hold_the_values_and_files_do_not(self, scene, lake):
         bucket, role, cluster = lake
@@ -177,7 +191,8 @@ class TestFiles:
         # In the text of the query a backslash is doubled once for its literal, once for UNLOAD's.
         sql = (
             f"UNLOAD ('select id from orders where platform ~ ''^\\\\\\\\w+$'' or platform = "
-            f"''it\\\\''s'' order by id') TO 's3://{bucket}/b/' IAM_ROLE '{role}' FORMAT CSV PARALLEL OFF"
+            f"''it\\\\''s'' order by id') TO 's3://{bucket}/b/' IAM_ROLE '{role}' "
+            "FORMAT CSV PARALLEL OFF"
         )
         assert scene.run(cluster, sql)["Status"] == "FINISHED"
         assert scene.read(bucket, "b/000") == b"1\n2\n3\n"

@@ -288,7 +288,31 @@ def _rewrite(tree: exp.Expr, parameters: Mapping[str, str]) -> exp.Expr:
             return exp.Anonymous(this="grouping", expressions=node.expressions)
         return node
 
+    for select in tree.find_all(exp.Select):
+        _name_columns(select)
     return tree.transform(change)
+
+
+def _name_columns(select: exp.Select) -> None:
+    """Name columns without a name as Redshift does: by column, by function, or ``?column?``."""
+    named: list[exp.Expr] = []
+    for column in select.expressions:
+        inner = column
+        while isinstance(inner, exp.Paren | exp.Cast | exp.Window | exp.WithinGroup):
+            inner = inner.this
+        if isinstance(column, exp.Alias | exp.Column | exp.Star | exp.Dot | exp.Placeholder):
+            named.append(column)
+            continue
+        if isinstance(inner, exp.Column | exp.Anonymous):
+            name = inner.name
+        elif isinstance(inner, exp.CurrentTimestamp):
+            name = "timestamp" if inner.args.get("sysdate") else "getdate"
+        elif isinstance(inner, exp.Func) and not isinstance(inner, exp.Binary):
+            name = inner.sql_name()
+        else:
+            name = "?column?"
+        named.append(exp.alias_(column, name.lower(), quoted=True))
+    select.set("expressions", named)
 
 
 def _generate(tree: exp.Expr) -> str:
