@@ -59,20 +59,26 @@ class Admin:
                     "SecretAccessKey": made.secret_key,
                     "SessionToken": made.token,
                 }
-            case "GET", ["redshift", "statements"]:
+            case _, ["redshift", *rest]:
+                return self._redshift_answer(method, rest, given)
+        raise LookupError(f"there is no {method} /_local/{'/'.join(parts)}")
+
+    def _redshift_answer(self, method: str, parts: list[str], given: Mapping[str, Any]) -> Any:
+        match method, parts:
+            case "GET", ["statements"]:
                 return self._redshift.statements.summaries()
-            case "PUT", ["redshift", "timestamps"]:
+            case "PUT", ["timestamps"]:
                 if given["encoding"] not in ("int64", "int96"):
                     raise ValueError("the encoding of timestamps is int64 or int96")
                 self._redshift.statements.timestamps = given["encoding"]
                 return {}
-            case "GET", ["redshift", "warehouses"]:
+            case "GET", ["warehouses"]:
                 return [each.describe() for each in self._redshift.warehouses.all()]
-            case "POST", ["redshift", "warehouses"]:
+            case "POST", ["warehouses"]:
                 return self._redshift.warehouses.create(**given).describe()
-            case _, ["redshift", "warehouses", name, *rest]:
+            case _, ["warehouses", name, *rest]:
                 return self._warehouse(method, name, rest, given)
-        raise LookupError(f"there is no {method} /_local/{'/'.join(parts)}")
+        raise LookupError(f"there is no {method} /_local/redshift/{'/'.join(parts)}")
 
     def _warehouse(self, method: str, name: str, rest: list[str], given: Mapping[str, Any]) -> Any:
         warehouse = self._redshift.warehouses.by_name(name)
