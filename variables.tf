@@ -103,6 +103,11 @@ variable "query" {
   }
 
   validation {
+    condition     = alltrue([for found in try(regexall(local.sql.placeholder, var.query), []) : contains(["window_start", "window_end"], found[0])])
+    error_message = "query must hold no other placeholder than {{ window_start }} and {{ window_end }}; it holds ${jsonencode(distinct(flatten(try(regexall(local.sql.placeholder, var.query), []))))}."
+  }
+
+  validation {
     condition     = can(regex(local.sql.select, var.query))
     error_message = "query must begin with SELECT or WITH; it begins with ${jsonencode(substr(trimspace(var.query), 0, 60))}."
   }
@@ -128,6 +133,11 @@ variable "history_query" {
   validation {
     condition     = var.history_query == null || can(regex(local.sql.window_start, var.history_query)) && can(regex(local.sql.window_end, var.history_query))
     error_message = "history_query must contain both {{ window_start }} and {{ window_end }}; it is ${jsonencode(var.history_query)}."
+  }
+
+  validation {
+    condition     = var.history_query == null || alltrue([for found in try(regexall(local.sql.placeholder, var.history_query), []) : contains(["window_start", "window_end"], found[0])])
+    error_message = "history_query must hold no other placeholder than {{ window_start }} and {{ window_end }}; it holds ${jsonencode(distinct(flatten(try(regexall(local.sql.placeholder, var.history_query), []))))}."
   }
 
   validation {

@@ -134,8 +134,12 @@ def _resources(state: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def _document(state: dict[str, Any]) -> config.Config:
-    (found,) = _resources(state, "aws_s3_object")
-    return config.load(found["content"])
+    (text,) = [
+        each["content"]
+        for each in _resources(state, "aws_s3_object")
+        if each["key"] == "config/detector.json"
+    ]
+    return config.load(text)
 
 
 def test_least_input_makes_the_documents_defaults(states: dict[str, dict[str, Any]]) -> None:

@@ -201,6 +201,28 @@ run "query_without_start" {
   expect_failures = [var.query]
 }
 
+run "query_other_placeholder" {
+  # says: it holds ["table","window_start","window_end"]
+  command = plan
+
+  variables {
+    query = "select * from {{ table }} where ts >= {{ window_start }} and ts < {{ window_end }}"
+  }
+
+  expect_failures = [var.query]
+}
+
+run "history_query_other_placeholder" {
+  # says: history_query must hold no other placeholder
+  command = plan
+
+  variables {
+    history_query = "select * from {{ table }} where ts >= {{ window_start }} and ts < {{ window_end }}"
+  }
+
+  expect_failures = [var.history_query]
+}
+
 run "query_deletes" {
   # says: query must begin with SELECT or WITH; it begins with "delete from orders
   command = plan
