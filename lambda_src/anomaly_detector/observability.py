@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -14,6 +15,9 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 # Both are named by Terraform; the defaults serve the CLI and the tests.
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "anomaly-detector")
 _NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "AnomalyDetector")
+
+# Many calls count nothing, and say so by it.
+warnings.filterwarnings("ignore", message="No application metrics to publish")
 
 logger = Logger(service=_SERVICE)
 metrics = Metrics(service=_SERVICE, namespace=_NAMESPACE)

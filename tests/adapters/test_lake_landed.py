@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from moto import mock_aws
-
 from anomaly_detector.config import load
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.lake.landed import Source, digests, read_panel
+from moto import mock_aws
+
 from tests.unit.services_world import World, document
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
-from moto import mock_aws
-
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.ledger.items import Chunk, Detector, Interval, Run
 from anomaly_detector.ledger.ledger import Commit, Ledger
 from anomaly_detector.ledger.table import StateTable, Write
+from botocore.exceptions import ClientError
+from moto import mock_aws
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -93,7 +92,8 @@ def test_a_transaction_that_is_too_large_is_refused(table: StateTable) -> None:
         table.transact([Write(f"A#{number}", {}) for number in range(101)])
 
 
-def test_other_faults_are_not_taken_for_a_lost_race(table: StateTable) -> None:
+@pytest.mark.usefixtures("table")
+def test_other_faults_are_not_taken_for_a_lost_race() -> None:
     missing = StateTable(boto3.client("dynamodb", region_name="us-east-1"), "other", "shop")
 
     with pytest.raises(ClientError):

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from anomaly_detector import errors
 from anomaly_detector.services import payloads
 
 ROOT = Path(__file__).parents[2]
-TEMPLATES = {path.name.removesuffix(".asl.json"): path for path in ROOT.glob("modules/*/*.asl.json")}
+TEMPLATES = {
+    path.name.removesuffix(".asl.json"): path for path in ROOT.glob("modules/*/*.asl.json")
+}
 HANDLERS = {
     path.stem
     for path in (ROOT / "lambda_src/anomaly_detector/handlers").glob("*.py")

@@ -1,4 +1,6 @@
-"""A bucket and a table in memory, a shop whose rows may come late, and the steps of the machines by hand."""
+"""A bucket and a table in memory, a shop whose rows may come late, and the steps of the machines
+by hand.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,6 @@ import boto3
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-
 from anomaly_detector.alerts.payload import Origin
 from anomaly_detector.alerts.targets import Message
 from anomaly_detector.config import Config, document_hash, load
@@ -75,7 +76,8 @@ class Sale:
 def sales(days: int, late: dict[tuple[int, str], int] | None = None, seed: int = 1) -> list[Sale]:
     """A shop from the start of history until `days` after H1, with an incident in the live part.
 
-    `late` delays half of the rows of a live day (0 is the first after H1) and platform by some days.
+    `late` delays half of the rows of a live day (0 is the first after H1) and platform by some
+    days.
     """
     noise = np.random.default_rng(seed)
     found = []
@@ -86,9 +88,7 @@ def sales(days: int, late: dict[tuple[int, str], int] | None = None, seed: int =
             level *= 0.1
         delay = (late or {}).get((number - HISTORY_DAYS, platform), 0)
         for part, wait in ((0.5, 0), (0.5, delay)):
-            found.append(
-                Sale(day, platform, round(level * part, 2), 50, day + DAY + DAY * wait)
-            )
+            found.append(Sale(day, platform, round(level * part, 2), 50, day + DAY + DAY * wait))
     return found
 
 
@@ -259,9 +259,7 @@ class World:
     def detect(self, plan: CrawlPlan, landed: LandedFiles) -> list[Detected]:
         """Third step."""
         return [
-            crawling.detect(
-                self.store, self.ledger, plan, landed, one.shard, one.model_version
-            )
+            crawling.detect(self.store, self.ledger, plan, landed, one.shard, one.model_version)
             for one in plan.shards
         ]
 

@@ -10,9 +10,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
-from moto import mock_aws
-
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.handlers import (
     activate,
@@ -33,6 +30,9 @@ from anomaly_detector.intervals import iso
 from anomaly_detector.lake import layout
 from anomaly_detector.ledger.items import Chunk
 from anomaly_detector.settings import Settings
+from botocore.exceptions import ClientError, EndpointConnectionError
+from moto import mock_aws
+
 from tests.unit.services_world import DAY, H1, World, document, sales
 
 REGION = "us-east-1"
@@ -190,13 +190,15 @@ def test_a_failure_is_told_on_the_operations_topic(world: World) -> None:
 def test_faults_leave_as_one_of_two_classes(fault: Exception, kind: type[Exception]) -> None:
     @boundary
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        del event, context
         raise fault
 
     with pytest.raises(kind):
         handler({}, Context())
 
 
-def test_an_event_that_lacks_something_says_what(world: World) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("world")
+def test_an_event_that_lacks_something_says_what() -> None:
     with pytest.raises(PermanentError, match="config_hash"):
         plan_history.handler({"started_at": iso(H1)}, Context())
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
 from typing import Any
 
 import pytest
+from anomaly_detector.services import crawling
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from anomaly_detector.services import crawling
 from tests.unit.services_world import DAY, H1, PLATFORMS, World, document, sales
 
 LIVE_DAYS = 8
@@ -22,11 +21,10 @@ STEPS = ("plan", "unload", "detect", "commit")
 
 
 @pytest.fixture(autouse=True)
-def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _aws(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    yield
 
 
 def world(late: dict[tuple[int, str], int] | None = None) -> World:
@@ -115,7 +113,8 @@ def test_stored_results_equal_those_of_a_clean_run(
                 doubled_crawl(found, day, f"crawl-{number}")
             else:
                 broken_crawl(found, day, f"crawl-{number}", how)
-        # The rows of the last days may come up to the look-back later: those crawls read them again.
+        # The rows of the last days may come up to the look-back later: those crawls read them
+        # again.
         for day in range(LIVE_DAYS, LIVE_DAYS + LOOKBACK + 1):
             found.crawl(H1 + DAY * day + NOON, f"last-{day}")
         kept = {key: body for key, body in found.published().items() if key in results}

@@ -1,4 +1,6 @@
-"""Reconcile, planning, activation and failures, over a bucket, a table and a state machine in memory."""
+"""Reconcile, planning, activation and failures, over a bucket, a table and a state machine in
+memory.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,6 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
-from botocore.exceptions import ClientError
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from moto import mock_aws
-
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout
@@ -25,6 +22,11 @@ from anomaly_detector.services.preparing import prepare
 from anomaly_detector.services.reconcile import reconcile
 from anomaly_detector.services.topic import Topic
 from anomaly_detector.services.training import backtest_start, base_of
+from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
 from tests.unit.services_world import DAY, H1, World, document, sales
 
 NOON = timedelta(hours=12)
@@ -63,11 +65,6 @@ def pipeline(world: World) -> Pipeline:  # noqa: ARG001 it lives in the same clo
     return Pipeline()
 
 
-@pytest.fixture
-def pauses() -> list[float]:
-    return []
-
-
 def run(world: World, pipeline: Pipeline) -> bool:
     return reconcile(world.store, world.ledger, pipeline.executions, lambda _: None).started
 
@@ -83,9 +80,7 @@ def fail(world: World, reason: str = "no such column") -> list[str]:
     error = {"Error": "PermanentError", "Cause": json.dumps({"errorMessage": reason})}
     topic = Topic(Spy(), "arn")
     execution = "arn:execution"
-    record_failure(
-        world.ledger, topic, "shop", "pipeline", execution, world.config_hash, error
-    )
+    record_failure(world.ledger, topic, "shop", "pipeline", execution, world.config_hash, error)
     return sent
 
 
@@ -182,6 +177,7 @@ def test_access_that_stays_refused_fails_after_two_minutes(
     waited: list[float] = []
 
     def never(name: str, value: dict[str, Any]) -> str:
+        del name, value
         raise refused
 
     pipeline.executions.start = never  # type: ignore[method-assign]
@@ -305,9 +301,7 @@ def test_landed_and_planned_chunks_cover_history_without_a_gap(
     assert again == []
 
 
-@given(
-    st.sampled_from([Grid("PT1H", "UTC"), Grid("P1D", "America/New_York")]), st.integers(2, 300)
-)
+@given(st.sampled_from([Grid("PT1H", "UTC"), Grid("P1D", "America/New_York")]), st.integers(2, 300))
 def test_the_backtest_is_at_least_the_newest_thirty_percent(grid: Grid, intervals: int) -> None:
     begin = grid.floor(datetime(2026, 1, 5, 12, tzinfo=UTC))
     end = grid.shift(begin, intervals)
@@ -505,4 +499,4 @@ def test_two_generations_of_models_are_kept(world: World) -> None:
 
     detector = world.ledger.detector()
     kept = {layout.model(0, v) for v in (*detector.models, *detector.old_models)}
-    assert {key for key in world.store.keys("models/shard=0/")} == kept
+    assert set(world.store.keys("models/shard=0/")) == kept

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from moto import mock_aws
-
 from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.lake import layout
@@ -16,6 +14,8 @@ from anomaly_detector.services import documents
 from anomaly_detector.services.payloads import LandedFiles, Request, Statement
 from anomaly_detector.services.statement import poll, submit
 from anomaly_detector.warehouse.data_api import DataApi
+from moto import mock_aws
+
 from tests.unit.services_world import DAY, H1, World, document, sales
 
 EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:statement:one"
@@ -132,7 +132,10 @@ def test_a_live_window_without_rows_has_no_manifest(world: World) -> None:
 @pytest.mark.parametrize(
     ("answer", "attempts"),
     [
-        ({"Status": "FAILED", "Error": "ERROR: User arn:… is not authorized to assume IAM Role"}, 8),
+        (
+            {"Status": "FAILED", "Error": "ERROR: User arn:… is not authorized to assume IAM Role"},
+            8,
+        ),
         ({"Status": "FAILED", "Error": "SSL SYSCALL error: EOF detected"}, 4),
         ({"Status": "ABORTED"}, 4),
     ],

@@ -1,4 +1,6 @@
-"""What surrounds every handler: logs, metrics, traces, and the two error classes that the machines know."""
+"""What surrounds every handler: logs, metrics, traces, and the two error classes that the
+machines know.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from anomaly_detector.observability import Handler, logger, metrics, traced
 
 Event = dict[str, Any]
 
-# Refused access is among them: a role or policy made seconds ago may be refused for up to two minutes.
+# Refused access is among them: a role or policy made seconds ago may be refused for up to two
+# minutes.
 _PASSING = frozenset(
     {
         "AccessDenied",

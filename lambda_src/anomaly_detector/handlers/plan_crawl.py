@@ -14,7 +14,9 @@ from anomaly_detector.services.payloads import Moment, Payload
 
 
 class PlanCrawl(Payload):
-    """The event. `scheduled_time` may hold Scheduler's placeholder, or nothing: then the start counts."""
+    """The event. `scheduled_time` may hold Scheduler's placeholder, or nothing: then the start
+    counts.
+    """
 
     scheduled_time: str | None = None
     started_at: Moment

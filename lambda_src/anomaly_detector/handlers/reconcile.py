@@ -1,4 +1,6 @@
-"""Starts the pipeline for a document that was never begun; called by the object's event, by apply and by every crawl."""
+"""Starts the pipeline for a document that was never begun; called by the object's event, by apply
+and by every crawl.
+"""
 
 from __future__ import annotations
 

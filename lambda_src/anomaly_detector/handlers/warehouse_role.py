@@ -1,4 +1,6 @@
-"""Attaches the UNLOAD role to the warehouse at apply and takes it off at destroy (Terraform's CRUD life cycle)."""
+"""Attaches the UNLOAD role to the warehouse at apply and takes it off at destroy (Terraform's
+CRUD life cycle).
+"""
 
 from __future__ import annotations
 

@@ -37,7 +37,8 @@ class Landed:
 
     Attributes
     ----------
-    rows : (T,) int64, rows of the user's query behind each interval (of the leaves; roll-ups hold them again).
+    rows : (T,) int64, rows of the user's query behind each interval (of the leaves; roll-ups hold
+        them again).
     """
 
     panel: Panel
@@ -105,7 +106,8 @@ def read_panel(
     Raises
     ------
     PermanentError
-        Where a file that is listed does not exist, lies in another bucket, lacks a column, or holds a time off the grid.
+        Where a file that is listed does not exist, lies in another bucket, lacks a column, or
+        holds a time off the grid.
     """
     axis = np.array([_second(start) for start in starts], dtype="datetime64[s]")
     owner = np.full(len(axis), -1, dtype=np.int64)
@@ -132,9 +134,11 @@ def read_panel(
 
 
 def digests(panel: Panel) -> list[str]:
-    """A digest of the landed values of each interval; equal rows give equal digests, in whichever order they came.
+    """A digest of the landed values of each interval; equal rows give equal digests, in
+    whichever order they came.
 
-    Values are taken in single precision: parallel sums of the same rows differ in their last digits.
+    Values are taken in single precision: parallel sums of the same rows differ in their last
+    digits.
     """
     values = panel.values.astype(np.float32) + np.float32(0)  # -0.0 is 0.0
     values[np.isnan(panel.values)] = np.nan  # one kind of NaN

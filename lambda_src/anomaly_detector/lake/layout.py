@@ -1,4 +1,6 @@
-"""Where everything lies in the bucket. Pure: keys from values; every time in a path is UTC, an interval's start."""
+"""Where everything lies in the bucket. Pure: keys from values; every time in a path is UTC, an
+interval's start.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ OF_GROUPS = (ANOMALIES, CONTRIBUTIONS, METRIC_VALUES_CSV, CONTRIBUTIONS_CSV)
 
 
 def attempt_id(execution: str, attempt: int | None = None) -> str:
-    """Short name of one execution, or of one attempt within it: the same again when a step is retried."""
+    """Short name of one execution, or of one attempt within it: the same again when a step is
+    retried.
+    """
     name = hashlib.sha256(execution.encode()).hexdigest()[:12]
     return name if attempt is None else f"{name}-{attempt}"
 

@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 from anomaly_detector.errors import PermanentError
 
 _ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
-# Files are small and the wait for each is long: some in parallel, well below the client's pool of connections.
+# Files are small and the wait for each is long: some in parallel, well below the client's pool of
+# connections.
 _WORKERS = 8
 _DELETED_AT_ONCE = 1000
 
@@ -37,7 +38,7 @@ class ObjectStore:
     client : an S3 client of boto3.
     """
 
-    def __init__(self, client: Any, bucket: str) -> None:
+    def __init__(self, client: Any, bucket: str) -> None:  # noqa: ANN401 boto3 has no types
         self._client = client
         self.bucket = bucket
 
@@ -75,7 +76,7 @@ class ObjectStore:
             # The list is for its faults: each one is raised here.
             list(workers.map(lambda key: self.put(key, objects[key], kinds[key]), objects))
 
-    def get_json(self, key: str) -> Any:
+    def get_json(self, key: str) -> Any:  # noqa: ANN401 as json.loads
         """The object, read as JSON."""
         return json.loads(self.get(key))
 
@@ -118,5 +119,7 @@ class ObjectStore:
 
 
 def read_parquet(body: bytes) -> pa.Table:
-    """A Parquet file as a table; INT96 timestamps come in microseconds, for nanoseconds end in 2262."""
+    """A Parquet file as a table; INT96 timestamps come in microseconds, for nanoseconds end in
+    2262.
+    """
     return pq.read_table(pa.BufferReader(body), coerce_int96_timestamp_unit="us")

@@ -1,4 +1,6 @@
-"""The items of the state table, as frozen models. Times are UTC; in the table they are ISO 8601 text."""
+"""The items of the state table, as frozen models. Times are UTC; in the table they are ISO 8601
+text.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,9 @@ class Run(_Item):
 
 
 class Chunk(_Item):
-    """A landed piece `[window_start, window_end)` of history; no manifest where no row was found."""
+    """A landed piece `[window_start, window_end)` of history; no manifest where no row was
+    found.
+    """
 
     window_start: datetime
     window_end: datetime

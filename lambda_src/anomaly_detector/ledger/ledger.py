@@ -60,7 +60,9 @@ class Ledger:
         return None if item is None else Run.of(item)
 
     def claim_run(self, config_hash: str, before: Run | None, after: Run) -> bool:
-        """Make `after` the document's run and the document the wanted one; False where another did."""
+        """Make `after` the document's run and the document the wanted one; False where another
+        did.
+        """
         unchanged = {"attempt": None if before is None else before.attempt}
         return self.table.transact(
             [
@@ -111,7 +113,9 @@ class Ledger:
             self.table.update(interval_key(start), values, {"status": _OPEN})
 
     def commit(self, commit: Commit) -> bool:
-        """Move pointer and watermark, the intervals and the outbox together; False for the loser."""
+        """Move pointer and watermark, the intervals and the outbox together; False for the
+        loser.
+        """
         return self.table.transact(
             [
                 detector_write(commit.before, commit.after),
@@ -124,7 +128,9 @@ class Ledger:
         )
 
     def forget_groups(self, begin: datetime) -> None:
-        """Drop groups that start at or after `begin`; claims of alerts stay, so that none is sent again."""
+        """Drop groups that start at or after `begin`; claims of alerts stay, so that none is sent
+        again.
+        """
         found = self.table.query(GROUP, iso(begin), None)
         self.table.delete_all(item["sk"] for item in found)
 
@@ -141,7 +147,9 @@ class Ledger:
         self.table.put(key, item | group_summary_item(group))
 
     def forget_intervals(self, begin: datetime) -> None:
-        """Drop intervals that start at or after `begin`, which a new model is going to score again."""
+        """Drop intervals that start at or after `begin`, which a new model is going to score
+        again.
+        """
         found = self.table.query(INTERVAL, iso(begin), None)
         self.table.delete_all(item["sk"] for item in found)
 
@@ -152,7 +160,8 @@ class Ledger:
 
 def detector_write(before: Detector, after: Detector) -> Write:
     """The write that moves the detector on, unless its version has moved."""
-    # A table without the detector's item, and an item that only reconcile has touched, hold no version.
+    # A table without the detector's item, and an item that only reconcile has touched, hold no
+    # version.
     known = (None, 0) if before.version == 0 else before.version
     values = after.model_copy(update={"version": before.version + 1}).model_dump(mode="json")
     # Only reconcile says which document is wanted, at any time and without regard to the version.

@@ -1,8 +1,10 @@
-"""The adapter of the state table: plain items in and out; conditions, paging and transactions live here."""
+"""The adapter of the state table: plain items in and out; conditions, paging and transactions
+live here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -13,10 +15,13 @@ from botocore.exceptions import ClientError
 from anomaly_detector.errors import PermanentError
 
 Item = dict[str, Any]
-# Attribute -> the value it must have, None where it must be absent, or a tuple of such alternatives.
+# Attribute -> the value it must have, None where it must be absent, or a tuple of such
+# alternatives.
 Condition = Mapping[str, object]
 # A transaction holds at most this many writes.
 MOST_WRITES = 100
+# Whole numbers beyond this are floats that had no fraction.
+_EXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,9 @@ class StateTable:
         )
 
     def update(self, sk: str, values: Item, only_if: Condition | None = None) -> bool:
-        """Set attributes (None removes one) and keep the others; False where the condition fails."""
+        """Set attributes (None removes one) and keep the others; False where the condition
+        fails.
+        """
         write = Write(sk, values, only_if or {})
         return self._tried(self._client.update_item, **self._update(write))
 
@@ -148,7 +155,7 @@ class StateTable:
             for item in page["Items"]:
                 yield _plain(item)
 
-    def _tried(self, call: Any, **arguments: Any) -> bool:
+    def _tried(self, call: Callable[..., object], **arguments: object) -> bool:
         try:
             call(TableName=self._table, **arguments)
         except ClientError as error:
@@ -237,7 +244,8 @@ def _plain(item: Item) -> Item:
 
 def _decimal(value: object) -> object:
     if isinstance(value, float):
-        # repr is the shortest text that reads back as the same float, and within DynamoDB's 38 digits.
+        # repr is the shortest text that reads back as the same float, and within DynamoDB's 38
+        # digits.
         return Decimal(repr(value))
     if isinstance(value, Mapping):
         return {key: _decimal(one) for key, one in value.items()}
@@ -246,9 +254,10 @@ def _decimal(value: object) -> object:
     return value
 
 
-def _number(value: Any) -> Any:
+def _number(value: Any) -> Any:  # noqa: ANN401 a JSON value
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        whole = value == value.to_integral_value() and abs(value) < _EXACT
+        return int(value) if whole else float(value)
     if isinstance(value, dict):
         return {key: _number(one) for key, one in value.items()}
     if isinstance(value, list):

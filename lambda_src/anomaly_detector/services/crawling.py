@@ -1,7 +1,8 @@
 """One crawl: what is due, the scores of the landed window, and the commit of all of it.
 
-Every crawl replays `[base, window_end)` from the snapshots at `base`, which lies the look-back before the watermark.
-So late rows inside the look-back change scores and groups to what they would have been, had the rows come in time.
+Every crawl replays `[base, window_end)` from the snapshots at `base`, which lies the look-back
+before the watermark. So late rows inside the look-back change scores and groups to what they would
+have been, had the rows come in time.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ from anomaly_detector.services.payloads import (
     ShardModel,
 )
 
-# With the look-back (24 at most), the detector and the outbox, they fit one transaction of 100 writes.
+# With the look-back (24 at most), the detector and the outbox, they fit one transaction of 100
+# writes.
 MOST_DUE = 48
 
 
@@ -136,7 +138,8 @@ def detect(
                 shard=shard, version=version, scores_key=scores_key, series=0, superseded=True
             )
         raise PermanentError(
-            f"The model {layout.model(shard, model_version)} is gone: start the pipeline again, which trains a new one."
+            f"The model {layout.model(shard, model_version)} is gone: start the pipeline "
+            "again, which trains a new one."
         )
     starts = grid.starts(window.base, window.end)
     source = Source(landed.manifest, window.base, window.end)
@@ -164,7 +167,8 @@ def commit(
     landed: LandedFiles,
     shards: Sequence[Detected],
 ) -> Outcome:
-    """Group the window's anomalies, then move watermark, pointers, intervals and outbox in one transaction.
+    """Group the window's anomalies, then move watermark, pointers, intervals and outbox in
+    one transaction.
 
     Of two crawls over the same window one commits; the other changes nothing.
     """
@@ -230,7 +234,9 @@ def _next_version(grid: Grid, config: Config, window: _Window, landed: LandedFil
 def _lost(
     store: ObjectStore, ledger: Ledger, plan: CrawlPlan, shards: Sequence[Detected]
 ) -> Outcome:
-    """The detector has moved on: by another crawl, by a new configuration, or by an earlier try of this very commit."""
+    """The detector has moved on: by another crawl, by a new configuration, or by an earlier try
+    of this very commit.
+    """
     detector = ledger.detector()
     versions = tuple(one.version for one in shards)
     if versions in (detector.models, detector.old_models):
@@ -261,7 +267,9 @@ def _intervals(
     landed: LandedFiles,
     shards: Sequence[Detected],
 ) -> list[Interval]:
-    """The intervals whose item changes: those that were due, and those in the look-back whose values did."""
+    """The intervals whose item changes: those that were due, and those in the look-back whose
+    values did.
+    """
     facts = [store.get_json(layout.scored_intervals(landed.prefix, one.shard)) for one in shards]
     before = ledger.intervals(window.base, window.end)
     changed = []
@@ -279,7 +287,8 @@ def _intervals(
         )
         if start < window.due:
             old = before.get(start)
-            # Of history there is no item yet; its first digest is what later ones are compared with.
+            # Of history there is no item yet; its first digest is what later ones are compared
+            # with.
             if old is not None and old.digest == now.digest:
                 continue
             if old is not None and old.digest is not None:

@@ -22,7 +22,8 @@ def keep_current(store: ObjectStore) -> tuple[str, datetime]:
     found = store.find(layout.CONFIGURATION)
     if found is None:
         raise PermanentError(
-            f"s3://{store.bucket}/{layout.CONFIGURATION} does not exist: apply the module, or upload the document."
+            f"s3://{store.bucket}/{layout.CONFIGURATION} does not exist: apply the module, or "
+            "upload the document."
         )
     config_hash = document.document_hash(found.body)
     store.put(layout.configuration_version(config_hash), found.body, "application/json")

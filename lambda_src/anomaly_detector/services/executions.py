@@ -17,7 +17,7 @@ class Executions:
     machine : ARN of the state machine.
     """
 
-    def __init__(self, client: Any, machine: str) -> None:
+    def __init__(self, client: Any, machine: str) -> None:  # noqa: ANN401 boto3 has no types
         self._client = client
         self._machine = machine
 

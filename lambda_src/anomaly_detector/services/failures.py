@@ -27,8 +27,9 @@ def record_failure(
 ) -> Failure:
     """Store why an execution failed and tell the operators.
 
-    A failed pipeline leaves the detector FAILED, unless a newer document is wanted already. A failed crawl leaves it
-    ACTIVE: the next one tries the same intervals, which are FAILED until then.
+    A failed pipeline leaves the detector FAILED, unless a newer document is wanted already. A
+    failed crawl leaves it ACTIVE: the next one tries the same intervals, which are FAILED until
+    then.
     """
     reason = innermost(error)[:_REASON]
     detector = ledger.detector()
@@ -58,20 +59,24 @@ def record_failure(
     }
     operations.publish(
         f"{detector_name}: {machine} failed",
-        f"The {machine} of detector {detector_name} failed.\n\nReason: {reason}\nExecution: {execution}",
+        f"The {machine} of detector {detector_name} failed.\n\nReason: {reason}\nExecution: "
+        f"{execution}",
         facts,
     )
     return Failure(reason=reason)
 
 
 def innermost(error: dict[str, Any]) -> str:
-    """The reason at the bottom of a Catch's object: nested executions and functions wrap theirs in JSON text."""
+    """The reason at the bottom of a Catch's object: nested executions and functions wrap theirs
+    in JSON text.
+    """
     reason = str(error.get("Cause") or error.get("Error") or "unknown")
     value: Any = error
     for _ in range(_DEPTH):
         if not isinstance(value, dict):
             break
-        # A function's error has errorMessage; an execution's description has Cause, and Error where it has none.
+        # A function's error has errorMessage; an execution's description has Cause, and Error
+        # where it has none.
         text = value.get("errorMessage") or value.get("Cause") or value.get("Error")
         if not isinstance(text, str):
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,8 +29,8 @@ def plan_history(
 ) -> HistoryPlan:
     """Plan what is to be landed and whether a model is to be trained.
 
-    Chunks begin at multiples of the chunk length from a fixed day, whenever they are planned: a run that is
-    started again finds what an earlier one has landed, and asks only for the rest.
+    Chunks begin at multiples of the chunk length from a fixed day, whenever they are planned: a
+    run that is started again finds what an earlier one has landed, and asks only for the rest.
 
     Raises
     ------
@@ -53,7 +54,8 @@ def plan_history(
         chunks = missing_chunks(grid, begin, end, length, pieces, config.lookback_intervals)
     if len(chunks) > MOST_CHUNKS:
         raise PermanentError(
-            f"History from {iso(begin)} to {iso(end)} makes {len(chunks)} chunks, at most {MOST_CHUNKS} are taken: "
+            f"History from {iso(begin)} to {iso(end)} makes {len(chunks)} chunks, at most "
+            f"{MOST_CHUNKS} are taken: "
             "make history.chunk longer or the history shorter."
         )
     return HistoryPlan(
@@ -73,7 +75,9 @@ def is_trained(detector: Detector, config: Config) -> bool:
 
 
 def landed_chunks(store: ObjectStore, ledger: Ledger, query_hash: str) -> list[Chunk]:
-    """Chunks on file whose manifest is still in the bucket: its life-cycle rules may have expired them."""
+    """Chunks on file whose manifest is still in the bucket: its life-cycle rules may have expired
+    them.
+    """
     chunks = ledger.chunks(query_hash)
     if not chunks:
         return []
@@ -83,7 +87,9 @@ def landed_chunks(store: ObjectStore, ledger: Ledger, query_hash: str) -> list[C
 
 
 def sources(chunks: Sequence[Chunk]) -> list[Source]:
-    """What to read, the later ending last: where chunks overlap, it was landed later and holds late rows."""
+    """What to read, the later ending last: where chunks overlap, it was landed later and holds
+    late rows.
+    """
     ordered = sorted(chunks, key=lambda chunk: (chunk.window_end, chunk.window_start))
     return [Source(chunk.manifest, chunk.window_start, chunk.window_end) for chunk in ordered]
 
@@ -96,10 +102,11 @@ def missing_chunks(
     landed: Sequence[tuple[datetime, datetime]],
     lookback: int,
 ) -> list[tuple[datetime, datetime]]:
-    """Windows that together with `landed` cover `[begin, end)`, cut at multiples of `length`; all on the grid.
+    """Windows that together with `landed` cover `[begin, end)`, cut at multiples of `length`;
+    all on the grid.
 
-    Where anything newer than the newest landed interval is asked for, the look-back before it is landed again:
-    when it was landed first, its late rows had not come.
+    Where anything newer than the newest landed interval is asked for, the look-back before it is
+    landed again: when it was landed first, its late rows had not come.
     """
     total = grid.count(begin, end)
     covered = np.zeros(total, dtype=np.bool_)
@@ -118,7 +125,7 @@ def missing_chunks(
     for low, high in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
         inner = [cut for cut in cuts if low < cut < high]
         bounds = [grid.shift(begin, steps) for steps in (low, *inner, high)]
-        chunks.extend(zip(bounds[:-1], bounds[1:], strict=True))
+        chunks.extend(pairwise(bounds))
     return chunks
 
 

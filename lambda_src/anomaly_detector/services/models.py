@@ -1,4 +1,6 @@
-"""Snapshots in the bucket: one generation is a model per shard and the open groups as of the same moment."""
+"""Snapshots in the bucket: one generation is a model per shard and the open groups as of the same
+moment.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,11 @@ def second(moment: datetime) -> np.datetime64:
 
 
 def known(table: pa.Table) -> pa.Table:
-    """Scores without rows that say nothing: a slice that appears late in a window was not known before.
+    """Scores without rows that say nothing: a slice that appears late in a window was not
+    known before.
 
-    A crawl over fewer intervals would not have such rows, and what is stored must not depend on that.
+    A crawl over fewer intervals would not have such rows, and what is stored must not depend on
+    that.
     """
     said = pc.or_(pc.is_valid(table["actual"]), pc.is_valid(table["expected"]))
     return table.filter(said)

@@ -133,7 +133,9 @@ class CrawlPlan(Payload):
 
 
 class Detected(Payload):
-    """One shard's scores; `superseded` where its model is gone because another crawl has committed."""
+    """One shard's scores; `superseded` where its model is gone because another crawl has
+    committed.
+    """
 
     shard: int
     version: str

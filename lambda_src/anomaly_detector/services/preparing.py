@@ -13,7 +13,8 @@ from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services import documents
 from anomaly_detector.services.payloads import Prepared
 
-# What the query check looks at: a week shows weekly values, four of them where an interval is a day.
+# What the query check looks at: a week shows weekly values, four of them where an interval is a
+# day.
 _SAMPLE_DAYS = 7
 _SAMPLE_DAYS_DAILY = 28
 
@@ -29,7 +30,8 @@ def prepare(
 
     Parameters
     ----------
-    config_hash : None where a person starts the pipeline by hand; the uploaded document is meant then.
+    config_hash : None where a person starts the pipeline by hand; the uploaded document is meant
+        then.
     started_at : start of the execution, UTC.
 
     Returns
@@ -46,7 +48,8 @@ def prepare(
     detector = ledger.detector()
     if detector.wanted_hash not in (None, config_hash):
         raise PermanentError(
-            f"Configuration {config_hash} was replaced by {detector.wanted_hash} before it was activated."
+            f"Configuration {config_hash} was replaced by {detector.wanted_hash} before it was "
+            "activated."
         )
     run = ledger.run(config_hash) or Run(attempt=1, status="RUNNING")
     running = run.model_copy(update={"status": "RUNNING", "execution": execution, "reason": None})

@@ -27,8 +27,9 @@ _PAUSES = (2, 4, 8, 16, 30, 30, 30)
 def reconcile(store: ObjectStore, ledger: Ledger, pipeline: Executions, sleep: Sleep) -> Reconciled:
     """Compare the uploaded document with the ledger; start `<hash>-<attempt>` where needed.
 
-    Started is a document that was never begun, one that was in force before another one, and one that was
-    uploaded again after its run had failed. However often, and however late, this is called, it starts each once.
+    Started is a document that was never begun, one that was in force before another one, and one
+    that was uploaded again after its run had failed. However often, and however late, this is
+    called, it starts each once.
 
     Raises
     ------

@@ -1,4 +1,6 @@
-"""One statement in the warehouse, submitted and polled: a query check, or an UNLOAD of history or of a live window."""
+"""One statement in the warehouse, submitted and polled: a query check, or an UNLOAD of history or
+of a live window.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ Warehouse = Callable[[Redshift], DataApi]
 
 # Seconds between polls; the last one is repeated.
 _WAITS = (1, 2, 4, 8, 15, 30)
-# Seconds before each further attempt, two and a half minutes in all: what a new role takes to be assumable.
+# Seconds before each further attempt, two and a half minutes in all: what a new role takes to be
+# assumable.
 _PAUSES = (5, 10, 20, 30, 30, 30, 30)
 # What fails for another passing reason may have run for long: fewer attempts.
 _FEW = 3
@@ -71,13 +74,14 @@ def poll(
 ) -> Statement:
     """See how the statement stands; when it has finished, judge a check, or note what has landed.
 
-    A statement that failed for a passing reason or was aborted answers RUNNING once more, for a pause, and then
-    AGAIN with the number of the next attempt.
+    A statement that failed for a passing reason or was aborted answers RUNNING once more, for a
+    pause, and then AGAIN with the number of the next attempt.
 
     Raises
     ------
     PermanentError
-        With the warehouse's text where the statement failed for good, or every problem that a check found.
+        With the warehouse's text where the statement failed for good, or every problem that a
+        check found.
     """
     if statement.failed:
         again = {"status": "AGAIN", "attempt": statement.attempt + 1, "failed": False}
@@ -111,7 +115,8 @@ def _text(
 ) -> str:
     start, end = request.window_start, request.window_end
     if request.purpose == "check_columns":
-        # A history query that does not fit fails by itself in this pipeline; the other only after activation.
+        # A history query that does not fit fails by itself in this pipeline; the other only after
+        # activation.
         return checks.columns_statement(config, start, end, history=False)
     if request.purpose == "check_series":
         return checks.series_statement(config, start, end, history=True)

@@ -19,7 +19,7 @@ class Topic:
     client : an SNS client of boto3.
     """
 
-    def __init__(self, client: Any, arn: str) -> None:
+    def __init__(self, client: Any, arn: str) -> None:  # noqa: ANN401 boto3 has no types
         self._client = client
         self._arn = arn
 

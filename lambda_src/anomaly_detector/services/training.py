@@ -39,7 +39,8 @@ def train(
     history_end: datetime,
     execution: str,
 ) -> Trained:
-    """Replay one shard's history; store the snapshot before the look-back and the scores of the newest part.
+    """Replay one shard's history; store the snapshot before the look-back and the scores of
+    the newest part.
 
     Raises
     ------
@@ -73,12 +74,16 @@ def train(
 
 
 def base_of(grid: Grid, begin: datetime, end: datetime, lookback: int) -> datetime:
-    """What the snapshot has learnt ends here: the look-back before `end`, but not before `begin`."""
+    """What the snapshot has learnt ends here: the look-back before `end`, but not before
+    `begin`.
+    """
     return max(begin, grid.shift(end, -lookback))
 
 
 def backtest_start(grid: Grid, begin: datetime, end: datetime) -> datetime:
-    """First scored interval: the newest 30 %, begun early enough for whole UTC dates where history allows."""
+    """First scored interval: the newest 30 %, begun early enough for whole UTC dates where
+    history allows.
+    """
     total = grid.count(begin, end)
     exact = grid.shift(begin, total - max(1, round(total * BACKTEST_SHARE)))
     midnight = datetime.combine(exact.date(), time(), UTC)
@@ -114,7 +119,8 @@ def activate(
     detector = ledger.detector()
     if detector.wanted_hash not in (None, config_hash):
         raise PermanentError(
-            f"Configuration {config_hash} was replaced by {detector.wanted_hash} before it was activated."
+            f"Configuration {config_hash} was replaced by {detector.wanted_hash} before it was "
+            "activated."
         )
     if detector.status == "ACTIVE" and detector.execution == execution:
         return _active(detector, config_hash, 0)  # the answer of an earlier try was lost
@@ -177,7 +183,9 @@ def _publish_backtest(
     base: datetime,
     end: datetime,
 ) -> tuple[Group, ...]:
-    """Write scores and groups of `[begin, end)`, and delete what another configuration had left there."""
+    """Write scores and groups of `[begin, end)`, and delete what another configuration had left
+    there.
+    """
     grid = Grid.of(config)
     table = store.read_table([one.scores_key for one in shards])
     axis = np.array([models.second(start) for start in grid.starts(begin, end)])
@@ -202,7 +210,9 @@ def _publish_backtest(
 
 
 def _score_files(config: Config, table: pa.Table, base: datetime) -> dict[str, bytes]:
-    """One file per date, and one per interval of the look-back, which crawls are going to write again."""
+    """One file per date, and one per interval of the look-back, which crawls are going to write
+    again.
+    """
     order = [(name, "ascending") for name in ("interval_start", "measure", *config.dimensions)]
     table = table.sort_by(order)
     early = pc.less(table["interval_start"], pa.scalar(base, results.TIMESTAMP))
