@@ -170,6 +170,37 @@ class Deployment:
         """Start the crawl as the scheduler would at this time, and wait for its end."""
         return self.wait_for(self.start_crawl(scheduled), seconds)
 
+    def next_tick(self, intervals: int = 1) -> datetime:
+        """When the scheduler starts the crawl after so many further hours (the example's grid)."""
+        return self.watermark() + timedelta(hours=intervals, minutes=1)
+
+    def crawl_next(self, intervals: int = 1) -> Execution:
+        """Move time on by so many intervals and crawl once."""
+        return self.crawl(self.next_tick(intervals))
+
+    def start_pipeline(self) -> str:
+        """Start the pipeline by hand, as a person would; returns the execution's ARN."""
+        answer = self.cloud.client("stepfunctions").start_execution(
+            stateMachineArn=self.outputs["pipeline_arn"], input="{}"
+        )
+        return str(answer["executionArn"])
+
+    def document(self) -> dict[str, Any]:
+        """The configuration document that lies in the bucket."""
+        answer = self.cloud.client("s3").get_object(
+            Bucket=self.outputs["bucket_name"], Key=self.outputs["configuration_key"]
+        )
+        return cast("dict[str, Any]", json.loads(answer["Body"].read()))
+
+    def upload(self, document: Mapping[str, Any]) -> None:
+        """Put another configuration document into the bucket, past Terraform."""
+        self.cloud.client("s3").put_object(
+            Bucket=self.outputs["bucket_name"],
+            Key=self.outputs["configuration_key"],
+            Body=json.dumps(document).encode(),
+            ContentType="application/json",
+        )
+
     def start_crawl(self, scheduled: datetime) -> str:
         """Start the crawl as the scheduler would at this time; returns the execution's ARN."""
         answer = self.cloud.client("stepfunctions").start_execution(

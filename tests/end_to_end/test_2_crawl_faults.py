@@ -1,0 +1,167 @@
+"""Faults of a crawl: each ends as the design says, nothing is lost and nothing is sent twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from anomaly_detector.intervals import parse_iso
+
+from local.cloud import LocalCloud
+from local.harness import Deployment
+from local.shop import Shop
+
+PASSING = "S3ServiceException: Please reduce your request rate., Status 503, Error SlowDown"
+
+
+def test_an_unload_that_fails_for_the_moment_is_sent_again(
+    cloud: LocalCloud, detector: Deployment
+) -> None:
+    cloud.redshift_faults.fail("unload", error=PASSING, files=1)
+    before = len(detector.unloads())
+
+    crawl = _moves_on(detector)
+
+    assert crawl["landed"]["result"]["attempt_id"].endswith("-2")
+    assert [each["status"] for each in detector.unloads()[before:]] == ["FAILED", "FINISHED"]
+    # What the failed one left behind is not counted.
+    assert _newest_interval(detector)["rows"] == _usual_rows(detector)
+
+
+def test_an_aborted_unload_is_sent_again(cloud: LocalCloud, detector: Deployment) -> None:
+    cloud.redshift_faults.abort("unload")
+    before = len(detector.unloads())
+
+    _moves_on(detector)
+
+    assert [each["status"] for each in detector.unloads()[before:]] == ["ABORTED", "FINISHED"]
+
+
+def test_an_unload_that_fails_for_good_fails_the_crawl_and_loses_nothing(
+    cloud: LocalCloud, detector: Deployment
+) -> None:
+    cloud.redshift_faults.fail("unload", error='permission denied for relation "ecommerce"')
+    begin = detector.watermark()
+
+    failed = detector.crawl_next()
+
+    assert failed.status == "FAILED"
+    assert detector.watermark() == begin
+    state = detector.detector()
+    assert state["status"] == "ACTIVE"
+    assert "permission denied" in state["status_reason"]
+    told = detector.received("operations")
+    assert len(told) == 1
+    assert "permission denied" in str(told[0]["Message"])
+    # The next tick takes both hours.
+    after = detector.crawl_next(2)
+    assert after.succeeded, after.cause
+    assert detector.watermark() == begin + timedelta(hours=2)
+    assert {each["status"] for each in _intervals(detector)[-2:]} == {"SCORED"}
+
+
+def test_throttled_calls_are_made_again(cloud: LocalCloud, detector: Deployment) -> None:
+    cloud.redshift_faults.throttle("ExecuteStatement", count=2)
+    cloud.redshift_faults.throttle(
+        "ExecuteStatement", count=1, code="ActiveStatementsExceededException"
+    )
+    cloud.redshift_faults.throttle("DescribeStatement", count=2)
+    before = len(detector.unloads())
+
+    _moves_on(detector)
+
+    assert len(detector.unloads()) == before + 1
+
+
+def test_a_lost_reply_does_not_unload_twice(cloud: LocalCloud, detector: Deployment) -> None:
+    cloud.redshift_faults.lose_reply("ExecuteStatement")
+    before = len(detector.unloads())
+
+    _moves_on(detector)
+
+    assert len(detector.unloads()) == before + 1
+
+
+def test_a_crawl_run_twice_at_once_commits_once(detector: Deployment) -> None:
+    begin = detector.watermark()
+    tick = detector.next_tick()
+
+    started = [detector.start_crawl(tick) for _ in range(2)]
+    ended = [detector.wait_for(each) for each in started]
+
+    assert all(each.succeeded for each in ended), [each.cause for each in ended]
+    assert detector.watermark() == begin + timedelta(hours=1)
+    _nothing_is_doubled(detector)
+
+
+def test_a_crawl_run_again_later_does_nothing(detector: Deployment) -> None:
+    before = detector.watermark()
+    unloads = len(detector.unloads())
+
+    again = detector.crawl(detector.next_tick(0))
+
+    assert again.succeeded, again.cause
+    assert detector.watermark() == before
+    assert len(detector.unloads()) == unloads
+
+
+def test_missed_crawls_are_made_up_for_and_what_happened_is_told_once(
+    detector: Deployment, sample: Shop
+) -> None:
+    begin = detector.watermark()
+    last = sample.incidents[-1]
+    assert begin <= last.start
+    missed = (last.end - begin) // timedelta(hours=1) + 1
+    before = len(detector.unloads())
+    detector.received("alerts")
+
+    crawl = detector.crawl_next(missed)
+
+    assert crawl.succeeded, crawl.cause
+    assert detector.watermark() == begin + timedelta(hours=missed)
+    assert len(detector.unloads()) == before + 1, "one statement for the whole window"
+    alerts = [each["Message"] for each in detector.received("alerts")]
+    assert [each["impactedMetric"]["metricName"] for each in alerts] == list(last.measures)
+    assert parse_iso(_group(detector, alerts[0])["StartTime"]) == last.start
+    _moves_on(detector)
+    assert detector.received("alerts") == []
+    _nothing_is_doubled(detector)
+
+
+def _moves_on(detector: Deployment) -> dict[str, Any]:
+    """Crawl the next hour; returns the execution's output."""
+    begin = detector.watermark()
+    crawl = detector.crawl_next()
+    assert crawl.succeeded, crawl.cause
+    assert detector.watermark() == begin + timedelta(hours=1)
+    return dict(crawl.output)
+
+
+def _intervals(detector: Deployment) -> list[dict[str, Any]]:
+    return detector.items("INTERVAL#")
+
+
+def _newest_interval(detector: Deployment) -> dict[str, Any]:
+    return _intervals(detector)[-1]
+
+
+def _usual_rows(detector: Deployment) -> int:
+    return int(_intervals(detector)[0]["rows"])
+
+
+def _group(detector: Deployment, alert: dict[str, Any]) -> dict[str, Any]:
+    return next(
+        each for each in detector.groups() if each["AnomalyGroupId"] == alert["anomalyGroupId"]
+    )
+
+
+def _nothing_is_doubled(detector: Deployment) -> None:
+    starts = [each["start"] for each in _intervals(detector)]
+    assert max(Counter(starts).values()) == 1
+    assert len(starts) == (parse_iso(starts[-1]) - parse_iso(starts[0])) // timedelta(hours=1) + 1
+    scores = detector.results("scores")
+    keys = ["interval_start", "measure", "platform", "marketplace"]
+    assert scores.num_rows == scores.group_by(keys).aggregate([]).num_rows
+    told = [each["Message"]["anomalyGroupId"] for each in detector.received("alerts")]
+    assert max(Counter(told).values(), default=1) == 1
