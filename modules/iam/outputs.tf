@@ -1,17 +1,15 @@
 output "function_role_arns" {
   description = "ARN of each function's role, by function key."
   value       = { for key, role in aws_iam_role.function : key => role.arn }
-
-  # A function that is called before its policy is there would be refused.
-  depends_on = [aws_iam_role_policy.function]
 }
 
 output "machine_role_arns" {
   description = "ARN of each state machine's role: `statement`, `pipeline`, `crawl`."
   value       = { for key, role in aws_iam_role.machine : key => role.arn }
 
-  # Step Functions tests the rights to logs and events when a machine is made.
-  depends_on = [aws_iam_role_policy.machine]
+  # Step Functions tests the rights to logs and events when a machine is made. The functions' policies wait for queue and
+  # topics, which the functions themselves need not do: who calls a function waits for a machine, and so for its policy.
+  depends_on = [aws_iam_role_policy.machine, aws_iam_role_policy.function]
 }
 
 output "schedule_role_arn" {

@@ -73,6 +73,9 @@ resource "aws_lambda_invocation" "warehouse_role" {
     workgroup_name     = var.attach.workgroup_name
     role_arn           = var.attach.role_arn
   })
+
+  # With the machines come the policies of the functions, which have to outlive the detaching at destroy.
+  depends_on = [aws_sfn_state_machine.pipeline]
 }
 
 resource "aws_cloudwatch_event_rule" "configuration" {
