@@ -28,7 +28,6 @@ from anomaly_detector.panel import ROLLED_UP
 from anomaly_detector.services import crawling, history, preparing, training
 from anomaly_detector.services.delivery import Post, deliver
 from anomaly_detector.services.payloads import CrawlPlan, Detected, LandedFiles
-from anomaly_detector.services.statement import submit  # noqa: F401 its imports must hold too
 
 BUCKET, TABLE = "shop-bucket", "shop"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:alerts"
@@ -170,9 +169,15 @@ class World:
         attempt = prefix.rstrip("/").rsplit("=", 1)[1]
         if not table.num_rows:
             return LandedFiles(prefix=prefix, attempt_id=attempt)
-        key = f"{prefix}shard=0/0000_part_00.parquet"
-        self.put_parquet(key, table)
-        self.store.put_json(layout.manifest(prefix), self.manifest({key: table.num_rows}))
+        shards = self.config.shards
+        of_shard = np.array([len(name) % shards for name in table["dimension_0"].to_pylist()])
+        files = {}
+        for shard in set(of_shard.tolist()):
+            part = table.filter(pa.array(of_shard == shard))
+            key = f"{prefix}shard={shard}/0000_part_00.parquet"
+            self.put_parquet(key, part)
+            files[key] = part.num_rows
+        self.store.put_json(layout.manifest(prefix), self.manifest(files))
         return LandedFiles(
             prefix=prefix,
             manifest=layout.manifest(prefix),

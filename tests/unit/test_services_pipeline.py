@@ -500,3 +500,19 @@ def test_two_generations_of_models_are_kept(world: World) -> None:
     detector = world.ledger.detector()
     kept = {layout.model(0, v) for v in (*detector.models, *detector.old_models)}
     assert set(world.store.keys("models/shard=0/")) == kept
+
+
+def test_shards_are_scored_apart_and_grouped_together(world: World) -> None:
+    world.upload(document(shards=2))
+    world.activate()
+    for day in range(1, 6):
+        world.crawl(H1 + DAY * day + NOON, f"c{day}")
+
+    detector = world.ledger.detector()
+    assert len(detector.models) == 2
+    (group,) = world.groups()
+    assert group["Slices"] == [{"platform": "mobile_app"}]
+    incident = world.store.read_table([layout.interval_scores(H1 + DAY * 3)])
+    assert sorted(set(incident["platform"].to_pylist())) == ["*", "mobile_app", "pc_web"]
+    assert incident.num_rows == 6
+    assert world.ledger.intervals(H1, H1 + DAY)[H1].rows == 200

@@ -78,7 +78,7 @@ class Ledger:
 
     def set_run(self, config_hash: str, run: Run) -> None:
         """Note how far a document's run has come."""
-        self.table.put(run_key(config_hash), run.attributes())
+        self.table.update(run_key(config_hash), run.model_dump(mode="json"))
 
     def advance_detector(self, before: Detector, after: Detector) -> bool:
         """Replace the detector's fields, unless its version has moved; the version grows by one."""

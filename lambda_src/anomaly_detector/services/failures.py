@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
+from anomaly_detector.errors import RetryableError
 from anomaly_detector.intervals import iso
 from anomaly_detector.ledger.items import INTERVAL, Interval, Run
 from anomaly_detector.ledger.ledger import Ledger
@@ -41,7 +42,9 @@ def record_failure(
             ledger.set_run(config_hash, run.model_copy(update=failed))
         if detector.wanted_hash in (None, config_hash):
             after = {"status": "FAILED", "status_reason": reason, "execution": execution}
-            ledger.advance_detector(detector, detector.model_copy(update=after))
+            if not ledger.advance_detector(detector, detector.model_copy(update=after)):
+                # Before anything is told, so that the repetition tells it once.
+                raise RetryableError("The detector was changed at the same moment.")
     else:
         ledger.note_failure(reason)
         if detector.watermark is not None:
