@@ -20,11 +20,12 @@ from xml.sax.saxutils import escape
 
 from ministack import app as ministack_app
 from ministack.core import iam_evaluator, lambda_runtime
-from ministack.services import cloudwatch, eventbridge, iam, stepfunctions, sts
+from ministack.services import cloudwatch, eventbridge, iam, lambda_svc, stepfunctions, sts
 
 from local.cloud.faults import FaultPlan
 from local.cloud.identity import role_created
 
+_CLASS_MARK = "errorType="
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -40,6 +41,7 @@ def install(plan: FaultPlan) -> None:
     describe_alarms_in_full()
     remember_tracing()
     keep_all_fields_of_alarms()
+    name_errors_by_class()
 
 
 def count_loopback_as_tls() -> None:
@@ -281,6 +283,35 @@ def remember_tracing() -> None:
 
     stepfunctions._create_state_machine = lambda data: keep(data, create(data))
     stepfunctions._update_state_machine = lambda data: keep(data, update(data))
+
+
+def name_errors_by_class() -> None:
+    """Let a function's failure carry its exception's class, as AWS's ``errorType`` does.
+
+    ministack says ``Runtime.HandlerError`` of every one, so no Retry by class could match. The
+    class reaches the server at the end of the trace that the worker sends.
+    """
+    reported = '"trace": traceback.format_exc()'
+    script = lambda_runtime._PYTHON_WORKER_SCRIPT
+    assert reported in script, "ministack's worker has changed"
+    marked = reported + f' + "{_CLASS_MARK}" + type(e).__name__'
+    lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(reported, marked)
+    execute = lambda_svc._execute_function_warm
+
+    def execute_function(func: Any, event: Any, request_id: str) -> Any:
+        result = execute(func, event, request_id)
+        log, mark, name = str(result.get("log") or "").rpartition(_CLASS_MARK)
+        if result.get("error") and mark:
+            result["log"] = log
+            if result["body"].get("errorType") == "Runtime.HandlerError":
+                result["body"] |= {
+                    "errorType": name.strip(),
+                    "requestId": request_id,
+                    "stackTrace": log.splitlines(keepends=True),
+                }
+        return result
+
+    lambda_svc._execute_function_warm = execute_function
 
 
 def stop_idle_workers(most: int, seconds: float) -> int:
