@@ -39,7 +39,7 @@ locals {
       list   = ["config/*"]
     }
     statement = {
-      table  = ["GetItem", "PutItem", "UpdateItem"]
+      table  = ["PutItem", "UpdateItem"]
       read   = ["config/versions/*", "history/*", "live/*"]
       write  = []
       delete = []
@@ -53,15 +53,15 @@ locals {
       list   = ["config/versions/*", "history/*"]
     }
     train = {
-      table  = ["GetItem", "Query"]
+      table  = ["Query"]
       read   = ["config/versions/*", "history/*"]
       write  = ["models/*"]
       delete = []
       list   = ["config/versions/*", "history/*"]
     }
     activate = {
-      table  = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"]
-      read   = ["config/versions/*", "models/*", "results/*"]
+      table  = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]
+      read   = ["config/versions/*", "models/*"]
       write  = ["models/*", "results/*", "reports/*"]
       delete = ["models/*", "results/*"]
       list   = ["config/versions/*", "models/*", "results/*"]
@@ -95,8 +95,8 @@ locals {
       list   = ["config/versions/*", "live/*", "models/*"]
     }
     deliver = {
-      table  = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"]
-      read   = ["config/versions/*", "live/*", "results/*"]
+      table  = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]
+      read   = ["config/versions/*", "live/*"]
       write  = ["results/*"]
       delete = ["results/*"]
       list   = ["config/versions/*", "live/*", "results/*"]

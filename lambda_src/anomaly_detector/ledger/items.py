@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from anomaly_detector.intervals import iso
 
 # Lookout's names; those of its backtest mode and of a stopped detector are not reached here.
-DetectorStatus = Literal["INACTIVE", "ACTIVATING", "LEARNING", "ACTIVE", "FAILED"]
+DetectorStatus = Literal["INACTIVE", "ACTIVATING", "ACTIVE", "FAILED"]
 IntervalStatus = Literal["DUE", "LANDED", "SCORED", "REVISED", "MISSING", "FAILED"]
 RunStatus = Literal["STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
 

@@ -24,8 +24,9 @@ from anomaly_detector.warehouse.statement import Statement as Submitted
 
 Warehouse = Callable[[Redshift], DataApi]
 
-# Seconds between polls; the last one is repeated.
-_WAITS = (1, 2, 4, 8, 15, 30)
+# Seconds between polls; the last one is repeated, so that a day's query stays far below the 25,000
+# events that an execution may have.
+_WAITS = (1, 2, 4, 8, 15, 30, 60)
 # Seconds before each further attempt, two and a half minutes in all: what a new role takes to be
 # assumable.
 _PAUSES = (5, 10, 20, 30, 30, 30, 30)
