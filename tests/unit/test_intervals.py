@@ -1,0 +1,98 @@
+"""The interval grid: half-open intervals, zones, daylight saving."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from anomaly_detector.intervals import SECONDS, Grid, iso, parse_iso
+from hypothesis import given
+from hypothesis import strategies as st
+
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
+ZONES += ["America/Havana", "Pacific/Apia", "Asia/Kathmandu"]
+moments = st.integers(1_100_000_000, 2_050_000_000).map(
+    lambda seconds: datetime.fromtimestamp(seconds, UTC)
+)
+grids = st.builds(Grid, st.sampled_from(sorted(SECONDS)), st.sampled_from(ZONES))
+
+
+@given(grids, moments)
+def test_every_moment_lies_in_exactly_the_interval_that_floor_names(grid, moment):
+    start = grid.floor(moment)
+
+    assert start <= moment < grid.shift(start, 1)
+    assert grid.floor(start) == start
+
+
+@given(grids, moments, st.integers(-400, 400))
+def test_shift_and_count_undo_each_other(grid, moment, intervals):
+    start = grid.floor(moment)
+    shifted = grid.shift(start, intervals)
+
+    assert grid.count(start, shifted) == intervals
+    assert grid.shift(shifted, -intervals) == start
+    assert grid.floor(shifted) == shifted
+
+
+@given(grids, moments, st.integers(0, 50))
+def test_starts_are_the_grid_without_gap(grid, moment, intervals):
+    start = grid.floor(moment)
+    end = grid.shift(start, intervals)
+
+    starts = grid.starts(start, end)
+
+    assert len(starts) == intervals
+    assert list(starts) == [grid.shift(start, number) for number in range(intervals)]
+
+
+def test_days_have_23_and_25_hours_where_the_zone_changes_its_clocks():
+    grid = Grid("P1D", "Europe/Berlin")
+
+    spring = grid.starts(
+        grid.floor(datetime(2024, 3, 31, 5, tzinfo=UTC)),
+        grid.floor(datetime(2024, 4, 2, 5, tzinfo=UTC)),
+    )
+    autumn = grid.starts(
+        grid.floor(datetime(2024, 10, 27, 5, tzinfo=UTC)),
+        grid.floor(datetime(2024, 10, 29, 5, tzinfo=UTC)),
+    )
+
+    assert spring[1] - spring[0] == timedelta(hours=23)
+    assert autumn[1] - autumn[0] == timedelta(hours=25)
+
+
+def test_hours_begin_at_half_past_where_the_zone_does():
+    assert Grid("PT1H", "Asia/Kolkata").floor(datetime(2024, 1, 1, 12, 45, tzinfo=UTC)) == datetime(
+        2024, 1, 1, 12, 30, tzinfo=UTC
+    )
+
+
+def test_an_interval_is_due_once_its_end_and_the_offset_have_passed():
+    grid = Grid("PT1H", "UTC")
+
+    before = grid.due_end(datetime(2024, 1, 1, 13, 4, 59, tzinfo=UTC), 300)
+    after = grid.due_end(datetime(2024, 1, 1, 13, 5, tzinfo=UTC), 300)
+
+    assert before == datetime(2024, 1, 1, 12, tzinfo=UTC)
+    assert after == datetime(2024, 1, 1, 13, tzinfo=UTC)
+
+
+def test_slots_follow_local_time_through_daylight_saving():
+    starts = np.array(["2024-10-26T22:00", "2024-10-27T00:00", "2024-10-27T01:00"], "datetime64[s]")
+
+    slots, weekdays = Grid("PT1H", "Europe/Berlin").slots(starts)
+
+    assert slots.tolist() == [0, 2, 2]
+    assert weekdays.tolist() == [6, 6, 6]
+
+
+@given(moments)
+def test_times_survive_being_stored(moment):
+    assert parse_iso(iso(moment)) == moment
+
+
+def test_a_time_without_offset_is_refused():
+    with pytest.raises(ValueError, match="names no UTC offset"):
+        parse_iso("2024-01-01T00:00:00")
