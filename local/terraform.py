@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -231,12 +232,21 @@ class Terraform:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # A group of its own, so that its provider processes can be ended with it.
+            start_new_session=True,
         )
         assert process.stdout is not None
         counter = _Counter(arguments[0], self._report)
-        for line in process.stdout:
-            counter.read(line)
-        if process.wait():
+        try:
+            for line in process.stdout:
+                counter.read(line)
+            process.wait()
+        finally:
+            # Only where this is interrupted: what it works on goes away with the local cloud.
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if process.returncode:
             said = "\n".join(counter.errors) or f"exit status {process.returncode}"
             raise TerraformError(f"terraform {arguments[0]} failed:\n{said}")
         return counter.changes
