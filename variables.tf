@@ -162,8 +162,8 @@ variable "timestamp_column" {
   description = <<-EOT
     Column that says when a row happened. Defaults to `timestamp_column.ColumnName` of `params_json`; one of both must be given.
     - `name` - (Required) Name of the column in the query's result.
-    - `format` - (Optional) Redshift's datetime format, such as `YYYY-MM-DD HH24:MI:SS`, where the column is text. Defaults to null: the column is a timestamp or date.
-    - `timezone` - (Optional) IANA time zone of the column's values, where they do not carry one. Defaults to `UTC`.
+    - `format` - (Optional) Where the column is text: its format in the letters of Lookout's `ColumnFormat`, such as `yyyy-MM-dd HH:mm:ss` or `yyyy-MM-dd'T'HH:mm:ss`. Defaults to null: the column is a timestamp or date.
+    - `timezone` - (Optional) IANA time zone of the column's values. A TIMESTAMPTZ column takes `UTC`. Defaults to `UTC`.
   EOT
   type = object({
     name     = string
@@ -180,6 +180,11 @@ variable "timestamp_column" {
   validation {
     condition     = var.timestamp_column == null || try(length(var.timestamp_column.name) >= 1 && length(var.timestamp_column.name) <= 127, false)
     error_message = "timestamp_column.name must be 1-127 characters; it is ${jsonencode(try(var.timestamp_column.name, null))}."
+  }
+
+  validation {
+    condition     = try(var.timestamp_column.format, null) == null || alltrue([for part in ["yyyy", "M", "d"] : can(regex(part, var.timestamp_column.format))])
+    error_message = "timestamp_column.format must name year, month and day as in yyyy-MM-dd HH:mm:ss; it is ${jsonencode(try(var.timestamp_column.format, null))}."
   }
 
   validation {

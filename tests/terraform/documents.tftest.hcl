@@ -43,7 +43,7 @@ run "every_input" {
       unload_role        = { create = false, arn = "arn:aws:iam::123456789012:role/a,arn:aws:iam::210987654321:role/b" }
     }
     history_query    = "with a as (select * from archive where ts >= {{ window_start }} and ts < {{ window_end }}) select * from a"
-    timestamp_column = { name = "ts", format = "YYYY-MM-DD HH24:MI:SS", timezone = "Europe/Berlin" }
+    timestamp_column = { name = "ts", format = "yyyy-MM-dd HH:mm:ss", timezone = "Europe/Berlin" }
     measures = {
       revenue = { aggregation = "SUM", direction = "down", min_absolute_change = 100, min_relative_change = 0.1 }
       orders  = { aggregation = "COUNT" }

@@ -21,7 +21,7 @@ run "govcloud" {
       secret_kms_key_arn = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/11111111-1111-1111-1111-111111111111"
     }
     history_query    = "with a as (select * from archive where ts >= {{ window_start }} and ts < {{ window_end }}) select * from a"
-    timestamp_column = { name = "ts", format = "YYYY-MM-DD HH24:MI:SS", timezone = "Europe/Berlin" }
+    timestamp_column = { name = "ts", format = "yyyy-MM-dd HH:mm:ss", timezone = "Europe/Berlin" }
     measures = {
       revenue = { aggregation = "SUM", direction = "down", min_absolute_change = 100, min_relative_change = 0.1 }
       orders  = { aggregation = "COUNT" }

@@ -333,6 +333,17 @@ run "timestamp_empty" {
   expect_failures = [var.timestamp_column]
 }
 
+run "timestamp_format" {
+  # says: timestamp_column.format must name year, month and day as in yyyy-MM-dd HH:mm:ss; it is "YYYY-MM-DD"
+  command = plan
+
+  variables {
+    timestamp_column = { name = "ts", format = "YYYY-MM-DD" }
+  }
+
+  expect_failures = [var.timestamp_column]
+}
+
 run "timestamp_timezone" {
   # says: timestamp_column.timezone must be an IANA time zone such as Europe/Berlin, or UTC; it is "CET+1"
   command = plan
