@@ -245,17 +245,18 @@ class Deployment:
     # What the detector knows and has told
 
     def items(self, prefix: str) -> list[dict[str, Any]]:
-        """Items of the state table whose sort key begins so, in its order."""
+        """Items of the state table whose sort key begins so, in its order; all where it is empty."""
+        condition, values = "pk = :pk", {":pk": {"S": self.variables["name"]}}
+        if prefix:
+            condition += " AND begins_with(sk, :sk)"
+            values[":sk"] = {"S": prefix}
         answer = (
             self.cloud.client("dynamodb")
             .get_paginator("query")
             .paginate(
                 TableName=self.outputs["table_name"],
-                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-                ExpressionAttributeValues={
-                    ":pk": {"S": self.variables["name"]},
-                    ":sk": {"S": prefix},
-                },
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
                 ConsistentRead=True,
             )
         )

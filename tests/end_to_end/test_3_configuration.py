@@ -96,11 +96,13 @@ def test_a_wrong_secret_fails_the_pipeline_until_it_is_put_right(
     secrets.put_secret_value(SecretId=secret, SecretString=wrong)
     detector.received("operations")
 
-    detector.apply(lookback_intervals=2)
-    _is_failed(detector, detector.wait_for_pipeline(), "password authentication failed")
-    assert "not-the-password" not in str(detector.items(""))
+    try:
+        detector.apply(lookback_intervals=2)
+        _is_failed(detector, detector.wait_for_pipeline(), "password authentication failed")
+        assert "not-the-password" not in str(detector.items(""))
+    finally:
+        secrets.put_secret_value(SecretId=secret, SecretString=right)
 
-    secrets.put_secret_value(SecretId=secret, SecretString=right)
     by_hand = detector.wait_for(detector.start_pipeline())
     assert by_hand.succeeded, by_hand.cause
     assert detector.detector()["status"] == "ACTIVE"
