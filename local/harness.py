@@ -245,7 +245,7 @@ class Deployment:
     # What the detector knows and has told
 
     def items(self, prefix: str) -> list[dict[str, Any]]:
-        """Items of the state table whose sort key begins so, in its order; all where it is empty."""
+        """Items of the state table whose sort key begins so, in its order."""
         condition, values = "pk = :pk", {":pk": {"S": self.variables["name"]}}
         if prefix:
             condition += " AND begins_with(sk, :sk)"
