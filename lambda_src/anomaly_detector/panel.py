@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,30 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What the detector says of one event in one interval.
+
+    Attributes
+    ----------
+    at, opened : seconds since 1970, UTC: start of the interval, and of the one that opened the
+        event. With `measure` and `first`, the slice that it opened on, `opened` names the event.
+    slice : the slice that shows it best so far.
+    side : 1 above the expectation, -1 below.
+    severity : largest so far, 0-100.
+    state : whether the interval shows the event, is quiet within it, or follows its end.
+    """
+
+    at: int
+    measure: str
+    opened: int
+    first: tuple[str, ...]
+    slice: tuple[str, ...]
+    side: int
+    severity: float
+    state: Literal["SHOWN", "QUIET", "CLOSED"]
+
+
+@dataclass(frozen=True)
 class Scores:
     """What the detector says of every series and interval of a panel; same axes K, M, T.
 
@@ -44,6 +69,7 @@ class Scores:
     severity : (K, M, T) float64, 0-100; 50 is the threshold that the false-event budget gives.
     direction : (K, M, T) int8, 1 above, -1 below the expected value, 0 where neither.
     anomalous : (K, M, T) bool.
+    marks : events, one mark per interval in which an event is open or has just ended.
     """
 
     starts: NDArray[np.datetime64]
@@ -57,3 +83,4 @@ class Scores:
     severity: NDArray[np.float64]
     direction: NDArray[np.int8]
     anomalous: NDArray[np.bool_]
+    marks: tuple[Mark, ...] = ()

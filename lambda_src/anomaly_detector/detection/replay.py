@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_detector.detection.follow import follow, still
+from anomaly_detector.detection.scan import Levels, learn_dispersion, scan
 from anomaly_detector.detection.settings import DetectorSettings
-from anomaly_detector.detection.state import State, fresh
-from anomaly_detector.detection.step import Judged, Rules, step
-from anomaly_detector.panel import Panel, Scores
+from anomaly_detector.detection.state import Event, State, fresh
+from anomaly_detector.detection.step import Judged, Rules, judge, learn
+from anomaly_detector.panel import ROLLED_UP, Mark, Panel, Scores
 
 # Intervals that are turned from series-first to interval-first at once: bounds the extra memory.
 _BLOCK = 128
@@ -73,16 +75,33 @@ def replay(
     )
     kept = _Kept(len(slices), len(settings.measures), len(starts) - skipped)
     snapshot: State | None = None
+    levels = Levels.of(slices, ROLLED_UP)
+    index = {tuple(row): place for place, row in enumerate(slices)}
+    clock, events = state.clock, state.events
+    marks: list[Mark] = []
+    seconds = starts.astype(np.int64)
     for t, value, count in _intervals(settings, panel, len(slices), from_panel):
         if snapshot is None and snapshot_at is not None and starts[t] >= snapshot_at:
-            snapshot = _state(state, starts[:t], slices, arrays)
-        judged = step(rules, arrays, value, count, int(day_slots[t]), int(week_slots[t]))
+            snapshot = _state(state, starts[:t], slices, arrays, clock, events)
+        judged, seen = judge(rules, arrays, value, count, int(day_slots[t]), int(week_slots[t]))
+        clock += 1
+        if seen.present:
+            evidence, fresh_dispersion = scan(rules, arrays, seen, levels, clock)
+            events, marked, frozen = follow(
+                rules, arrays, levels, index, state.measures, slices, events, evidence,
+                int(seconds[t]), settings.accept_after,
+            )
+            learn_dispersion(rules, arrays, fresh_dispersion, frozen)
+            learn(rules, arrays, seen, frozen)
+        else:
+            marked = still(events, int(seconds[t]))
         if t >= skipped:
             kept.add(t - skipped, judged)
-    learnt = _state(state, starts, slices, arrays)
+            marks.extend(marked)
+    learnt = _state(state, starts, slices, arrays, clock, events)
     if snapshot is None and snapshot_at is not None:
         snapshot = learnt
-    scores = kept.scores(starts[skipped:], panel.dimensions, slices, state.measures)
+    scores = kept.scores(starts[skipped:], panel.dimensions, slices, state.measures, marks)
     return Replay(scores, learnt, snapshot)
 
 
@@ -106,10 +125,16 @@ class _Kept:
         dimensions: tuple[str, ...],
         slices: NDArray[np.object_],
         measures: tuple[str, ...],
+        marks: list[Mark],
     ) -> Scores:
         turned = {name: array.transpose(2, 1, 0) for name, array in self._arrays.items()}
         return Scores(
-            starts=starts, dimensions=dimensions, slices=slices, measures=measures, **turned
+            starts=starts,
+            dimensions=dimensions,
+            slices=slices,
+            measures=measures,
+            marks=tuple(marks),
+            **turned,
         )
 
 
@@ -176,6 +201,8 @@ def _state(
     starts: NDArray[np.datetime64],
     slices: NDArray[np.object_],
     arrays: dict[str, NDArray[np.float64]],
+    clock: int,
+    events: tuple[Event, ...],
 ) -> State:
     """A copy of what is known now, without slices that never had a value."""
     born = (arrays["seen"] > 0).any(axis=0)
@@ -186,4 +213,6 @@ def _state(
         before.measures,
         slices[born],
         {name: array[..., born] for name, array in arrays.items()},
+        clock,
+        events,
     )

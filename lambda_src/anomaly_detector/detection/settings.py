@@ -87,3 +87,8 @@ class DetectorSettings:
     def shift_after(self) -> int:
         """Intervals on one side of the forecast that make a new level: a day, within 7 and 72."""
         return max(7, min(72, _DAY // self.grid.seconds))
+
+    @property
+    def accept_after(self) -> int:
+        """Intervals that an event lasts before it is the new level: 2.5 days, within 10 and 72."""
+        return max(10, min(72, 5 * _DAY // (2 * self.grid.seconds)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,13 @@ from numpy.typing import NDArray
 from anomaly_detector.detection.settings import DetectorSettings
 from anomaly_detector.errors import PermanentError
 
-VERSION = 1
+VERSION = 2
 EXPERTS = 4
 _NEVER = np.datetime64("NaT", "s")
+
+WINDOWS = (1, 2, 3, 6, 12, 24, 48)
+"""Lengths, in intervals, of the windows over which evidence is added up."""
+LONGEST = WINDOWS[-1]
 
 # Array name -> leading axes before the axes M, K; "P" is a slot of the day, "W" of the week, "E" an
 # expert.
@@ -43,9 +48,44 @@ _LAYOUT: dict[str, str] = {
     "run_expected": "",
     "fractional": "",  # 1 once a value was not whole
     "signed": "",  # 1 once a value was negative
+    "ring_change": "R",  # newest residuals, by the clock modulo their number
+    "ring_base": "R",  # what they are measured against: expectation, or 1 for a mean
+    "ring_fill": "",  # intervals in them since they were last emptied
+    "dispersion": "V",  # decayed mean of change^2 / base per window
+    "dispersion_seen": "",
+    "same": "",  # intervals in a row with the value of the one before
+    "same_share": "",  # decayed share of values that equal the one before
+    "last": "",  # newest value
 }
 # The tail levels start from those of Gaussian noise around an estimated mean and spread.
-_INITIAL: dict[str, float] = {"presence": 1.0, "volatility": 1.0, "often": 0.13, "seldom": 0.004}
+_INITIAL: dict[str, float] = {"same_share": 0.02, "presence": 1.0, "volatility": 1.0, "often": 0.13, "seldom": 0.004}
+
+
+@dataclass
+class Event:
+    """An event of one measure as the detector follows it; measures and times as in `State`.
+
+    Attributes
+    ----------
+    opened : seconds since 1970 of the interval that opened it, `first` the slice then.
+    slice : the slice that shows it best so far; side 1 above the expectation, -1 below.
+    evidence : largest R so far, in powers of ten beyond chance; severity likewise, 0-100.
+    change, base : residuals and expectations of the slice, summed over the intervals that show it.
+    age : intervals since it opened; quiet : of them without it, in a row; closed : since its end.
+    """
+
+    measure: str
+    opened: int
+    first: tuple[str, ...]
+    slice: tuple[str, ...]
+    side: int
+    evidence: float
+    severity: float
+    change: float
+    base: float
+    age: int = 0
+    quiet: int = 0
+    closed: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +97,8 @@ class State:
     until : datetime64[s], UTC start of the newest interval learnt; NaT before the first.
     slices : (K, D) object array of str, ascending; only slices that have had a value.
     arrays : float64 arrays of shape (…, M, K), see `_LAYOUT`.
+    clock : intervals learnt.
+    events : events that are open, or closed so recently that they may go on.
     """
 
     until: np.datetime64
@@ -64,6 +106,8 @@ class State:
     measures: tuple[str, ...]
     slices: NDArray[np.object_]
     arrays: dict[str, NDArray[np.float64]]
+    clock: int = 0
+    events: tuple[Event, ...] = ()
 
 
 def initial_state(settings: DetectorSettings) -> State:
@@ -76,6 +120,7 @@ def initial_state(settings: DetectorSettings) -> State:
 def fresh(settings: DetectorSettings, slices: int) -> dict[str, NDArray[np.float64]]:
     """Arrays of `slices` series per measure that have seen nothing."""
     sizes = {"P": settings.slots_a_day, "W": 7 * settings.slots_a_weekday, "E": EXPERTS}
+    sizes |= {"R": LONGEST, "V": len(WINDOWS)}
     shape = (len(settings.measures), slices)
     arrays = {
         name: np.full(tuple(sizes[axis] for axis in axes) + shape, _INITIAL.get(name, 0.0))
@@ -93,6 +138,8 @@ def to_bytes(state: State) -> bytes:
         "dimensions": np.array(state.dimensions, dtype=np.str_),
         "measures": np.array(state.measures, dtype=np.str_),
         "slices": state.slices.astype(np.str_),
+        "clock": np.array(state.clock),
+        "events": np.array(json.dumps([asdict(event) for event in state.events])),
     }
     target = io.BytesIO()
     # np.savez stamps the clock into the archive; equal states shall be equal files.
@@ -128,8 +175,13 @@ def from_bytes(content: bytes) -> State:
                 measures=tuple(str(name) for name in archive["measures"]),
                 slices=archive["slices"].astype(object),
                 arrays={name: archive[name] for name in _LAYOUT},
+                clock=int(archive["clock"].item()),
+                events=tuple(
+                    Event(**{**one, "first": tuple(one["first"]), "slice": tuple(one["slice"])})
+                    for one in json.loads(str(archive["events"].item()))
+                ),
             )
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (TypeError, ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise PermanentError(
             f"The stored model cannot be read ({error}): "
             "start the pipeline again, which trains a new one from history."

@@ -37,6 +37,7 @@ Mask = NDArray[np.bool_]
 TO_DEVIATION = 1.2533  # sqrt(pi / 2): mean absolute residual to standard deviation, Gaussian
 CLIP = 2.0
 CLIP_LEARNING = 6.0
+HEALING_WEEKS = 6  # weeks in a slot of the week, before which a fault does not stop its learning
 YOUNG_WEEK = 3  # weeks in a slot of the week, before which it is learnt with the wider clip
 WHOLE_WEEK = 7  # days in a slot of the day, before which it does not stand for an average day
 UNCLIPPED_UNTIL = 10  # values; before that the spread is not known
@@ -112,7 +113,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class _Forecast:
+class Forecast:
     """Expectation and spread of one interval, with what learning needs of how they came about."""
 
     expected: Array
@@ -123,15 +124,34 @@ class _Forecast:
     calm_scale: Array  # without the volatility
 
 
-def step(
+@dataclass(frozen=True)
+class Seen:
+    """What one interval showed, for the scan and for learning; arrays (M, K).
+
+    `present` is whether any series had a row, `absent` where a known SUM or COUNT has none.
+    """
+
+    value: Array
+    count: Array
+    forecast: Forecast
+    z: Array
+    live: Mask
+    surprise: Array
+    present: bool
+    absent: Mask
+    day_slot: int
+    week_slot: int
+
+
+def judge(
     rules: Rules,
     arrays: dict[str, Array],
     value: Array,
     count: Array,
     day_slot: int,
     week_slot: int,
-) -> Judged:
-    """Judge one interval and then learn it, changing `arrays` in place.
+) -> tuple[Judged, Seen]:
+    """Judge one interval; nothing of it is learnt but which series had a row.
 
     Parameters
     ----------
@@ -141,7 +161,8 @@ def step(
     present = np.isfinite(value)
     known = arrays["seen"] > 0
     actual = np.where(present, value, np.nan)
-    if present.any():
+    any_row = bool(present.any())
+    if any_row:
         absent_is_zero = rules.additive & known & ~present & (arrays["presence"] < OFTEN_ABSENT)
         actual[absent_is_zero] = 0.0
         rate = np.maximum(1.0 / (arrays["seen"] + 2.0), RATE_PRESENCE) * known
@@ -154,9 +175,11 @@ def step(
     value = np.where(live, actual, forecast.expected)
     residual = value - forecast.expected
     z = np.clip(residual / forecast.scale, -1e6, 1e6)
-    judged = _judge(rules, arrays, actual, forecast, z, live)
-    _learn(rules, arrays, value, count, forecast, z, live, day_slot, week_slot)
-    return judged
+    judged, surprise = _judge(rules, arrays, actual, forecast, z, live)
+    absent = rules.additive & known & ~live & any_row
+    return judged, Seen(
+        value, count, forecast, z, live, surprise, any_row, absent, day_slot, week_slot
+    )
 
 
 def _forecast(
@@ -167,7 +190,7 @@ def _forecast(
     count: Array,
     day_slot: int,
     week_slot: int,
-) -> _Forecast:
+) -> Forecast:
     # The first value of a series is its own forecast: nothing is known yet.
     level = np.where(first, value, arrays["level"])
     day = np.where(arrays["day_seen"][day_slot] > 0, arrays["day"][day_slot], level)
@@ -210,7 +233,7 @@ def _forecast(
     floor = np.where(arrays["magnitude"] > 0, floor, np.maximum(floor, 0.7 * np.abs(value)))
     floor = np.maximum(floor, TINY)
     volatility = np.clip(arrays["volatility"], VOLATILITY_MIN, VOLATILITY_MAX)
-    return _Forecast(
+    return Forecast(
         expected,
         experts,
         day,
@@ -221,8 +244,8 @@ def _forecast(
 
 
 def _judge(
-    rules: Rules, arrays: dict[str, Array], actual: Array, forecast: _Forecast, z: Array, live: Mask
-) -> Judged:
+    rules: Rules, arrays: dict[str, Array], actual: Array, forecast: Forecast, z: Array, live: Mask
+) -> tuple[Judged, Array]:
     expected, scale = forecast.expected, forecast.scale
     known = arrays["seen"] > 0
     scored = arrays["seen"] >= rules.warm_up
@@ -252,7 +275,7 @@ def _judge(
     )
     lower = expected - reach
     lower = np.where(arrays["signed"] > 0, lower, np.maximum(lower, 0.0))
-    return Judged(
+    judged = Judged(
         actual=actual,
         expected=np.where(known, expected, np.nan),
         lower=np.where(scored, lower, np.nan),
@@ -261,6 +284,7 @@ def _judge(
         direction=np.where(known & live, np.sign(z), 0).astype(np.int8),
         anomalous=severity >= THRESHOLD_SEVERITY,
     )
+    return judged, np.where(scored & live, surprise, 0.0)
 
 
 def _shape(near: Array, far: Array, distance: float) -> Array:
@@ -276,19 +300,19 @@ def _tail(distance: Array, high: Array, shape: Array, far: Array, shape_far: Arr
     )
 
 
-def _learn(
-    rules: Rules,
-    arrays: dict[str, Array],
-    value: Array,
-    count: Array,
-    forecast: _Forecast,
-    z: Array,
-    live: Mask,
-    day_slot: int,
-    week_slot: int,
-) -> None:
+def learn(rules: Rules, arrays: dict[str, Array], seen_now: Seen, frozen: Mask) -> None:
+    """Learn one interval, changing `arrays` in place.
+
+    `frozen` series take it into young profiles only, clipped: a slot that was learnt wrongly would
+    otherwise open the same event every week, and never be put right.
+    """
+    value, count, forecast, z = seen_now.value, seen_now.count, seen_now.forecast, seen_now.z
+    day_slot, week_slot = seen_now.day_slot, seen_now.week_slot
+    live = seen_now.live & ~frozen
     seen = arrays["seen"]
     on = live.astype(np.float64)
+    young_slot = arrays["week_seen"][week_slot] < HEALING_WEEKS
+    profiles = (seen_now.live & (~frozen | young_slot)).astype(np.float64)
     distance = np.abs(z)
     scored = seen >= rules.warm_up
     settled = scored & (arrays["week_seen"][week_slot] >= rules.young_week)
@@ -309,13 +333,13 @@ def _learn(
     size = np.maximum(np.maximum(np.abs(arrays["level"]), np.abs(forecast.shape)), TINY)
     factor = arrays["offset"][3] + on * RATE_OFFSET * (learnt - forecast.experts[3]) / size
     arrays["offset"][3] = np.where(arrays["signed"] > 0, 1.0, np.clip(factor, 0.2, 5.0))
-    whole = on * (arrays["day_seen"][day_slot] >= WHOLE_WEEK)
+    whole = profiles * (arrays["day_seen"][day_slot] >= WHOLE_WEEK)
     _slot(arrays, "week", week_slot, whole, RATE_WEEK, learnt - forecast.day)
     young_slot = 1.0 / (arrays["day_seen"][day_slot] + 1.0)
     arrays["spread"][day_slot] += (
         on * np.maximum(young_slot, RATE_SPREAD) * (np.abs(residual) - arrays["spread"][day_slot])
     )
-    _slot(arrays, "day", day_slot, on, RATE_DAY, learnt)
+    _slot(arrays, "day", day_slot, profiles, RATE_DAY, learnt)
     decay("level", RATE_LEVEL, learnt)
     decay("spread_all", RATE_SPREAD_ALL, np.abs(residual))
     relative = TO_DEVIATION * np.abs(value - forecast.expected) / forecast.calm_scale
@@ -375,10 +399,33 @@ def _follow_run(
     if not accepted.any():
         return
     at = np.nonzero(accepted)
-    before, after = arrays["run_expected"][at], arrays["run_actual"][at]
+    accept(
+        rules,
+        arrays,
+        at,
+        arrays["run_expected"][at],
+        arrays["run_actual"][at],
+        arrays["run_length"][at],
+    )
+
+
+def accept(
+    rules: Rules,
+    arrays: dict[str, Array],
+    at: tuple[NDArray[np.int64], ...],
+    before: Array,
+    after: Array,
+    length: Array,
+) -> None:
+    """Move the series `at` (measures, slices) to a new level, and learn it quietly for a while.
+
+    Parameters
+    ----------
+    before, after : sums of what was expected and of what came, over `length` intervals.
+    """
     scales = (arrays["signed"][at] == 0) & (before > 0) & (after > 0)
     factor = np.where(scales, np.clip(after / np.where(scales, before, 1.0), 0.01, 100.0), 1.0)
-    moved = (after - before) / arrays["run_length"][at]
+    moved = (after - before) / np.maximum(length, 1.0)
     added = np.where(scales, 0.0, moved)
     pick = (slice(None), at[0], at[1])
     arrays["level"][at] = arrays["level"][at] * factor + added

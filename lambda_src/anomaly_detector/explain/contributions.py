@@ -193,3 +193,8 @@ def _nested(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 def holds(coarse: tuple[str, ...], fine: tuple[str, ...]) -> bool:
     """Whether `fine` is the slice `coarse` or lies in it."""
     return all(value in (ROLLED_UP, part) for value, part in zip(coarse, fine, strict=True))
+
+
+def overlaps(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether two slices may share a leaf: no dimension holds them apart."""
+    return all(a == b or ROLLED_UP in (a, b) for a, b in zip(one, other, strict=True))

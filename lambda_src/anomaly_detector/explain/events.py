@@ -1,10 +1,8 @@
-"""Joins anomalous intervals of one measure into events, across the windows of successive crawls.
+"""Makes groups of the events that the detector follows, across the windows of successive crawls.
 
-An event is open while any slice of its measure, roll-up or leaf, is anomalous. One quiet interval
-within it does not end it, because a fault near the threshold would otherwise fall into pieces; the
-second one closes it, and its end stays that of the last anomalous interval. Only anomalous
-intervals count towards its values and shares. A series of SUM or COUNT that has no row while its
-measure is anomalous counts as zero there: its silence may be the fault.
+The detector says in which interval which event is open, and on which slice (`Scores.marks`). A group
+sums what came and what was expected over the intervals that show its event, and ends with the last
+of them. A series of SUM or COUNT that has no row there counts as zero: its silence may be the fault.
 """
 
 from __future__ import annotations
@@ -20,13 +18,12 @@ from numpy.typing import NDArray
 
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.explain.contributions import Lattice, explaining_slices, holds, shares
+from anomaly_detector.explain.contributions import Lattice, holds, overlaps, shares
 from anomaly_detector.explain.group import Group, Point, group_id
 from anomaly_detector.intervals import iso, parse_iso
-from anomaly_detector.panel import ROLLED_UP, Scores
+from anomaly_detector.panel import ROLLED_UP, Mark, Scores
 
-QUIET_TO_CLOSE = 2
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -35,34 +32,39 @@ class OpenEvent:
 
     Attributes
     ----------
-    start, last : UTC starts of its first and newest anomalous interval.
-    quiet : intervals since `last`.
-    sums : slice to (actual, expected, intervals), summed over the anomalous intervals, where known.
-    silent : slices that had no row in one of them.
+    start, last : UTC starts of its first interval, and of the newest that shows it.
+    first, slice : the slice that it opened on, and the one that shows it best.
+    sums : slice to (actual, expected, intervals), summed over the intervals that show it.
     """
 
     measure: str
     start: datetime
     last: datetime
-    quiet: int
+    first: tuple[str, ...]
+    slice: tuple[str, ...]
+    side: int
+    severity: float
+    state: Literal["OPEN", "CLOSED"]
     points: tuple[Point, ...]
     sums: dict[tuple[str, ...], tuple[float, float, int]]
-    silent: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
 class EventState:
-    """Events that were open at the start of an interval."""
+    """Events that were remembered at the start of an interval."""
 
     open: tuple[OpenEvent, ...] = ()
 
 
 @dataclass(frozen=True)
 class Advance:
-    """Groups that touch the window, by start and measure, and the events open at `carry_at`."""
+    """Groups that touch the window, by start and measure, and the events known at `carry_at`."""
 
     groups: tuple[Group, ...]
     carried: EventState
+
+
+_Key = tuple[str, int, tuple[str, ...]]
 
 
 @dataclass
@@ -72,23 +74,27 @@ class _Growing:
     measure: str
     start: datetime
     last: datetime
-    place: int  # index of `last` in the window, negative where before it
+    first: tuple[str, ...]
+    slice: tuple[str, ...]
+    side: int
+    severity: float
+    state: Literal["OPEN", "CLOSED"]
+    marked: int  # place of its newest mark in the window
     actual: NDArray[np.float64]
     expected: NDArray[np.float64]
     intervals: NDArray[np.int64]
-    silent: NDArray[np.bool_]
     points: list[Point] = field(default_factory=list)
 
 
 def advance(
     settings: DetectorSettings, events: EventState, scores: Scores, carry_at: np.datetime64 | None
 ) -> Advance:
-    """Grow, close and open events over the window of the scores.
+    """Grow, close and open groups over the window of the scores.
 
     Parameters
     ----------
-    events : events open at the start of the window.
-    scores : one window of consecutive intervals; slices in any order.
+    events : events known at the start of the window.
+    scores : one window of consecutive intervals, as a replay gave it; slices in any order.
     carry_at : UTC; `carried` holds the events as they stood before this interval. At the end of the
         window where None.
 
@@ -103,28 +109,34 @@ def advance(
     )
     rows = np.array([lattice.index[key] for key in keys], dtype=np.int64)
     size = len(scores.starts)
+    seconds = scores.starts.astype("datetime64[s]").astype(np.int64)
     carry = (
         size
         if carry_at is None
         else int(np.searchsorted(scores.starts, carry_at.astype("datetime64[s]")))
     )
-    groups: list[Group] = []
-    carried: list[OpenEvent] = []
-    for rule in settings.measures:
-        measure = scores.measures.index(rule.name)
-        found = [_resume(event, lattice) for event in events.open if event.measure == rule.name]
-        kept = False
-        for t in np.nonzero(scores.anomalous[:, measure, :].any(axis=0))[0]:
-            if not kept and t >= carry:
-                carried.extend(_carry(found, carry, lattice))
-                kept = True
-            if not found or t - found[-1].place > QUIET_TO_CLOSE:
-                found.append(_open(rule.name, _moment(scores.starts[t]), len(lattice.slices)))
-            _grow(found[-1], rule, scores, int(t), rows)
-        if not kept:
-            carried.extend(_carry(found, carry, lattice))
-        groups.extend(_close(settings, rule, event, lattice, size) for event in found)
-    groups.sort(key=lambda group: (group.start, group.measure))
+    rules = {rule.name: rule for rule in settings.measures}
+    found: dict[_Key, _Growing] = {
+        (event.measure, int(event.start.timestamp()), event.first): _resume(event, lattice)
+        for event in events.open
+    }
+    carried: list[OpenEvent] | None = None
+    for mark in scores.marks:
+        t = int(np.searchsorted(seconds, mark.at))
+        if carried is None and t >= carry:
+            carried = _carry(found, carry, lattice)
+        key = (mark.measure, mark.opened, mark.first)
+        if key not in found:
+            found[key] = _open(mark, len(lattice.slices))
+        event = found[key]
+        event.slice, event.side, event.severity = mark.slice, mark.side, mark.severity
+        event.state, event.marked = "CLOSED" if mark.state == "CLOSED" else "OPEN", t
+        if mark.state == "SHOWN":
+            _grow(event, rules[mark.measure], scores, t, rows, lattice)
+    if carried is None:
+        carried = _carry(found, carry, lattice)
+    groups = [_close(settings, rules[event.measure], event, lattice) for event in found.values()]
+    groups.sort(key=lambda group: (group.start, group.measure, group.id))
     return Advance(tuple(groups), EventState(tuple(carried)))
 
 
@@ -132,22 +144,41 @@ def _moment(start: np.datetime64) -> datetime:
     return datetime.fromtimestamp(int(start.astype("datetime64[s]").astype(np.int64)), UTC)
 
 
-def _open(measure: str, moment: datetime, slices: int) -> _Growing:
+def _open(mark: Mark, slices: int) -> _Growing:
+    moment = datetime.fromtimestamp(mark.opened, UTC)
     return _Growing(
-        measure,
+        mark.measure,
         moment,
         moment,
+        mark.first,
+        mark.slice,
+        mark.side,
+        mark.severity,
+        "OPEN",
         0,
         np.zeros(slices),
         np.zeros(slices),
         np.zeros(slices, dtype=np.int64),
-        np.zeros(slices, dtype=np.bool_),
     )
 
 
 def _resume(event: OpenEvent, lattice: Lattice) -> _Growing:
-    growing = _open(event.measure, event.start, len(lattice.slices))
-    growing.last, growing.place, growing.points = event.last, -1 - event.quiet, list(event.points)
+    size = len(lattice.slices)
+    growing = _Growing(
+        event.measure,
+        event.start,
+        event.last,
+        event.first,
+        event.slice,
+        event.side,
+        event.severity,
+        event.state,
+        -1,
+        np.zeros(size),
+        np.zeros(size),
+        np.zeros(size, dtype=np.int64),
+        list(event.points),
+    )
     for key, (actual, expected, intervals) in event.sums.items():
         place = lattice.index[key]
         growing.actual[place], growing.expected[place], growing.intervals[place] = (
@@ -155,39 +186,43 @@ def _resume(event: OpenEvent, lattice: Lattice) -> _Growing:
             expected,
             intervals,
         )
-    growing.silent[[lattice.index[key] for key in event.silent]] = True
     return growing
 
 
-def _carry(found: list[_Growing], at: int, lattice: Lattice) -> list[OpenEvent]:
-    """The newest event as it stands before the interval `at`, unless it is closed by then."""
-    if not found or at - 1 - found[-1].place >= QUIET_TO_CLOSE:
-        return []
-    event = found[-1]
-    sums = {
-        lattice.slices[place]: (
-            float(event.actual[place]),
-            float(event.expected[place]),
-            int(event.intervals[place]),
-        )
-        for place in np.nonzero(event.intervals)[0]
-    }
-    silent = tuple(lattice.slices[place] for place in np.nonzero(event.silent)[0])
+def _carry(found: dict[_Key, _Growing], at: int, lattice: Lattice) -> list[OpenEvent]:
+    """The events that were known in the interval before `at`, as they stand before it."""
     return [
         OpenEvent(
             event.measure,
             event.start,
             event.last,
-            at - 1 - event.place,
+            event.first,
+            event.slice,
+            event.side,
+            event.severity,
+            event.state,
             tuple(event.points),
-            sums,
-            silent,
+            {
+                lattice.slices[place]: (
+                    float(event.actual[place]),
+                    float(event.expected[place]),
+                    int(event.intervals[place]),
+                )
+                for place in np.nonzero(event.intervals)[0]
+            },
         )
+        for _, event in sorted(found.items())
+        if event.marked == at - 1
     ]
 
 
 def _grow(
-    event: _Growing, rule: MeasureRule, scores: Scores, t: int, rows: NDArray[np.int64]
+    event: _Growing,
+    rule: MeasureRule,
+    scores: Scores,
+    t: int,
+    rows: NDArray[np.int64],
+    lattice: Lattice,
 ) -> None:
     measure, moment = scores.measures.index(rule.name), _moment(scores.starts[t])
     actual, expected = scores.actual[:, measure, t], scores.expected[:, measure, t]
@@ -196,19 +231,22 @@ def _grow(
     event.actual[rows] += np.where(known & ~silent, actual, 0.0)
     event.expected[rows] += np.where(known, expected, 0.0)
     event.intervals[rows] += known
-    event.silent[rows] |= silent
-    event.last, event.place = moment, t
-    points = [
-        Point(
-            moment,
-            tuple(str(value) for value in scores.slices[k]),
-            float(actual[k]),
-            float(expected[k]),
-            float(scores.severity[k, measure, t]),
-            _word(int(scores.direction[k, measure, t])),
-        )
-        for k in np.nonzero(scores.anomalous[:, measure, t])[0]
-    ]
+    event.last = moment
+    flagged = scores.anomalous[:, measure, t] & (scores.direction[:, measure, t] == event.side)
+    points = []
+    for k in np.nonzero(flagged | (rows == lattice.index[event.slice]))[0]:
+        key = lattice.slices[rows[k]]
+        if overlaps(event.slice, key) and (known[k] or flagged[k]):
+            points.append(
+                Point(
+                    moment,
+                    key,
+                    0.0 if silent[k] else float(actual[k]),
+                    float(expected[k]),
+                    float(scores.severity[k, measure, t]),
+                    _word(event.side),
+                )
+            )
     event.points.extend(sorted(points, key=lambda point: point.slice))
 
 
@@ -217,31 +255,29 @@ def _word(side: float) -> Literal["up", "down"]:
 
 
 def _close(
-    settings: DetectorSettings, rule: MeasureRule, event: _Growing, lattice: Lattice, size: int
+    settings: DetectorSettings, rule: MeasureRule, event: _Growing, lattice: Lattice
 ) -> Group:
-    deviation = event.actual - event.expected
-    flagged = np.zeros(len(lattice.slices), dtype=np.bool_)
-    flagged[[lattice.index[point.slice] for point in event.points]] = True
-    # The worst points give the direction: a large roll-up's usual noise may point elsewhere.
-    pull = sum(point.severity * (1 if point.direction == "up" else -1) for point in event.points)
-    side = 1 if pull > 0 else -1
-    chosen = explaining_slices(lattice, deviation, event.expected, flagged | event.silent)
-    part = np.isin(np.arange(len(lattice.slices)), _held(lattice, chosen)) | flagged
-    actual, expected = _values(rule, event, lattice, chosen)
-    leaves = flagged[lattice.leaves].sum()
+    held = _held(lattice, event.slice)
+    part = np.zeros(len(lattice.slices), dtype=np.bool_)
+    part[held] = True
+    flagged = {point.slice for point in event.points}
+    actual, expected = _values(rule, event, lattice, event.slice)
+    leaves = sum(lattice.slices[leaf] in flagged for leaf in held)
     return Group(
-        id=group_id(settings.name, event.measure, event.start),
+        id=group_id(settings.name, event.measure, event.start, event.first),
         measure=event.measure,
         start=event.start,
         end=settings.grid.shift(event.last, 1),
-        score=max(point.severity for point in event.points),
-        direction=_word(side),
-        state="CLOSED" if size - 1 - event.place >= QUIET_TO_CLOSE else "OPEN",
+        score=event.severity,
+        direction=_word(event.side),
+        state=event.state,
         actual=actual,
         expected=expected,
-        series_count=int(leaves or flagged.sum()),
-        contributions=shares(lattice, np.where(part, deviation, 0.0), side),
-        slices=tuple(_named(lattice.dimensions, key) for key in chosen),
+        series_count=int(leaves or max(1, len(flagged))),
+        contributions=shares(
+            lattice, np.where(part, event.actual - event.expected, 0.0), event.side
+        ),
+        slices=(_named(lattice.dimensions, event.slice),),
         points=tuple(event.points),
     )
 
@@ -250,25 +286,20 @@ def _named(dimensions: tuple[str, ...], key: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, value in zip(dimensions, key, strict=True) if value != ROLLED_UP}
 
 
-def _held(lattice: Lattice, chosen: tuple[tuple[str, ...], ...]) -> list[int]:
-    """Places of the leaves that lie in any of the slices."""
-    return [
-        int(leaf)
-        for leaf in lattice.leaves
-        if any(holds(key, lattice.slices[leaf]) for key in chosen)
-    ]
+def _held(lattice: Lattice, chosen: tuple[str, ...]) -> list[int]:
+    """Places of the leaves that lie in the slice."""
+    return [int(leaf) for leaf in lattice.leaves if holds(chosen, lattice.slices[leaf])]
 
 
 def _values(
-    rule: MeasureRule, event: _Growing, lattice: Lattice, chosen: tuple[tuple[str, ...], ...]
+    rule: MeasureRule, event: _Growing, lattice: Lattice, chosen: tuple[str, ...]
 ) -> tuple[float, float]:
-    """Actual and expected over the explaining slices: of their own series, or of their leaves."""
-    own = len(chosen) == 1 and chosen[0] in lattice.index
-    at = [lattice.index[chosen[0]]] if own else _held(lattice, chosen)
-    actual, expected = float(event.actual[at].sum()), float(event.expected[at].sum())
+    """Actual and expected of the slice over the intervals that show the event."""
+    place = lattice.index[chosen]
+    actual, expected = float(event.actual[place]), float(event.expected[place])
     if rule.additive:
         return actual, expected
-    intervals = max(1, int(event.intervals[at].sum()))
+    intervals = max(1, int(event.intervals[place]))
     return actual / intervals, expected / intervals
 
 
@@ -341,10 +372,13 @@ def events_to_json(events: EventState) -> str:
             "measure": event.measure,
             "start": iso(event.start),
             "last": iso(event.last),
-            "quiet": event.quiet,
+            "first": list(event.first),
+            "slice": list(event.slice),
+            "side": event.side,
+            "severity": event.severity,
+            "state": event.state,
             "points": [_point_to_list(point) for point in event.points],
             "sums": [[list(key), *values] for key, values in event.sums.items()],
-            "silent": [list(key) for key in event.silent],
         }
         for event in events.open
     ]
@@ -372,13 +406,16 @@ def events_from_json(text: str | bytes) -> EventState:
                     measure=event["measure"],
                     start=parse_iso(event["start"]),
                     last=parse_iso(event["last"]),
-                    quiet=event["quiet"],
+                    first=tuple(event["first"]),
+                    slice=tuple(event["slice"]),
+                    side=event["side"],
+                    severity=event["severity"],
+                    state=event["state"],
                     points=tuple(_point_of(parts) for parts in event["points"]),
                     sums={
                         tuple(key): (actual, expected, intervals)
                         for key, actual, expected, intervals in event["sums"]
                     },
-                    silent=tuple(tuple(key) for key in event["silent"]),
                 )
                 for event in document["open"]
             )

@@ -53,6 +53,7 @@ class Group:
     points: tuple[Point, ...]
 
 
-def group_id(detector: str, measure: str, start: datetime) -> str:
-    """UUID that a replay of the same event gives again."""
-    return str(uuid5(_NAMESPACE, f"{detector}|{measure}|{start.isoformat()}"))
+def group_id(detector: str, measure: str, start: datetime, first: tuple[str, ...] = ()) -> str:
+    """UUID that a replay of the same event gives again; `first` is the slice that it opened on."""
+    name = "|".join((detector, measure, start.isoformat(), *first))
+    return str(uuid5(_NAMESPACE, name))

@@ -1,0 +1,278 @@
+"""Evidence of events: the expectation-based scan statistic over slices and window lengths.
+
+Neill (2009), Kulldorff (1997). Arrays have the axes M, K (measure, slice).
+
+For each window of w = 1 ... 48 intervals, C sums what came and B what was expected. Of SUM and COUNT
+the log-likelihood ratio is D = (C ln(C / B) - (C - B)) / phi, of all others (C - B)^2 / (2 var); a
+value that repeats itself gives D = repeats x -ln(usual share of repeats). The dispersion phi of a
+slice and window is the decayed mean of (C - B)^2 / B, clipped at three deviations and shrunk to
+what slices of its size usually have.
+
+**Evidence** R = max over w of D / ln 10, less log10(slices in the level): the price of having
+looked at as many. **Threshold** T = log10(intervals a week x measures x levels / false events a
+week). **Severity of an event** = 100 x / (x + T) with x = R x min(1, |C - B| / B / s), s the relative
+change that counts as full; for means, minima and maxima x is at most 3 L, L the calibrated surprise
+of the series itself. So 50 is the threshold, for events as for points.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_detector.detection.state import LONGEST, WINDOWS
+from anomaly_detector.detection.step import OFTEN_ABSENT, SMALL_COUNT, TINY, Rules, Seen
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+FULL_SIZE = 0.2
+CAP = 3.0
+SHRINK = 30.0
+RATE_DISPERSION = 0.003
+CLIP_DISPERSION = 9.0
+FEWEST = 3.0  # B / phi below which a slice is left to its roll-up
+LEAST_SHARE = 0.01  # deviation of a window, as a share of its expectation, at the least
+USUAL_FROM = 50  # windows learnt before a slice tells what is usual
+RATE_SAME = 0.002
+FEWEST_SAME = 3
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The slices by what they hold.
+
+    Attributes
+    ----------
+    codes : (K, D) number of each value within its dimension, -1 where rolled up.
+    level : (K,) number of the slice's level.
+    count : number of levels.
+    """
+
+    codes: NDArray[np.int64]
+    level: NDArray[np.int64]
+    count: int
+
+    @classmethod
+    def of(cls, slices: NDArray[np.object_], rolled_up: str) -> Levels:
+        """Levels of the (K, D) slices."""
+        codes = np.full(slices.shape, -1, dtype=np.int64)
+        for axis in range(slices.shape[1]):
+            _, code = np.unique(slices[:, axis].astype(np.str_), return_inverse=True)
+            codes[:, axis] = np.where(slices[:, axis] == rolled_up, -1, code)
+        kept = (codes >= 0) @ (2 ** np.arange(slices.shape[1], dtype=np.int64))
+        found, level = np.unique(kept, return_inverse=True)
+        return cls(codes, level.astype(np.int64), max(1, len(found)))
+
+    def overlapping(self, place: int) -> Mask:
+        """(K,) slices that share a leaf with the one at `place`, as far as their values tell."""
+        own = self.codes[place]
+        fixed = own >= 0
+        part = self.codes[:, fixed]
+        return np.asarray(((part < 0) | (part == own[fixed])).all(axis=1))
+
+    def within(self, place: int) -> Mask:
+        """(K,) the slice at `place` and those that lie in it."""
+        own = self.codes[place]
+        fixed = own >= 0
+        return np.asarray((self.codes[:, fixed] == own[fixed]).all(axis=1))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for an event in each series; arrays (M, K).
+
+    Attributes
+    ----------
+    evidence : R, -inf where the series may open no event.
+    weight : x, the evidence with the size of the change and the cap.
+    side : 1 above, -1 below.
+    change, base : sums over the best window; residual and expectation of this interval.
+    threshold : (M,) T.
+    """
+
+    evidence: Array
+    weight: Array
+    side: Array
+    change: Array
+    base: Array
+    now_change: Array
+    now_base: Array
+    stuck: Mask
+    threshold: Array
+
+
+def scan(
+    rules: Rules, arrays: dict[str, Array], seen: Seen, levels: Levels, clock: int
+) -> tuple[Evidence, Array]:
+    """Take one interval into the windows and weigh them; dispersions are not yet learnt.
+
+    Returns
+    -------
+    The evidence, and (V, M, K) what `learn_dispersion` takes.
+    """
+    known = arrays["seen"] > 0
+    expected = np.where(known, seen.forecast.expected, 0.0)
+    value = np.where(seen.absent, 0.0, seen.value)
+    taken = known & (seen.live | seen.absent)
+    counted = rules.additive & (arrays["signed"] == 0)
+    few = np.sqrt(
+        np.clip(np.where(seen.count > 0, seen.count, 1.0) / np.maximum(arrays["rows"], 1.0), 0.1, 10)
+    )
+    few = np.where(rules.averaged & (seen.count > 0), few, 1.0)
+    change = np.where(taken, (value - expected) * few, 0.0)
+    base = np.where(taken, np.where(counted, expected, 1.0), 0.0)
+    place = clock % LONGEST
+    arrays["ring_change"][place] = change
+    arrays["ring_base"][place] = base
+    arrays["ring_fill"] = np.minimum(arrays["ring_fill"] + known, LONGEST)
+    _follow_repeats(arrays, seen)
+
+    at = (clock - np.arange(LONGEST)) % LONGEST
+    shape = (len(WINDOWS), *change.shape)
+    changes, bases = np.empty(shape), np.empty(shape)
+    total_change, total_base = np.zeros_like(change), np.zeros_like(base)
+    before = 0
+    for window, length in enumerate(WINDOWS):
+        for one in at[before:length]:
+            total_change = total_change + arrays["ring_change"][one]
+            total_base = total_base + arrays["ring_base"][one]
+        changes[window], bases[window] = total_change, total_base
+        before = length
+
+    whole = (arrays["fractional"] == 0) & rules.additive
+    unit = np.where(arrays["nonzero"] < OFTEN_ABSENT, arrays["magnitude"], 0.0)
+    unit = np.where(rules.additive, np.maximum(unit, whole), 0.0)
+    unit = np.where(np.abs(arrays["level"]) < 2 * SMALL_COUNT * unit, unit, 0.0)
+    usual = _usual(rules, arrays, known)
+    size = np.where(counted, 1.0, np.square(arrays["level"]))
+    ready = (arrays["seen"] >= rules.warm_up) & (arrays["dispersion_seen"] >= USUAL_FROM)
+    best = np.full(change.shape, -np.inf)
+    side, best_change, best_base = np.zeros(shape[1:]), np.zeros(shape[1:]), np.zeros(shape[1:])
+    stuck = np.zeros(shape[1:], dtype=np.bool_)
+    fresh = np.zeros(shape)
+    up, down = rules.up, rules.down
+    least = np.maximum(rules.min_absolute, 0.0)
+    for window, length in enumerate(WINDOWS):
+        c, b = changes[window], bases[window]
+        safe = np.maximum(b, TINY)
+        raw = np.square(c) / safe
+        # Of slices that vary together the deviation grows with the size: half-way between the two.
+        usual_base = np.maximum(np.abs(arrays["level"]) * length, TINY)
+        tide = np.where(counted, np.sqrt(np.clip(b / usual_base, 0.04, 25.0)), 1.0)
+        effective = np.minimum(arrays["dispersion_seen"], 1.0 / RATE_DISPERSION) / length
+        prior = usual[window]
+        phi = (effective * arrays["dispersion"][window] + SHRINK * prior) / (effective + SHRINK)
+        phi = np.maximum(phi, 0.5 * prior)
+        calm = phi
+        phi = phi * tide
+        phi = np.maximum(phi, LEAST_SHARE**2 * np.where(counted, b, size * b))
+        phi = np.maximum(phi, unit) + TINY
+        fresh[window] = np.where(
+            (arrays["ring_fill"] >= length) & (b > 0),
+            np.where(
+                arrays["dispersion_seen"] >= 20,
+                np.minimum(raw / tide, CLIP_DISPERSION * calm),
+                raw / tide,
+            ),
+            np.nan,
+        )
+        ratio = np.maximum(1.0 + c / safe, 0.0)
+        likely = np.where(ratio > 0, ratio * np.log(np.maximum(ratio, TINY)), 0.0) - (ratio - 1.0)
+        d = np.where(counted, likely * b, 0.5 * raw) / phi
+        d = np.where((b > 0) & (~counted | (b >= FEWEST * phi)), d, 0.0)
+        there = np.where(counted, b, np.abs(arrays["level"]) * b)
+        allowed = np.where(c > 0, up, down) & (np.abs(c) >= least * length)
+        allowed &= np.abs(c) >= rules.min_relative * there
+        d = np.where(allowed, d, 0.0)
+        better = d > best
+        best = np.where(better, d, best)
+        side = np.where(better, np.sign(c), side)
+        best_change = np.where(better, c, best_change)
+        best_base = np.where(better, there, best_base)
+    repeats = np.where(
+        (arrays["same"] >= FEWEST_SAME) & (rules.min_absolute + rules.min_relative == 0),
+        arrays["same"] * -np.log(np.clip(arrays["same_share"], 0.02, 1.0)),
+        0.0,
+    )
+    stuck = (repeats > best) & rules.averaged
+    best = np.where(stuck, repeats, best)
+    evidence = best / math.log(10)
+    relative = np.abs(best_change) / np.maximum(best_base, TINY)
+    part = np.where(stuck, 1.0, np.minimum(1.0, relative / FULL_SIZE))
+    threshold = np.ones(len(evidence))
+    for m in range(len(evidence)):
+        counts = np.bincount(levels.level[ready[m]], minlength=levels.count)
+        evidence[m] -= np.log10(np.maximum(counts, 1))[levels.level]
+        threshold[m] = max(
+            1.0, math.log10(max(1, int((counts > 0).sum())) * len(evidence) / rules.budget)
+        )
+    weight = evidence * part
+    capped = ~rules.additive & ~stuck
+    weight = np.where(capped, np.minimum(weight, CAP * seen.surprise), weight)
+    found = Evidence(
+        evidence=np.where(ready & (side != 0), evidence, -np.inf),
+        weight=weight,
+        side=side,
+        change=best_change,
+        base=best_base,
+        now_change=change,
+        now_base=np.where(taken, np.abs(expected), 0.0),
+        stuck=stuck,
+        threshold=threshold,
+    )
+    return found, fresh
+
+
+def learn_dispersion(
+    rules: Rules, arrays: dict[str, Array], fresh: Array, frozen: Mask
+) -> None:
+    """Learn how windows vary; `fresh` as `scan` gave it."""
+    on = ~frozen & (arrays["seen"] > rules.warm_up // 2)
+    rate = np.maximum(1.0 / (arrays["dispersion_seen"] + 1.0), RATE_DISPERSION)
+    step = np.where(on & np.isfinite(fresh), fresh - arrays["dispersion"], 0.0)
+    arrays["dispersion"] += rate * step
+    arrays["dispersion_seen"] = np.minimum(arrays["dispersion_seen"] + on, 1e6)
+
+
+def _usual(rules: Rules, arrays: dict[str, Array], known: Mask) -> Array:
+    """(V, M, K) the dispersion that a slice of its size usually has: a line through the logs.
+
+    Sums go over the slices that tell, so that slices yet unborn change no digit.
+    """
+    usual = arrays["dispersion"].copy()
+    for m in range(known.shape[0]):
+        tells = known[m] & (arrays["dispersion_seen"][m] >= USUAL_FROM)
+        tells &= (arrays["dispersion"][:, m] > 0).all(axis=0)
+        if tells.sum() < 3:
+            continue
+        additive = bool(rules.additive[m, 0])
+        size = np.abs(arrays["level"][m]) if additive else arrays["rows"][m]
+        tells &= size > 0
+        if tells.sum() < 3:
+            continue
+        x = np.log(np.maximum(size, 1e-300))
+        own = x[tells]
+        middle = own.mean()
+        spread = np.square(own - middle).sum()
+        for window in range(len(WINDOWS)):
+            y = np.log(arrays["dispersion"][window, m][tells])
+            slope = ((own - middle) * y).sum() / spread if spread > 1e-12 else 0.0
+            slope = min(1.0, max(0.0, slope)) if additive else min(0.0, max(-1.0, slope))
+            usual[window, m] = np.exp(
+                np.clip(y.mean() + slope * np.clip(x - middle, -100, 100), -600, 600)
+            )
+    return usual
+
+
+def _follow_repeats(arrays: dict[str, Array], seen: Seen) -> None:
+    live = seen.live & (arrays["seen"] > 0)
+    same = live & (seen.value == arrays["last"]) & (seen.value != 0)
+    arrays["same"] = np.where(live, np.where(same, arrays["same"] + 1, 0.0), arrays["same"])
+    # A value that is stuck teaches once.
+    telling = live & (arrays["same"] <= 2)
+    arrays["same_share"] += RATE_SAME * telling * (same - arrays["same_share"])
+    arrays["last"] = np.where(seen.live, seen.value, arrays["last"])
