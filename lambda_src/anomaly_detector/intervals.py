@@ -119,6 +119,11 @@ class Grid:
         return midnight.astimezone(UTC)
 
 
+def second(moment: datetime) -> np.datetime64:
+    """The moment as arrays hold it: UTC, without a zone, in seconds."""
+    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "s")
+
+
 def iso(moment: datetime) -> str:
     """`2022-01-15T04:25:00Z`: how times are stored and handed between functions."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

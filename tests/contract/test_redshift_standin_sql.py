@@ -73,7 +73,22 @@ def value(database: Database, sql: str):
         ("date_trunc('hour', '2024-01-01 12:34'::timestamp)::varchar", "2024-01-01 12:00:00"),
         ("extract(epoch from '1970-01-02'::timestamp)::bigint", 86400),
         ("date_part(dow, '2024-03-31'::timestamp)::int", 0),
-        ("to_timestamp('31.03.2024 01:02', 'DD.MM.YYYY HH24:MI')::varchar", "2024-03-31 01:02:00"),
+        (
+            "to_timestamp('31.03.2024 01:02', 'DD.MM.YYYY HH24:MI')::varchar",
+            "2024-03-31 01:02:00+00",
+        ),
+        (
+            """to_timestamp('2024-03-31T01:02', 'YYYY-MM-DD"T"HH24:MI')::timestamp::varchar""",
+            "2024-03-31 01:02:00",
+        ),
+        (
+            "to_timestamp('3/1/2024 01:02 pm', 'MM/DD/YYYY HH12:MI AM')::timestamp::varchar",
+            "2024-03-01 13:02:00",
+        ),
+        (
+            "to_timestamp('05 Mar 2024 06.123', 'DD Mon YYYY HH24.MS')::timestamp::varchar",
+            "2024-03-05 06:00:00.123",
+        ),
         ("to_date('20240331', 'YYYYMMDD')::varchar", "2024-03-31"),
         ("'abc' ilike 'A%'", True),
         (r"'a1' ~ '^\\w\\d$'", True),

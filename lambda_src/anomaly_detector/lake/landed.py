@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
+from anomaly_detector.intervals import second
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.panel import ROLLED_UP, Panel
@@ -109,10 +110,10 @@ def read_panel(
         Where a file that is listed does not exist, lies in another bucket, lacks a column, or
         holds a time off the grid.
     """
-    axis = np.array([_second(start) for start in starts], dtype="datetime64[s]")
+    axis = np.array([second(start) for start in starts], dtype="datetime64[s]")
     owner = np.full(len(axis), -1, dtype=np.int64)
     for index, source in enumerate(sources):
-        owner[(axis >= _second(source.begin)) & (axis < _second(source.end))] = index
+        owner[(axis >= second(source.begin)) & (axis < second(source.end))] = index
     files: list[tuple[int, str]] = []
     for index, source in enumerate(sources):
         if source.manifest is not None and np.any(owner == index):
@@ -247,7 +248,3 @@ def _key_of(store: ObjectStore, url: str) -> str:
             f"The manifest lists {url}, which is not in the bucket {store.bucket}."
         )
     return url.removeprefix(place)
-
-
-def _second(moment: datetime) -> np.datetime64:
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "s")

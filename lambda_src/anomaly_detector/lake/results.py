@@ -21,6 +21,7 @@ from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.explain.events import group_to_dict
 from anomaly_detector.explain.group import Group, Point
+from anomaly_detector.intervals import second
 from anomaly_detector.panel import ROLLED_UP, Scores
 
 # Milliseconds are INT64 in Parquet, which Glue's `timestamp` reads; INT96 would need conversion.
@@ -81,6 +82,23 @@ def scores_table(scores: Scores, config: Config) -> pa.Table:
     columns.append(_texts(_DIRECTIONS, up_or_down))
     columns.append(pa.array(per_row(scores.anomalous)))
     return pa.Table.from_arrays(columns, schema=scores_schema(scores.dimensions))
+
+
+def known(table: pa.Table) -> pa.Table:
+    """Scores without rows that say nothing: a slice that appears late in a window was not
+    known before.
+
+    A crawl over fewer intervals would not have such rows, and what is stored must not depend on
+    that.
+    """
+    said = pc.or_(pc.is_valid(table["actual"]), pc.is_valid(table["expected"]))
+    return table.filter(said)
+
+
+def in_order(table: pa.Table, config: Config) -> pa.Table:
+    """Scores by interval, measure and slice, as they are stored."""
+    order = ("interval_start", "measure", *config.dimensions)
+    return table.sort_by([(name, "ascending") for name in order])
 
 
 def scores_from_table(
@@ -153,7 +171,7 @@ def by_date(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
 
 def window(scores: Scores, begin: datetime, end: datetime) -> Scores:
     """The part of `scores` whose intervals start in `[begin, end)` (UTC), as views."""
-    low, high = np.searchsorted(scores.starts, [_second(begin), _second(end)])
+    low, high = np.searchsorted(scores.starts, [second(begin), second(end)])
     cut = np.s_[:, :, low:high]
     return Scores(
         starts=scores.starts[low:high],
@@ -370,10 +388,6 @@ def _storable(value: float) -> float | None:
     if abs(value) < 1e-100:
         return 0.0
     return value if abs(value) < 1e100 else None
-
-
-def _second(moment: datetime) -> np.datetime64:
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "s")
 
 
 def _csv_time(moment: datetime) -> str:

@@ -20,7 +20,7 @@ from anomaly_detector.detection import DetectorSettings, from_bytes, replay, to_
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.explain import events
 from anomaly_detector.explain.group import Group
-from anomaly_detector.intervals import Grid
+from anomaly_detector.intervals import Grid, second
 from anomaly_detector.lake import layout, results
 from anomaly_detector.lake.groups import groups_to_bytes
 from anomaly_detector.lake.landed import Landed, Source, digests, read_panel
@@ -30,7 +30,6 @@ from anomaly_detector.ledger.ledger import Commit, Ledger
 from anomaly_detector.panel import Scores
 from anomaly_detector.services import documents, models
 from anomaly_detector.services.delivery import Delivery
-from anomaly_detector.services.models import known, second
 from anomaly_detector.services.payloads import (
     CrawlPlan,
     Detected,
@@ -153,7 +152,7 @@ def detect(
     if replayed.snapshot is None:
         raise PermanentError("The replay gave no snapshot.")
     store.put(layout.model(shard, version), to_bytes(replayed.snapshot))
-    table = known(results.scores_table(replayed.scores, config))
+    table = results.known(results.scores_table(replayed.scores, config))
     store.put(scores_key, results.parquet(table), results.PARQUET_TYPE)
     store.put_json(layout.scored_intervals(landed.prefix, shard), _facts(read, replayed.scores))
     series = len(replayed.scores.slices) * len(replayed.scores.measures)

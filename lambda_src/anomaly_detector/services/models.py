@@ -5,11 +5,6 @@ moment.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from anomaly_detector.explain import events
 from anomaly_detector.lake import layout
@@ -35,19 +30,3 @@ def forget(store: ObjectStore, versions: Sequence[str], carried: str | None) -> 
         keys.append(layout.carried(carried))
     if keys:
         store.delete(keys)
-
-
-def second(moment: datetime) -> np.datetime64:
-    """The moment as detection takes it: UTC, without a zone, in seconds."""
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "s")
-
-
-def known(table: pa.Table) -> pa.Table:
-    """Scores without rows that say nothing: a slice that appears late in a window was not
-    known before.
-
-    A crawl over fewer intervals would not have such rows, and what is stored must not depend on
-    that.
-    """
-    said = pc.or_(pc.is_valid(table["actual"]), pc.is_valid(table["expected"]))
-    return table.filter(said)

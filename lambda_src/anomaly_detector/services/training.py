@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from anomaly_detector import backtest
 from anomaly_detector.config import Config
-from anomaly_detector.detection import DetectorSettings, initial_state, replay, to_bytes
+from anomaly_detector.detection import to_bytes
 from anomaly_detector.errors import PermanentError, RetryableError
-from anomaly_detector.explain import events
 from anomaly_detector.explain.group import Group
-from anomaly_detector.intervals import Grid
+from anomaly_detector.intervals import Grid, second
 from anomaly_detector.lake import layout, results
 from anomaly_detector.lake.landed import read_panel
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Detector, Run
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services import documents, history, models
-from anomaly_detector.services.models import known
 from anomaly_detector.services.payloads import Activated, Trained
-
-# The newest part of history is scored as if it were live, as Lookout's backtest did.
-BACKTEST_SHARE = 0.3
-# An event opens at 50, so lower thresholds would show too few.
-_PREVIEW = range(50, 100, 5)
 
 
 def train(
@@ -49,28 +42,23 @@ def train(
     """
     config = documents.load(store, config_hash)
     grid = Grid.of(config)
-    settings = DetectorSettings.of(config, grid)
     chunks = history.landed_chunks(store, ledger, config.query_hash)
     starts = grid.starts(history_start, history_end)
     landed = read_panel(store, history.sources(chunks), shard, config, starts)
     base = base_of(grid, history_start, history_end, config.lookback_intervals)
-    scored_from = backtest_start(grid, history_start, history_end)
-    replayed = replay(
-        settings,
-        initial_state(settings),
+    scored = backtest.score(
+        config,
         landed.panel,
-        snapshot_at=models.second(base),
-        score_from=models.second(scored_from),
+        score_from=second(backtest_start(grid, history_start, history_end)),
+        snapshot_at=second(base),
     )
-    if replayed.snapshot is None:
+    if scored.snapshot is None:
         raise PermanentError("The replay gave no snapshot.")
     version = layout.model_version(base, layout.attempt_id(execution))
-    store.put(layout.model(shard, version), to_bytes(replayed.snapshot))
+    store.put(layout.model(shard, version), to_bytes(scored.snapshot))
     scores_key = layout.backtest(shard, version)
-    table = known(results.scores_table(replayed.scores, config))
-    store.put(scores_key, results.parquet(table), results.PARQUET_TYPE)
-    series = len(replayed.scores.slices) * len(replayed.scores.measures)
-    return Trained(shard=shard, version=version, series=series, scores_key=scores_key)
+    store.put(scores_key, results.parquet(scored.table), results.PARQUET_TYPE)
+    return Trained(shard=shard, version=version, series=scored.series, scores_key=scores_key)
 
 
 def base_of(grid: Grid, begin: datetime, end: datetime, lookback: int) -> datetime:
@@ -84,8 +72,7 @@ def backtest_start(grid: Grid, begin: datetime, end: datetime) -> datetime:
     """First scored interval: the newest 30 %, begun early enough for whole UTC dates where
     history allows.
     """
-    total = grid.count(begin, end)
-    exact = grid.shift(begin, total - max(1, round(total * BACKTEST_SHARE)))
+    exact = backtest.scored_from(grid, begin, end, backtest.SCORED_SHARE)
     midnight = datetime.combine(exact.date(), time(), UTC)
     first = grid.floor(midnight)
     if first < midnight:
@@ -186,15 +173,8 @@ def _publish_backtest(
     """Write scores and groups of `[begin, end)`, and delete what another configuration had left
     there.
     """
-    grid = Grid.of(config)
     table = store.read_table([one.scores_key for one in shards])
-    axis = np.array([models.second(start) for start in grid.starts(begin, end)])
-    advance = events.advance(
-        DetectorSettings.of(config, grid),
-        events.EventState(),
-        results.scores_from_table(table, config, axis),
-        carry_at=models.second(base),
-    )
+    advance = backtest.group(config, table, begin, end, carry_at=second(base))
     models.write_carried(store, shards[0].version, advance.carried)
     files = _score_files(config, table, base) | _group_files(config, advance.groups)
     store.put_all(files, results.PARQUET_TYPE)
@@ -205,7 +185,7 @@ def _publish_backtest(
         if key not in files and (layout.date_of(key) or begin.date()) >= begin.date()
     ]
     store.delete(stale)
-    store.put_json(layout.PREVIEW, preview(advance.groups, begin, end))
+    store.put_json(layout.PREVIEW, backtest.preview(advance.groups, begin, end))
     return advance.groups
 
 
@@ -213,8 +193,7 @@ def _score_files(config: Config, table: pa.Table, base: datetime) -> dict[str, b
     """One file per date, and one per interval of the look-back, which crawls are going to write
     again.
     """
-    order = [(name, "ascending") for name in ("interval_start", "measure", *config.dimensions)]
-    table = table.sort_by(order)
+    table = results.in_order(table, config)
     early = pc.less(table["interval_start"], pa.scalar(base, results.TIMESTAMP))
     files = {
         layout.history_scores(day): results.parquet(rows)
@@ -238,15 +217,3 @@ def _group_files(config: Config, groups: Sequence[Group]) -> dict[str, bytes]:
             layout.group_file(kind, group.start, group.id): body for kind, body in bodies.items()
         }
     return files
-
-
-def preview(groups: Sequence[Group], begin: datetime, end: datetime) -> list[dict[str, float]]:
-    """How many events a week each alert threshold would have given over `[begin, end)`."""
-    weeks = (end - begin) / timedelta(weeks=1)
-    return [
-        {
-            "threshold": threshold,
-            "events_per_week": round(sum(one.score >= threshold for one in groups) / weeks, 2),
-        }
-        for threshold in _PREVIEW
-    ]

@@ -9,18 +9,52 @@ import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.redshift import Redshift
 from sqlglot.errors import SqlglotError
+from sqlglot.parsers.redshift import RedshiftParser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from local.cloud.redshift.errors import RedshiftError
 from local.cloud.redshift.functions import KNOWN
 
 Kind = Literal["query", "write", "ddl", "unload", "nothing"]
+
+
+class _Grammar(Redshift):
+    """sqlglot's Redshift, which leaves formats of TO_TIMESTAMP and TO_DATE as they are written."""
+
+    class Parser(RedshiftParser):
+        FUNCTIONS: ClassVar = {
+            name: build
+            for name, build in RedshiftParser.FUNCTIONS.items()
+            if name not in ("TO_TIMESTAMP", "TO_DATE")
+        }
+
+
+# Longest first: what TO_TIMESTAMP reads, and strptime's sign for it.
+_TIME_FIELDS = {
+    "YYYY": "%Y",
+    "MONTH": "%B",
+    "HH24": "%H",
+    "HH12": "%I",
+    "DDD": "%j",
+    "MON": "%b",
+    "YY": "%y",
+    "MM": "%m",
+    "DD": "%d",
+    "HH": "%I",
+    "MI": "%M",
+    "SS": "%S",
+    "MS": "%g",
+    "US": "%f",
+    "AM": "%p",
+    "PM": "%p",
+}
+_TIME_PIECE = re.compile(rf'"([^"]*)"|({"|".join(_TIME_FIELDS)})|(.)', re.IGNORECASE | re.DOTALL)
 
 _NOTHING = {"analyze", "vacuum", "grant", "revoke", "set", "reset", "comment"}
 _TRANSACTION = {"begin", "start", "commit", "end", "rollback", "abort"}
@@ -183,7 +217,7 @@ def placeholders(sql: str) -> set[str]:
 
 def _parse(sql: str) -> exp.Expr:
     try:
-        trees = [tree for tree in sqlglot.parse(sql, dialect="redshift") if tree is not None]
+        trees = [tree for tree in sqlglot.parse(sql, dialect=_Grammar) if tree is not None]
     except SqlglotError as error:
         details = getattr(error, "errors", None) or [{}]
         near = str(details[0].get("highlight") or "").strip()
@@ -286,11 +320,33 @@ def _rewrite(tree: exp.Expr, parameters: Mapping[str, str]) -> exp.Expr:
             return exp.Div(this=share, expression=total)
         if isinstance(node, exp.Anonymous) and node.name.lower() == "grouping_id":
             return exp.Anonymous(this="grouping", expressions=node.expressions)
+        if isinstance(node, exp.Anonymous) and node.name.lower() in _READ_TIME:
+            return _read_time(node)
         return node
 
     for select in tree.find_all(exp.Select):
         _name_columns(select)
     return tree.transform(change)
+
+
+_READ_TIME = {"to_timestamp": "timestamptz", "to_date": "date"}
+
+
+def _read_time(call: exp.Anonymous) -> exp.Expr:
+    """TO_TIMESTAMP and TO_DATE of a text by a format, whose quoted text stands for itself."""
+    if len(call.expressions) < 2 or not call.expressions[1].is_string:
+        raise RedshiftError(f"function {call.name.lower()}() needs a text and its format")
+    text, pattern = call.expressions[:2]
+    format_ = _TIME_PIECE.sub(
+        lambda found: (
+            _TIME_FIELDS[found[2].upper()]
+            if found[2]
+            else (found[1] if found[1] is not None else found[3]).replace("%", "%%")
+        ),
+        pattern.name,
+    )
+    read = exp.Anonymous(this="strptime", expressions=[text, exp.Literal.string(format_)])
+    return exp.Cast(this=read, to=exp.DataType.build(_READ_TIME[call.name.lower()]))
 
 
 def _name_columns(select: exp.Select) -> None:

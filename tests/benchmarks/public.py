@@ -1,0 +1,163 @@
+"""Public corpora: event F1 and VUS-PR of ours and its peers, side by side in one run.
+
+`python -m tests.benchmarks.public [--corpora nab,cloud_monitoring] [--short] [--json out]`. How
+events are counted is laid down in `measures`, how series are put on a grid in `corpora`.
+
+Every series is a detector of its own: one AVG measure, no dimension, the default budget, told
+nothing else. The series is replayed from its first point; the score is the severity of each point.
+As in NAB (Lavin and Ahmad 2015) the first 15 % of a series are there to be learnt and are not
+judged (`--learn`); whatever longer a detector needs is its own loss. VUS-PR is the mean over the
+series that hold an anomaly, with buffers of up to 24 points (`--buffer`; a day of hours).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from anomaly_detector.config import Config
+from anomaly_detector.detection import DetectorSettings, initial_state, replay
+from anomaly_detector.intervals import SECONDS, Grid
+from anomaly_detector.panel import Panel
+from numpy.typing import NDArray
+
+from tests.benchmarks import console, peers
+from tests.benchmarks.corpora import Series, load
+from tests.benchmarks.measures import best_threshold, count, vus_pr
+
+Array = NDArray[np.float64]
+
+OURS = "ours"
+CORPORA = ("nab", "cloud_monitoring")
+BUFFER = 24
+LEARN = 0.15
+DEFAULT_THRESHOLD = 50.0
+SHORT_POINTS = 6_000
+SHORT_SERIES = 12
+
+
+def ours(series: Series, aggregation: str = "AVG") -> Array:
+    """Severity of every point of one series; 0 where missing."""
+    config = Config.model_validate(
+        {
+            "interval": series.interval,
+            "timestamp_column": {"name": "timestamp"},
+            "measures": {"value": {"aggregation": aggregation}},
+        }
+    )
+    settings = DetectorSettings.of(config, Grid.of(config))
+    values = series.values[None, None, :]
+    panel = Panel(
+        series.starts,
+        (),
+        np.empty((1, 0), dtype=object),
+        ("value",),
+        values,
+        np.isfinite(values).astype(np.float64),
+    )
+    severity = replay(settings, initial_state(settings), panel).scores.severity
+    # A series without one finite value is never born, and has no row in the scores.
+    if not len(severity):
+        return np.zeros(len(series.starts))
+    return np.nan_to_num(severity[0, 0])
+
+
+def judge(
+    name: str,
+    corpus: Sequence[Series],
+    scores: Sequence[Array],
+    *,
+    buffer: int = BUFFER,
+    learn: float = LEARN,
+) -> dict[str, Any]:
+    """One row of the table."""
+    first = [int(learn * len(series.values)) for series in corpus]
+    labels = [series.labels[begin:] for series, begin in zip(corpus, first, strict=True)]
+    scores = [score[begin:] for score, begin in zip(scores, first, strict=True)]
+    threshold, best = best_threshold(scores, labels)
+    volumes = [
+        vus_pr(score, label, buffer)
+        for score, label in zip(scores, labels, strict=True)
+        if label.any()
+    ]
+    row = {
+        "detector": name,
+        "F1": best.f1,
+        "VUS-PR": float(np.mean(volumes)),
+        "precision": best.precision,
+        "recall": best.recall,
+        "TP": best.tp,
+        "FP": best.fp,
+        "FN": best.fn,
+        "threshold": threshold,
+    }
+    at_default = count(scores, labels, DEFAULT_THRESHOLD) if name == OURS else None
+    return row | {"F1 at severity 50": at_default.f1 if at_default else None}
+
+
+def run(
+    corpora: Sequence[str] = CORPORA,
+    *,
+    short: bool = False,
+    only: Sequence[str] = (),
+    aggregation: str = "AVG",
+    buffer: int = BUFFER,
+    learn: float = LEARN,
+) -> dict[str, Any]:
+    """Tables of all corpora that are at hand."""
+    tables: dict[str, Any] = {}
+    others, notes = peers.installed()
+    detectors: dict[str, Callable[[Series], Array]] = {
+        OURS: lambda series: ours(series, aggregation)
+    }
+    for name, peer in others.items():
+        detectors[name] = lambda series, peer=peer: peer(
+            series.values, max(1, 86_400 // SECONDS[series.interval])
+        )
+    for corpus in corpora:
+        try:
+            series = load(corpus)
+        except FileNotFoundError as error:
+            notes.append(f"{corpus} is left out: {error}.")
+            continue
+        if short:
+            series = [one for one in series if len(one.values) <= SHORT_POINTS][:SHORT_SERIES]
+        rows = []
+        for name, detector in detectors.items():
+            if only and not any(part in name for part in only):
+                continue
+            steps = console.progress(series, f"{corpus}: {name}", len(series))
+            scores = [detector(one) for one in steps]
+            rows.append(judge(name, series, scores, buffer=buffer, learn=learn))
+        points = sum(len(one.values) for one in series)
+        events = rows[0]["TP"] + rows[0]["FN"] if rows else 0
+        title = f"{corpus}: {len(series)} series, {points:,} points, {events} events judged"
+        tables[title] = rows
+    return {"benchmark": "public", "tables": tables, "notes": notes}
+
+
+def main() -> int:
+    parser = console.arguments(__doc__.partition("\n")[0])
+    parser.add_argument("--corpora", default=",".join(CORPORA))
+    parser.add_argument("--aggregation", default="AVG", help="of every series; AVG if not given")
+    parser.add_argument("--learn", type=float, default=LEARN, help="share that is not judged")
+    parser.add_argument("--buffer", type=int, default=BUFFER, help="largest one of VUS-PR")
+    chosen = parser.parse_args()
+    console.finish(
+        run(
+            chosen.corpora.split(","),
+            short=chosen.short,
+            only=chosen.only.split(",") if chosen.only else (),
+            aggregation=chosen.aggregation,
+            buffer=chosen.buffer,
+            learn=chosen.learn,
+        ),
+        chosen.json,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
