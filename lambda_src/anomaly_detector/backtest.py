@@ -5,7 +5,7 @@ training and for a local file alike. Pure: values in, values out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -17,7 +17,7 @@ from anomaly_detector.explain import events
 from anomaly_detector.explain.group import Group
 from anomaly_detector.intervals import Grid, second
 from anomaly_detector.lake import results
-from anomaly_detector.panel import Panel
+from anomaly_detector.panel import Mark, Panel
 
 # The newest part of history is scored as if it were live, as Lookout's backtest did.
 SCORED_SHARE = 0.3
@@ -29,9 +29,12 @@ _PIECES = 50
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of the newest part as `scores_table` gives them, rows that say nothing left out."""
+    """Scores of the newest part as `scores_table` gives them, rows that say nothing left out, and
+    what the detector says of its events.
+    """
 
     table: pa.Table
+    marks: tuple[Mark, ...]
     series: int
     snapshot: State | None
 
@@ -61,6 +64,7 @@ def score(
     state, snapshot = initial_state(settings), None
     size = len(panel.starts)
     step = size if progress is None else max(1, -(-size // _PIECES))
+    marks: list[Mark] = []
     tables = [results.scores_schema(config.dimensions).empty_table()]
     for low in range(0, size, max(1, step)):
         piece = _intervals(panel, low, low + step)
@@ -73,12 +77,13 @@ def score(
             score_from=score_from,
         )
         state = done.state
+        marks.extend(done.scores.marks)
         snapshot = done.snapshot if ahead else snapshot
         if len(done.scores.starts):
             tables.append(results.known(results.scores_table(done.scores, config)))
         if progress is not None:
             progress(min(1.0, (low + step) / size))
-    return Scored(pa.concat_tables(tables), len(panel.slices) * len(panel.measures), snapshot)
+    return Scored(pa.concat_tables(tables), tuple(marks), len(panel.slices) * len(panel.measures), snapshot)
 
 
 def _intervals(panel: Panel, low: int, high: int) -> Panel:
@@ -96,14 +101,15 @@ def _intervals(panel: Panel, low: int, high: int) -> Panel:
 def group(
     config: Config,
     table: pa.Table,
+    marks: Sequence[Mark],
     begin: datetime,
     end: datetime,
     carry_at: np.datetime64 | None = None,
 ) -> events.Advance:
-    """Events over `[begin, end)`, none open before it; `table` holds its scores, of all shards."""
+    """Events over `[begin, end)`, none open before it; `table` and `marks` are of them."""
     grid = Grid.of(config)
     axis = np.array([second(start) for start in grid.starts(begin, end)])
-    scores = results.scores_from_table(table, config, axis)
+    scores = replace(results.scores_from_table(table, config, axis), marks=tuple(marks))
     settings = DetectorSettings.of(config, grid)
     return events.advance(settings, events.EventState(), scores, carry_at=carry_at)
 

@@ -59,7 +59,7 @@ def source(manifest: str | None, begin: datetime = START, days: int = 3) -> Sour
 def test_values_stand_at_their_slice_and_interval(world: World) -> None:
     manifest = land(world, rows([0, 2, 2], ["web", "web", "*"], [1.0, 2.0, 3.0]))
 
-    landed = read_panel(world.store, [source(manifest)], 0, CONFIG, AXIS)
+    landed = read_panel(world.store, [source(manifest)], CONFIG, AXIS)
 
     assert landed.panel.slices.tolist() == [["*"], ["web"]]
     np.testing.assert_array_equal(
@@ -85,7 +85,7 @@ def test_every_type_that_redshift_writes_is_read(
 ) -> None:
     manifest = land(world, rows([1], ["web"], values, **types), **options)
 
-    landed = read_panel(world.store, [source(manifest)], 0, CONFIG, AXIS)
+    landed = read_panel(world.store, [source(manifest)], CONFIG, AXIS)
 
     assert landed.panel.values[0, 0].tolist()[1] == 1.25
 
@@ -93,7 +93,7 @@ def test_every_type_that_redshift_writes_is_read(
 def test_trailing_blanks_and_nulls_of_a_dimension(world: World) -> None:
     manifest = land(world, rows([0, 1, 2], ["web   ", "web", None], [1.0, 2.0, 3.0]))
 
-    landed = read_panel(world.store, [source(manifest)], 0, CONFIG, AXIS)
+    landed = read_panel(world.store, [source(manifest)], CONFIG, AXIS)
 
     assert landed.panel.slices.tolist() == [["(null)"], ["web"]]
     assert landed.panel.values[1, 0, :2].tolist() == [1.0, 2.0]
@@ -102,7 +102,7 @@ def test_trailing_blanks_and_nulls_of_a_dimension(world: World) -> None:
 def test_a_null_value_is_missing(world: World) -> None:
     manifest = land(world, rows([0], ["web"], [None]))
 
-    landed = read_panel(world.store, [source(manifest)], 0, CONFIG, AXIS)
+    landed = read_panel(world.store, [source(manifest)], CONFIG, AXIS)
 
     assert np.isnan(landed.panel.values).all()
 
@@ -128,7 +128,7 @@ def test_only_what_the_manifest_lists_is_read(world: World) -> None:
     manifest = land(world, rows([0], ["web"], [1.0]))
     world.put_parquet("live/one/shard=0/0001_part_00.parquet", rows([1], ["web"], [9.0]))
 
-    landed = read_panel(world.store, [source(manifest)], 0, CONFIG, AXIS)
+    landed = read_panel(world.store, [source(manifest)], CONFIG, AXIS)
 
     assert np.nansum(landed.panel.values) == 1.0
 
@@ -170,7 +170,7 @@ def test_faults_name_what_is_wrong(world: World, fault: str, message: str) -> No
         world.store.put_json(manifest, {"entries": [{"url": "s3://else/shard=0/x.parquet"}]})
 
     with pytest.raises(PermanentError, match=message):
-        read_panel(world.store, [source(manifest)], 0, CONFIG, AXIS)
+        read_panel(world.store, [source(manifest)], CONFIG, AXIS)
 
 
 def test_digests_tell_a_changed_value_and_nothing_else(world: World) -> None:
@@ -179,7 +179,7 @@ def test_digests_tell_a_changed_value_and_nothing_else(world: World) -> None:
     other = land(world, rows([0, 1], ["web", "app"], [1.0, 2.5]), name="other")
 
     found = [
-        digests(read_panel(world.store, [source(key)], 0, CONFIG, AXIS).panel)
+        digests(read_panel(world.store, [source(key)], CONFIG, AXIS).panel)
         for key in (first, turned, other)
     ]
 

@@ -32,6 +32,8 @@ Mask = NDArray[np.bool_]
 FULL_SIZE = 0.2
 CAP = 3.0
 SHRINK = 30.0
+FLOOR = 1.0
+TEMPER = 1.25
 RATE_DISPERSION = 0.003
 CLIP_DISPERSION = 9.0
 FEWEST = 3.0  # B / phi below which a slice is left to its roll-up
@@ -166,9 +168,9 @@ def scan(
         effective = np.minimum(arrays["dispersion_seen"], 1.0 / RATE_DISPERSION) / length
         prior = usual[window]
         phi = (effective * arrays["dispersion"][window] + SHRINK * prior) / (effective + SHRINK)
-        phi = np.maximum(phi, 0.5 * prior)
+        phi = np.maximum(phi, FLOOR * prior)
         calm = phi
-        phi = phi * tide
+        phi = TEMPER * phi * tide
         phi = np.maximum(phi, LEAST_SHARE**2 * np.where(counted, b, size * b))
         phi = np.maximum(phi, unit) + TINY
         fresh[window] = np.where(
@@ -258,13 +260,11 @@ def _usual(rules: Rules, arrays: dict[str, Array], known: Mask) -> Array:
         own = x[tells]
         middle = own.mean()
         spread = np.square(own - middle).sum()
-        for window in range(len(WINDOWS)):
-            y = np.log(arrays["dispersion"][window, m][tells])
-            slope = ((own - middle) * y).sum() / spread if spread > 1e-12 else 0.0
-            slope = min(1.0, max(0.0, slope)) if additive else min(0.0, max(-1.0, slope))
-            usual[window, m] = np.exp(
-                np.clip(y.mean() + slope * np.clip(x - middle, -100, 100), -600, 600)
-            )
+        y = np.log(arrays["dispersion"][:, m][:, tells])
+        slope = y @ (own - middle) / spread if spread > 1e-12 else np.zeros(len(WINDOWS))
+        slope = np.clip(slope, 0.0, 1.0) if additive else np.clip(slope, -1.0, 0.0)
+        line = slope[:, None] * np.clip(x - middle, -100, 100)
+        usual[:, m] = np.exp(np.clip(y.mean(axis=1)[:, None] + line, -600, 600))
     return usual
 
 

@@ -39,7 +39,6 @@ class DetectorSettings:
     dimensions: tuple[str, ...]
     measures: tuple[MeasureRule, ...]
     false_events_per_week: float = 1.0
-    shards: int = 1
 
     @classmethod
     def of(cls, config: Config, grid: Grid) -> DetectorSettings:
@@ -60,7 +59,6 @@ class DetectorSettings:
             config.dimensions,
             measures,
             config.false_events_per_week,
-            config.shards,
         )
 
     @property

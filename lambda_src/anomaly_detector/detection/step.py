@@ -74,7 +74,6 @@ class Rules:
     shift_after: int
     young_week: int
     budget: float
-    shards: int
 
     @classmethod
     def of(cls, settings: DetectorSettings) -> Rules:
@@ -95,7 +94,6 @@ class Rules:
             shift_after=settings.shift_after,
             young_week=YOUNG_WEEK * settings.slots_a_day // settings.slots_a_weekday,
             budget=settings.false_events_per_week / settings.intervals_a_week,
-            shards=settings.shards,
         )
 
 
@@ -249,8 +247,7 @@ def _judge(
     expected, scale = forecast.expected, forecast.scale
     known = arrays["seen"] > 0
     scored = arrays["seen"] >= rules.warm_up
-    # Series, not rows of this shard alone: the budget is the detector's.
-    series = max(1, int(known.sum())) * rules.shards
+    series = max(1, int(known.sum()))
     threshold = max(1.0, math.log10(series / rules.budget))
     low = -np.log(np.clip(arrays["often"], 0.01, 0.5))
     high = -np.log(np.clip(arrays["seldom"], 0.0005, 0.1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -424,6 +424,19 @@ def events_from_json(text: str | bytes) -> EventState:
         raise PermanentError(
             f"The open events cannot be read ({error}): start the pipeline again."
         ) from error
+
+
+def marks_to_json(marks: Sequence[Mark]) -> str:
+    """Marks as a JSON list of lists; floats keep every digit."""
+    return json.dumps([list(asdict(mark).values()) for mark in marks], ensure_ascii=False)
+
+
+def marks_from_json(text: str | bytes) -> tuple[Mark, ...]:
+    """Read what `marks_to_json` wrote."""
+    return tuple(
+        Mark(at, measure, opened, tuple(first), tuple(kept), side, severity, state)
+        for at, measure, opened, first, kept, side, severity, state in json.loads(text)
+    )
 
 
 def group_to_json(group: Group) -> str:

@@ -1,4 +1,4 @@
-"""Reads what UNLOAD landed: exactly the files that the manifests list, as one array per shard."""
+"""Reads what UNLOAD landed: exactly the files that the manifests list, as one array."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import second
-from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.panel import ROLLED_UP, Panel
 
@@ -34,7 +33,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Landed:
-    """One shard's landed rows.
+    """Landed rows.
 
     Attributes
     ----------
@@ -89,11 +88,10 @@ def read_manifest(store: ObjectStore, key: str) -> Manifest:
 def read_panel(
     store: ObjectStore,
     sources: Sequence[Source],
-    shard: int,
     config: Config,
     starts: Sequence[datetime],
 ) -> Landed:
-    """One shard's values over consecutive intervals.
+    """The landed values over consecutive intervals, of all shards.
 
     Parameters
     ----------
@@ -119,7 +117,7 @@ def read_panel(
         if source.manifest is not None and np.any(owner == index):
             manifest = read_manifest(store, source.manifest)
             keys = [_key_of(store, entry.url) for entry in manifest.entries]
-            files.extend((index, key) for key in keys if layout.is_of_shard(key, shard))
+            files.extend((index, key) for key in keys)
     tables = store.read_tables([key for _, key in files])
     pieces: list[pa.Table] = []
     times: list[NDArray[np.int64]] = []

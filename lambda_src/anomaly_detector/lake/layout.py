@@ -52,14 +52,14 @@ def manifest(prefix: str) -> str:
     return f"{prefix}manifest"
 
 
-def is_of_shard(key: str, shard: int) -> bool:
-    """Whether a landed file was partitioned into this shard."""
-    return f"/shard={shard}/" in key
-
-
 def scored(prefix: str, shard: int) -> str:
     """Scores of a landed window, one file per shard."""
     return f"{prefix}scored/shard={shard}.parquet"
+
+
+def marks(scores_key: str) -> str:
+    """What the detector says of the events in the intervals whose scores lie at that key."""
+    return scores_key.removesuffix(".parquet") + ".marks.json"
 
 
 def scored_intervals(prefix: str, shard: int) -> str:

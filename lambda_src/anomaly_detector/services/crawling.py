@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -142,7 +142,7 @@ def detect(
         )
     starts = grid.starts(window.base, window.end)
     source = Source(landed.manifest, window.base, window.end)
-    read = read_panel(store, [source], shard, config, starts)
+    read = read_panel(store, [source], config, starts)
     replayed = replay(
         DetectorSettings.of(config, grid),
         from_bytes(model.body),
@@ -154,6 +154,8 @@ def detect(
     store.put(layout.model(shard, version), to_bytes(replayed.snapshot))
     table = results.known(results.scores_table(replayed.scores, config))
     store.put(scores_key, results.parquet(table), results.PARQUET_TYPE)
+    marks = events.marks_to_json(replayed.scores.marks)
+    store.put(layout.marks(scores_key), marks.encode(), "application/json")
     store.put_json(layout.scored_intervals(landed.prefix, shard), _facts(read, replayed.scores))
     series = len(replayed.scores.slices) * len(replayed.scores.measures)
     return Detected(shard=shard, version=version, scores_key=scores_key, series=series)
@@ -182,7 +184,8 @@ def commit(
     settings = DetectorSettings.of(config, grid)
     table = store.read_table([one.scores_key for one in shards])
     axis = np.array([second(start) for start in grid.starts(window.base, window.end)])
-    scores = results.scores_from_table(table, config, axis)
+    marks = models.read_marks(store, [one.scores_key for one in shards])
+    scores = replace(results.scores_from_table(table, config, axis), marks=marks)
     advance = events.advance(
         settings,
         models.read_carried(store, plan.carried),

@@ -63,14 +63,14 @@ def plan_history(
         history_start=begin,
         history_end=end,
         chunks=tuple(Window(window_start=first, window_end=last) for first, last in chunks),
-        shards=tuple(range(config.shards)) if train else (),
+        shards=(0,) if train else (),
         train=train,
     )
 
 
 def is_trained(detector: Detector, config: Config) -> bool:
     """Whether the stored model serves this configuration as it is."""
-    known = detector.watermark is not None and len(detector.models) == config.shards
+    known = detector.watermark is not None and len(detector.models) == 1
     return known and detector.model_hash == config.model_hash
 
 

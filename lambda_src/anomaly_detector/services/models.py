@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from anomaly_detector.explain import events
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
+from anomaly_detector.panel import Mark
 
 
 def read_carried(store: ObjectStore, version: str | None) -> events.EventState:
@@ -21,6 +22,15 @@ def read_carried(store: ObjectStore, version: str | None) -> events.EventState:
 def write_carried(store: ObjectStore, version: str, state: events.EventState) -> None:
     """Keep the open groups beside the snapshots of that version."""
     store.put(layout.carried(version), events.events_to_json(state).encode(), "application/json")
+
+
+def read_marks(store: ObjectStore, scores_keys: Sequence[str]) -> tuple[Mark, ...]:
+    """Marks beside those scores."""
+    return tuple(
+        mark
+        for key in scores_keys
+        for mark in events.marks_from_json(store.get(layout.marks(key)).decode())
+    )
 
 
 def forget(store: ObjectStore, versions: Sequence[str], carried: str | None) -> None:

@@ -12,6 +12,7 @@ from anomaly_detector import backtest
 from anomaly_detector.config import Config
 from anomaly_detector.detection import to_bytes
 from anomaly_detector.errors import PermanentError, RetryableError
+from anomaly_detector.explain import events
 from anomaly_detector.explain.group import Group
 from anomaly_detector.intervals import Grid, second
 from anomaly_detector.lake import layout, results
@@ -44,7 +45,7 @@ def train(
     grid = Grid.of(config)
     chunks = history.landed_chunks(store, ledger, config.query_hash)
     starts = grid.starts(history_start, history_end)
-    landed = read_panel(store, history.sources(chunks), shard, config, starts)
+    landed = read_panel(store, history.sources(chunks), config, starts)
     base = base_of(grid, history_start, history_end, config.lookback_intervals)
     scored = backtest.score(
         config,
@@ -58,6 +59,7 @@ def train(
     store.put(layout.model(shard, version), to_bytes(scored.snapshot))
     scores_key = layout.backtest(shard, version)
     store.put(scores_key, results.parquet(scored.table), results.PARQUET_TYPE)
+    store.put(layout.marks(scores_key), events.marks_to_json(scored.marks).encode())
     return Trained(shard=shard, version=version, series=scored.series, scores_key=scores_key)
 
 
@@ -149,6 +151,7 @@ def activate(
     ledger.set_run(config_hash, run.model_copy(update=done))
     if train:
         store.delete(one.scores_key for one in shards)
+        store.delete(layout.marks(one.scores_key) for one in shards)
         models.forget(store, detector.models, detector.carried)
         models.forget(store, detector.old_models, detector.old_carried)
     return _active(after, config_hash, groups)
@@ -174,7 +177,8 @@ def _publish_backtest(
     there.
     """
     table = store.read_table([one.scores_key for one in shards])
-    advance = backtest.group(config, table, begin, end, carry_at=second(base))
+    marks = models.read_marks(store, [one.scores_key for one in shards])
+    advance = backtest.group(config, table, marks, begin, end, carry_at=second(base))
     models.write_carried(store, shards[0].version, advance.carried)
     files = _score_files(config, table, base) | _group_files(config, advance.groups)
     store.put_all(files, results.PARQUET_TYPE)
