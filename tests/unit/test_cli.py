@@ -195,6 +195,27 @@ def test_a_summary_in_words_goes_to_standard_output(
     assert "Replaying 384 intervals: 100 %" in said.err
 
 
+def test_wild_numbers_change_no_other_slice(tmp_path: Path) -> None:
+    rows = shop(16)
+    wild = [
+        (row[0], "tv", "de", value, "NaN", "x")
+        for index, row in enumerate(rows)
+        for value in [("1e300", "inf", "-Infinity", "NaN", None)[index // 8 % 5]]
+    ]
+    plain = backtest(DOCUMENT, write_csv(tmp_path / "plain.csv", rows))
+
+    found = backtest(DOCUMENT, write_csv(tmp_path / "wild.csv", rows + wild))
+
+    def forecasts(out: Path) -> list[tuple[Any, ...]]:
+        return [
+            (row["interval_start"], row["measure"], row["market"], row["actual"], row["expected"])
+            for row in scores(out)
+            if row["platform"] == "web"
+        ]
+
+    assert forecasts(found) == forecasts(plain)
+
+
 def test_too_short_a_history_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = backtest(DOCUMENT, write_csv(tmp_path / "rows.csv", shop(2)))
 
