@@ -23,7 +23,7 @@ truth is a fault's effect on one measure; its time is [begin, end + 2 intervals)
   event) in it; median and 90th percentile over visible truths matched loosely.
 
 Baselines score every series (roll-ups too) by itself, in deviations of that series' own scores in
-the last 3 learning weeks. Anomalous intervals of a measure with at most two quiet ones between them
+the last 3 learning weeks, after a week to warm up. Anomalous intervals of a measure with at most two quiet ones between them
 are one event, and its slice is the one with the largest sum of scores: simple grouping. Their one
 threshold is what gave them a budget of 1 event a week in those 3 weeks, which hold no fault.
 """
@@ -106,7 +106,7 @@ def grouped(peer: Callable[[Array, int], Array]) -> Detector:
 
     def detect(shop: Shop) -> list[Event]:
         values = shop.panel.values
-        begin = max(0, shop.first - 2 * WARM)
+        begin = max(0, shop.first - WARM - WEEK)
         scores = np.zeros(values.shape)
         # An absent row of SUM is no sale.
         for m, rule in enumerate(shop.settings.measures):
