@@ -13,7 +13,7 @@ KEEP ?=
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit end-to-end tflint checkov package package-check docs docs-check clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit end-to-end tflint checkov package package-check docs docs-check bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -81,5 +81,17 @@ docs: $(VENV)/ready ## write the tables of inputs and outputs into the READMEs
 docs-check: $(VENV)/ready ## the tables are up to date
 	@$(PY) scripts/terraform_docs.py --check
 
+bench: .venv-bench/ready ## accuracy, calibration and speed beside other detectors: docs/benchmarks.md
+	@nice -n 10 .venv-bench/bin/python -m tests.benchmarks
+
+.venv-bench/ready: requirements-bench.txt
+	@echo "Setting up .venv-bench (once) …"
+	@$(PYTHON) -m venv .venv-bench
+	@echo '*' > .venv-bench/.gitignore
+	@grep -v '^#' $< | while read -r package; do \
+	  .venv-bench/bin/pip install --quiet "$$package" || echo "Cannot be installed, so it is left out: $$package"; done
+	@.venv-bench/bin/python -c 'import numpy, pydantic'
+	@touch $@
+
 clean: ## remove what the targets above have set up
-	rm -rf $(VENV) .venv-checkov .tools .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-checkov .venv-bench .tools .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -553,7 +553,7 @@ variable "subscriptions" {
 variable "encryption" {
   description = <<-EOT
     Customer key for bucket, table, topics, queue, logs, schedule and functions' environment. Defaults to null: AWS's own keys. The key's policy must allow
-    the account's roles, and the services `logs.<region>`, `cloudwatch`, `events`, `sns` and `sqs` to use it; `examples/complete` has such a policy.
+    the account's roles, and the services `logs.<region>`, `cloudwatch`, `events` and `sns` to use it; `examples/complete` has such a policy.
     - `kms_key_arn` - (Required) ARN of the key.
   EOT
   type = object({

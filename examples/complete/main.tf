@@ -39,21 +39,33 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # Alarms to the topic, topics to queues, rules to the queue of dead letters.
+  # Alarms to the topic, topics to queues.
   statement {
-    sid       = "ServicesSend"
+    sid       = "AlarmsAndTopicsSend"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
     resources = ["*"]
 
     principals {
       type        = "Service"
-      identifiers = ["cloudwatch.amazonaws.com", "events.amazonaws.com", "sns.amazonaws.com"]
+      identifiers = ["cloudwatch.amazonaws.com", "sns.amazonaws.com"]
     }
 
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
       values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+
+  # To the queue of dead letters, whose own policy names the rule: EventBridge does not tell KMS for which account it sends.
+  statement {
+    sid       = "RulesSend"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
     }
   }
 }

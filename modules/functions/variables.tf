@@ -53,7 +53,7 @@ variable "lambda" {
       hash    = string
     }))
     sdk_for_pandas_version = optional(string, "3.16.1")
-    powertools_version     = optional(string, "3.37.0")
+    powertools_version     = optional(string, "3.22.1")
   })
   default  = {}
   nullable = false

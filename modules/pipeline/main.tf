@@ -128,6 +128,9 @@ resource "aws_lambda_function_event_invoke_config" "reconcile" {
       destination = var.dead_letter_queue_arn
     }
   }
+
+  # Lambda looks whether the function may send to the queue; with the machines come the policies of the functions.
+  depends_on = [aws_sfn_state_machine.pipeline]
 }
 
 resource "aws_s3_object" "configuration" {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 SHINGLE = 8
-TREES = 50
+TREES = 30  # as in OpenSearch
 SAMPLE = 256
 WINDOW = 48
 HISTORY = 256  # differences that spreads are taken from
@@ -96,7 +96,7 @@ def random_cut_forest() -> Callable[[Array, int], Array] | None:
 
 
 def forest() -> Any:
-    """A forest that has seen nothing, with the usual 50 trees of 256 points."""
+    """A forest that has seen nothing, 30 trees of 256 points."""
     from krcf import RandomCutForest
 
     return RandomCutForest(

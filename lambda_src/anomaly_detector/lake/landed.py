@@ -216,8 +216,9 @@ def _slices(table: pa.Table, dimensions: int) -> tuple[NDArray[np.object_], NDAr
     codes: list[NDArray[np.int64]] = []
     names: list[NDArray[np.object_]] = []
     for place in range(dimensions):
-        # CHAR is padded with blanks; the warehouse compares without them.
-        text = pc.utf8_rtrim(pc.fill_null(table[f"dimension_{place}"], _NULL), characters=" ")
+        # CHAR is padded with blanks; the warehouse compares without them. utf8_rtrim would need an
+        # Arrow that is built with utf8proc, which a managed layer may lack.
+        text = pc.ascii_rtrim(pc.fill_null(table[f"dimension_{place}"], _NULL), characters=" ")
         encoded = text.combine_chunks().dictionary_encode()
         values = np.array(encoded.dictionary.to_pylist(), dtype=object)
         order = np.argsort(values, kind="stable")

@@ -96,6 +96,11 @@ class TimeFormat:
             _unit=min(unit for unit in (_FIELDS[field][2] for field in fields) if unit),
         )
 
+    @property
+    def pieces(self) -> tuple[tuple[str, bool], ...]:
+        """Fields (True) and the texts between them (False), in order."""
+        return self._pieces
+
     def write(self, wall: datetime) -> str:
         """Text of the newest time at or before `wall` (naive) that the format can hold."""
         return "".join(

@@ -1,0 +1,295 @@
+"""`python -m anomaly_detector backtest`: the detector on a local file, without AWS."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+
+from anomaly_detector import backtest
+from anomaly_detector.config import Config, load
+from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.explain.events import groups_to_json
+from anomaly_detector.explain.group import Group
+from anomaly_detector.intervals import Grid, iso, second
+from anomaly_detector.lake import results
+from anomaly_detector.local_file.aggregate import Aggregated, aggregate
+from anomaly_detector.local_file.infer import infer
+from anomaly_detector.local_file.progress import Progress
+from anomaly_detector.local_file.rows import Source
+
+SCORES, GROUPS, PREVIEW, CONFIGURATION = (
+    "scores.parquet",
+    "groups.json",
+    "preview.json",
+    "detector.json",
+)
+_FAULT = 2
+_INTERRUPTED = 130
+_SHOWN = 5
+_EXAMPLES = """\
+a configuration needs no more than this; every other key has the default of the Terraform variable:
+
+  {"interval": "PT1H",
+   "timestamp_column": {"name": "ordered_at"},
+   "measures": {"amount": {"aggregation": "SUM"}},
+   "dimensions": ["country", "channel"]}
+
+examples:
+
+  python -m anomaly_detector backtest --infer --data rows.csv
+      print a configuration for the file
+  python -m anomaly_detector backtest --infer --data rows.csv --config detector.json
+      write it to a new file
+  python -m anomaly_detector backtest --config detector.json --data rows.csv.gz --out results
+      find the events of the newest 30 % of the file
+
+files in --out:
+
+  scores.parquet   per interval, measure and slice: actual, expected, bounds, severity
+  groups.json      the events, with the slices that explain them
+  preview.json     events a week at each alert threshold
+
+The exit status is 0, or 2 where a file or the configuration is at fault; then standard error says
+what to change.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        with Progress(sys.stderr) as progress:
+            said = _run(options, progress)
+    except PermanentError as error:
+        print(f"anomaly_detector: {error}", file=sys.stderr)  # noqa: T201 this is a command
+        return _FAULT
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    sys.stdout.write(said)
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One sentence, as for every other fault."""
+        self.exit(_FAULT, f"anomaly_detector: {message}; see --help.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m anomaly_detector", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="backtest")
+    command = commands.add_parser(
+        "backtest",
+        help="learn the older part of a file, score the newer part, and list the events",
+        description="Learn the older part of a file, score the newer part as if it were live, and "
+        "list the events: what the deployed detector does with its history. The file holds the "
+        "rows that the query would return (timestamp, dimensions, measures), not aggregated, in "
+        "any order.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "--data", type=Path, required=True, metavar="FILE", help="rows: .csv, .csv.gz or .parquet"
+    )
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration document; with --infer, a new file that the proposal is written to",
+    )
+    command.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder for the results, made where there is none"
+    )
+    command.add_argument(
+        "--train-fraction",
+        type=_fraction,
+        default=1 - backtest.SCORED_SHARE,
+        metavar="SHARE",
+        help="share of the intervals, the oldest, that is learnt and not scored (%(default)s)",
+    )
+    command.add_argument(
+        "--infer",
+        action="store_true",
+        help="propose a configuration from the file; print it, or write it to --config; "
+        "with --out, run with it",
+    )
+    return parser
+
+
+def _fraction(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a share between 0 and 1, such as 0.7")
+    return share
+
+
+def _run(options: argparse.Namespace, progress: Progress) -> str:
+    """What goes to standard output."""
+    if not options.infer and options.config is None:
+        raise PermanentError(
+            "Give --config with the configuration document, or --infer to have one proposed."
+        )
+    if not options.infer and options.out is None:
+        raise PermanentError("Give --out with a folder for the results.")
+    config = None if options.infer else _load(options.config)
+    if options.out is not None:
+        _check_writable(options.out)
+    source = Source.open(options.data)
+    if config is not None:
+        return _backtest(config, source, options, progress)
+    proposed = _infer(source, options, progress)
+    if options.out is None:
+        return "" if options.config else proposed
+    if options.config is None:
+        _write(options.out / CONFIGURATION, proposed.encode())
+    return _backtest(load(proposed), source, options, progress)
+
+
+def _load(path: Path) -> Config:
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise PermanentError(f"{path} cannot be read: {_reason(error)}.") from None
+    try:
+        json.loads(body)
+    except ValueError as error:
+        raise PermanentError(f"{path} is not JSON: {error}.") from None
+    # One replay takes all series, however many shards the deployed detector has.
+    return load(body).model_copy(update={"shards": 1})
+
+
+def _infer(source: Source, options: argparse.Namespace, progress: Progress) -> str:
+    progress.start(f"Looking at {source.path}")
+    found = infer(source, source.path.name.split(".")[0])
+    document = json.dumps(found.document, ensure_ascii=False, indent=2) + "\n"
+    load(document)
+    if options.config is not None:
+        try:
+            with options.config.open("x", encoding="utf-8") as file:
+                file.write(document)
+        except FileExistsError:
+            raise PermanentError(
+                f"{options.config} exists already; name another file for the proposal, or leave "
+                "--infer out to use it."
+            ) from None
+        except OSError as error:
+            raise PermanentError(f"{options.config} cannot be written: {_reason(error)}.") from None
+    for reason in found.reasons:
+        progress.say(reason)
+    return document
+
+
+def _backtest(
+    config: Config, source: Source, options: argparse.Namespace, progress: Progress
+) -> str:
+    progress.start(f"Reading {source.path}")
+    rows = aggregate(config, source)
+    grid = Grid.of(config)
+    begin = backtest.scored_from(grid, rows.begin, rows.end, 1 - options.train_fraction)
+    progress.start(f"Replaying {len(rows.panel.starts):,} intervals")
+    scored = backtest.score(config, rows.panel, score_from=second(begin), progress=progress)
+    progress.start("Grouping")
+    groups = backtest.group(config, scored.table, begin, rows.end).groups
+    said = groups_to_json(
+        groups, threshold=THRESHOLD_SEVERITY, scored_from=begin, scored_to=rows.end
+    )
+    preview = json.dumps(backtest.preview(groups, begin, rows.end), indent=1)
+    files = {
+        SCORES: results.parquet(results.in_order(scored.table, config)),
+        GROUPS: said.encode(),
+        PREVIEW: preview.encode(),
+    }
+    for name, body in files.items():
+        _write(options.out / name, body)
+    return _summary(config, rows, begin, groups, options.out)
+
+
+def _check_writable(folder: Path) -> None:
+    """Before the work, not after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PermanentError(f"The folder {folder} cannot be written: {_reason(error)}.") from None
+
+
+def _write(path: Path, body: bytes) -> None:
+    try:
+        path.write_bytes(body)
+    except OSError as error:
+        raise PermanentError(f"{path} cannot be written: {_reason(error)}.") from None
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _summary(
+    config: Config, rows: Aggregated, begin: datetime, groups: Sequence[Group], out: Path
+) -> str:
+    grid = Grid.of(config)
+    scored = grid.count(begin, rows.end)
+    slices, measures, total = rows.panel.values.shape
+    read = (
+        f"{rows.rows:,} rows from {iso(rows.begin)} to {iso(rows.end)}: {total:,} intervals of "
+        f"{config.interval}, {slices * measures:,} series ({_many(slices, 'slice')}, "
+        f"{_many(measures, 'measure')})."
+    )
+    lines = [read]
+    if rows.undated:
+        lines.append(f"{_many(rows.undated, 'row')} without a timestamp left out.")
+    if rows.filtered:
+        lines.append(f"{_many(rows.filtered, 'row')} left out by dimension_filters.")
+    lines.append(
+        f"Learnt {_many(total - scored, 'interval')}, then scored {scored:,} from {iso(begin)} on."
+    )
+    warm_up = DetectorSettings.of(config, grid).warm_up
+    if total <= warm_up:
+        lines.append(
+            f"A series is scored once {warm_up} of its values are known, so nothing could be found "
+            "yet: give a longer history."
+        )
+    weeks = (rows.end - begin).total_seconds() / 604_800
+    each = f", {len(groups) / weeks:.1f} a week" if groups else ""
+    lines.append(
+        f"Found {_many(len(groups), 'event')}{each}, at the threshold of {THRESHOLD_SEVERITY:g}, "
+        f"which the budget of {config.false_events_per_week:g} false a week gives."
+    )
+    worst = sorted(groups, key=lambda one: (-one.score, one.start, one.measure))[:_SHOWN]
+    if len(groups) > _SHOWN:
+        lines.append("The most severe:")
+    lines += [f"  {_line(one)}" for one in worst]
+    lines.append(f"Written to {out}: {SCORES}, {GROUPS}, {PREVIEW}.")
+    return "\n".join(lines) + "\n"
+
+
+def _line(group: Group) -> str:
+    where = " and ".join(
+        ", ".join(f"{name} {value}" for name, value in one.items()) or "in total"
+        for one in group.slices[:2]
+    )
+    more = f" and {len(group.slices) - 2} more" if len(group.slices) > 2 else ""
+    return (
+        f"{group.score:3.0f}  {iso(group.start)} to {iso(group.end)}  {group.measure} "
+        f"{group.direction} ({where}{more}): {_figure(group.actual)} instead of "
+        f"{_figure(group.expected)}"
+    )
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

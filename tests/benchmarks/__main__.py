@@ -1,0 +1,89 @@
+"""Run all benchmarks and write `docs/benchmarks.md`: what `make bench` does.
+
+`python -m tests.benchmarks [--out docs/benchmarks.md] [--results DIR] [--date 2026-01-31]`. With
+`--results` each benchmark's result is kept there as JSON, and one that is there is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import calibration, console, public, reference, shop, speed
+
+BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
+    "reference": reference.run,
+    "public": public.run,
+    "shop": shop.run,
+    "calibration": calibration.run,
+    "speed": speed.run,
+}
+_ABOUT = {
+    "reference": reference,
+    "public": public,
+    "shop": shop,
+    "calibration": calibration,
+    "speed": speed,
+}
+
+
+def report(results: dict[str, dict[str, Any]], date: str) -> str:
+    """The document: what was run, where, and every table."""
+    packages = []
+    for package in ("numpy", "krcf", "scikit-learn"):
+        try:
+            packages.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            packages.append(f"{package} not installed")
+    parts = [
+        "# Benchmarks",
+        (
+            f"Written by `make bench` on {date}: {os.cpu_count()} cores ({platform.machine()}), "
+            f"Python {platform.python_version()}, {', '.join(packages)}. "
+            "The tables say what was measured in that run, and nothing beyond it."
+        ),
+    ]
+    for name, result in results.items():
+        about = (_ABOUT[name].__doc__ or "").strip()
+        title, _, rest = about.partition("\n")
+        parts += [f"## {name.capitalize()}", title, rest.strip().replace(" x ", " × ")]
+        for heading, rows in result["tables"].items():
+            parts += [f"### {heading}", console.table(rows)]
+        parts += list(result.get("notes", ()))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"))
+    parser.add_argument("--results", type=Path, help="folder of JSON files, kept and reused")
+    parser.add_argument("--date", help="of the run; today's if not given")
+    chosen = parser.parse_args()
+    results: dict[str, dict[str, Any]] = {}
+    for name, bench in BENCHES.items():
+        kept = chosen.results / f"{name}.json" if chosen.results else None
+        if kept and kept.is_file():
+            results[name] = json.loads(kept.read_text(encoding="utf-8"))
+            continue
+        console.say(f"\n{name}")
+        results[name] = bench()
+        console.finish(results[name], None)
+        if kept:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(results[name], default=float), encoding="utf-8")
+    date = chosen.date or f"{datetime.now(UTC):%Y-%m-%d}"
+    chosen.out.write_text(report(results, date), encoding="utf-8")
+    console.say(f"\nWritten: {chosen.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

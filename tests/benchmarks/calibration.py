@@ -1,0 +1,146 @@
+"""Calibration: how often severity passes what a nominal rate of false alarms gives.
+
+`python -m tests.benchmarks.calibration [--seeds 1-3] [--short] [--json out]`. Series of pure noise,
+without fault, one slice each. Severity is 50 at the surprise which chance reaches as often as the
+budget allows, so a nominal rate p a point over S series and I intervals a week is the budget
+p x S x I false events a week; a point at severity 50 or more is a false alarm. Six weeks are learnt
+before points count.
+
+Two rates are shown, each over the nominal one (1 is exact, less is cautious). *Points* is the share
+of points at severity 50 or more. *Events* is the number of groups that `advance` opens, for each
+point: neighbouring false alarms are one event, so it is what the budget speaks of.
+
+The six kinds: Gaussian, Laplace, Student t with 3 degrees, lognormal (sigma 0.5), autoregressive
+(0.8), and Poisson counts of mean 8; all around a day and a weekend, except the last, which is flat.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from anomaly_detector.config import Config
+from anomaly_detector.detection import (
+    THRESHOLD_SEVERITY,
+    DetectorSettings,
+    initial_state,
+    replay,
+)
+from anomaly_detector.explain.events import EventState, advance
+from anomaly_detector.intervals import Grid
+from anomaly_detector.panel import Panel
+from numpy.typing import NDArray
+
+from tests.benchmarks import console
+
+Array = NDArray[np.float64]
+
+NOMINAL = (1e-3, 1e-4)
+SEEDS = (1, 2, 3)
+SERIES = 50
+LEARNT, SCORED = 42 * 24, 84 * 24
+WEEK = 168
+
+
+def _seasonal(size: int) -> Array:
+    hour = np.arange(size)
+    daily = 1 + 0.5 * np.sin(2 * np.pi * (hour % 24 - 9) / 24)
+    return 1000 * daily * np.where(hour // 24 % 7 >= 5, 1.3, 1.0)
+
+
+def _gaussian(random: np.random.Generator, shape: tuple[int, int]) -> Array:
+    return _seasonal(shape[1]) + 80 * random.normal(size=shape)
+
+
+def _laplace(random: np.random.Generator, shape: tuple[int, int]) -> Array:
+    return _seasonal(shape[1]) + 60 * random.laplace(size=shape)
+
+
+def _student(random: np.random.Generator, shape: tuple[int, int]) -> Array:
+    return _seasonal(shape[1]) + 50 * random.standard_t(3, shape)
+
+
+def _lognormal(random: np.random.Generator, shape: tuple[int, int]) -> Array:
+    return _seasonal(shape[1]) * np.exp(random.normal(0, 0.5, shape))
+
+
+def _autoregressive(random: np.random.Generator, shape: tuple[int, int]) -> Array:
+    shocks = random.normal(0, 60, (shape[0], shape[1] + 100))
+    for t in range(1, shocks.shape[1]):
+        shocks[:, t] += 0.8 * shocks[:, t - 1]
+    return _seasonal(shape[1]) + shocks[:, 100:]
+
+
+def _poisson(random: np.random.Generator, shape: tuple[int, int]) -> Array:
+    return random.poisson(8, shape).astype(np.float64)
+
+
+NOISES: dict[str, tuple[str, Callable[[np.random.Generator, tuple[int, int]], Array]]] = {
+    "Gaussian": ("AVG", _gaussian),
+    "Laplace": ("AVG", _laplace),
+    "Student t, 3": ("AVG", _student),
+    "lognormal, 0.5": ("AVG", _lognormal),
+    "autoregressive, 0.8": ("AVG", _autoregressive),
+    "Poisson, 8": ("SUM", _poisson),
+}
+
+
+def measure(aggregation: str, values: Array, nominal: float, learnt: int) -> tuple[int, int]:
+    """False points and false events of the panel (K, T) at a nominal rate."""
+    config = Config.model_validate(
+        {
+            "interval": "PT1H",
+            "timestamp_column": {"name": "timestamp"},
+            "measures": {"value": {"aggregation": aggregation}},
+            "dimensions": ["series"],
+            "rollups": [],
+            "false_events_per_week": nominal * len(values) * WEEK,
+        }
+    )
+    settings = DetectorSettings.of(config, Grid.of(config))
+    slices = np.empty((len(values), 1), dtype=object)
+    slices[:, 0] = [f"{place:03}" for place in range(len(values))]
+    hours = np.arange(values.shape[1]) * np.timedelta64(3600, "s")
+    starts = np.datetime64("2025-01-06T00:00:00", "s") + hours
+    panel = Panel(
+        starts, ("series",), slices, ("value",), values[:, None], np.ones_like(values[:, None])
+    )
+    done = replay(settings, initial_state(settings), panel, score_from=starts[learnt])
+    groups = advance(settings, EventState(), done.scores, None).groups
+    return int((done.scores.severity >= THRESHOLD_SEVERITY).sum()), len(groups)
+
+
+def run(
+    seeds: Sequence[int] = SEEDS, *, series: int = SERIES, scored: int = SCORED
+) -> dict[str, Any]:
+    """One row per kind of noise."""
+    rows: list[dict[str, Any]] = []
+    for name in console.progress(NOISES, "calibration", len(NOISES)):
+        aggregation, noise = NOISES[name]
+        row: dict[str, Any] = {"noise": name}
+        for nominal in NOMINAL:
+            points = events = 0
+            for seed in seeds:
+                values = noise(np.random.default_rng([seed, 9]), (series, LEARNT + scored))
+                found = measure(aggregation, values, nominal, LEARNT)
+                points, events = points + found[0], events + found[1]
+            size = len(seeds) * series * scored
+            row[f"points / nominal, {nominal:g}"] = points / size / nominal
+            row[f"events / nominal, {nominal:g}"] = events / size / nominal
+        rows.append(row)
+    title = f"calibration: {len(seeds) * series * scored:,} points of noise per row"
+    return {"benchmark": "calibration", "tables": {title: rows}, "notes": []}
+
+
+def main() -> int:
+    chosen = console.arguments(__doc__.partition("\n")[0], SEEDS).parse_args()
+    scored = 4 * WEEK if chosen.short else SCORED
+    result = run(chosen.seeds[:1] if chosen.short else chosen.seeds, scored=scored)
+    console.finish(result, chosen.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""Speed: one interval of many series, events included, beside Random Cut Forest in the same run.
+
+`python -m tests.benchmarks.speed [--short] [--json out]`. A series is a measure of a slice. Half of
+them belong to a SUM, half to an AVG measure; slices are the total, single values, pairs and leaves
+of three dimensions. 360 intervals are learnt first, more than any series' warm-up, then 5 single
+intervals are timed, in which one value of a dimension has halved, so that an event is open.
+
+* **one interval**: `replay` of a panel of one interval and `advance`, as a live crawl calls them;
+  the median of 5. Reading and writing of files are no part of it.
+* **in a replay**: the same for 8 intervals in one call, divided by 8, as the look-back and training
+  call them; the median of the last 5 calls of learning.
+* **peak memory** is that of the process that learnt and scored, Python and numpy included.
+* **state a series**: bytes of the state's arrays, and of its file, divided by the series.
+* **RCF / ours**: the time that one forest (krcf, shingle 8, 30 trees of 256) takes to score and to
+  learn a point, times the series, over ours of one interval.
+
+Each case runs in a process of its own. Times depend on the machine and on what else runs on it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from anomaly_detector.config import Config
+from anomaly_detector.detection import DetectorSettings, initial_state, replay, to_bytes
+from anomaly_detector.explain.events import EventState, advance
+from anomaly_detector.intervals import Grid
+from anomaly_detector.panel import ROLLED_UP, Panel
+from numpy.typing import NDArray
+
+from tests.benchmarks import console, peers
+
+Array = NDArray[np.float64]
+
+SIZES = (1_000, 10_000, 50_000)
+INTERVALS = ("PT1H", "PT5M")
+LEARNT, CALL, TIMED = 360, 8, 5
+TRAINING = (10_000, 2_160)
+NAMES = ("region", "product", "channel")
+
+
+class World:
+    """Slices with their roll-ups, and values of any interval."""
+
+    def __init__(self, series: int, interval: str) -> None:
+        config = Config.model_validate(
+            {
+                "interval": interval,
+                "timestamp_column": {"name": "timestamp"},
+                "measures": {"orders": {"aggregation": "SUM"}, "latency": {"aggregation": "AVG"}},
+                "dimensions": list(NAMES),
+                "max_series": 1_000_000,
+            }
+        )
+        self.settings = DetectorSettings.of(config, Grid.of(config))
+        self._random = np.random.default_rng(5)
+        place: dict[tuple[str, ...], int] = {}
+        leaves: list[list[int]] = []
+        kept = [level for size in range(4) for level in itertools.combinations(range(3), size)]
+        many = max(4, round((series / 2) ** 0.5))
+        for product, region, channel in itertools.product(range(many), range(many), range(4)):
+            leaf = (f"r{region}", f"p{product}", f"c{channel}")
+            keys = [
+                tuple(value if axis in level else ROLLED_UP for axis, value in enumerate(leaf))
+                for level in kept
+            ]
+            new = sum(key not in place for key in keys)
+            if len(place) + new > series // 2:
+                break
+            leaves.append([place.setdefault(key, len(place)) for key in keys])
+        self._levels = np.array(leaves).T
+        self.slices = np.empty((len(place), 3), dtype=object)
+        for key, at in place.items():
+            self.slices[at] = key
+        self._mean = 20 * np.exp(self._random.normal(0, 1, len(leaves)))
+        self._hit = np.array([self.slices[leaf[-1]][0] == "r0" for leaf in leaves])
+        self._begin = np.datetime64("2025-01-06T00:00:00", "s")
+
+    @property
+    def series(self) -> int:
+        return 2 * len(self.slices)
+
+    def panel(self, begin: int, size: int, *, fault: bool = False) -> Panel:
+        """The intervals from `begin`."""
+        shape = (len(self.slices), 2, size)
+        values, counts = np.zeros(shape), np.ones(shape)
+        seconds = self.settings.grid.seconds
+        for t in range(size):
+            hour = (begin + t) * seconds / 3600
+            season = 1 + 0.5 * np.sin(2 * np.pi * hour / 24)
+            mean = self._mean * season * np.where(self._hit & fault, 0.5, 1.0)
+            orders = self._random.poisson(mean).astype(np.float64)
+            for level in self._levels:
+                values[:, 0, t] += np.bincount(level, orders, len(self.slices))
+            counts[:, 0, t] = np.maximum(values[:, 0, t], 1)
+        values[:, 1] = 100 + self._random.normal(size=values[:, 1].shape) / np.sqrt(counts[:, 0])
+        counts[:, 1] = counts[:, 0]
+        starts = self._begin + (begin + np.arange(size)) * np.timedelta64(seconds, "s")
+        return Panel(starts, NAMES, self.slices, ("orders", "latency"), values, counts)
+
+
+def case(series: int, interval: str, learnt: int = LEARNT) -> dict[str, Any]:
+    """One line of the table, measured in this process."""
+    world = World(series, interval)
+    settings = world.settings
+    state, events, batch = initial_state(settings), EventState(), []
+    for begin in range(0, learnt, CALL):
+        panel = world.panel(begin, CALL)
+        clock = time.perf_counter()
+        done = replay(settings, state, panel)
+        events = advance(settings, events, done.scores, None).carried
+        batch.append((time.perf_counter() - clock) / CALL)
+        state = done.state
+    single, groups = [], 0
+    for begin in range(len(batch) * CALL, len(batch) * CALL + TIMED):
+        panel = world.panel(begin, 1, fault=True)
+        clock = time.perf_counter()
+        done = replay(settings, state, panel)
+        found = advance(settings, events, done.scores, None)
+        single.append(time.perf_counter() - clock)
+        state, events, groups = done.state, found.carried, len(found.groups)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    memory = sum(array.nbytes for array in state.arrays.values())
+    file = len(to_bytes(state))
+    return {
+        "series": world.series,
+        "interval": interval,
+        "one interval, s": float(np.median(single)),
+        "in a replay, s": float(np.median(batch[-TIMED:])),
+        "us a series": 1e6 * float(np.median(single)) / world.series,
+        "peak memory, MB": peak / 1e6,
+        "state a series, B": memory / world.series,
+        "file a series, B": file / world.series,
+        "events open": groups,
+    }
+
+
+def forest_cost(points: int = 2000) -> float | None:
+    """Seconds that a forest takes for a point; None where krcf is not installed."""
+    if importlib.util.find_spec("krcf") is None:
+        return None
+    values = np.random.default_rng(1).normal(size=points + 1000).tolist()
+    trees = peers.forest()
+    for value in values[:1000]:
+        trees.update([value])
+    clock = time.perf_counter()
+    for value in values[1000:]:
+        trees.score([value])
+        trees.update([value])
+    return (time.perf_counter() - clock) / points
+
+
+def training(series: int, intervals: int) -> dict[str, Any]:
+    """Seconds of replaying a history in blocks of 120 intervals, events of the newest 30 %."""
+    world = World(series, "PT1H")
+    state, events, spent = initial_state(world.settings), EventState(), 0.0
+    for begin in range(0, intervals, 120):
+        panel = world.panel(begin, min(120, intervals - begin))
+        clock = time.perf_counter()
+        late = begin >= 0.7 * intervals
+        done = replay(world.settings, state, panel, score_from=None if late else panel.starts[-1])
+        if late:
+            events = advance(world.settings, events, done.scores, None).carried
+        spent += time.perf_counter() - clock
+        state = done.state
+    return {"series": world.series, "intervals": intervals, "seconds": spent}
+
+
+def run(
+    sizes: Sequence[int] = SIZES,
+    intervals: Sequence[str] = INTERVALS,
+    *,
+    learnt: int = LEARNT,
+    trained: tuple[int, int] | None = TRAINING,
+) -> dict[str, Any]:
+    """Tables of both, each case in a process of its own."""
+    jobs: list[list[str]] = [
+        ["case", str(size), interval, str(learnt)] for interval in intervals for size in sizes
+    ]
+    if trained:
+        jobs.append(["training", str(trained[0]), str(trained[1])])
+    forest, notes = forest_cost(), []
+    if forest is None:
+        notes.append("Random Cut Forest is left out: krcf is not installed here (`make bench`).")
+    rows, last = [], []
+    for job in console.progress(jobs, "speed", len(jobs)):
+        row = _apart(job)
+        if job[0] == "training":
+            last.append(row)
+            continue
+        if forest:
+            row["RCF, us a series"] = 1e6 * forest
+            row["RCF / ours"] = forest * row["series"] / row["one interval, s"]
+        rows.append(row)
+    tables: dict[str, Any] = {"speed: one interval": rows}
+    if last:
+        tables["speed: training"] = last
+    return {"benchmark": "speed", "tables": tables, "notes": notes}
+
+
+def _apart(job: Sequence[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.benchmarks.speed", "--job", *job]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(job)} failed: {done.stderr.strip()}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def main() -> int:
+    parser = console.arguments(__doc__.partition("\n")[0])
+    parser.add_argument("--job", nargs="+", help="one case in this process; prints JSON")
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
+    parser.add_argument("--intervals", default=",".join(INTERVALS))
+    parser.add_argument("--no-training", action="store_true", help="leave it out")
+    chosen = parser.parse_args()
+    if chosen.job:
+        kind, *rest = chosen.job
+        if kind == "case":
+            result = case(int(rest[0]), rest[1], int(rest[2]))
+        else:
+            result = training(int(rest[0]), int(rest[1]))
+        console.say(json.dumps(result))
+        return 0
+    sizes, intervals = console.numbers(chosen.sizes), tuple(chosen.intervals.split(","))
+    trained = None if chosen.short or chosen.no_training else TRAINING
+    if chosen.short:
+        sizes, intervals = sizes[:1], intervals[:1]
+    result = run(sizes, intervals, trained=trained)
+    console.finish(result, chosen.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

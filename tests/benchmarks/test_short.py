@@ -1,0 +1,162 @@
+"""The benchmarks in short: what they measure with is right, and each runs on any machine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.benchmarks import calibration, measures, peers, public, shop, speed
+from tests.benchmarks.shop_generator import KINDS, MEASURES, generate
+
+SMALL = {"train_weeks": 4, "weeks": 4, "per_kind": 1}
+
+
+def _labels(size: int, *places: tuple[int, int]) -> np.ndarray:
+    labels = np.zeros(size, dtype=np.bool_)
+    for first, last in places:
+        labels[first : last + 1] = True
+    return labels
+
+
+def test_an_alert_that_lasts_is_raised_again_every_48_points() -> None:
+    flagged = _labels(300, (10, 10), (20, 116), (200, 247))
+
+    assert measures.alerts(flagged).tolist() == [10, 20, 68, 116, 200]
+
+
+def test_events_are_counted_without_point_adjust() -> None:
+    labels = _labels(300, (50, 59), (100, 199), (250, 250))
+    # Lasts from before an event into it, is raised twice in one, and once where nothing is.
+    score = _labels(300, (45, 59), (110, 110), (150, 150), (220, 220)).astype(np.float64)
+
+    found = measures.count([score], [labels], 1.0)
+
+    assert (found.tp, found.fp, found.fn) == (1, 2, 2)
+    assert found.f1 == pytest.approx(2 / (2 + 2 + 2))
+
+
+def test_the_best_threshold_is_one_for_the_corpus() -> None:
+    labels = [_labels(100, (50, 50)), _labels(100, (20, 20))]
+    scores = [np.zeros(100), np.zeros(100)]
+    scores[0][[50, 70]] = 9.0, 4.0
+    scores[1][20] = 5.0
+
+    threshold, found = measures.best_threshold(scores, labels)
+
+    assert (threshold, found.f1) == (5.0, 1.0)
+
+
+def _plain_vus(score: np.ndarray, labels: np.ndarray, window: int) -> float:
+    """Range-based PR volume, point by point and threshold by threshold."""
+    truth, areas = measures.segments(labels), []
+    cuts = np.sort(score)[::-1][np.linspace(0, len(score) - 1, 250).astype(int)]
+    for length in range(window + 1):
+        faded = labels.astype(np.float64)
+        for first, last in truth:
+            for d in range(1, length // 2 + 1):
+                for at in (first - d, last + d):
+                    if 0 <= at < len(score):
+                        faded[at] += np.sqrt(1 - d / length)
+        faded = np.minimum(faded, 1.0)
+        area, before = 0.0, 0.0
+        for cut in cuts:
+            hit = score >= cut
+            touched = [hit[a : b + 1].any() for a, b in measures.segments(faded > 0)]
+            right = faded[hit].sum()
+            grown = (labels.sum() + labels.sum() + faded[hit & ~labels].sum()) / 2
+            recall = min(right / grown, 1.0) * np.mean(touched)
+            area, before = area + (recall - before) * right / hit.sum(), recall
+        areas.append(area)
+    return float(np.mean(areas))
+
+
+def test_the_volume_under_the_surface_is_that_of_the_definition() -> None:
+    random = np.random.default_rng(3)
+    labels = _labels(400, (0, 3), (100, 120), (126, 130), (396, 399))
+    score = np.round(random.normal(size=400) + labels, 1)
+
+    assert measures.vus_pr(score, labels, 12) == pytest.approx(_plain_vus(score, labels, 12))
+    assert measures.vus_pr(labels.astype(np.float64), labels, 0) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", list(peers.installed()[0]))
+def test_peers_use_nothing_later_than_the_point(name: str) -> None:
+    values = np.random.default_rng(4).normal(10, 1, 400)
+    values[[30, 31, 200]] = np.nan
+    peer = peers.installed()[0][name]
+
+    whole, part = peer(values, 24), peer(values[:300], 24)
+
+    np.testing.assert_allclose(whole[:300], part)
+    assert whole[200] == 0
+
+
+def test_public_corpora_in_short() -> None:
+    result = public.run(("cloud_monitoring",), short=True, only=("ours", "z-score"))
+    if not result["tables"]:
+        pytest.skip(result["notes"][-1])
+
+    (rows,) = result["tables"].values()
+
+    assert [row["detector"] for row in rows] == ["ours", "rolling z-score"]
+    assert all(0 < row["F1"] <= 1 and 0 < row["VUS-PR"] <= 1 for row in rows)
+
+
+def test_the_shop_is_the_same_each_time_and_its_roll_ups_add_up() -> None:
+    one, again = generate(4, **SMALL), generate(4, **SMALL)
+
+    np.testing.assert_array_equal(one.panel.values, again.panel.values)
+    assert [truth.nats for truth in one.truths] == [truth.nats for truth in again.truths]
+    assert {truth.kind for truth in one.truths} == set(KINDS)
+    orders = np.nan_to_num(one.panel.values[:, MEASURES.index("orders")])
+    leaves = orders[one.levels[-1]].sum(axis=0)
+    for level in one.levels:
+        np.testing.assert_allclose(orders[np.unique(level)].sum(axis=0), leaves)
+
+
+def test_a_detector_that_knows_the_truth_scores_full_marks() -> None:
+    world, tally = generate(4, **SMALL), shop.Tally()
+    events = [shop.Event(t.measure, t.begin, t.end, (t.begin,), t.leaves) for t in world.truths]
+
+    shop.judge(world, events, tally)
+
+    row = tally.row("truth")
+    assert row["strict F1"] == row["loose F1"] == row["exact slice"] == 1.0
+    assert (row["false a week"], row["median delay"]) == (0.0, 0.0)
+
+
+def test_one_endless_event_is_no_strict_match() -> None:
+    world, tally = generate(4, **SMALL), shop.Tally()
+    size, everywhere = len(world.panel.starts), np.ones(len(world.leaves), dtype=np.bool_)
+
+    shop.judge(
+        world,
+        [shop.Event(m, world.first, size, (world.first,), everywhere) for m in MEASURES],
+        tally,
+    )
+
+    row = tally.row("endless")
+    assert (row["loose F1"], row["strict F1"]) == (1.0, 0.0)
+
+
+def test_the_shop_in_short() -> None:
+    result = shop.run((3,), (6,), only=("ours",), **SMALL)
+
+    row = next(iter(result["tables"].values()))[0]
+
+    assert row["strict F1"] > 0.2
+    assert row["false a week, no fault"] < 6
+
+
+def test_calibration_in_short() -> None:
+    result = calibration.run((1,), series=10, scored=2 * calibration.WEEK)
+
+    for row in next(iter(result["tables"].values())):
+        assert row["points / nominal, 0.001"] < 8, row
+
+
+def test_speed_in_short() -> None:
+    row = speed.case(200, "PT1H", learnt=16)
+
+    assert row["one interval, s"] < 2
+    assert row["state a series, B"] < 8_000

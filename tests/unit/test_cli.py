@@ -1,0 +1,548 @@
+"""`backtest` on a file: what it writes, what it says, and each fault as one sentence."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from anomaly_detector.cli import main
+from anomaly_detector.config import load
+from anomaly_detector.intervals import iso
+from anomaly_detector.local_file.progress import Progress
+
+from tests.unit.cli_files import (
+    DAYS,
+    DOCUMENT,
+    FAULT,
+    FAULT_HOURS,
+    HEADER,
+    MONDAY,
+    backtest,
+    groups,
+    scores,
+    shop,
+    write_csv,
+    write_document,
+    write_parquet,
+)
+
+SOURCES = Path(__file__).resolve().parents[2] / "lambda_src"
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return backtest(DOCUMENT, write_csv(tmp_path_factory.mktemp("shop") / "rows.csv", shop()))
+
+
+# --- what is written ----------------------------------------------------------------------------
+
+
+def test_scores_have_the_columns_and_types_that_others_read(out: Path) -> None:
+    schema = pq.read_schema(out / "scores.parquet")
+
+    assert [(field.name, str(field.type)) for field in schema] == [
+        ("interval_start", "timestamp[ms, tz=UTC]"),
+        ("measure", "string"),
+        ("platform", "string"),
+        ("market", "string"),
+        ("actual", "double"),
+        ("expected", "double"),
+        ("lower", "double"),
+        ("upper", "double"),
+        ("severity", "double"),
+        ("direction", "string"),
+        ("anomalous", "bool"),
+    ]
+
+
+def test_the_newest_intervals_are_scored_for_every_series_in_order(out: Path) -> None:
+    total = DAYS * 24
+    first = MONDAY + timedelta(hours=round(total * 0.7))
+    rows = scores(out)
+    order = [
+        (row["interval_start"], row["measure"], row["platform"], row["market"]) for row in rows
+    ]
+
+    assert order == sorted(order)
+    assert len(rows) == (total - round(total * 0.7)) * 9 * 2
+    assert order[0] == (first, "amount", "*", "*")
+    assert order[-1][0] == MONDAY + timedelta(hours=total - 1)
+    written = groups(out)
+    assert list(written) == ["threshold", "scored_from", "scored_to", "groups"]
+    assert written["threshold"] == 50
+    assert written["scored_from"] == iso(first)
+    assert written["scored_to"] == iso(MONDAY + timedelta(days=DAYS))
+
+
+def test_actual_values_are_those_of_the_rows(out: Path) -> None:
+    wanted: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    hour = FAULT.strftime("%Y-%m-%d %H")
+    for when, platform, market, amount, latency, _ in shop():
+        if when.startswith(hour):
+            for key in ((platform, market), (platform, "*"), ("*", market), ("*", "*")):
+                wanted.setdefault(key, []).append((amount, latency))
+
+    found = {
+        (row["measure"], row["platform"], row["market"]): row["actual"]
+        for row in scores(out)
+        if row["interval_start"] == FAULT
+    }
+
+    assert len(found) == 18
+    for key, values in wanted.items():
+        assert found["amount", *key] == pytest.approx(sum(value for value, _ in values))
+        assert found["latency", *key] == pytest.approx(np.mean([value for _, value in values]))
+
+
+def test_the_incident_is_found_and_explained(out: Path) -> None:
+    hits = [
+        group
+        for group in groups(out)["groups"]
+        if group["StartTime"] < iso(FAULT + timedelta(hours=FAULT_HOURS))
+        and group["EndTime"] > iso(FAULT)
+        and group["PrimaryMetricName"] == "amount"
+    ]
+
+    best = max(hits, key=lambda group: float(group["AnomalyGroupScore"]))
+    assert best["Slices"] == [{"platform": "app"}]
+    assert best["StartTime"] == iso(FAULT)
+    assert best["Actual"] / best["Expected"] == pytest.approx(0.2, rel=0.3)
+
+
+def test_the_preview_counts_the_groups(out: Path) -> None:
+    preview = json.loads((out / "preview.json").read_text(encoding="utf-8"))
+    found = groups(out)["groups"]
+    weeks = (DAYS * 24 - round(DAYS * 24 * 0.7)) / 168
+
+    assert [set(row) for row in preview] == [{"threshold", "events_per_week"}] * len(preview)
+    assert preview[0]["threshold"] == 50
+    assert preview[0]["events_per_week"] == pytest.approx(len(found) / weeks, abs=0.01)
+
+
+def test_the_share_that_is_learnt_is_given(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "rows.csv", shop(10))
+
+    first = groups(backtest(DOCUMENT, data, "--train-fraction", "0.9"))["scored_from"]
+
+    assert first == iso(MONDAY + timedelta(days=9))
+
+
+@pytest.mark.parametrize("kind", ["csv.gz", "parquet", "semicolons", "shuffled"])
+def test_the_kind_of_file_and_the_order_of_rows_change_nothing(tmp_path: Path, kind: str) -> None:
+    rows = shop(21)
+    plain = backtest(DOCUMENT, write_csv(tmp_path / "plain.csv", rows))
+    if kind == "csv.gz":
+        data = write_csv(tmp_path / "rows.csv.gz", rows)
+    elif kind == "semicolons":
+        data = tmp_path / "rows.csv"
+        text = (tmp_path / "plain.csv").read_text(encoding="utf-8")
+        data.write_text("\ufeff" + text.replace(",", ";"), encoding="utf-8")
+    elif kind == "shuffled":
+        order = np.random.default_rng(3).permutation(len(rows))
+        data = write_csv(tmp_path / "rows.csv", [rows[index] for index in order])
+    else:
+        columns = dict(zip(HEADER, map(list, zip(*rows, strict=True)), strict=True))
+        times = [datetime.fromisoformat(text) for text in columns["ts"]]
+        data = write_parquet(
+            tmp_path / "rows.parquet",
+            columns
+            | {
+                "ts": pa.array(times, pa.timestamp("us")),
+                "platform": pa.array(columns["platform"]).dictionary_encode(),
+            },
+        )
+
+    other = backtest(DOCUMENT, data)
+
+    for name in ("scores.parquet", "groups.json", "preview.json"):
+        assert (other / name).read_bytes() == (plain / name).read_bytes()
+
+
+def test_filters_leave_rows_out_before_they_are_rolled_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_csv(tmp_path / "rows.csv", shop(16))
+    found = backtest(DOCUMENT | {"dimension_filters": {"platform": ["app", "tv"]}}, data)
+
+    assert {row["platform"] for row in scores(found)} == {"*", "app"}
+    half = {row["actual"] for row in scores(found) if row["platform"] == "*"}
+    assert half == {row["actual"] for row in scores(found) if row["platform"] == "app"}
+    assert f"{16 * 24 * 4:,} rows left out by dimension_filters" in capsys.readouterr().out
+
+
+def test_a_summary_in_words_goes_to_standard_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [*shop(16), (None, "app", "de", 1, 1, "x")]
+    backtest(DOCUMENT, write_csv(tmp_path / "rows.csv", rows))
+
+    said = capsys.readouterr()
+    assert "384 intervals of PT1H, 18 series (9 slices, 2 measures)." in said.out
+    assert "1 row without a timestamp left out." in said.out
+    assert "Learnt 269 intervals, then scored 115 from 2025-01-17T05:00:00Z on." in said.out
+    assert "\r" not in said.err
+    assert "Replaying 384 intervals: 100 %" in said.err
+
+
+def test_wild_numbers_change_no_other_slice(tmp_path: Path) -> None:
+    rows = shop(16)
+    wild = [
+        (row[0], "tv", "de", value, "NaN", "x")
+        for index, row in enumerate(rows)
+        for value in [("1e300", "inf", "-Infinity", "NaN", None)[index // 8 % 5]]
+    ]
+    plain = backtest(DOCUMENT, write_csv(tmp_path / "plain.csv", rows))
+
+    found = backtest(DOCUMENT, write_csv(tmp_path / "wild.csv", rows + wild))
+
+    def forecasts(out: Path) -> list[tuple[Any, ...]]:
+        return [
+            (row["interval_start"], row["measure"], row["market"], row["actual"], row["expected"])
+            for row in scores(out)
+            if row["platform"] == "web"
+        ]
+
+    assert forecasts(found) == forecasts(plain)
+
+
+def test_too_short_a_history_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = backtest(DOCUMENT, write_csv(tmp_path / "rows.csv", shop(2)))
+
+    assert groups(found)["groups"] == []
+    assert "give a longer history" in capsys.readouterr().out
+
+
+def test_days_of_a_zone_follow_its_clock(tmp_path: Path) -> None:
+    start = datetime(2025, 2, 1, tzinfo=UTC)
+    times = [start + timedelta(hours=hour) for hour in range(24 * 90)]
+    data = write_parquet(
+        tmp_path / "rows.parquet", {"at": pa.array(times, pa.timestamp("ns", "UTC"))}
+    )
+    document = {
+        "interval": "P1D",
+        "timezone": "Europe/Berlin",
+        "timestamp_column": {"name": "AT"},
+        "measures": {"at": {"aggregation": "COUNT"}},
+        "dimensions": [],
+    }
+
+    found = {row["interval_start"]: row["actual"] for row in scores(backtest(document, data))}
+
+    assert 23 not in found.values()  # 30 March lies in the part that is learnt
+    whole = scores(backtest(document, data, "--train-fraction", "0.1"))
+    days = {row["interval_start"]: row["actual"] for row in whole}
+    assert days[datetime(2025, 3, 29, 23, tzinfo=UTC)] == 23
+    assert days[datetime(2025, 3, 30, 22, tzinfo=UTC)] == 24
+
+
+# --- as a command -------------------------------------------------------------------------------
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=os.environ | {"PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_runs_as_a_module_and_explains_itself() -> None:
+    helped = command("-m", "anomaly_detector", "backtest", "--help")
+
+    assert helped.returncode == 0
+    for word in ("--config", "--data", "--out", "--train-fraction", "--infer", "scores.parquet"):
+        assert word in helped.stdout
+
+
+def test_it_needs_no_aws() -> None:
+    code = (
+        "import sys, anomaly_detector.cli; "
+        "print({'boto3', 'botocore', 'aws_lambda_powertools'} & set(sys.modules))"
+    )
+
+    assert command("-c", code).stdout.strip() == "set()"
+
+
+class Terminal(io.StringIO):
+    """Takes what a terminal is sent."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_is_drawn_on_a_terminal_and_taken_off_at_the_end() -> None:
+    terminal = Terminal()
+
+    with Progress(terminal) as progress:
+        progress.start("Replaying")
+        progress(0.5)
+
+    assert " 50%" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
+    assert "\n" not in terminal.getvalue()
+
+
+# --- a proposal ---------------------------------------------------------------------------------
+
+
+def propose(data: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main(["backtest", "--infer", "--data", str(data)]) == 0
+    said = capsys.readouterr().out
+    load(said)
+    return dict(json.loads(said))
+
+
+def test_a_configuration_is_proposed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = propose(write_csv(tmp_path / "My shop.csv", shop()), capsys)
+
+    assert found == {
+        "name": "my-shop",
+        "interval": "PT1H",
+        "timestamp_column": {"name": "ts"},
+        "measures": {"amount": {"aggregation": "SUM"}, "latency": {"aggregation": "AVG"}},
+        "dimensions": ["platform", "market"],
+    }
+
+
+def test_days_marks_keys_and_formats_are_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = ("order_id", "day", "store_id", "sold", "is_test", "who")
+    rows = [
+        (
+            number,
+            (MONDAY + timedelta(days=number // 3)).strftime("%d.%m.%Y"),
+            number % 3,
+            number * 7 % 50,
+            number % 2,
+            f"customer {number}",
+        )
+        for number in range(300)
+    ]
+
+    found = propose(write_csv(tmp_path / "sales.csv", rows, header), capsys)
+
+    assert found["timestamp_column"] == {"name": "day", "format": "dd.MM.yyyy"}
+    assert found["interval"] == "P1D"
+    assert found["measures"] == {"sold": {"aggregation": "SUM"}}
+    assert found["dimensions"] == ["store_id"]
+
+
+def test_rows_are_counted_where_there_is_no_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(row[0], row[1]) for row in shop(20)]
+
+    found = propose(write_csv(tmp_path / "log.csv", rows, ("ts", "platform")), capsys)
+
+    assert found["measures"] == {"ts": {"aggregation": "COUNT"}}
+    assert found["dimensions"] == ["platform"]
+
+
+def test_a_proposal_is_written_or_run_where_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = str(write_csv(tmp_path / "rows.csv", shop(16)))
+    config, folder = tmp_path / "new.json", tmp_path / "all"
+
+    assert main(["backtest", "--infer", "--data", data, "--config", str(config)]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["backtest", "--infer", "--data", data, "--config", str(config)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main(["backtest", "--infer", "--data", data, "--out", str(folder)]) == 0
+
+    assert (folder / "detector.json").read_text() == config.read_text()
+    assert (folder / "scores.parquet").exists()
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+
+def fault(
+    capsys: pytest.CaptureFixture[str], data: Path, document: object = None, **options: str
+) -> str:
+    """Run with something wrong; returns the one sentence."""
+    config = data.parent / "faulty.json"
+    if isinstance(document, str):
+        config.write_text(document, encoding="utf-8")
+    else:
+        write_document(config, DOCUMENT | (document if isinstance(document, dict) else {}))
+    given = {"config": str(config), "data": str(data), "out": str(data.parent / "out")} | options
+    capsys.readouterr()
+    parts = [part for name, value in given.items() for part in (f"--{name}", value)]
+    assert main(["backtest", *parts]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = said.err.splitlines()
+    assert not any("Traceback" in line for line in lines)
+    assert lines[-1].startswith("anomaly_detector: ")
+    assert lines[-1].endswith(".")
+    return lines[-1].removeprefix("anomaly_detector: ")
+
+
+ROW = ("2025-01-06 00:00:00", "app", "de", 1.5, 80, "x")
+LATER = ("2025-01-06 05:00:00", "app", "de", 1.5, 80, "x")
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "said"),
+    [
+        ([ROW, LATER], {"dimensions": ["country"]}, "no column 'country'; its columns are: ts, pl"),
+        (
+            [ROW, ("06 Jan 25", *ROW[1:])],
+            {},
+            "Column 'ts' (timestamp_column) holds '06 Jan 25' in row 2, which is not a time",
+        ),
+        ([ROW, ("2025-02-30 00:00:00", *ROW[1:])], {}, "holds '2025-02-30 00:00:00' in row 2"),
+        ([ROW, ("1736121600", *ROW[1:])], {}, "holds '1736121600' in row 2, which is a number"),
+        (
+            [ROW, LATER],
+            {"timestamp_column": {"name": "ts", "format": "dd.MM.yyyy"}},
+            "holds '2025-01-06 00:00:00' in row 1, which is not a time in the format 'dd.MM.yyyy'",
+        ),
+        (
+            [ROW, LATER],
+            {"timestamp_column": {"name": "ts", "format": "QQ"}},
+            "timestamp_column.format 'QQ': 'QQ' is not known",
+        ),
+        (
+            [ROW, (*LATER[:3], "3 EUR", 1, "x")],
+            {},
+            "Column 'amount' (measure) holds '3 EUR' in row 2, which is not a number",
+        ),
+        ([ROW, ROW], {}, "All rows lie in one interval of PT1H, which starts at 2025-01-06T00:00"),
+        ([], {}, "holds no rows"),
+        ([(None, *ROW[1:])], {}, "Column 'ts' (timestamp_column) of"),
+        ([("2025-01-06", *ROW[1:]), ("2025-01-09", *ROW[1:])], {}, "set interval to 'P1D'"),
+        ([ROW, LATER], {"max_series": 7}, "8 series (2 measures times 4 slices), above max_series"),
+        ([ROW, ("0001-01-01", *ROW[1:])], {}, "at most 1,000,000 are taken"),
+        ([ROW, LATER], {"dimension_filters": {"market": ["us"]}}, "passes dimension_filters"),
+        ([ROW, (*LATER[:1], "x" * 300, *LATER[2:])], {}, "a value of 300 characters"),
+        ([ROW, LATER], {"colour": "red"}, "The configuration is not valid: colour: this key is no"),
+        ([ROW, LATER], "{", "is not JSON"),
+        ([ROW, LATER], "[]", "The configuration is not valid"),
+        ([ROW, ROW[:4]], {}, "cannot be read as CSV"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    rows: list[tuple[Any, ...]],
+    changes: object,
+    said: str,
+) -> None:
+    assert said in fault(capsys, write_csv(tmp_path / "rows.csv", rows), changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        ("rows.xlsx", b"PK", "ends in none of .csv, .csv.gz, .parquet"),
+        ("rows.csv", b"", "is empty"),
+        ("rows.csv", b"ts,amount,ts\n", "the column 'ts' more than once"),
+        ("rows.csv", b"ts,\xff\xfe\n1,2\n", "cannot be read as CSV (UTF-8)"),
+        ("rows.csv.gz", b"ts,amount\n", "cannot be read as CSV"),
+        ("rows.csv.gz", gzip.compress(b"ts,amount\n" * 10_000)[:-20], "cannot be read as CSV"),
+        ("rows.parquet", b"ts,amount\n", "cannot be read as Parquet"),
+        ("rows.parquet", b"", "cannot be read as Parquet"),
+        ("lacking.csv", None, "does not exist"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, body: bytes | None, said: str
+) -> None:
+    if body is not None:
+        (tmp_path / name).write_bytes(body)
+    document = {"measures": {"amount": {}}, "dimensions": []}
+
+    assert said in fault(capsys, tmp_path / name, document)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "said"),
+    [
+        ("ts", pa.int64(), "Column 'ts' (timestamp_column) is int64, not a timestamp"),
+        ("amount", pa.bool_(), "Column 'amount' (measure) is bool, not a number"),
+        ("platform", pa.float64(), "Column 'platform' (dimension) is double, which cannot tell"),
+    ],
+)
+def test_a_column_of_the_wrong_type_is_named(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    column: str,
+    kind: pa.DataType,
+    said: str,
+) -> None:
+    hours = pa.array([0, 3600, 7200], pa.int64())
+    columns = {
+        "ts": hours.cast(pa.timestamp("s")),
+        "platform": pa.array(["a", "b", None]),
+        "amount": hours,
+    }
+    data = write_parquet(tmp_path / "rows.parquet", columns | {column: hours.cast(kind)})
+
+    document = {"measures": {"amount": {}}, "dimensions": ["platform"]}
+    assert said in fault(capsys, data, document)
+
+
+def test_times_with_a_zone_are_not_read_in_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = pa.array([0, 3600], pa.int64()).cast(pa.timestamp("s", "UTC"))
+    data = write_parquet(tmp_path / "rows.parquet", {"ts": times, "amount": times.cast(pa.int64())})
+    stamp = {"name": "ts", "timezone": "Europe/Berlin"}
+
+    said = fault(
+        capsys, data, {"timestamp_column": stamp, "measures": {"amount": {}}, "dimensions": []}
+    )
+
+    assert "set timestamp_column.timezone to 'UTC'" in said
+
+
+def test_results_that_cannot_be_written_are_complained_of_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_csv(tmp_path / "rows.csv", [ROW, LATER])
+    (tmp_path / "taken").write_bytes(b"")
+
+    assert "cannot be written" in fault(capsys, data, out=str(tmp_path / "taken"))
+    assert "cannot be written" in fault(capsys, data, out=str(tmp_path / "taken" / "below"))
+    assert "cannot be read" in fault(capsys, data, config=str(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--config", "c.json", "--data", "d.csv"],
+        ["--data", "d.csv", "--out", "o"],
+        ["--infer", "--data", "none.csv"],
+    ],
+)
+def test_what_is_missing_is_named(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backtest", *options]) == 2
+    assert capsys.readouterr().err.startswith("anomaly_detector: ")
+
+
+@pytest.mark.parametrize("options", [[], ["backtest"], ["backtest", "--train-fraction", "70"]])
+def test_a_wrong_option_ends_with_the_same_status(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(options)
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("anomaly_detector: ")
