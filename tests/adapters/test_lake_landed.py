@@ -107,7 +107,7 @@ def test_a_null_value_is_missing(world: World) -> None:
     assert np.isnan(landed.panel.values).all()
 
 
-@pytest.mark.parametrize("how", ["no manifest", "no entries", "a file without rows", "other shard"])
+@pytest.mark.parametrize("how", ["no manifest", "no entries", "a file without rows"])
 def test_empty_results(world: World, how: str) -> None:
     manifest: str | None = None
     if how == "no entries":
@@ -115,10 +115,8 @@ def test_empty_results(world: World, how: str) -> None:
         world.store.put_json(manifest, {"entries": []})
     elif how == "a file without rows":
         manifest = land(world, rows([], [], []))
-    elif how == "other shard":
-        manifest = land(world, rows([0], ["web"], [1.0]), shard=10)
 
-    landed = read_panel(world.store, [source(manifest)], 1, CONFIG, AXIS)
+    landed = read_panel(world.store, [source(manifest)], CONFIG, AXIS)
 
     assert landed.panel.values.shape == (0, 1, 3)
     assert landed.rows.tolist() == [0, 0, 0]
@@ -138,7 +136,7 @@ def test_where_two_chunks_overlap_the_later_one_counts(world: World) -> None:
     late = land(world, rows([1, 2], ["web", "web"], [5.0, 6.0]), name="late")
 
     landed = read_panel(
-        world.store, [source(early, days=2), source(late, START + DAY, 2)], 0, CONFIG, AXIS
+        world.store, [source(early, days=2), source(late, START + DAY, 2)], CONFIG, AXIS
     )
 
     assert landed.panel.values[0, 0].tolist() == [1.0, 5.0, 6.0]

@@ -20,7 +20,7 @@ from anomaly_detector.explain.events import (
     groups_to_json,
 )
 from anomaly_detector.explain.group import group_id
-from anomaly_detector.panel import Scores
+from anomaly_detector.panel import Mark, Scores
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -29,6 +29,7 @@ from tests.unit.detection_panels import DIMENSIONS, settings, starts
 
 CHOSEN = settings(dimensions=DIMENSIONS)
 HOUR = timedelta(hours=1)
+REMEMBERED = 3
 BEGIN = datetime(2025, 1, 6, tzinfo=UTC)
 SLICES = (
     ("*", "*"),
@@ -52,6 +53,7 @@ def _scores(size: int, changes: dict[tuple[tuple[str, str], int], float]) -> Sco
         actual[SLICES.index(key), 0, t] = value
     expected = np.tile(expected[:, None, None], (1, 1, size))
     change = actual - expected
+    marks = _marks(size, {(key, t) for key, t in changes})
     severity = np.where(np.isfinite(change), 100 * np.abs(change) / (np.abs(change) + 50), 0.0)
     return Scores(
         starts(size),
@@ -65,7 +67,36 @@ def _scores(size: int, changes: dict[tuple[tuple[str, str], int], float]) -> Sco
         severity,
         np.where(np.isfinite(change), np.sign(change), 0).astype(np.int8),
         severity >= THRESHOLD_SEVERITY,
+        marks,
     )
+
+
+def _marks(size: int, shown: set[tuple[tuple[str, str], int]]) -> tuple[Mark, ...]:
+    """One event per changed slice, remembered for three intervals without a change."""
+    begin = int(BEGIN.timestamp())
+    found = []
+    for t in range(size):
+        for key in sorted({key for key, _ in shown}):
+            times = sorted(at for one, at in shown if one == key and at <= t)
+            run: list[int] = []
+            for at in times:
+                run = [*run, at] if run and at - run[-1] <= REMEMBERED else [at]
+            if not run or t - run[-1] > REMEMBERED:
+                continue
+            quiet = t - run[-1]
+            found.append(
+                Mark(
+                    begin + 3600 * t,
+                    "views",
+                    begin + 3600 * run[0],
+                    key,
+                    key,
+                    -1,
+                    60.0 + len(run),
+                    "SHOWN" if quiet == 0 else "QUIET" if quiet == 1 else "CLOSED",
+                )
+            )
+    return tuple(found)
 
 
 def _advance(*anomalous: int, size: int = 12) -> Advance:
@@ -81,47 +112,52 @@ def test_consecutive_intervals_are_one_event() -> None:
     assert (group.actual, group.expected) == (30.0, 300.0)
     assert group.slices == ({"platform": "app", "marketplace": "de"},)
     assert group.contributions == {"platform": {"app": 100.0}, "marketplace": {"de": 100.0}}
-    assert group.id == group_id("shop", "views", group.start)
+    assert group.id == group_id("shop", "views", group.start, ("app", "de"))
     assert [point.start for point in group.points] == [BEGIN + t * HOUR for t in (3, 4, 5)]
 
 
-def test_one_quiet_interval_continues_an_event_and_two_end_it() -> None:
-    first, second = _advance(2, 4, 7).groups
+def test_quiet_intervals_add_nothing() -> None:
+    first, second = _advance(2, 4, 9).groups
 
     assert (first.start, first.end) == (BEGIN + 2 * HOUR, BEGIN + 5 * HOUR)
-    assert (second.start, second.end) == (BEGIN + 7 * HOUR, BEGIN + 8 * HOUR)
+    assert (second.start, second.end) == (BEGIN + 9 * HOUR, BEGIN + 10 * HOUR)
     assert first.expected == 200.0
 
 
 @pytest.mark.parametrize(("last", "state"), [(11, "OPEN"), (10, "OPEN"), (9, "CLOSED")])
-def test_an_event_is_open_until_two_intervals_are_quiet(last: int, state: str) -> None:
+def test_an_event_is_open_as_long_as_the_detector_says(last: int, state: str) -> None:
     done = _advance(last)
 
     assert done.groups[0].state == state
-    assert bool(done.carried.open) is (state == "OPEN")
+    assert len(done.carried.open) == 1
 
 
 def test_a_carried_event_that_ends_is_handed_out_once_more() -> None:
-    carried = _advance(11).carried
+    whole = _scores(16, {(("app", "de"), 11): 10.0})
+    carried = advance(CHOSEN, EventState(), _cut(whole, 0, 12), None).carried
 
-    done = advance(CHOSEN, carried, _shifted(_scores(4, {}), 12), None)
+    done = advance(CHOSEN, carried, _cut(whole, 12, 16), None)
 
     assert [group.state for group in done.groups] == ["CLOSED"]
     assert done.groups[0].start == BEGIN + 11 * HOUR
     assert not done.carried.open
 
 
-def _shifted(scores: Scores, hours: int) -> Scores:
-    return _cut(scores, 0, len(scores.starts), hours)
-
-
-def _cut(scores: Scores, begin: int, end: int, hours: int = 0) -> Scores:
+def _cut(scores: Scores, begin: int, end: int) -> Scores:
     series = {
         name: getattr(scores, name)[:, :, begin:end]
         for name in ("actual", "expected", "lower", "upper", "severity", "direction", "anomalous")
     }
-    moved = scores.starts[begin:end] + np.timedelta64(hours, "h")
-    return Scores(moved, scores.dimensions, scores.slices, scores.measures, **series)
+    kept = set(scores.starts[begin:end].astype(np.int64).tolist())
+    marks = tuple(mark for mark in scores.marks if mark.at in kept)
+    return Scores(
+        scores.starts[begin:end],
+        scores.dimensions,
+        scores.slices,
+        scores.measures,
+        **series,
+        marks=marks,
+    )
 
 
 @hypothesis_settings(max_examples=80, deadline=None)
@@ -169,18 +205,13 @@ def test_shares_sum_to_a_hundred(changes: dict[tuple[tuple[str, str], int], floa
         assert group_from_json(group_to_json(group)) == group
 
 
-def test_a_platform_without_rows_is_blamed_for_the_missing_total() -> None:
-    changes = {
-        (("*", "*"), 5): 200.0,
-        (("*", "de"), 5): 100.0,
-        (("*", "us"), 5): 100.0,
-        **{((platform, market), 5): np.nan for platform in ["app"] for market in ["*", "de", "us"]},
-    }
+def test_a_slice_without_rows_counts_as_zero() -> None:
+    (group,) = advance(
+        CHOSEN, EventState(), _scores(8, {(("app", "de"), 5): np.nan}), None
+    ).groups
 
-    (group,) = advance(CHOSEN, EventState(), _scores(8, changes), None).groups
-
-    assert group.slices == ({"platform": "app"},)
-    assert (group.actual, group.expected) == (0.0, 200.0)
+    assert group.slices == ({"platform": "app", "marketplace": "de"},)
+    assert (group.actual, group.expected) == (0.0, 100.0)
     assert group.contributions["platform"] == {"app": 100.0}
 
 

@@ -502,14 +502,14 @@ def test_two_generations_of_models_are_kept(world: World) -> None:
     assert set(world.store.keys("models/shard=0/")) == kept
 
 
-def test_shards_are_scored_apart_and_grouped_together(world: World) -> None:
+def test_all_shards_are_scored_by_one_model(world: World) -> None:
     world.upload(document(shards=2))
     world.activate()
     for day in range(1, 6):
         world.crawl(H1 + DAY * day + NOON, f"c{day}")
 
     detector = world.ledger.detector()
-    assert len(detector.models) == 2
+    assert len(detector.models) == 1
     (group,) = world.groups()
     assert group["Slices"] == [{"platform": "mobile_app"}]
     incident = world.store.read_table([layout.interval_scores(H1 + DAY * 3)])

@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 QUIET_TO_CLOSE = 4
+QUIET_TO_YIELD = 2  # quiet intervals after which another event may take its place
 REMEMBERED = 12  # intervals after its end in which an event's rebound is swallowed
 CONTINUED = 4  # and in which it may go on
 STILL_SHOWN = 0.5  # share of the event's usual change that an interval must have
@@ -88,9 +89,13 @@ def follow(
         _merge(open_ones, ended, levels, index)
         taken = np.zeros(frozen.shape[1], dtype=np.bool_)
         for event in open_ones:
-            taken |= levels.overlapping(index[event.slice])
+            place = index[event.slice]
+            if event.quiet >= QUIET_TO_YIELD:
+                taken |= levels.nested(place)
+                continue
             # One fault shows on many slices, above and below: beside it only a larger one opens.
-            taken |= (found.evidence[m] <= event.evidence) | (event.age < SETTLED)
+            taken |= levels.overlapping(place) | (event.age < SETTLED)
+            taken |= found.evidence[m] <= event.evidence
         # An event that is over leaves its trace in long windows: it must be there now.
         now = found.stuck[m] | (
             found.side[m] * found.now_change[m]
@@ -128,6 +133,11 @@ def follow(
             open_ones.append(again)
             shown.add(id(again))
             taken[:] = True
+            for event in [one for one in open_ones if one.quiet >= QUIET_TO_YIELD]:
+                if overlap[index[event.slice]]:
+                    event.closed = 1
+                    open_ones.remove(event)
+                    ended.append(event)
         for event in open_ones:
             frozen[m] |= levels.overlapping(index[event.slice])
         for event in sorted([*open_ones, *ended], key=lambda one: (one.opened, one.first)):
@@ -229,8 +239,7 @@ def _continued(
     for event in ended:
         other = index[event.slice]
         if event.side == side:
-            nested = levels.within(place)[other] or levels.within(other)[place]
-            if nested and event.closed <= CONTINUED:
+            if levels.nested(place)[other] and event.closed <= CONTINUED:
                 return event
         elif overlap[other] and evidence <= REBOUND * event.evidence:
             return event

@@ -33,7 +33,7 @@ FULL_SIZE = 0.2
 CAP = 3.0
 SHRINK = 30.0
 FLOOR = 1.0
-TEMPER = 1.25
+TEMPER = 1.4
 RATE_DISPERSION = 0.003
 CLIP_DISPERSION = 9.0
 FEWEST = 3.0  # B / phi below which a slice is left to its roll-up
@@ -75,6 +75,12 @@ class Levels:
         fixed = own >= 0
         part = self.codes[:, fixed]
         return np.asarray(((part < 0) | (part == own[fixed])).all(axis=1))
+
+    def nested(self, place: int) -> Mask:
+        """(K,) the slice at `place`, those that hold it and those that lie in it."""
+        own = self.codes[place]
+        holds = ((self.codes < 0) | (self.codes == own)).all(axis=1)
+        return np.asarray(holds | self.within(place))
 
     def within(self, place: int) -> Mask:
         """(K,) the slice at `place` and those that lie in it."""
@@ -183,8 +189,13 @@ def scan(
             np.nan,
         )
         ratio = np.maximum(1.0 + c / safe, 0.0)
+        ratio = np.minimum(ratio, 1e9)
         likely = np.where(ratio > 0, ratio * np.log(np.maximum(ratio, TINY)), 0.0) - (ratio - 1.0)
         d = np.where(counted, likely * b, 0.5 * raw) / phi
+        # The tails of sums of few terms, and of means of few rows, are heavier than assumed.
+        terms = np.where(counted, b / phi, np.maximum(arrays["rows"], 1.0) * length)
+        terms = np.clip(terms, 1.0, 1e9)
+        d = np.where(counted & (c < 0), d, terms * np.log1p(np.maximum(d, 0.0) / terms))
         d = np.where((b > 0) & (~counted | (b >= FEWEST * phi)), d, 0.0)
         there = np.where(counted, b, np.abs(arrays["level"]) * b)
         allowed = np.where(c > 0, up, down) & (np.abs(c) >= least * length)

@@ -88,5 +88,5 @@ class DetectorSettings:
 
     @property
     def accept_after(self) -> int:
-        """Intervals that an event lasts before it is the new level: 2.5 days, within 10 and 72."""
-        return max(10, min(72, 5 * _DAY // (2 * self.grid.seconds)))
+        """Intervals that an event lasts before it is the new level: three days, within 10 and 72."""
+        return max(10, min(72, 3 * _DAY // self.grid.seconds))
