@@ -83,7 +83,9 @@ def score(
             tables.append(results.known(results.scores_table(done.scores, config)))
         if progress is not None:
             progress(min(1.0, (low + step) / size))
-    return Scored(pa.concat_tables(tables), tuple(marks), len(panel.slices) * len(panel.measures), snapshot)
+    return Scored(
+        pa.concat_tables(tables), tuple(marks), len(panel.slices) * len(panel.measures), snapshot
+    )
 
 
 def _intervals(panel: Panel, low: int, high: int) -> Panel:

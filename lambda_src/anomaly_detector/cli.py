@@ -199,13 +199,13 @@ def _backtest(
     progress.start(f"Replaying {len(rows.panel.starts):,} intervals")
     scored = backtest.score(config, rows.panel, score_from=second(begin), progress=progress)
     progress.start("Grouping")
-    groups = backtest.group(config, scored.table, begin, rows.end).groups
+    groups = backtest.group(config, scored.table, scored.marks, begin, rows.end).groups
     said = groups_to_json(
         groups, threshold=THRESHOLD_SEVERITY, scored_from=begin, scored_to=rows.end
     )
     preview = json.dumps(backtest.preview(groups, begin, rows.end), indent=1)
     files = {
-        SCORES: results.parquet(results.in_order(scored.table, config)),
+        SCORES: results.parquet(results.in_order(scored.table, scored.marks, config)),
         GROUPS: said.encode(),
         PREVIEW: preview.encode(),
     }

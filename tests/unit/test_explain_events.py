@@ -206,9 +206,7 @@ def test_shares_sum_to_a_hundred(changes: dict[tuple[tuple[str, str], int], floa
 
 
 def test_a_slice_without_rows_counts_as_zero() -> None:
-    (group,) = advance(
-        CHOSEN, EventState(), _scores(8, {(("app", "de"), 5): np.nan}), None
-    ).groups
+    (group,) = advance(CHOSEN, EventState(), _scores(8, {(("app", "de"), 5): np.nan}), None).groups
 
     assert group.slices == ({"platform": "app", "marketplace": "de"},)
     assert (group.actual, group.expected) == (0.0, 100.0)

@@ -87,7 +87,7 @@ def follow(
             else:
                 open_ones.append(event)
         _merge(open_ones, ended, levels, index)
-        taken = np.zeros(frozen.shape[1], dtype=np.bool_)
+        taken = np.zeros(len(slices), dtype=np.bool_)
         for event in open_ones:
             place = index[event.slice]
             if event.quiet >= QUIET_TO_YIELD:
@@ -185,9 +185,7 @@ def _merge(
     open_ones[:] = kept
 
 
-def _choose(
-    event: Event, found: Evidence, m: int, place: int, slices: NDArray[np.object_]
-) -> None:
+def _choose(event: Event, found: Evidence, m: int, place: int, slices: NDArray[np.object_]) -> None:
     event.slice = tuple(str(value) for value in slices[place])
     event.evidence = max(event.evidence, float(found.evidence[m, place]))
     x = float(found.weight[m, place])

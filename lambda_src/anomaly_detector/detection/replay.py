@@ -88,8 +88,16 @@ def replay(
         if seen.present:
             evidence, fresh_dispersion = scan(rules, arrays, seen, levels, clock)
             events, marked, frozen = follow(
-                rules, arrays, levels, index, state.measures, slices, events, evidence,
-                int(seconds[t]), settings.accept_after,
+                rules,
+                arrays,
+                levels,
+                index,
+                state.measures,
+                slices,
+                events,
+                evidence,
+                int(seconds[t]),
+                settings.accept_after,
             )
             learn_dispersion(rules, arrays, fresh_dispersion, frozen)
             learn(rules, arrays, seen, frozen)

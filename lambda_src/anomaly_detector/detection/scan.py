@@ -128,7 +128,9 @@ def scan(
     taken = known & (seen.live | seen.absent)
     counted = rules.additive & (arrays["signed"] == 0)
     few = np.sqrt(
-        np.clip(np.where(seen.count > 0, seen.count, 1.0) / np.maximum(arrays["rows"], 1.0), 0.1, 10)
+        np.clip(
+            np.where(seen.count > 0, seen.count, 1.0) / np.maximum(arrays["rows"], 1.0), 0.1, 10
+        )
     )
     few = np.where(rules.averaged & (seen.count > 0), few, 1.0)
     change = np.where(taken, (value - expected) * few, 0.0)
@@ -240,9 +242,7 @@ def scan(
     return found, fresh
 
 
-def learn_dispersion(
-    rules: Rules, arrays: dict[str, Array], fresh: Array, frozen: Mask
-) -> None:
+def learn_dispersion(rules: Rules, arrays: dict[str, Array], fresh: Array, frozen: Mask) -> None:
     """Learn how windows vary; `fresh` as `scan` gave it."""
     on = ~frozen & (arrays["seen"] > rules.warm_up // 2)
     rate = np.maximum(1.0 / (arrays["dispersion_seen"] + 1.0), RATE_DISPERSION)

@@ -88,5 +88,5 @@ class DetectorSettings:
 
     @property
     def accept_after(self) -> int:
-        """Intervals that an event lasts before it is the new level: three days, within 10 and 72."""
+        """Intervals after which an event is the new level: three days, within 10 and 72."""
         return max(10, min(72, 3 * _DAY // self.grid.seconds))

@@ -58,7 +58,13 @@ _LAYOUT: dict[str, str] = {
     "last": "",  # newest value
 }
 # The tail levels start from those of Gaussian noise around an estimated mean and spread.
-_INITIAL: dict[str, float] = {"same_share": 0.02, "presence": 1.0, "volatility": 1.0, "often": 0.13, "seldom": 0.004}
+_INITIAL: dict[str, float] = {
+    "same_share": 0.02,
+    "presence": 1.0,
+    "volatility": 1.0,
+    "often": 0.13,
+    "seldom": 0.004,
+}
 
 
 @dataclass

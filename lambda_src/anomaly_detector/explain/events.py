@@ -1,8 +1,9 @@
 """Makes groups of the events that the detector follows, across the windows of successive crawls.
 
-The detector says in which interval which event is open, and on which slice (`Scores.marks`). A group
-sums what came and what was expected over the intervals that show its event, and ends with the last
-of them. A series of SUM or COUNT that has no row there counts as zero: its silence may be the fault.
+The detector says in which interval which event is open, and on which slice (`Scores.marks`). A
+group sums what came and what was expected over the intervals that show its event, and ends with the
+last of them. A series of SUM or COUNT that has no row there counts as zero: its silence may be the
+fault.
 """
 
 from __future__ import annotations
