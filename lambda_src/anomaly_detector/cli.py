@@ -205,7 +205,7 @@ def _backtest(
     )
     preview = json.dumps(backtest.preview(groups, begin, rows.end), indent=1)
     files = {
-        SCORES: results.parquet(results.in_order(scored.table, scored.marks, config)),
+        SCORES: results.parquet(results.in_order(scored.table, config)),
         GROUPS: said.encode(),
         PREVIEW: preview.encode(),
     }

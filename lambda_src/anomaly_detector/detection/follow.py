@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ REMEMBERED = 12  # intervals after its end in which an event's rebound is swallo
 CONTINUED = 4  # and in which it may go on
 STILL_SHOWN = 0.5  # share of the event's usual change that an interval must have
 REBOUND = 0.5
-MOST_AT_ONCE = 20
 SETTLED = 3  # intervals in which an event alone on its side finds its slice
 
 
@@ -53,97 +52,108 @@ def follow(
     kept: list[Event] = []
     marks: list[Mark] = []
     for m, name in enumerate(names):
-        open_ones: list[Event] = []
-        ended: list[Event] = []
-        shown: set[int] = set()
+        now = _Now(rules, arrays, levels, index, slices, found, m)
         for event in events:
-            if event.measure != name:
-                continue
-            event = replace(event, age=event.age + 1)
-            if event.closed:
-                event.closed += 1
-                if event.closed <= REMEMBERED:
-                    ended.append(event)
-                continue
-            place = index[event.slice]
-            if _is_shown(event, found, m, place):
-                event.quiet = 0
-                shown.add(id(event))
-                # What begins while it is quiet is another event.
-                _choose_again(event, levels, found, m, place, slices)
-                place = index[event.slice]
-            else:
-                event.quiet += 1
-            if event.quiet >= QUIET_TO_CLOSE or event.age >= accept_after:
-                overlap = levels.overlapping(place)
-                if event.age >= accept_after and event.quiet < QUIET_TO_CLOSE:
-                    _accept(rules, arrays, m, overlap)
-                # Slices beside it may still hold the end of the same fault in their windows.
-                overlap |= (found.evidence[m] > 0) & (found.side[m] == event.side)
-                _empty(arrays, m, overlap)
-                found.evidence[m, overlap] = -np.inf
-                event.closed = 1
-                ended.append(event)
-            else:
-                open_ones.append(event)
-        _merge(open_ones, ended, levels, index)
-        taken = np.zeros(len(slices), dtype=np.bool_)
-        for event in open_ones:
-            place = index[event.slice]
-            if event.quiet >= QUIET_TO_YIELD:
-                taken |= levels.nested(place)
-                continue
-            # One fault shows on many slices, above and below: beside it only a larger one opens.
-            taken |= levels.overlapping(place) | (event.age < SETTLED)
-            taken |= found.evidence[m] <= event.evidence
-        # An event that is over leaves its trace in long windows: it must be there now.
-        now = found.stuck[m] | (
-            found.side[m] * found.now_change[m]
-            >= STILL_SHOWN
-            * np.abs(found.change[m])
-            * found.now_base[m]
-            / np.maximum(found.base[m], 1e-300)
-        )
-        for _ in range(MOST_AT_ONCE):
-            candidate = np.where(
-                ~taken & now & (found.weight[m] >= found.threshold[m]),
-                found.evidence[m],
-                -np.inf,
-            )
-            if not len(candidate) or candidate.max() < found.threshold[m]:
-                break
-            place = int(candidate.argmax())
-            overlap = levels.overlapping(place)
-            again = _continued(
-                ended, levels, place, index, int(found.side[m, place]), candidate[place]
-            )
-            if again is not None and again.side != found.side[m, place]:
-                _empty(arrays, m, overlap)
-                taken |= overlap
-                continue
-            if again is None:
-                key = tuple(str(value) for value in slices[place])
-                again = Event(name, at, key, key, int(found.side[m, place]), -np.inf, 0.0, 0.0, 0.0)
-            else:
-                ended.remove(again)
-                again.closed = again.quiet = 0
-            _choose(again, found, m, place, slices)
-            again.change = float(found.change[m, place])
-            again.base = float(found.base[m, place])
-            open_ones.append(again)
-            shown.add(id(again))
-            taken[:] = True
-            for event in [one for one in open_ones if one.quiet >= QUIET_TO_YIELD]:
-                if overlap[index[event.slice]]:
-                    event.closed = 1
-                    open_ones.remove(event)
-                    ended.append(event)
-        for event in open_ones:
+            if event.measure == name:
+                _go_on(now, replace(event, age=event.age + 1), accept_after)
+        _merge(now.open, now.ended, levels, index)
+        _open(now, name, at)
+        for event in now.open:
             frozen[m] |= levels.overlapping(index[event.slice])
-        for event in sorted([*open_ones, *ended], key=lambda one: (one.opened, one.first)):
+        for event in sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first)):
             kept.append(event)
-            marks.append(_mark(event, at, shown=id(event) in shown))
+            marks.append(_mark(event, at, shown=id(event) in now.shown))
     return tuple(kept), tuple(marks), frozen
+
+
+@dataclass
+class _Now:
+    """One measure in one interval: what is known of it, and its events as far as they are done."""
+
+    rules: Rules
+    arrays: dict[str, Array]
+    levels: Levels
+    index: dict[tuple[str, ...], int]
+    slices: NDArray[np.object_]
+    found: Evidence
+    m: int
+    open: list[Event] = field(default_factory=list)
+    ended: list[Event] = field(default_factory=list)
+    shown: set[int] = field(default_factory=set)
+
+
+def _go_on(now: _Now, event: Event, accept_after: int) -> None:
+    """Grow or close an event."""
+    found, m = now.found, now.m
+    if event.closed:
+        event.closed += 1
+        if event.closed <= REMEMBERED:
+            now.ended.append(event)
+        return
+    place = now.index[event.slice]
+    if _is_shown(event, found, m, place):
+        event.quiet = 0
+        now.shown.add(id(event))
+        # What begins while it is quiet is another event.
+        _choose_again(event, now.levels, found, m, place, now.slices)
+        place = now.index[event.slice]
+    else:
+        event.quiet += 1
+    if event.quiet < QUIET_TO_CLOSE and event.age < accept_after:
+        now.open.append(event)
+        return
+    overlap = now.levels.overlapping(place)
+    if event.quiet < QUIET_TO_CLOSE:
+        _accept(now.rules, now.arrays, m, overlap)
+    # Slices beside it may still hold the end of the same fault in their windows.
+    overlap |= (found.evidence[m] > 0) & (found.side[m] == event.side)
+    _empty(now.arrays, m, overlap)
+    found.evidence[m, overlap] = -np.inf
+    event.closed = 1
+    now.ended.append(event)
+
+
+def _open(now: _Now, name: str, at: int) -> None:
+    """Open an event on the slice with the largest evidence, or go on with one that has ended."""
+    found, m, levels = now.found, now.m, now.levels
+    # An event that is over leaves its trace in long windows: it must be there now.
+    usual = np.abs(found.change[m]) / np.maximum(found.base[m], 1e-300)
+    may = found.side[m] * found.now_change[m] >= STILL_SHOWN * usual * found.now_base[m]
+    may = (found.stuck[m] | may) & (found.weight[m] >= found.threshold[m])
+    may &= found.evidence[m] >= found.threshold[m]
+    for event in now.open:
+        place = now.index[event.slice]
+        if event.quiet >= QUIET_TO_YIELD:
+            may &= ~levels.nested(place)
+            continue
+        # One fault shows on many slices, above and below: beside it only a larger one opens.
+        may &= ~levels.overlapping(place) & (found.evidence[m] > event.evidence)
+        may &= event.age >= SETTLED
+    while may.any():
+        place = int(np.where(may, found.evidence[m], -np.inf).argmax())
+        side, evidence = int(found.side[m, place]), float(found.evidence[m, place])
+        overlap = levels.overlapping(place)
+        again = _continued(now.ended, levels, place, now.index, side, evidence)
+        if again is not None and again.side != side:
+            _empty(now.arrays, m, overlap)
+            may &= ~overlap
+            continue
+        if again is None:
+            key = tuple(str(value) for value in now.slices[place])
+            again = Event(name, at, key, key, side, -np.inf, 0.0, 0.0, 0.0)
+        else:
+            now.ended.remove(again)
+            again.closed = again.quiet = 0
+        _choose(again, found, m, place, now.slices)
+        again.change, again.base = float(found.change[m, place]), float(found.base[m, place])
+        for event in [one for one in now.open if one.quiet >= QUIET_TO_YIELD]:
+            if overlap[now.index[event.slice]]:
+                event.closed = 1
+                now.open.remove(event)
+                now.ended.append(event)
+        now.open.append(again)
+        now.shown.add(id(again))
+        return
 
 
 def still(events: tuple[Event, ...], at: int) -> tuple[Mark, ...]:

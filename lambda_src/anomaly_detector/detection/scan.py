@@ -2,17 +2,18 @@
 
 Neill (2009), Kulldorff (1997). Arrays have the axes M, K (measure, slice).
 
-For each window of w = 1 ... 48 intervals, C sums what came and B what was expected. Of SUM and COUNT
-the log-likelihood ratio is D = (C ln(C / B) - (C - B)) / phi, of all others (C - B)^2 / (2 var); a
-value that repeats itself gives D = repeats x -ln(usual share of repeats). The dispersion phi of a
-slice and window is the decayed mean of (C - B)^2 / B, clipped at three deviations and shrunk to
-what slices of its size usually have.
+For each window of w = 1 ... 48 intervals, C sums what came and B what was expected. Of SUM and
+COUNT the log-likelihood ratio is D = (C ln(C / B) - (C - B)) / phi, of all others
+(C - B)^2 / (2 var); rises of few terms n (B / phi, or rows) count as n ln(1 + D / n), as their tails
+are heavier. A value that repeats itself gives D = repeats x -ln(usual share of repeats). The
+dispersion phi of a slice and window is the decayed mean of (C - B)^2 / B, clipped at three
+deviations and shrunk to what slices of its size usually have.
 
 **Evidence** R = max over w of D / ln 10, less log10(slices in the level): the price of having
 looked at as many. **Threshold** T = log10(intervals a week x measures x levels / false events a
-week). **Severity of an event** = 100 x / (x + T) with x = R x min(1, |C - B| / B / s), s the relative
-change that counts as full; for means, minima and maxima x is at most 3 L, L the calibrated surprise
-of the series itself. So 50 is the threshold, for events as for points.
+week). **Severity of an event** = 100 x / (x + T) with x = R x min(1, |C - B| / B / s), s the
+relative change that counts as full; for means, minima and maxima x is at most 3 L, L the calibrated
+surprise of the series itself. So 50 is the threshold, for events as for points.
 """
 
 from __future__ import annotations
