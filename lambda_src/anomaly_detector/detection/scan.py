@@ -4,8 +4,8 @@ Neill (2009), Kulldorff (1997). Arrays have the axes M, K (measure, slice).
 
 For each window of w = 1 ... 48 intervals, C sums what came and B what was expected. Of SUM and
 COUNT the log-likelihood ratio is D = (C ln(C / B) - (C - B)) / phi, of all others
-(C - B)^2 / (2 var); rises of few terms n (B / phi, or rows) count as n ln(1 + D / n), as their tails
-are heavier. A value that repeats itself gives D = repeats x -ln(usual share of repeats). The
+(C - B)^2 / (2 var); rises of few terms n (B / phi, or rows) count as n ln(1 + D / n), as their
+tails are heavier. A value that repeats itself gives D = repeats x -ln(usual share of repeats). The
 dispersion phi of a slice and window is the decayed mean of (C - B)^2 / B, clipped at three
 deviations and shrunk to what slices of its size usually have.
 
