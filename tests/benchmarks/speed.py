@@ -8,12 +8,13 @@ intervals are timed, in which one value of a dimension has halved, so that an ev
 * **one interval**: `replay` of a panel of one interval and `advance`, as a live crawl calls them;
   the median of 5, by the clock on the wall and as CPU time (one thread), which another process on
   the machine disturbs less. Reading and writing of files are no part of it.
-* **in a replay**: the same for 8 intervals in one call, divided by 8, as the look-back and training
+* **in a replay**: CPU time of 8 intervals in one call, divided by 8, as the look-back and training
   call them; the median of the last 5 calls of learning.
 * **peak memory** is that of the process that learnt and scored, Python and numpy included.
 * **state a series**: bytes of the state's arrays, and of its file, divided by the series.
 * **RCF / ours**: the CPU time that one forest (krcf, shingle 8, 50 trees of 256) takes to score
-  and to learn a point, times the series, over that of ours for one interval.
+  and to learn a point, times the series, over that of ours for one interval,
+  alone or in a replay.
 
 Each case runs in a process of its own. Times depend on the machine and on what else runs on it.
 """
@@ -116,10 +117,10 @@ def case(series: int, interval: str, learnt: int = LEARNT) -> dict[str, Any]:
     state, events, batch = initial_state(settings), EventState(), []
     for begin in range(0, learnt, CALL):
         panel = world.panel(begin, CALL)
-        clock = time.perf_counter()
+        ticks = time.process_time()
         done = replay(settings, state, panel)
         events = advance(settings, events, done.scores, None).carried
-        batch.append((time.perf_counter() - clock) / CALL)
+        batch.append((time.process_time() - ticks) / CALL)
         state = done.state
     single, busy, groups = [], [], 0
     for begin in range(len(batch) * CALL, len(batch) * CALL + TIMED):
@@ -138,7 +139,7 @@ def case(series: int, interval: str, learnt: int = LEARNT) -> dict[str, Any]:
         "interval": interval,
         "one interval, s": float(np.median(single)),
         "CPU, s": float(np.median(busy)),
-        "in a replay, s": float(np.median(batch[-TIMED:])),
+        "in a replay, CPU s": float(np.median(batch[-TIMED:])),
         "CPU, us a series": 1e6 * float(np.median(busy)) / world.series,
         "peak memory, MB": peak / 1e6,
         "state a series, B": memory / world.series,
@@ -204,6 +205,7 @@ def run(
         if forest:
             row["RCF, us a series"] = 1e6 * forest
             row["RCF / ours"] = forest * row["series"] / row["CPU, s"]
+            row["in a replay"] = forest * row["series"] / row["in a replay, CPU s"]
         rows.append(row)
     tables: dict[str, Any] = {"speed: one interval": rows}
     if last:
