@@ -47,8 +47,8 @@ def report(results: dict[str, dict[str, Any]], date: str) -> str:
         "# Benchmarks",
         (
             f"Put together on {date} with {os.cpu_count()} cores ({platform.machine()}), "
-            f"Python {platform.python_version()}, {', '.join(packages)}. Each section names the run "
-            "or runs that its tables come from; they say what was measured there, and no more. "
+            f"Python {platform.python_version()}, {', '.join(packages)}. Each section names the "
+            "run or runs that its tables come from; they say what was measured there, and no more. "
             "`make bench` runs all of it anew."
         ),
     ]
