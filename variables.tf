@@ -53,6 +53,16 @@ variable "redshift" {
   }
 
   validation {
+    condition     = var.redshift.cluster_identifier == null || can(regex("^[a-z][a-z0-9-]{0,62}$", var.redshift.cluster_identifier))
+    error_message = "redshift.cluster_identifier must be 1-63 lower case letters, digits and hyphens, and begin with a letter; it is ${jsonencode(var.redshift.cluster_identifier)}."
+  }
+
+  validation {
+    condition     = var.redshift.workgroup_name == null || can(regex("^[a-z0-9-]{3,64}$", var.redshift.workgroup_name))
+    error_message = "redshift.workgroup_name must be 3-64 lower case letters, digits and hyphens; it is ${jsonencode(var.redshift.workgroup_name)}."
+  }
+
+  validation {
     condition     = length(var.redshift.database) >= 1 && length(var.redshift.database) <= 127
     error_message = "redshift.database must be 1-127 characters; it is ${jsonencode(var.redshift.database)}."
   }

@@ -319,7 +319,8 @@ class Deployment:
             for key, content in sorted(self.objects(f"results/{table}/").items())
             if key.endswith(".parquet")
         ]
-        return pa.concat_tables(parts) if parts else pa.table({})
+        # Another configuration may have had other dimensions: a reader finds none in its files.
+        return pa.concat_tables(parts, promote_options="default") if parts else pa.table({})
 
     def copy_results(self, folder: Path) -> int:
         """Copy everything below results/ and reports/ to a folder; returns the number of files."""

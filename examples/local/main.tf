@@ -31,12 +31,12 @@ module "detector" {
   history            = var.history
   shards             = var.shards
 
-  alerts = {
+  alerts = merge({
     everything = {
       threshold   = var.alert_threshold
       description = "Anything unusual in the sample shop"
     }
-  }
+  }, var.alerts)
 
   subscriptions = {
     alerts = {

@@ -123,6 +123,20 @@ variable "alert_threshold" {
   nullable    = false
 }
 
+variable "alerts" {
+  description = "Alerts besides the one of everything; see the module."
+  type = map(object({
+    threshold            = optional(number, 50)
+    description          = optional(string)
+    sns_topic_arns       = optional(list(string), [])
+    lambda_function_arns = optional(list(string), [])
+    measures             = optional(list(string), [])
+    dimension_filters    = optional(map(list(string)), {})
+  }))
+  default  = {}
+  nullable = false
+}
+
 variable "enabled" {
   description = "Whether the schedule runs."
   type        = bool

@@ -310,12 +310,8 @@ data "aws_iam_policy_document" "function" {
   dynamic "statement" {
     for_each = each.key == "statement" ? ["follow"] : []
     content {
-      sid = "FollowItsOwnStatements"
-      actions = [
-        "redshift-data:CancelStatement",
-        "redshift-data:DescribeStatement",
-        "redshift-data:GetStatementResult",
-      ]
+      sid     = "FollowItsOwnStatements"
+      actions = ["redshift-data:DescribeStatement", "redshift-data:GetStatementResult"]
       # The Data API has no resource for a statement; the condition lets a role at its own statements only.
       resources = ["*"]
 

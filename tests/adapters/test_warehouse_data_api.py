@@ -173,3 +173,15 @@ def test_cancelling_what_has_ended_is_no_error(stub: Stubber) -> None:
     stub.add_response("describe_statement", {"Id": ID, "Status": "FINISHED"})
     assert api(stub).cancel(ID) is True
     assert api(stub).cancel(ID) is False
+
+
+def test_a_name_that_the_service_can_never_take_is_not_tried_again() -> None:
+    client = boto3.client(
+        "redshift-data",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    place = {"database": "dev", "unload_role": ROLE, "workgroup_name": "wg"}
+    with pytest.raises(PermanentError, match="WorkgroupName"):
+        DataApi(client, Redshift.model_validate(place)).submit("select 1", "token", "shop-live")

@@ -46,15 +46,17 @@ def report(results: dict[str, dict[str, Any]], date: str) -> str:
     parts = [
         "# Benchmarks",
         (
-            f"Written by `make bench` on {date}: {os.cpu_count()} cores ({platform.machine()}), "
-            f"Python {platform.python_version()}, {', '.join(packages)}. "
-            "The tables say what was measured in that run, and nothing beyond it."
+            f"Put together on {date} with {os.cpu_count()} cores ({platform.machine()}), "
+            f"Python {platform.python_version()}, {', '.join(packages)}. Each section names the "
+            "run or runs that its tables come from; they say what was measured there, and no more. "
+            "`make bench` runs all of it anew."
         ),
     ]
     for name, result in results.items():
         about = (_ABOUT[name].__doc__ or "").strip()
         title, _, rest = about.partition("\n")
         parts += [f"## {name.capitalize()}", title, rest.strip().replace(" x ", " × ")]
+        parts.append("Measured by " + "; ".join(result.get("runs", ["a run that is not known"])))
         for heading, rows in result["tables"].items():
             parts += [f"### {heading}", console.table(rows)]
         parts += list(result.get("notes", ()))
@@ -74,7 +76,8 @@ def main() -> int:
             results[name] = json.loads(kept.read_text(encoding="utf-8"))
             continue
         console.say(f"\n{name}")
-        results[name] = bench()
+        found = bench()
+        results[name] = {**found, "runs": [console.origin("make bench")]}
         console.finish(results[name], None)
         if kept:
             kept.parent.mkdir(parents=True, exist_ok=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,12 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(found)
 
 
+def origin(command: str) -> str:
+    """Where a result comes from: command, moment, and how busy the machine was at its end."""
+    load = os.getloadavg()[0]
+    return f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, load {load:.1f} on {os.cpu_count()} cores"
+
+
 def finish(result: Mapping[str, Any], target: Path | None) -> None:
     """Print the result's tables, and write all of it where asked for."""
     for name, rows in result["tables"].items():
@@ -93,4 +101,7 @@ def finish(result: Mapping[str, Any], target: Path | None) -> None:
     for note in result.get("notes", ()):
         say(f"\n{note}")
     if target is not None:
+        module = f"tests.benchmarks.{Path(sys.argv[0]).stem}"
+        command = " ".join(["python -m", module, *sys.argv[1:]])
+        result = {**result, "runs": [origin(command)]}
         target.write_text(json.dumps(result, indent=1, default=float) + "\n", encoding="utf-8")

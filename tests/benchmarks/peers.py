@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 SHINGLE = 8
-TREES = 30  # as in OpenSearch
+TREES = 50  # the default of AWS's library; OpenSearch takes 30
 SAMPLE = 256
 WINDOW = 48
 HISTORY = 256  # differences that spreads are taken from
@@ -79,31 +79,31 @@ def persist(values: Array, _slots: int) -> Array:
     return _clean((moved - high) / np.maximum(high - low, _floor(filled)), values, 8)
 
 
-def random_cut_forest() -> Callable[[Array, int], Array] | None:
+def random_cut_forest(trees: int = TREES) -> Callable[[Array, int], Array] | None:
     """Random Cut Forest (krcf, the Rust port of AWS's), shingle of 8; None if not installed."""
     if importlib.util.find_spec("krcf") is None:
         return None
 
     def score(values: Array, _slots: int) -> Array:
-        trees = forest()
+        grown = forest(trees)
         found = np.zeros(len(values))
         for place, value in enumerate(forward(values).tolist()):
-            found[place] = trees.score([value])
-            trees.update([value])
+            found[place] = grown.score([value])
+            grown.update([value])
         return _clean(found, values, SHINGLE)
 
     return score
 
 
-def forest() -> Any:
-    """A forest that has seen nothing, 30 trees of 256 points."""
+def forest(trees: int = TREES) -> Any:
+    """A forest that has seen nothing, 50 trees of 256 points unless told otherwise."""
     from krcf import RandomCutForest
 
     return RandomCutForest(
         {
             "dimensions": 1,
             "shingle_size": SHINGLE,
-            "num_trees": TREES,
+            "num_trees": trees,
             "sample_size": SAMPLE,
             "internal_shingling": True,
             "random_seed": SEED,

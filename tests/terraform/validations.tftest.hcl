@@ -58,6 +58,28 @@ run "name_ends_with_hyphen" {
   expect_failures = [var.name]
 }
 
+run "workgroup_name_too_short" {
+  # says: 3-64 lower case letters, digits and hyphens; it is "wg"
+  command = plan
+
+  variables {
+    redshift = { workgroup_name = "wg", database = "prod" }
+  }
+
+  expect_failures = [var.redshift]
+}
+
+run "cluster_by_its_host" {
+  # says: 1-63 lower case letters, digits and hyphens, and begin with a letter; it is "shop.abc.redshift.amazonaws.com"
+  command = plan
+
+  variables {
+    redshift = { cluster_identifier = "shop.abc.redshift.amazonaws.com", database = "prod" }
+  }
+
+  expect_failures = [var.redshift]
+}
+
 run "no_warehouse" {
   # says: exactly one of cluster_identifier and workgroup_name; they are null and null
   command = plan

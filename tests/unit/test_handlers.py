@@ -30,7 +30,7 @@ from anomaly_detector.intervals import iso
 from anomaly_detector.lake import layout
 from anomaly_detector.ledger.items import Chunk
 from anomaly_detector.settings import Settings
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 from moto import mock_aws
 
 from tests.unit.services_world import DAY, H1, World, document, sales
@@ -183,6 +183,7 @@ def test_a_failure_is_told_on_the_operations_topic(world: World) -> None:
         ),
         (ClientError({"Error": {"Code": "ValidationException"}}, "X"), PermanentError),
         (EndpointConnectionError(endpoint_url="x"), RetryableError),
+        (ParamValidationError(report="x"), PermanentError),
         (RetryableError("x"), RetryableError),
         (PermanentError("x"), PermanentError),
     ],

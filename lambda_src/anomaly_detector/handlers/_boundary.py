@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from pydantic import ValidationError
 
 from anomaly_detector.errors import PermanentError, RetryableError
@@ -59,6 +59,8 @@ def boundary(function: Handler) -> Handler:
             raise PermanentError(f"The event is not valid: {places}.") from None
         except ClientError as error:
             raise _sorted(error) from error
+        except ParamValidationError as error:
+            raise PermanentError(f"AWS cannot take this: {error}") from error
         except BotoCoreError as error:
             raise RetryableError(f"AWS could not be reached: {error}") from error
 

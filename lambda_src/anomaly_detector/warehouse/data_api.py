@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError, RetryableError
@@ -137,6 +137,8 @@ class DataApi:
             return cast("dict[str, Any]", getattr(self._client, method)(**given))
         except ClientError as error:
             raise _of_client(error, method) from error
+        except ParamValidationError as error:
+            raise PermanentError(f"The Redshift Data API cannot take this: {error}") from error
         except BotoCoreError as error:
             raise RetryableError(f"The Redshift Data API could not be reached: {error}") from error
 

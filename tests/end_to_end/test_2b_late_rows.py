@@ -1,0 +1,113 @@
+"""Rows that arrive after their interval was crawled: in the end all is as if they had been there.
+
+The same hours are crawled twice, with all rows in time and with some of them late.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from anomaly_detector.intervals import iso, parse_iso
+
+from local.cloud import LocalCloud
+from local.harness import Deployment
+
+HOUR = timedelta(hours=1)
+KEYS = ["interval_start", "measure", "platform", "marketplace"]
+NUMBERS = ["actual", "expected", "lower", "upper", "severity"]
+
+
+def test_rows_that_are_late_end_as_in_a_clean_run_and_are_told_once(
+    cloud: LocalCloud, detector: Deployment
+) -> None:
+    begin = _trained_afresh(detector, 1)
+    end = begin + 4 * HOUR
+    _crawls(detector, end)
+    clean_scores, clean_groups = _found(detector, begin)
+
+    late = begin = max(begin, _trained_afresh(detector, 2))
+    detector.received("alerts")
+    _hold_back(cloud, late)
+    try:
+        _crawls(detector, late + HOUR)
+        # Without its first platform the shop has collapsed, as far as anybody can see.
+        wrong = [each for each in detector.groups() if parse_iso(each["StartTime"]) == late]
+        assert {each["PrimaryMetricName"] for each in wrong} == {"views", "revenue"}
+        told = [each["Message"]["anomalyGroupId"] for each in detector.received("alerts")]
+        assert sorted(told) == sorted(each["AnomalyGroupId"] for each in wrong)
+        rows = _interval(detector, late)["rows"]
+    finally:
+        _let_come(cloud)
+
+    _crawls(detector, late + 2 * HOUR)
+
+    revised = _interval(detector, late)
+    assert revised["status"] == "REVISED"
+    assert revised["rows"] > rows
+    assert _interval(detector, late + HOUR)["status"] == "SCORED"
+    _crawls(detector, end)
+    scores, groups = _found(detector, begin)
+    assert groups == [each for each in clean_groups if parse_iso(each["StartTime"]) >= begin]
+    clean = clean_scores.filter(pc.greater_equal(clean_scores["interval_start"], _time(begin)))
+    assert scores.select(KEYS).equals(clean.select(KEYS))
+    assert scores["anomalous"].equals(clean["anomalous"])
+    for name in NUMBERS:
+        np.testing.assert_allclose(
+            scores[name].to_numpy(), clean[name].to_numpy(), rtol=1e-9, err_msg=name
+        )
+    # What both runs found was told in the first, and nothing is told of what was undone.
+    assert detector.received("alerts") == []
+    undone = [each["AnomalyGroupId"] for each in wrong]
+    assert not [key for key in detector.objects("results/") for each in undone if each in key]
+
+
+def _trained_afresh(detector: Deployment, number: int) -> datetime:
+    """Train again on what has landed, so that time goes back to now; returns the watermark."""
+    detector.upload({**detector.document(), "max_series": 50_000 - number})
+    pipeline = detector.wait_for_pipeline()
+    assert pipeline.succeeded, pipeline.cause
+    return detector.watermark()
+
+
+def _crawls(detector: Deployment, until: datetime) -> None:
+    crawl = detector.crawl(until + timedelta(minutes=1))
+    assert crawl.succeeded, crawl.cause
+    assert detector.watermark() == until
+
+
+def _found(detector: Deployment, begin: datetime) -> tuple[pa.Table, list[dict[str, Any]]]:
+    """Scores, sorted, and groups from a time on."""
+    scores = detector.results("scores")
+    scores = scores.filter(pc.greater_equal(scores["interval_start"], _time(begin)))
+    groups = [each for each in detector.groups() if parse_iso(each["StartTime"]) >= begin]
+    for each in groups:
+        # Which crawl wrote it.
+        del each["attempt_id"]
+    return scores.sort_by([(name, "ascending") for name in KEYS]), groups
+
+
+def _time(moment: datetime) -> pa.Scalar:
+    return pa.scalar(moment, pa.timestamp("ms", tz="UTC"))
+
+
+def _interval(detector: Deployment, start: datetime) -> dict[str, Any]:
+    (found,) = detector.items(f"INTERVAL#{iso(start)}")
+    return found
+
+
+def _hold_back(cloud: LocalCloud, hour: datetime) -> None:
+    window = f"ts >= timestamp '{hour:%F %T}' and ts < timestamp '{hour + HOUR:%F %T}'"
+    where = f"{window} and platform = (select min(id) from platform)"
+    columns = "ts, platform, marketplace, views, revenue"
+    cloud.execute("shop", f"create table late as select {columns} from ecommerce where {where}")
+    cloud.execute("shop", f"delete from ecommerce where {where}")
+
+
+def _let_come(cloud: LocalCloud) -> None:
+    columns = "ts, platform, marketplace, views, revenue"
+    cloud.execute("shop", f"insert into ecommerce ({columns}) select {columns} from late")
+    cloud.execute("shop", "drop table late")
