@@ -42,6 +42,9 @@ LEAST_SHARE = 0.01  # deviation of a window, as a share of its expectation, at t
 USUAL_FROM = 50  # windows learnt before a slice tells what is usual
 RATE_SAME = 0.002
 FEWEST_SAME = 3
+LEAST_SAME = 0.003
+NOT_STUCK = 5.0
+CLIP_LEAF = 8.0
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,15 @@ class Levels:
     codes : (K, D) number of each value within its dimension, -1 where rolled up.
     level : (K,) number of the slice's level.
     count : number of levels.
+    leaves : (L,) places of the slices of the finest level.
+    places : (count, L) place of the slice of each level that holds a leaf, -1 where unknown.
     """
 
     codes: NDArray[np.int64]
     level: NDArray[np.int64]
     count: int
+    leaves: NDArray[np.int64]
+    places: NDArray[np.int64]
 
     @classmethod
     def of(cls, slices: NDArray[np.object_], rolled_up: str) -> Levels:
@@ -68,7 +75,19 @@ class Levels:
             codes[:, axis] = np.where(slices[:, axis] == rolled_up, -1, code)
         kept = (codes >= 0) @ (2 ** np.arange(slices.shape[1], dtype=np.int64))
         found, level = np.unique(kept, return_inverse=True)
-        return cls(codes, level.astype(np.int64), max(1, len(found)))
+        count = max(1, len(found))
+        leaves = np.nonzero(kept == kept.max(initial=0))[0]
+        sizes = codes.max(axis=0, initial=-1) + 2
+        weights = np.concatenate([np.cumprod(sizes[::-1])[::-1][1:], [1]]).astype(np.int64)
+        key = (codes + 1) @ weights if slices.shape[1] else np.zeros(len(slices), dtype=np.int64)
+        order = np.argsort(key)
+        places = np.full((count, len(leaves)), -1, dtype=np.int64)
+        for number, mask in enumerate(found):
+            holds = (int(mask) >> np.arange(slices.shape[1])) & 1
+            wanted = (codes[leaves] + 1) @ (weights * holds) if slices.shape[1] else key[leaves]
+            at = np.minimum(np.searchsorted(key, wanted, sorter=order), len(key) - 1)
+            places[number] = np.where(key[order[at]] == wanted, order[at], -1)
+        return cls(codes, level.astype(np.int64), count, leaves, places)
 
     def overlapping(self, place: int) -> Mask:
         """(K,) slices that share a leaf with the one at `place`, as far as their values tell."""
@@ -101,6 +120,11 @@ class Evidence:
     side : 1 above, -1 below.
     change, base : sums over the best window; residual and expectation of this interval.
     threshold : (M,) T.
+    window : number of the best window.
+    changes, bases, dispersions : (V, M, K), per window.
+    size : what a relative change of one adds to an interval with base 1.
+    single : evidence of this interval alone, D of w = 1 / ln 10.
+    repeats : nats for leaves that repeat themselves, of those in the slice.
     """
 
     evidence: Array
@@ -112,6 +136,39 @@ class Evidence:
     now_base: Array
     stuck: Mask
     threshold: Array
+    window: NDArray[np.int64]
+    changes: Array
+    bases: Array
+    dispersions: Array
+    size: Array
+    single: Array
+    repeats: Array
+
+    def likely(self, m: int, window: int, levels: Levels) -> Array:
+        """(K,) log-likelihood ratio that just the leaves of a slice changed, all in proportion.
+
+        With the change u = C b / var and v = b^2 / var of each leaf it is (sum u)^2 / (2 sum v)
+        (Neill 2009, expectation-based, with the one factor fitted by weighted least squares). The
+        noise of leaves is their own, so slices that share the fault's leaves can be told apart
+        better than by their sums.
+        """
+        leaves = levels.leaves
+        c, b = self.changes[window, m, leaves], self.bases[window, m, leaves]
+        phi = self.dispersions[window, m, leaves]
+        variance = phi * np.maximum(b, TINY)
+        b = b * self.size[m, leaves]
+        deviation = np.sqrt(variance)
+        c = np.clip(c, -CLIP_LEAF * deviation, CLIP_LEAF * deviation)
+        u, v = c * b / variance, np.square(b) / variance
+        found = np.zeros(self.evidence.shape[1])
+        for places in levels.places:
+            known = places >= 0
+            size = len(found)
+            total = np.bincount(places[known], u[known], size)
+            weight = np.bincount(places[known], v[known], size)
+            held = weight > 0
+            found[held] = np.square(total[held]) / (2 * weight[held])
+        return found
 
 
 def scan(
@@ -163,6 +220,8 @@ def scan(
     ready = (arrays["seen"] >= rules.warm_up) & (arrays["dispersion_seen"] >= USUAL_FROM)
     best = np.full(change.shape, -np.inf)
     side, best_change, best_base = np.zeros(shape[1:]), np.zeros(shape[1:]), np.zeros(shape[1:])
+    best_window = np.zeros(shape[1:], dtype=np.int64)
+    phis, single = np.empty(shape), np.zeros(shape[1:])
     stuck = np.zeros(shape[1:], dtype=np.bool_)
     fresh = np.zeros(shape)
     up, down = rules.up, rules.down
@@ -182,6 +241,7 @@ def scan(
         phi = TEMPER * phi * tide
         phi = np.maximum(phi, LEAST_SHARE**2 * np.where(counted, b, size * b))
         phi = np.maximum(phi, unit) + TINY
+        phis[window] = phi
         fresh[window] = np.where(
             (arrays["ring_fill"] >= length) & (b > 0),
             np.where(
@@ -204,17 +264,16 @@ def scan(
         allowed = np.where(c > 0, up, down) & (np.abs(c) >= least * length)
         allowed &= np.abs(c) >= rules.min_relative * there
         d = np.where(allowed, d, 0.0)
+        if window == 0:
+            single = d / math.log(10)
         better = d > best
+        best_window[better] = window
         best = np.where(better, d, best)
         side = np.where(better, np.sign(c), side)
         best_change = np.where(better, c, best_change)
         best_base = np.where(better, there, best_base)
-    repeats = np.where(
-        (arrays["same"] >= FEWEST_SAME) & (rules.min_absolute + rules.min_relative == 0),
-        arrays["same"] * -np.log(np.clip(arrays["same_share"], 0.02, 1.0)),
-        0.0,
-    )
-    stuck = (repeats > best) & rules.averaged
+    repeats = _repeats(rules, arrays, seen, levels)
+    stuck = repeats > best
     best = np.where(stuck, repeats, best)
     evidence = best / math.log(10)
     relative = np.abs(best_change) / np.maximum(best_base, TINY)
@@ -239,6 +298,13 @@ def scan(
         now_base=np.where(taken, np.abs(expected), 0.0),
         stuck=stuck,
         threshold=threshold,
+        window=best_window,
+        changes=changes,
+        bases=bases,
+        dispersions=phis,
+        size=np.where(counted, 1.0, np.abs(arrays["level"])),
+        single=single,
+        repeats=repeats,
     )
     return found, fresh
 
@@ -278,6 +344,23 @@ def _usual(rules: Rules, arrays: dict[str, Array], known: Mask) -> Array:
         line = slope[:, None] * np.clip(x - middle, -100, 100)
         usual[:, m] = np.exp(np.clip(y.mean(axis=1)[:, None] + line, -600, 600))
     return usual
+
+
+def _repeats(rules: Rules, arrays: dict[str, Array], seen: Seen, levels: Levels) -> Array:
+    """(M, K) nats that the leaves of a slice are stuck rather than alike by chance."""
+    found = np.zeros(arrays["same"].shape)
+    leaves = levels.leaves
+    run = arrays["same"][:, leaves]
+    wanted = (rules.min_absolute + rules.min_relative == 0) & (run >= FEWEST_SAME)
+    for m in np.nonzero(wanted.any(axis=1))[0]:
+        usual = -np.log(np.clip(arrays["same_share"][m, leaves], LEAST_SAME, 1.0))
+        gain = np.where(run[m] >= 2, run[m] * usual, -NOT_STUCK)
+        gain = np.where(seen.live[m, leaves] & (seen.value[m, leaves] != 0), gain, 0.0)
+        for places in levels.places:
+            known = places >= 0
+            total = np.bincount(places[known], gain[known], found.shape[1])
+            found[m] = np.maximum(found[m], total)
+    return found
 
 
 def _follow_repeats(arrays: dict[str, Array], seen: Seen) -> None:

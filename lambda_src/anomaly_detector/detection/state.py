@@ -77,6 +77,7 @@ class Event:
     slice : the slice that shows it best so far; side 1 above the expectation, -1 below.
     evidence : largest R so far, in powers of ten beyond chance; severity likewise, 0-100.
     change, base : residuals and expectations of the slice, summed over the intervals that show it.
+    doubt : nats that speak against its going on.
     age : intervals since it opened; quiet : of them without it, in a row; closed : since its end.
     """
 
@@ -91,6 +92,7 @@ class Event:
     base: float
     age: int = 0
     quiet: int = 0
+    doubt: float = 0.0
     closed: int = 0
 
 
