@@ -44,6 +44,7 @@ RATE_SAME = 0.002
 FEWEST_SAME = 3
 LEAST_SAME = 0.003
 NOT_STUCK = 5.0
+RARELY_SAME = 2.5
 CLIP_LEAF = 8.0
 
 
@@ -211,9 +212,9 @@ def scan(
         changes[window], bases[window] = total_change, total_base
         before = length
 
-    whole = (arrays["fractional"] == 0) & rules.additive
     unit = np.where(arrays["nonzero"] < OFTEN_ABSENT, arrays["magnitude"], 0.0)
-    unit = np.where(rules.additive, np.maximum(unit, whole), 0.0)
+    counts = arrays["fractional"] == 0
+    unit = np.where(rules.additive, np.maximum(unit, counts), 0.0)
     unit = np.where(np.abs(arrays["level"]) < 2 * SMALL_COUNT * unit, unit, 0.0)
     usual = _usual(rules, arrays, known)
     size = np.where(counted, 1.0, np.square(arrays["level"]))
@@ -225,6 +226,7 @@ def scan(
     stuck = np.zeros(shape[1:], dtype=np.bool_)
     fresh = np.zeros(shape)
     up, down = rules.up, rules.down
+    widest = np.zeros(shape[1:])
     least = np.maximum(rules.min_absolute, 0.0)
     for window, length in enumerate(WINDOWS):
         c, b = changes[window], bases[window]
@@ -238,6 +240,9 @@ def scan(
         phi = (effective * arrays["dispersion"][window] + SHRINK * prior) / (effective + SHRINK)
         phi = np.maximum(phi, FLOOR * prior)
         calm = phi
+        # A forecast that follows makes long sums calmer than chance would; a frozen one does not.
+        widest = np.maximum(phi, widest)
+        phi = widest
         phi = TEMPER * phi * tide
         phi = np.maximum(phi, LEAST_SHARE**2 * np.where(counted, b, size * b))
         phi = np.maximum(phi, unit) + TINY
@@ -259,7 +264,8 @@ def scan(
         terms = np.where(counted, b / phi, np.maximum(arrays["rows"], 1.0) * length)
         terms = np.clip(terms, 1.0, 1e9)
         d = np.where(counted & (c < 0), d, terms * np.log1p(np.maximum(d, 0.0) / terms))
-        d = np.where((b > 0) & (~counted | (b >= FEWEST * phi)), d, 0.0)
+        whole = arrays["ring_fill"] >= length
+        d = np.where(whole & (b > 0) & (~counted | (b >= FEWEST * phi)), d, 0.0)
         there = np.where(counted, b, np.abs(arrays["level"]) * b)
         allowed = np.where(c > 0, up, down) & (np.abs(c) >= least * length)
         allowed &= np.abs(c) >= rules.min_relative * there
@@ -354,8 +360,9 @@ def _repeats(rules: Rules, arrays: dict[str, Array], seen: Seen, levels: Levels)
     wanted = (rules.min_absolute + rules.min_relative == 0) & (run >= FEWEST_SAME)
     for m in np.nonzero(wanted.any(axis=1))[0]:
         usual = -np.log(np.clip(arrays["same_share"][m, leaves], LEAST_SAME, 1.0))
-        gain = np.where(run[m] >= 2, run[m] * usual, -NOT_STUCK)
-        gain = np.where(seen.live[m, leaves] & (seen.value[m, leaves] != 0), gain, 0.0)
+        gain = np.where(run[m] >= FEWEST_SAME, run[m] * usual, -NOT_STUCK)
+        telling = seen.live[m, leaves] & (seen.value[m, leaves] != 0) & (usual >= RARELY_SAME)
+        gain = np.where(telling, gain, 0.0)
         for places in levels.places:
             known = places >= 0
             total = np.bincount(places[known], gain[known], found.shape[1])
