@@ -35,6 +35,7 @@ CAP = 3.0
 SHRINK = 30.0
 FLOOR = 1.0
 TEMPER = 1.4
+TERMS = 5.0
 RATE_DISPERSION = 0.003
 CLIP_DISPERSION = 9.0
 FEWEST = 3.0  # B / phi below which a slice is left to its roll-up
@@ -44,7 +45,7 @@ RATE_SAME = 0.002
 FEWEST_SAME = 3
 LEAST_SAME = 0.003
 NOT_STUCK = 5.0
-RARELY_SAME = 2.5
+RARELY_SAME = 3.0
 CLIP_LEAF = 8.0
 
 
@@ -227,6 +228,7 @@ def scan(
     fresh = np.zeros(shape)
     up, down = rules.up, rules.down
     widest = np.zeros(shape[1:])
+    parts = _parts(arrays["level"], levels)
     least = np.maximum(rules.min_absolute, 0.0)
     for window, length in enumerate(WINDOWS):
         c, b = changes[window], bases[window]
@@ -262,7 +264,7 @@ def scan(
         d = np.where(counted, likely * b, 0.5 * raw) / phi
         # The tails of sums of few terms, and of means of few rows, are heavier than assumed.
         terms = np.where(counted, b / phi, np.maximum(arrays["rows"], 1.0) * length)
-        terms = np.clip(terms, 1.0, 1e9)
+        terms = np.clip(terms, 1.0, TERMS * parts * math.sqrt(length))
         d = np.where(counted & (c < 0), d, terms * np.log1p(np.maximum(d, 0.0) / terms))
         whole = arrays["ring_fill"] >= length
         d = np.where(whole & (b > 0) & (~counted | (b >= FEWEST * phi)), d, 0.0)
@@ -313,6 +315,21 @@ def scan(
         repeats=repeats,
     )
     return found, fresh
+
+
+def _parts(level: Array, levels: Levels) -> Array:
+    """(M, K) how many leaves of equal size a slice amounts to: (sum of sizes)^2 / sum of squares."""
+    found = np.ones(level.shape)
+    for m in range(len(level)):
+        size = np.abs(level[m, levels.leaves])
+        size = size / max(size.max(initial=0.0), TINY)
+        for places in levels.places:
+            known = places >= 0
+            total = np.bincount(places[known], size[known], level.shape[1])
+            squares = np.bincount(places[known], np.square(size[known]), level.shape[1])
+            held = squares > 0
+            found[m, held] = np.maximum(1.0, np.square(total[held]) / squares[held])
+    return found
 
 
 def learn_dispersion(rules: Rules, arrays: dict[str, Array], fresh: Array, frozen: Mask) -> None:
