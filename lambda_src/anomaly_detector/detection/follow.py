@@ -153,15 +153,28 @@ def _open(now: _Now, name: str, at: int) -> None:
             may &= ~levels.overlapping(wider)
             continue
         key = tuple(str(value) for value in now.slices[place])
+        again = [
+            one
+            for one in before
+            if one.closed <= CONTINUED
+            and (evidence <= one.evidence or levels.alike(place, now.index[one.slice]))
+        ]
         for event in list(now.open):
             if levels.overlapping(place)[now.index[event.slice]]:
                 now.open.remove(event)
-                event.closed = 1
-                now.ended.append(event)
-        again = [one for one in before if one.closed <= CONTINUED]
+                if levels.alike(place, now.index[event.slice]):
+                    again.append(event)
+                else:
+                    event.closed = 1
+                    now.ended.append(event)
         if again:
             event = max(again, key=lambda one: (one.opened, one.first))
-            now.ended.remove(event)
+            if event in now.ended:
+                now.ended.remove(event)
+            for other in again:
+                if other is not event and other not in now.ended:
+                    other.closed = 1
+                    now.ended.append(other)
             event.closed = event.quiet = 0
             event.doubt = 0.0
             if evidence > event.evidence:

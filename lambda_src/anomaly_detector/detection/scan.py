@@ -98,17 +98,14 @@ class Levels:
         part = self.codes[:, fixed]
         return np.asarray(((part < 0) | (part == own[fixed])).all(axis=1))
 
-    def nested(self, place: int) -> Mask:
-        """(K,) the slice at `place`, those that hold it and those that lie in it."""
-        own = self.codes[place]
-        holds = ((self.codes < 0) | (self.codes == own)).all(axis=1)
-        return np.asarray(holds | self.within(place))
-
-    def within(self, place: int) -> Mask:
-        """(K,) the slice at `place` and those that lie in it."""
-        own = self.codes[place]
-        fixed = own >= 0
-        return np.asarray((self.codes[:, fixed] == own[fixed]).all(axis=1))
+    def alike(self, one: int, other: int) -> bool:
+        """Whether two slices have most of their leaves in common: a Jaccard index of half."""
+        held = []
+        for place in (one, other):
+            own = self.codes[place]
+            fixed = own >= 0
+            held.append((self.codes[self.leaves][:, fixed] == own[fixed]).all(axis=1))
+        return bool(2 * (held[0] & held[1]).sum() >= (held[0] | held[1]).sum())
 
 
 @dataclass(frozen=True)
