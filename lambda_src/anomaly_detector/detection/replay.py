@@ -60,9 +60,7 @@ def replay(
     _check(settings, state, panel, snapshot_at)
     starts = panel.starts.astype("datetime64[s]")
     slices, from_state, from_panel = _union(state, panel)
-    arrays = fresh(settings, len(slices))
-    for name, array in arrays.items():
-        array[..., from_state] = state.arrays[name]
+    arrays = _grown(settings, state, len(slices), from_state)
 
     rules = Rules.of(settings)
     day_slots, weekdays = settings.grid.slots(starts)
@@ -82,7 +80,7 @@ def replay(
     seconds = starts.astype(np.int64)
     for t, value, count in _intervals(settings, panel, len(slices), from_panel):
         if snapshot is None and snapshot_at is not None and starts[t] >= snapshot_at:
-            snapshot = _state(state, starts[:t], slices, arrays, clock, events)
+            snapshot = _state(state, starts[:t], slices, arrays, clock, events, copied=True)
         judged, seen = judge(rules, arrays, value, count, int(day_slots[t]), int(week_slots[t]))
         clock += 1
         if seen.present:
@@ -106,7 +104,7 @@ def replay(
         if t >= skipped:
             kept.add(t - skipped, judged)
             marks.extend(marked)
-    learnt = _state(state, starts, slices, arrays, clock, events)
+    learnt = _state(state, starts, slices, arrays, clock, events, copied=False)
     if snapshot is None and snapshot_at is not None:
         snapshot = learnt
     scores = kept.scores(starts[skipped:], panel.dimensions, slices, state.measures, marks)
@@ -171,22 +169,39 @@ def _check(
 
 def _union(
     state: State, panel: Panel
-) -> tuple[NDArray[np.object_], NDArray[np.int64], NDArray[np.int64]]:
-    """Slices of both, ascending, and where those of either stand among them."""
-    old = [tuple(row) for row in state.slices]
-    new = [tuple(row) for row in panel.slices]
+) -> tuple[NDArray[np.object_], NDArray[np.int64] | None, NDArray[np.int64]]:
+    """Slices of both, ascending, and where those of either stand among them.
+
+    None stands for the state's slices where they are all.
+    """
+    old = [tuple(row) for row in state.slices.tolist()]
+    new = [tuple(row) for row in panel.slices.tolist()]
+    place = dict(zip(old, range(len(old)), strict=True))
     if len(set(new)) < len(new):
         raise ValueError("the panel holds a slice twice")
+    if all(key in place for key in new):
+        return state.slices, None, np.array([place[key] for key in new], dtype=np.int64)
     ordered = sorted({*old, *new})
-    place = {key: index for index, key in enumerate(ordered)}
+    place = dict(zip(ordered, range(len(ordered)), strict=True))
     slices = np.empty((len(ordered), len(panel.dimensions)), dtype=object)
-    for index, key in enumerate(ordered):
-        slices[index] = key
+    slices[:] = ordered
     return (
         slices,
         np.array([place[key] for key in old], dtype=np.int64),
         np.array([place[key] for key in new], dtype=np.int64),
     )
+
+
+def _grown(
+    settings: DetectorSettings, state: State, slices: int, from_state: NDArray[np.int64] | None
+) -> dict[str, NDArray[Any]]:
+    """A copy of the state's arrays with room for all slices."""
+    if from_state is None:
+        return {name: array.copy() for name, array in state.arrays.items()}
+    arrays = fresh(settings, slices)
+    for name, array in arrays.items():
+        array[..., from_state] = state.arrays[name]
+    return arrays
 
 
 def _intervals(
@@ -208,19 +223,18 @@ def _state(
     before: State,
     starts: NDArray[np.datetime64],
     slices: NDArray[np.object_],
-    arrays: dict[str, NDArray[np.float64]],
+    arrays: dict[str, NDArray[Any]],
     clock: int,
     events: tuple[Event, ...],
+    *,
+    copied: bool,
 ) -> State:
-    """A copy of what is known now, without slices that never had a value."""
+    """What is known now, without slices that never had a value."""
     born = (arrays["seen"] > 0).any(axis=0)
     until = starts[-1] if len(starts) else before.until
-    return State(
-        until,
-        before.dimensions,
-        before.measures,
-        slices[born],
-        {name: array[..., born] for name, array in arrays.items()},
-        clock,
-        events,
-    )
+    if not born.all():
+        slices = slices[born]
+        arrays = {name: array[..., born] for name, array in arrays.items()}
+    elif copied:
+        arrays = {name: array.copy() for name, array in arrays.items()}
+    return State(until, before.dimensions, before.measures, slices, arrays, clock, events)

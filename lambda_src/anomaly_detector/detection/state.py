@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,16 @@ _LAYOUT: dict[str, str] = {
     "same_share": "",  # decayed share of values that equal the one before
     "last": "",  # newest value
 }
+# Profiles and rings are most of the state: seven digits are enough for them, and counts stop early.
+_NARROW: dict[str, type[np.generic]] = {
+    "day": np.float32,
+    "week": np.float32,
+    "spread": np.float32,
+    "ring_change": np.float32,
+    "ring_base": np.float32,
+    "day_seen": np.uint8,
+    "week_seen": np.uint8,
+}
 # The tail levels start from those of Gaussian noise around an estimated mean and spread.
 _INITIAL: dict[str, float] = {
     "same_share": 0.02,
@@ -104,7 +115,7 @@ class State:
     ----------
     until : datetime64[s], UTC start of the newest interval learnt; NaT before the first.
     slices : (K, D) object array of str, ascending; only slices that have had a value.
-    arrays : float64 arrays of shape (…, M, K), see `_LAYOUT`.
+    arrays : arrays of shape (…, M, K), see `_LAYOUT` and `_NARROW`.
     clock : intervals learnt.
     events : events that are open, or closed so recently that they may go on.
     """
@@ -113,7 +124,7 @@ class State:
     dimensions: tuple[str, ...]
     measures: tuple[str, ...]
     slices: NDArray[np.object_]
-    arrays: dict[str, NDArray[np.float64]]
+    arrays: dict[str, NDArray[Any]]
     clock: int = 0
     events: tuple[Event, ...] = ()
 
@@ -125,13 +136,17 @@ def initial_state(settings: DetectorSettings) -> State:
     return State(_NEVER, settings.dimensions, measures, slices, fresh(settings, 0))
 
 
-def fresh(settings: DetectorSettings, slices: int) -> dict[str, NDArray[np.float64]]:
+def fresh(settings: DetectorSettings, slices: int) -> dict[str, NDArray[Any]]:
     """Arrays of `slices` series per measure that have seen nothing."""
     sizes = {"P": settings.slots_a_day, "W": 7 * settings.slots_a_weekday, "E": EXPERTS}
     sizes |= {"R": LONGEST, "V": len(WINDOWS)}
     shape = (len(settings.measures), slices)
-    arrays = {
-        name: np.full(tuple(sizes[axis] for axis in axes) + shape, _INITIAL.get(name, 0.0))
+    arrays: dict[str, NDArray[Any]] = {
+        name: np.full(
+            tuple(sizes[axis] for axis in axes) + shape,
+            _INITIAL.get(name, 0.0),
+            dtype=_NARROW.get(name, np.float64),
+        )
         for name, axes in _LAYOUT.items()
     }
     arrays["offset"][-1] = 1.0

@@ -52,6 +52,8 @@ SMALL_COUNT = 25.0  # the Poisson floor holds in full up to here and is gone at 
 RELATIVE_FLOOR_ADDITIVE, RELATIVE_FLOOR = 0.01, 0.003
 VOLATILITY_MIN, VOLATILITY_MAX = 0.8, 4.0
 SEEN_MAX = 1e6
+SLOT_SEEN_MAX = 250
+LARGEST = 1e30  # what is larger is taken for missing: sums and squares of it still have digits
 RATE_LEVEL, RATE_OFFSET, RATE_ERROR = 0.05, 0.03, 0.01
 RATE_DAY, RATE_WEEK, RATE_SPREAD = 0.1, 0.2, 0.04
 RATE_SPREAD_ALL, RATE_VOLATILITY, RATE_TAIL, RATE_FAR = 0.01, 0.02, 0.001, 0.0005
@@ -156,7 +158,7 @@ def judge(
     value, count : (M, K), NaN and 0 where no row landed. NaN and infinite values are missing.
     day_slot, week_slot : slots of the two profiles.
     """
-    present = np.isfinite(value)
+    present = np.abs(value) <= LARGEST
     known = arrays["seen"] > 0
     actual = np.where(present, value, np.nan)
     any_row = bool(present.any())
@@ -369,7 +371,7 @@ def _slot(
 ) -> None:
     seen = arrays[f"{name}_seen"][slot]
     arrays[name][slot] += on * np.maximum(1.0 / (seen + 1.0), rate) * (target - arrays[name][slot])
-    arrays[f"{name}_seen"][slot] = np.minimum(seen + on, SEEN_MAX)
+    arrays[f"{name}_seen"][slot] = np.minimum(seen + on, SLOT_SEEN_MAX)
 
 
 def _follow_run(
