@@ -43,7 +43,7 @@ class Mark:
     ----------
     at, opened : seconds since 1970, UTC: start of the interval, and of the one that opened the
         event. With `measure` and `first`, the slice that it opened on, `opened` names the event.
-    slice : the slice that shows it best so far.
+    slices : the slice that shows it best so far; several where no kept slice holds them all.
     side : 1 above the expectation, -1 below.
     severity : largest so far, 0-100.
     state : whether the interval shows the event, is quiet within it, or follows its end.
@@ -53,7 +53,7 @@ class Mark:
     measure: str
     opened: int
     first: tuple[str, ...]
-    slice: tuple[str, ...]
+    slices: tuple[tuple[str, ...], ...]
     side: int
     severity: float
     state: Literal["SHOWN", "QUIET", "CLOSED"]

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 import pytest
-from anomaly_detector.explain.contributions import Lattice, explaining_slices, shares
+from anomaly_detector.explain.contributions import explaining_slices, shares
+from anomaly_detector.lattice import Lattice
 
+PLATFORM = ("platform",)
 P = ("app", "mobile", "web")
 M = ("de", "fr", "uk", "us")
 SIZES = {key: 100.0 * (1 + index) for index, key in enumerate(product(P, M))}
+
+
+def _of(keys: Sequence[tuple[str, ...]]) -> Lattice:
+    slices = np.empty((len(keys), len(keys[0])), dtype=object)
+    slices[:] = keys
+    return Lattice.of(slices)
 
 
 def _lattice(*, rollups: bool = True) -> Lattice:
     keys = list(product(P, M))
     if rollups:
         keys += [(p, "*") for p in P] + [("*", m) for m in M] + [("*", "*")]
-    return Lattice(("platform", "marketplace"), tuple(sorted(keys)))
+    return _of(sorted(keys))
 
 
 def _leaves(key: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -38,8 +47,8 @@ def _explain(
     for key, change in faults.items():
         for leaf in _leaves(key):
             moved[leaf] += change * SIZES[leaf]
-    deviation = np.array([sum(moved[leaf] for leaf in _leaves(key)) for key in lattice.slices])
-    expected = np.array([sum(SIZES[leaf] for leaf in _leaves(key)) for key in lattice.slices])
+    deviation = np.array([sum(moved[leaf] for leaf in _leaves(key)) for key in lattice.names])
+    expected = np.array([sum(SIZES[leaf] for leaf in _leaves(key)) for key in lattice.names])
     return explaining_slices(lattice, deviation, expected, np.abs(deviation) > 0.1 * expected)
 
 
@@ -59,32 +68,34 @@ def test_two_faults_are_named_both() -> None:
 
 
 def test_a_detector_without_dimensions_blames_the_total() -> None:
-    lattice = Lattice((), ((),))
+    lattice = _of([()])
 
     blamed = explaining_slices(lattice, np.array([-5.0]), np.array([9.0]), np.array([True]))
 
     assert blamed == ((),)
-    assert shares(lattice, np.array([-5.0]), -1) == {}
+    assert shares(lattice, (), np.array([-5.0]), -1) == {}
 
 
 def test_shares_follow_the_direction_of_the_event() -> None:
-    lattice = Lattice(("platform",), (("app",), ("mobile",), ("web",)))
+    lattice = _of([("app",), ("mobile",), ("web",)])
 
-    assert shares(lattice, np.array([-30.0, -10.0, 5.0]), -1) == {
+    assert shares(lattice, PLATFORM, np.array([-30.0, -10.0, 5.0]), -1) == {
         "platform": {"app": 75.0, "mobile": 25.0}
     }
-    assert shares(lattice, np.array([-30.0, -10.0, 5.0]), 1) == {"platform": {"web": 100.0}}
+    assert shares(lattice, PLATFORM, np.array([-30.0, -10.0, 5.0]), 1) == {
+        "platform": {"web": 100.0}
+    }
 
 
 def test_thirds_sum_to_a_hundred() -> None:
-    lattice = Lattice(("platform",), (("app",), ("mobile",), ("web",)))
+    lattice = _of([("app",), ("mobile",), ("web",)])
 
-    assert shares(lattice, np.array([1.0, 1.0, 1.0]), 1) == {
+    assert shares(lattice, PLATFORM, np.array([1.0, 1.0, 1.0]), 1) == {
         "platform": {"app": 33.34, "mobile": 33.33, "web": 33.33}
     }
 
 
 def test_nothing_that_moved_still_sums_to_a_hundred() -> None:
-    lattice = Lattice(("platform",), (("app",), ("web",)))
+    lattice = _of([("app",), ("web",)])
 
-    assert shares(lattice, np.zeros(2), 1) == {"platform": {"app": 50.0, "web": 50.0}}
+    assert shares(lattice, PLATFORM, np.zeros(2), 1) == {"platform": {"app": 50.0, "web": 50.0}}

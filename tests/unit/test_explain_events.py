@@ -90,7 +90,7 @@ def _marks(size: int, shown: set[tuple[tuple[str, str], int]]) -> tuple[Mark, ..
                     "views",
                     begin + 3600 * run[0],
                     key,
-                    key,
+                    (key,),
                     -1,
                     60.0 + len(run),
                     "SHOWN" if quiet == 0 else "QUIET" if quiet == 1 else "CLOSED",

@@ -1,4 +1,16 @@
-"""The event step: opens, moves and closes events, and says which slices must not learn."""
+"""The event step: opens, moves and closes events, and says which series must not learn.
+
+Per measure, an event **opens** on the slice with the largest evidence over the threshold. It is
+named by the slice whose leaves together explain the change best (`Evidence.likely`), and named
+again as evidence grows. While it is open another opens only apart from it, and after a few
+intervals in which it finds its slice; two that one slice explains as well become one.
+
+It **goes on** while its slice deviates about as it did, and **closes** after a few intervals of
+which the log-likelihood says that they are normal. What follows soon in the same place goes on with
+it; what has less than half of its evidence is its own trace (a rebound, windows that still hold it)
+and opens nothing. Series that share leaves with an open event do not learn; an event that lasts
+becomes the new level.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +19,33 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_detector.detection.scan import Evidence, Levels
+from anomaly_detector.detection.scan import Evidence
 from anomaly_detector.detection.state import LONGEST, Event
 from anomaly_detector.detection.step import Rules, accept
+from anomaly_detector.lattice import Lattice
 from anomaly_detector.panel import Mark
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-QUIET_TO_CLOSE = 4
-BACK_TO_NORMAL = 5.0  # nats for the normal state that close a weak event
-REMEMBERED = 24  # intervals after its end in which an event explains what is left of it
-CONTINUED = 12  # and in which it may go on
-STILL_SHOWN = 0.5  # share of the event's usual change that an interval must have
+QUIET_TO_CLOSE, QUIET_AT_MOST = 4, 12
+BACK_TO_NORMAL = 5.0  # nats for the normal state that close an event
+QUIET_TO_YIELD = 2  # quiet intervals after which another event may take its place
+SETTLED = 3  # intervals in which an event alone on its measure finds its slice
+CONTINUED = 12  # intervals after its end in which an event may go on
+REMEMBERED = 24  # and in which it explains what it has left behind
+LEFT_BEHIND = 0.5  # share of an event's evidence below which that is taken for its trace
+STILL_THERE = 0.5  # share of a window's usual change that the newest interval must have
 SHOWS_ALONE = 2.0  # evidence of one interval, either way, that goes on with an event
-LEFT_OVER = 0.5  # share of an event's evidence below which what follows is its own trace
-AS_STRONG = 0.5
-QUIET_TO_YIELD = 2
-SETTLED = 3
-JOINED = 0.8
-QUIET_AT_MOST = 12
+AS_STRONG = 0.5  # share of the best evidence that a slice needs to be named instead
+JOINED = 0.8  # share of what two slices explain that a wider one must explain for both
 
 
 def follow(
     rules: Rules,
     arrays: dict[str, Array],
-    levels: Levels,
-    index: dict[tuple[str, ...], int],
-    names: tuple[str, ...],
-    slices: NDArray[np.object_],
+    lattice: Lattice,
+    measures: tuple[str, ...],
     events: tuple[Event, ...],
     found: Evidence,
     at: int,
@@ -45,7 +55,6 @@ def follow(
 
     Parameters
     ----------
-    index : place of each slice.
     at : seconds since 1970 of the interval's start.
     accept_after : intervals after which what an event showed is the new level.
 
@@ -56,170 +65,19 @@ def follow(
     frozen = np.zeros(found.evidence.shape, dtype=np.bool_)
     kept: list[Event] = []
     marks: list[Mark] = []
-    for m, name in enumerate(names):
-        now = _Now(rules, arrays, levels, index, slices, found, m)
+    for m, measure in enumerate(measures):
+        now = _Now(rules, arrays, lattice, found, m)
         for event in events:
-            if event.measure == name:
-                _go_on(now, replace(event, age=event.age + 1), accept_after)
-        _merge(now)
-        _open(now, name, at)
+            if event.measure == measure:
+                now.go_on(replace(event, age=event.age + 1), accept_after)
+        now.drop_overlaps()
+        now.open_new(measure, at)
         for event in now.open:
-            frozen[m] |= levels.overlapping(index[event.slice])
+            frozen[m] |= now.overlapping(event)
         for event in sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first)):
             kept.append(event)
             marks.append(_mark(event, at, shown=id(event) in now.shown))
     return tuple(kept), tuple(marks), frozen
-
-
-@dataclass
-class _Now:
-    """One measure in one interval: what is known of it, and its events as far as they are done."""
-
-    rules: Rules
-    arrays: dict[str, Array]
-    levels: Levels
-    index: dict[tuple[str, ...], int]
-    slices: NDArray[np.object_]
-    found: Evidence
-    m: int
-    open: list[Event] = field(default_factory=list)
-    ended: list[Event] = field(default_factory=list)
-    shown: set[int] = field(default_factory=set)
-
-
-def _go_on(now: _Now, event: Event, accept_after: int) -> None:
-    """Grow or close an event."""
-    found, m = now.found, now.m
-    if event.closed:
-        event.closed += 1
-        if event.closed <= REMEMBERED:
-            now.ended.append(event)
-        return
-    place = now.index[event.slice]
-    if _is_shown(event, found, m, place):
-        event.quiet = 0
-        now.shown.add(id(event))
-        _choose_again(now, event, place)
-        place = now.index[event.slice]
-    else:
-        event.quiet += 1
-    over = event.quiet >= QUIET_TO_CLOSE and event.doubt >= BACK_TO_NORMAL
-    over = over or event.quiet >= QUIET_AT_MOST
-    if not over and event.age < accept_after:
-        now.open.append(event)
-        return
-    overlap = now.levels.overlapping(place)
-    if not over:
-        _accept(now.rules, now.arrays, m, overlap)
-    _end(now, event, overlap)
-
-
-def _end(now: _Now, event: Event, overlap: Mask) -> None:
-    _empty(now.arrays, now.m, overlap)
-    now.found.evidence[now.m, overlap] = -np.inf
-    event.closed = 1
-    now.ended.append(event)
-
-
-def _open(now: _Now, name: str, at: int) -> None:
-    """Open events where the evidence asks for it, or go on with those that have ended."""
-    found, m, levels = now.found, now.m, now.levels
-    # An event that is over leaves its trace in long windows: it must be there now.
-    usual = np.abs(found.change[m]) / np.maximum(found.base[m], 1e-300)
-    may = found.side[m] * found.now_change[m] >= STILL_SHOWN * usual * found.now_base[m]
-    may = (found.stuck[m] | may) & (found.weight[m] >= found.threshold[m])
-    may &= found.evidence[m] >= found.threshold[m]
-    for event in now.open:
-        overlap = levels.overlapping(now.index[event.slice])
-        weaker = found.evidence[m] <= event.evidence
-        if event.quiet >= QUIET_TO_YIELD:
-            may &= ~(overlap & (found.evidence[m] < LEFT_OVER * event.evidence))
-        else:
-            may &= ~(overlap & (weaker | (found.side[m] == event.side)))
-            may &= ~weaker if event.age < SETTLED else True
-    while may.any():
-        best = int(np.where(may, found.evidence[m], -np.inf).argmax())
-        side, evidence = int(found.side[m, best]), float(found.evidence[m, best])
-        overlap = levels.overlapping(best)
-        before = [one for one in now.ended if overlap[now.index[one.slice]]]
-        if any(_is_left(one, evidence) for one in before):
-            _empty(now.arrays, m, overlap)
-            may &= ~overlap
-            continue
-        place = _locate(now, may & overlap & (found.side[m] == side), best)
-        wider = _join(now, place, int(found.window[m, best]), side)
-        may &= ~overlap
-        if wider is not None:
-            may &= ~levels.overlapping(wider)
-            continue
-        key = tuple(str(value) for value in now.slices[place])
-        again = [
-            one
-            for one in before
-            if one.closed <= CONTINUED
-            and (evidence <= one.evidence or levels.alike(place, now.index[one.slice]))
-        ]
-        for event in list(now.open):
-            if levels.overlapping(place)[now.index[event.slice]]:
-                now.open.remove(event)
-                if levels.alike(place, now.index[event.slice]):
-                    again.append(event)
-                else:
-                    event.closed = 1
-                    now.ended.append(event)
-        if again:
-            event = max(again, key=lambda one: (one.opened, one.first))
-            if event in now.ended:
-                now.ended.remove(event)
-            for other in again:
-                if other is not event and other not in now.ended:
-                    other.closed = 1
-                    now.ended.append(other)
-            event.closed = event.quiet = 0
-            event.doubt = 0.0
-            if evidence > event.evidence:
-                event.slice, event.side = key, side
-        else:
-            event = Event(name, at, key, key, side, -np.inf, 0.0, 0.0, 0.0)
-        _measure(event, found, m, now.index[event.slice])
-        event.change, event.base = (
-            float(found.change[m, place]),
-            float(found.base[m, place]),
-        )
-        now.open.append(event)
-        now.shown.add(id(event))
-        may &= ~levels.overlapping(now.index[event.slice])
-        for other in now.open:
-            may &= (found.evidence[m] > other.evidence) | (other.age >= SETTLED)
-
-
-def _join(now: _Now, place: int, window: int, side: int) -> int | None:
-    """Move an open event to the slice that holds it and the one at `place`, where that explains
-    both; the place of that slice.
-    """
-    found, m, levels = now.found, now.m, now.levels
-    for event in now.open:
-        own = now.index[event.slice]
-        if event.quiet >= QUIET_TO_YIELD or event.side != side or levels.overlapping(place)[own]:
-            continue
-        joint = np.where(levels.codes[place] == levels.codes[own], levels.codes[own], -1)
-        at = np.nonzero((levels.codes == joint).all(axis=1))[0]
-        if not len(at):
-            continue
-        wider = int(at[0])
-        likely = found.repeats[m] if found.stuck[m, place] else found.likely(m, window, levels)
-        if likely[wider] >= JOINED * (likely[place] + likely[own]):
-            event.slice = tuple(str(value) for value in now.slices[wider])
-            event.change = float(found.change[m, wider])
-            event.base = float(found.base[m, wider])
-            _measure(event, found, m, wider)
-            return wider
-    return None
-
-
-def _is_left(event: Event, evidence: float) -> bool:
-    """Whether what is found may be no more than the trace of an event that has ended."""
-    return evidence < LEFT_OVER * event.evidence
 
 
 def still(events: tuple[Event, ...], at: int) -> tuple[Mark, ...]:
@@ -233,110 +91,281 @@ def _mark(event: Event, at: int, *, shown: bool) -> Mark:
         event.measure,
         event.opened,
         event.first,
-        event.slice,
+        event.slices,
         event.side,
         event.severity,
         "CLOSED" if event.closed else "SHOWN" if shown else "QUIET",
     )
 
 
-def _merge(now: _Now) -> None:
-    """End an event whose slice an older one has come to overlap."""
-    kept: list[Event] = []
-    taken: Mask | None = None
-    for event in sorted(now.open, key=lambda one: (-one.evidence, one.opened, one.first)):
-        place = now.index[event.slice]
-        if taken is not None and taken[place]:
-            event.closed = 1
-            now.ended.append(event)
-            continue
-        overlap = now.levels.overlapping(place)
-        taken = overlap if taken is None else taken | overlap
-        kept.append(event)
-    now.open[:] = kept
+@dataclass
+class _Now:
+    """One measure in one interval: what is known of it, and its events as far as they are done."""
 
+    rules: Rules
+    arrays: dict[str, Array]
+    lattice: Lattice
+    found: Evidence
+    m: int
+    open: list[Event] = field(default_factory=list)
+    ended: list[Event] = field(default_factory=list)
+    shown: set[int] = field(default_factory=set)
 
-def _locate(now: _Now, may: Mask, best: int) -> int:
-    """Place of the slice whose leaves together explain the change best, among those with evidence.
+    def place(self, event: Event) -> int:
+        """Place of the event's first slice."""
+        return self.lattice.index[event.slices[0]]
 
-    Each level pays the logarithm of its slices.
-    """
-    found, m, levels = now.found, now.m, now.levels
-    may = may & (found.evidence[m] >= AS_STRONG * found.evidence[m, best])
-    may[best] = True
-    if found.stuck[m, best]:
-        score = found.repeats[m]
-    else:
-        counts = np.bincount(levels.level, minlength=levels.count)[levels.level]
-        score = found.likely(m, int(found.window[m, best]), levels) - np.log(counts)
-    return int(np.where(may, score, -np.inf).argmax())
+    def overlapping(self, event: Event) -> Mask:
+        """(K,) slices that share leaves with the event."""
+        overlap = np.zeros(len(self.lattice.level), dtype=np.bool_)
+        for key in event.slices:
+            overlap |= self.lattice.overlapping(self.lattice.index[key])
+        return overlap
 
+    def go_on(self, event: Event, accept_after: int) -> None:
+        """Grow or close an event of an earlier interval."""
+        if event.closed:
+            event.closed += 1
+            if event.closed <= REMEMBERED:
+                self.ended.append(event)
+            return
+        if self._is_shown(event):
+            event.quiet = 0
+            self.shown.add(id(event))
+            self._name_again(event)
+        else:
+            event.quiet += 1
+        over = event.quiet >= QUIET_TO_CLOSE and event.doubt >= BACK_TO_NORMAL
+        over |= event.quiet >= QUIET_AT_MOST
+        if not over and event.age < accept_after:
+            self.open.append(event)
+            return
+        overlap = self.overlapping(event)
+        if not over:
+            self._accept(overlap)
+        self._empty(overlap)
+        self.found.evidence[self.m, overlap] = -np.inf
+        self._close(event)
 
-def _measure(event: Event, found: Evidence, m: int, place: int) -> None:
-    event.evidence = max(event.evidence, float(found.evidence[m, place]))
-    x = float(found.weight[m, place])
-    event.severity = max(event.severity, 100.0 * x / (x + float(found.threshold[m])))
+    def drop_overlaps(self) -> None:
+        """Close events that a stronger one has come to overlap."""
+        kept: list[Event] = []
+        taken = np.zeros(len(self.lattice.level), dtype=np.bool_)
+        for event in sorted(self.open, key=lambda one: (-one.evidence, one.opened, one.first)):
+            if taken[[self.lattice.index[key] for key in event.slices]].any():
+                self._close(event)
+                continue
+            taken |= self.overlapping(event)
+            kept.append(event)
+        self.open = kept
 
+    def open_new(self, measure: str, at: int) -> None:
+        """Open events where the evidence asks for it, or go on with those that were there."""
+        found, m = self.found, self.m
+        evidence = found.evidence[m]
+        may = self._may_open()
+        while may.any():
+            best = int(np.where(may, evidence, -np.inf).argmax())
+            overlap = self.lattice.overlapping(best)
+            before = [one for one in self.ended if overlap[self.place(one)]]
+            if any(evidence[best] < LEFT_BEHIND * one.evidence for one in before):
+                self._empty(overlap)
+                may &= ~overlap
+                continue
+            place = self._locate(may & overlap & (found.side[m] == found.side[m, best]), best)
+            may &= ~overlap
+            if self._join(place):
+                may &= ~self.overlapping(self.open[-1])
+                continue
+            event = self._taken_up(place, before, float(evidence[best]))
+            if event is None:
+                key = self.lattice.names[place]
+                event = Event(measure, at, key, (key,), int(found.side[m, place]))
+            self._measure(event, self.place(event))
+            event.change = float(found.change[m, place])
+            event.base = float(found.base[m, place])
+            self.open.append(event)
+            self.shown.add(id(event))
+            may &= ~self.overlapping(event)
+            for other in self.open:
+                may &= (other.age >= SETTLED) | (evidence > other.evidence)
 
-def _choose_again(now: _Now, event: Event, place: int) -> None:
-    """Name the slice that shows it best, where the evidence has grown."""
-    found, m = now.found, now.m
-    may = now.levels.overlapping(place) & (found.side[m] == event.side)
-    may &= found.weight[m] >= found.threshold[m]
-    best = int(np.where(may, found.evidence[m], -np.inf).argmax())
-    if not may[best] or found.evidence[m, best] <= event.evidence:
-        return
-    chosen = _locate(now, may, best)
-    if chosen != place:
-        event.slice = tuple(str(value) for value in now.slices[chosen])
-        event.change, event.base = float(found.change[m, chosen]), float(found.base[m, chosen])
-    _measure(event, found, m, chosen)
-    event.evidence = max(event.evidence, float(found.evidence[m, best]))
+    def _may_open(self) -> Mask:
+        """(K,) slices on which an event may open, as far as the open ones let it."""
+        found, m = self.found, self.m
+        evidence = found.evidence[m]
+        # An event that is over leaves its trace in long windows: it must be there now.
+        usual = np.abs(found.change[m]) / np.maximum(found.base[m], 1e-100)
+        there = found.side[m] * found.now_change[m] >= STILL_THERE * usual * found.now_base[m]
+        may = (found.stuck[m] | there) & (found.weight[m] >= found.threshold[m])
+        may &= evidence >= found.threshold[m]
+        for event in self.open:
+            overlap = self.overlapping(event)
+            if event.quiet >= QUIET_TO_YIELD:
+                may &= ~overlap | (evidence >= LEFT_BEHIND * event.evidence)
+                continue
+            stronger = evidence > event.evidence
+            may &= ~overlap | (stronger & (found.side[m] != event.side))
+            may &= stronger | (event.age >= SETTLED)
+        return np.asarray(may)
 
+    def _taken_up(self, place: int, before: list[Event], evidence: float) -> Event | None:
+        """The event that what is found at `place` goes on with; others in its place are closed.
 
-def _is_shown(event: Event, found: Evidence, m: int, place: int) -> bool:
-    """Whether this interval goes on with the event; keeps count of what speaks against it.
-
-    The log-likelihood ratio of the normal state to the event's usual change adds up, never below
-    nought; an interval that leads it back there shows the event.
-    """
-    base, change = float(found.now_base[m, place]), float(found.now_change[m, place])
-    usual = event.change / event.base if event.base > 0 else 0.0
-    asked = usual * base
-    phi = float(found.dispersions[0, m, place])
-    unit = max(float(found.bases[0, m, place]), 1e-300)
-    against = asked * (0.5 * asked - change) / max(phi * unit, 1e-300)
-    against = max(-BACK_TO_NORMAL, min(BACK_TO_NORMAL, against))
-    event.doubt = max(0.0, event.doubt + against)
-    if found.repeats[m, place] >= BACK_TO_NORMAL or found.single[m, place] >= SHOWS_ALONE:
+        Parameters
+        ----------
+        before : events that have ended there.
+        """
+        key, side = self.lattice.names[place], int(self.found.side[self.m, place])
+        again = [
+            one
+            for one in before
+            if one.closed <= CONTINUED
+            and (evidence <= one.evidence or self._alike(place, self.place(one)))
+        ]
+        overlap = self.lattice.overlapping(place)
+        for event in [one for one in self.open if overlap[self.place(one)]]:
+            self.open.remove(event)
+            self._close(event)
+            if self._alike(place, self.place(event)):
+                again.append(event)
+        if not again:
+            return None
+        event = max(again, key=lambda one: (one.opened, one.first))
+        self.ended.remove(event)
+        event.closed = event.quiet = 0
         event.doubt = 0.0
-    if event.doubt > 0.0 or base <= 0:
+        if evidence > event.evidence:
+            event.slices, event.side = (key,), side
+        return event
+
+    def _join(self, place: int) -> bool:
+        """Whether an open event takes what is found at `place` as a part of itself.
+
+        It moves to the slice that holds both, where that explains both; where no such slice is
+        kept, the new one stands beside its own. It is then the last of the open ones.
+        """
+        found, m = self.found, self.m
+        for event in self.open:
+            own = self.place(event)
+            if (
+                event.quiet >= QUIET_TO_YIELD
+                or event.side != found.side[m, place]
+                or self.overlapping(event)[place]
+            ):
+                continue
+            wider = self.lattice.joint(place, own)
+            if wider is None:
+                event.slices = (*event.slices, self.lattice.names[place])
+            elif self._explains_both(wider, place, own):
+                event.slices = (self.lattice.names[wider],)
+                event.change = float(found.change[m, wider])
+                event.base = float(found.base[m, wider])
+                self._measure(event, wider)
+            else:
+                continue
+            self.open.remove(event)
+            self.open.append(event)
+            return True
         return False
-    if event.side * change > 0:
-        event.change += change
-        event.base += base
-    return True
 
+    def _explains_both(self, wider: int, one: int, other: int) -> bool:
+        found, m = self.found, self.m
+        if found.stuck[m, one]:
+            likely = found.repeats[m]
+        else:
+            likely = found.likely(m, int(found.window[m, one]), self.lattice)
+        return bool(likely[wider] >= JOINED * (likely[one] + likely[other]))
 
-def _empty(arrays: dict[str, Array], m: int, overlap: Mask) -> None:
-    for name in ("ring_change", "ring_base"):
-        arrays[name][:, m, overlap] = 0.0
-    for name in ("ring_fill", "same"):
-        arrays[name][m, overlap] = 0.0
+    def _locate(self, may: Mask, best: int) -> int:
+        """Place of the slice whose leaves together explain the change best; each level pays the
+        logarithm of its slices.
+        """
+        found, m, lattice = self.found, self.m, self.lattice
+        may = may & (found.evidence[m] >= AS_STRONG * found.evidence[m, best])
+        may[best] = True
+        if found.stuck[m, best]:
+            score = found.repeats[m]
+        else:
+            born = (self.arrays["seen"][m] > 0).astype(np.float64)
+            slices = np.bincount(lattice.level, born, lattice.count)[lattice.level]
+            score = found.likely(m, int(found.window[m, best]), lattice)
+            score = score - np.log(np.maximum(slices, 1.0))
+        return int(np.where(may, score, -np.inf).argmax())
 
+    def _alike(self, one: int, other: int) -> bool:
+        """Whether two slices have most of their leaves in common: a Jaccard index of half."""
+        born = self.arrays["seen"][self.m, self.lattice.leaves] > 0
+        held, also = self.lattice.held(one) & born, self.lattice.held(other) & born
+        return bool(2 * (held & also).sum() >= (held | also).sum())
 
-def _accept(rules: Rules, arrays: dict[str, Array], m: int, overlap: Mask) -> None:
-    """Take what the newest half of the windows showed for the new level."""
-    places = np.nonzero(overlap & (arrays["ring_fill"][m] >= LONGEST))[0]
-    if not len(places):
-        return
-    at = (np.full(len(places), m), places)
-    change = arrays["ring_change"][:, m, places].sum(axis=0)
-    length = np.full(len(places), float(LONGEST))
-    level = arrays["level"][at]
-    counted = bool(rules.additive[m, 0])
-    signed = arrays["signed"][at] > 0
-    base = np.where(
-        counted & ~signed, arrays["ring_base"][:, m, places].sum(axis=0), level * length
-    )
-    accept(rules, arrays, at, base, base + change, length)
+    def _name_again(self, event: Event) -> None:
+        """Name the slice that shows the event best, where the evidence has grown."""
+        found, m = self.found, self.m
+        if len(event.slices) > 1:
+            return
+        place = self.place(event)
+        may = self.lattice.overlapping(place) & (found.side[m] == event.side)
+        may &= found.weight[m] >= found.threshold[m]
+        best = int(np.where(may, found.evidence[m], -np.inf).argmax())
+        if not may[best] or found.evidence[m, best] <= event.evidence:
+            return
+        chosen = self._locate(may, best)
+        if chosen != place:
+            event.slices = (self.lattice.names[chosen],)
+            event.change = float(found.change[m, chosen])
+            event.base = float(found.base[m, chosen])
+        self._measure(event, chosen)
+        event.evidence = max(event.evidence, float(found.evidence[m, best]))
+
+    def _measure(self, event: Event, place: int) -> None:
+        found, m = self.found, self.m
+        event.evidence = max(event.evidence, float(found.evidence[m, place]))
+        x = float(found.weight[m, place])
+        event.severity = max(event.severity, 100.0 * x / (x + float(found.threshold[m])))
+
+    def _is_shown(self, event: Event) -> bool:
+        """Whether this interval goes on with the event; keeps count of what speaks against it.
+
+        The log-likelihood ratio of the normal state to the event's usual change adds up, never
+        below nought; an interval that leads it back there shows the event.
+        """
+        found, m, place = self.found, self.m, self.place(event)
+        base, change = float(found.now_base[m, place]), float(found.now_change[m, place])
+        asked = base * event.change / event.base if event.base > 0 else 0.0
+        variance = float(found.dispersions[0, m, place] * found.bases[0, m, place])
+        against = asked * (0.5 * asked - change) / max(variance, 1e-200)
+        event.doubt = max(0.0, event.doubt + max(-BACK_TO_NORMAL, min(BACK_TO_NORMAL, against)))
+        if found.repeats[m, place] >= BACK_TO_NORMAL or found.alone[m, place] >= SHOWS_ALONE:
+            event.doubt = 0.0
+        if event.doubt > 0.0 or base <= 0:
+            return False
+        if event.side * change > 0:
+            event.change += change
+            event.base += base
+        return True
+
+    def _close(self, event: Event) -> None:
+        event.closed = 1
+        self.ended.append(event)
+
+    def _empty(self, overlap: Mask) -> None:
+        """Forget what the windows hold of the slices."""
+        for name in ("ring_change", "ring_base"):
+            self.arrays[name][:, self.m, overlap] = 0.0
+        for name in ("ring_fill", "same"):
+            self.arrays[name][self.m, overlap] = 0.0
+
+    def _accept(self, overlap: Mask) -> None:
+        """Take what the longest window shows for the new level."""
+        arrays, m = self.arrays, self.m
+        places = np.nonzero(overlap & (arrays["ring_fill"][m] >= LONGEST))[0]
+        if not len(places):
+            return
+        at = (np.full(len(places), m), places)
+        change = self.found.changes[-1, m, places]
+        base = self.found.bases[-1, m, places] * self.found.size[m, places]
+        signed = arrays["signed"][at] > 0
+        base = np.where(signed, arrays["level"][at] * LONGEST, base)
+        length = np.full(len(places), float(LONGEST))
+        accept(self.rules, arrays, at, base, base + change, length)

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_detector.detection.follow import follow, still
-from anomaly_detector.detection.scan import Levels, learn_dispersion, scan
+from anomaly_detector.detection.scan import learn_dispersion, scan
 from anomaly_detector.detection.settings import DetectorSettings
 from anomaly_detector.detection.state import Event, State, fresh
 from anomaly_detector.detection.step import Judged, Rules, judge, learn
-from anomaly_detector.panel import ROLLED_UP, Mark, Panel, Scores
+from anomaly_detector.lattice import Lattice
+from anomaly_detector.panel import Mark, Panel, Scores
 
 # Intervals that are turned from series-first to interval-first at once: bounds the extra memory.
 _BLOCK = 128
@@ -73,8 +74,7 @@ def replay(
     )
     kept = _Kept(len(slices), len(settings.measures), len(starts) - skipped)
     snapshot: State | None = None
-    levels = Levels.of(slices, ROLLED_UP)
-    index = {tuple(row): place for place, row in enumerate(slices)}
+    lattice = Lattice.of(slices)
     clock, events = state.clock, state.events
     marks: list[Mark] = []
     seconds = starts.astype(np.int64)
@@ -84,20 +84,18 @@ def replay(
         judged, seen = judge(rules, arrays, value, count, int(day_slots[t]), int(week_slots[t]))
         clock += 1
         if seen.present:
-            evidence, fresh_dispersion = scan(rules, arrays, seen, levels, clock)
+            evidence = scan(rules, arrays, seen, lattice, clock)
             events, marked, frozen = follow(
                 rules,
                 arrays,
-                levels,
-                index,
+                lattice,
                 state.measures,
-                slices,
                 events,
                 evidence,
                 int(seconds[t]),
                 settings.accept_after,
             )
-            learn_dispersion(rules, arrays, fresh_dispersion, frozen)
+            learn_dispersion(rules, arrays, evidence, frozen)
             learn(rules, arrays, seen, frozen)
         else:
             marked = still(events, int(seconds[t]))

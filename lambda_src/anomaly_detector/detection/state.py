@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -85,7 +86,8 @@ class Event:
     Attributes
     ----------
     opened : seconds since 1970 of the interval that opened it, `first` the slice then.
-    slice : the slice that shows it best so far; side 1 above the expectation, -1 below.
+    slices : the slice that shows it best so far, or several; side 1 above the expectation, -1
+        below.
     evidence : largest R so far, in powers of ten beyond chance; severity likewise, 0-100.
     change, base : residuals and expectations of the slice, summed over the intervals that show it.
     doubt : nats that speak against its going on.
@@ -95,12 +97,12 @@ class Event:
     measure: str
     opened: int
     first: tuple[str, ...]
-    slice: tuple[str, ...]
+    slices: tuple[tuple[str, ...], ...]
     side: int
-    evidence: float
-    severity: float
-    change: float
-    base: float
+    evidence: float = -math.inf
+    severity: float = 0.0
+    change: float = 0.0
+    base: float = 0.0
     age: int = 0
     quiet: int = 0
     doubt: float = 0.0
@@ -200,7 +202,13 @@ def from_bytes(content: bytes) -> State:
                 arrays={name: archive[name] for name in _LAYOUT},
                 clock=int(archive["clock"].item()),
                 events=tuple(
-                    Event(**{**one, "first": tuple(one["first"]), "slice": tuple(one["slice"])})
+                    Event(
+                        **{
+                            **one,
+                            "first": tuple(one["first"]),
+                            "slices": tuple(tuple(key) for key in one["slices"]),
+                        }
+                    )
                     for one in json.loads(str(archive["events"].item()))
                 ),
             )

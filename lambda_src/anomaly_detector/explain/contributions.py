@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_detector.lattice import Lattice
 from anomaly_detector.panel import ROLLED_UP
 
 Array = NDArray[np.float64]
@@ -21,60 +21,9 @@ _WORTH_NAMING = 0.2
 _MOST_SLICES = 5
 
 
-@dataclass(frozen=True)
-class Lattice:
-    """The slices of a detector and how they lie above the leaves; built once for many events.
-
-    Attributes
-    ----------
-    dimensions : D names.
-    slices : K tuples of D values, `*` where rolled up, ascending and distinct.
-    """
-
-    dimensions: tuple[str, ...]
-    slices: tuple[tuple[str, ...], ...]
-
-    @cached_property
-    def index(self) -> dict[tuple[str, ...], int]:
-        """Place of each slice."""
-        return {key: place for place, key in enumerate(self.slices)}
-
-    @cached_property
-    def leaves(self) -> NDArray[np.int64]:
-        """(L,) places of the slices of the finest level."""
-        depth = [sum(value != ROLLED_UP for value in key) for key in self.slices]
-        finest = max(depth, default=0)
-        return np.array(
-            [place for place, found in enumerate(depth) if found == finest], dtype=np.int64
-        )
-
-    @cached_property
-    def candidates(self) -> tuple[tuple[tuple[str, ...], ...], NDArray[np.int64]]:
-        """Every slice that may be named, coarse to fine, and (V, L) which of them holds a leaf, per
-        level.
-
-        Total and single values may be named even where their roll-ups are not kept.
-        """
-        size = len(self.dimensions)
-        levels = {tuple(value != ROLLED_UP for value in key) for key in self.slices}
-        for depth in (0, 1):
-            for chosen in combinations(range(size), min(depth, size)):
-                levels.add(tuple(axis in chosen for axis in range(size)))
-        names: dict[tuple[str, ...], int] = {}
-        codes = []
-        for level in sorted(levels, key=lambda kept: (sum(kept), [not one for one in kept])):
-            keys = [
-                tuple(
-                    value if keep else ROLLED_UP
-                    for value, keep in zip(self.slices[leaf], level, strict=True)
-                )
-                for leaf in self.leaves
-            ]
-            codes.append([names.setdefault(key, len(names)) for key in keys])
-        return tuple(names), np.array(codes, dtype=np.int64)
-
-
-def shares(lattice: Lattice, deviation: Array, side: int) -> dict[str, dict[str, float]]:
+def shares(
+    lattice: Lattice, dimensions: Sequence[str], deviation: Array, side: int
+) -> dict[str, dict[str, float]]:
     """Per dimension the percentages of its values in the deviation, largest first; they sum to 100.
 
     Values that moved against the event, or less than 0.005 %, are left out. Only leaves are summed,
@@ -88,15 +37,14 @@ def shares(lattice: Lattice, deviation: Array, side: int) -> dict[str, dict[str,
     side : 1 where the event is above the expectation, -1 where below.
     """
     found = {}
-    for axis, name in enumerate(lattice.dimensions):
-        by_value: dict[str, float] = {}
-        for leaf in lattice.leaves:
-            value = lattice.slices[leaf][axis]
-            by_value[value] = by_value.get(value, 0.0) + float(deviation[leaf])
-        weights = np.array([max(0.0, side * part) for part in by_value.values()])
+    leaves = lattice.leaves
+    for axis, name in enumerate(dimensions):
+        values = lattice.values[axis]
+        sums = np.bincount(lattice.codes[leaves, axis], deviation[leaves], len(values))
+        weights = np.maximum(0.0, side * sums)
         if weights.sum() <= 0:
-            weights = np.abs(np.array(list(by_value.values())))
-        percentages = dict(zip(by_value, _to_hundred(weights), strict=True))
+            weights = np.abs(sums)
+        percentages = dict(zip(values.tolist(), _to_hundred(weights), strict=True))
         kept = {value: share for value, share in percentages.items() if share > 0}
         found[name] = dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
     return found
@@ -135,7 +83,7 @@ def explaining_slices(
     -------
     at least one slice, values with `*` where rolled up.
     """
-    names, codes = lattice.candidates
+    names, codes = _candidates(lattice)
     leaves = lattice.leaves
     rest = deviation[leaves].astype(np.float64)
     weight = np.abs(expected[leaves])
@@ -163,6 +111,31 @@ def explaining_slices(
         if first <= 0:
             break
     return tuple(sorted(names[place] for place in chosen))
+
+
+def _candidates(lattice: Lattice) -> tuple[tuple[tuple[str, ...], ...], NDArray[np.int64]]:
+    """Every slice that may be named, coarse to fine, and (V, L) which of them holds a leaf, per
+    level.
+
+    Total and single values may be named even where their roll-ups are not kept.
+    """
+    size = lattice.codes.shape[1]
+    levels = {tuple(bool(kept) for kept in row) for row in np.unique(lattice.codes >= 0, axis=0)}
+    for depth in (0, 1):
+        for chosen in combinations(range(size), min(depth, size)):
+            levels.add(tuple(axis in chosen for axis in range(size)))
+    names: dict[tuple[str, ...], int] = {}
+    codes = []
+    for level in sorted(levels, key=lambda kept: (sum(kept), [not one for one in kept])):
+        keys = [
+            tuple(
+                value if keep else ROLLED_UP
+                for value, keep in zip(lattice.names[leaf], level, strict=True)
+            )
+            for leaf in lattice.leaves
+        ]
+        codes.append([names.setdefault(key, len(names)) for key in keys])
+    return tuple(names), np.array(codes, dtype=np.int64)
 
 
 def _gains(
@@ -193,8 +166,3 @@ def _nested(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 def holds(coarse: tuple[str, ...], fine: tuple[str, ...]) -> bool:
     """Whether `fine` is the slice `coarse` or lies in it."""
     return all(value in (ROLLED_UP, part) for value, part in zip(coarse, fine, strict=True))
-
-
-def overlaps(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether two slices may share a leaf: no dimension holds them apart."""
-    return all(a == b or ROLLED_UP in (a, b) for a, b in zip(one, other, strict=True))

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.explain.contributions import Lattice, holds, overlaps, shares
+from anomaly_detector.explain.contributions import explaining_slices, shares
 from anomaly_detector.explain.group import Group, Point, group_id
 from anomaly_detector.intervals import iso, parse_iso
+from anomaly_detector.lattice import Lattice
 from anomaly_detector.panel import ROLLED_UP, Mark, Scores
 
 _VERSION = 2
@@ -34,7 +35,7 @@ class OpenEvent:
     Attributes
     ----------
     start, last : UTC starts of its first interval, and of the newest that shows it.
-    first, slice : the slice that it opened on, and the one that shows it best.
+    first, slices : the slice that it opened on, and those that show it best.
     sums : slice to (actual, expected, intervals), summed over the intervals that show it.
     """
 
@@ -42,7 +43,7 @@ class OpenEvent:
     start: datetime
     last: datetime
     first: tuple[str, ...]
-    slice: tuple[str, ...]
+    slices: tuple[tuple[str, ...], ...]
     side: int
     severity: float
     state: Literal["OPEN", "CLOSED"]
@@ -76,7 +77,7 @@ class _Growing:
     start: datetime
     last: datetime
     first: tuple[str, ...]
-    slice: tuple[str, ...]
+    slices: tuple[tuple[str, ...], ...]
     side: int
     severity: float
     state: Literal["OPEN", "CLOSED"]
@@ -103,12 +104,13 @@ def advance(
     -------
     The same groups, whether intervals come in one window or in several with `carried` between them.
     """
-    keys = [tuple(str(value) for value in row) for row in scores.slices]
-    lattice = Lattice(
-        scores.dimensions,
-        tuple(sorted({*keys, *(key for event in events.open for key in event.sums)})),
-    )
-    rows = np.array([lattice.index[key] for key in keys], dtype=np.int64)
+    lattice = Lattice.of(scores.slices)
+    unknown = {key for event in events.open for key in event.sums if key not in lattice.index}
+    if unknown:
+        slices = np.empty((len(scores.slices) + len(unknown), len(scores.dimensions)), dtype=object)
+        slices[:] = [*lattice.names, *sorted(unknown)]
+        lattice = Lattice.of(slices)
+    rows = np.arange(len(scores.slices))
     size = len(scores.starts)
     seconds = scores.starts.astype("datetime64[s]").astype(np.int64)
     carry = (
@@ -128,15 +130,18 @@ def advance(
             carried = _carry(found, carry, lattice)
         key = (mark.measure, mark.opened, mark.first)
         if key not in found:
-            found[key] = _open(mark, len(lattice.slices))
+            found[key] = _open(mark, len(lattice.names))
         event = found[key]
-        event.slice, event.side, event.severity = mark.slice, mark.side, mark.severity
+        event.slices, event.side, event.severity = mark.slices, mark.side, mark.severity
         event.state, event.marked = "CLOSED" if mark.state == "CLOSED" else "OPEN", t
         if mark.state == "SHOWN":
             _grow(event, rules[mark.measure], scores, t, rows, lattice)
     if carried is None:
         carried = _carry(found, carry, lattice)
-    groups = [_close(settings, rules[event.measure], event, lattice) for event in found.values()]
+    groups = [
+        _close(settings, rules[event.measure], event, lattice, scores.dimensions)
+        for event in found.values()
+    ]
     groups.sort(key=lambda group: (group.start, group.measure, group.id))
     return Advance(tuple(groups), EventState(tuple(carried)))
 
@@ -152,7 +157,7 @@ def _open(mark: Mark, slices: int) -> _Growing:
         moment,
         moment,
         mark.first,
-        mark.slice,
+        mark.slices,
         mark.side,
         mark.severity,
         "OPEN",
@@ -164,13 +169,13 @@ def _open(mark: Mark, slices: int) -> _Growing:
 
 
 def _resume(event: OpenEvent, lattice: Lattice) -> _Growing:
-    size = len(lattice.slices)
+    size = len(lattice.names)
     growing = _Growing(
         event.measure,
         event.start,
         event.last,
         event.first,
-        event.slice,
+        event.slices,
         event.side,
         event.severity,
         event.state,
@@ -198,13 +203,13 @@ def _carry(found: dict[_Key, _Growing], at: int, lattice: Lattice) -> list[OpenE
             event.start,
             event.last,
             event.first,
-            event.slice,
+            event.slices,
             event.side,
             event.severity,
             event.state,
             tuple(event.points),
             {
-                lattice.slices[place]: (
+                lattice.names[place]: (
                     float(event.actual[place]),
                     float(event.expected[place]),
                     int(event.intervals[place]),
@@ -234,20 +239,21 @@ def _grow(
     event.intervals[rows] += known
     event.last = moment
     flagged = scores.anomalous[:, measure, t] & (scores.direction[:, measure, t] == event.side)
-    points = []
-    for k in np.nonzero(flagged | (rows == lattice.index[event.slice]))[0]:
-        key = lattice.slices[rows[k]]
-        if overlaps(event.slice, key) and (known[k] or flagged[k]):
-            points.append(
-                Point(
-                    moment,
-                    key,
-                    0.0 if silent[k] else float(actual[k]),
-                    float(expected[k]),
-                    float(scores.severity[k, measure, t]),
-                    _word(event.side),
-                )
-            )
+    near = np.zeros(len(rows), dtype=np.bool_)
+    for key in event.slices:
+        place = lattice.index[key]
+        near |= lattice.overlapping(place)[rows] & (flagged | (known & (rows == place)))
+    points = [
+        Point(
+            moment,
+            lattice.names[rows[k]],
+            0.0 if silent[k] else float(actual[k]),
+            float(expected[k]),
+            float(scores.severity[k, measure, t]),
+            _word(event.side),
+        )
+        for k in np.nonzero(near)[0]
+    ]
     event.points.extend(sorted(points, key=lambda point: point.slice))
 
 
@@ -256,14 +262,26 @@ def _word(side: float) -> Literal["up", "down"]:
 
 
 def _close(
-    settings: DetectorSettings, rule: MeasureRule, event: _Growing, lattice: Lattice
+    settings: DetectorSettings,
+    rule: MeasureRule,
+    event: _Growing,
+    lattice: Lattice,
+    dimensions: tuple[str, ...],
 ) -> Group:
-    held = _held(lattice, event.slice)
-    part = np.zeros(len(lattice.slices), dtype=np.bool_)
-    part[held] = True
+    chosen = [lattice.index[key] for key in event.slices]
+    held = np.zeros(len(lattice.names), dtype=np.bool_)
+    for place in chosen:
+        held[lattice.leaves[lattice.held(place)]] = True
     flagged = {point.slice for point in event.points}
-    actual, expected = _values(rule, event, lattice, event.slice)
-    leaves = sum(lattice.slices[leaf] in flagged for leaf in held)
+    part = lattice.leaves[held[lattice.leaves]]
+    leaves = sum(lattice.names[leaf] in flagged for leaf in part) if flagged else 0
+    deviation = event.actual - event.expected
+    named = (
+        event.slices
+        if len(chosen) == 1
+        else explaining_slices(lattice, np.where(held, deviation, 0.0), event.expected, held)
+    )
+    actual, expected = _values(rule, event, chosen)
     return Group(
         id=group_id(settings.name, event.measure, event.start, event.first),
         measure=event.measure,
@@ -275,10 +293,8 @@ def _close(
         actual=actual,
         expected=expected,
         series_count=int(leaves or max(1, len(flagged))),
-        contributions=shares(
-            lattice, np.where(part, event.actual - event.expected, 0.0), event.side
-        ),
-        slices=(_named(lattice.dimensions, event.slice),),
+        contributions=shares(lattice, dimensions, np.where(held, deviation, 0.0), event.side),
+        slices=tuple(_named(dimensions, key) for key in named),
         points=tuple(event.points),
     )
 
@@ -287,20 +303,12 @@ def _named(dimensions: tuple[str, ...], key: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, value in zip(dimensions, key, strict=True) if value != ROLLED_UP}
 
 
-def _held(lattice: Lattice, chosen: tuple[str, ...]) -> list[int]:
-    """Places of the leaves that lie in the slice."""
-    return [int(leaf) for leaf in lattice.leaves if holds(chosen, lattice.slices[leaf])]
-
-
-def _values(
-    rule: MeasureRule, event: _Growing, lattice: Lattice, chosen: tuple[str, ...]
-) -> tuple[float, float]:
-    """Actual and expected of the slice over the intervals that show the event."""
-    place = lattice.index[chosen]
-    actual, expected = float(event.actual[place]), float(event.expected[place])
+def _values(rule: MeasureRule, event: _Growing, chosen: Sequence[int]) -> tuple[float, float]:
+    """Actual and expected of the slices over the intervals that show the event."""
+    actual, expected = float(event.actual[chosen].sum()), float(event.expected[chosen].sum())
     if rule.additive:
         return actual, expected
-    intervals = max(1, int(event.intervals[place]))
+    intervals = max(1, int(event.intervals[chosen].sum()))
     return actual / intervals, expected / intervals
 
 
@@ -374,7 +382,7 @@ def events_to_json(events: EventState) -> str:
             "start": iso(event.start),
             "last": iso(event.last),
             "first": list(event.first),
-            "slice": list(event.slice),
+            "slices": [list(key) for key in event.slices],
             "side": event.side,
             "severity": event.severity,
             "state": event.state,
@@ -408,7 +416,7 @@ def events_from_json(text: str | bytes) -> EventState:
                     start=parse_iso(event["start"]),
                     last=parse_iso(event["last"]),
                     first=tuple(event["first"]),
-                    slice=tuple(event["slice"]),
+                    slices=tuple(tuple(key) for key in event["slices"]),
                     side=event["side"],
                     severity=event["severity"],
                     state=event["state"],
@@ -435,7 +443,16 @@ def marks_to_json(marks: Sequence[Mark]) -> str:
 def marks_from_json(text: str | bytes) -> tuple[Mark, ...]:
     """Read what `marks_to_json` wrote."""
     return tuple(
-        Mark(at, measure, opened, tuple(first), tuple(kept), side, severity, state)
+        Mark(
+            at,
+            measure,
+            opened,
+            tuple(first),
+            tuple(tuple(key) for key in kept),
+            side,
+            severity,
+            state,
+        )
         for at, measure, opened, first, kept, side, severity, state in json.loads(text)
     )
 
