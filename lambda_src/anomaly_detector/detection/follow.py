@@ -37,6 +37,7 @@ REMEMBERED = 24  # and in which it explains what it has left behind
 LEFT_BEHIND = 0.5  # share of an event's evidence below which that is taken for its trace
 STILL_THERE = 0.5  # share of a window's usual change that the newest interval must have
 SHOWS_ALONE = 2.0  # evidence of one interval, either way, that goes on with an event
+USUAL_AFTER = 0.5  # share of repeats that is usual of what has been stuck for long
 AS_STRONG = 0.5  # share of the best evidence that a slice needs to be named instead
 JOINED = 0.8  # share of what two slices explain that a wider one must explain for both
 
@@ -359,6 +360,8 @@ class _Now:
     def _accept(self, overlap: Mask) -> None:
         """Take what the longest window shows for the new level."""
         arrays, m = self.arrays, self.m
+        stuck = overlap & (self.found.repeats[m] >= BACK_TO_NORMAL)
+        arrays["same_share"][m, stuck] = np.maximum(arrays["same_share"][m, stuck], USUAL_AFTER)
         places = np.nonzero(overlap & (arrays["ring_fill"][m] >= LONGEST))[0]
         if not len(places):
             return

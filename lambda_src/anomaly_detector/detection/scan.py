@@ -47,7 +47,7 @@ SHRINK = 30.0  # windows that what is usual for the size counts as
 USUAL_FROM = 50  # windows learnt before a slice tells what is usual
 UNCLIPPED_UNTIL = 20
 CLIP_LEAF = 8.0
-RATE_SAME = 0.002
+RATE_SAME, SAME_PRIOR = 0.002, 50.0
 FEWEST_SAME = 3
 LEAST_SAME = 0.003
 RARELY_SAME = 3.0  # nats of a repeat below which repeats tell nothing
@@ -131,7 +131,7 @@ def scan(
     arrays["ring_change"][place] = change
     arrays["ring_base"][place] = base
     arrays["ring_fill"] = np.minimum(arrays["ring_fill"] + known, LONGEST)
-    _follow_repeats(arrays, seen)
+    _follow_repeats(rules, arrays, seen)
     changes, bases = _sums(arrays, clock)
 
     level = np.abs(arrays["level"])
@@ -322,11 +322,12 @@ def _repeats(rules: Rules, arrays: dict[str, Array], seen: Seen, lattice: Lattic
     return found
 
 
-def _follow_repeats(arrays: dict[str, Array], seen: Seen) -> None:
+def _follow_repeats(rules: Rules, arrays: dict[str, Array], seen: Seen) -> None:
     live = seen.live & (arrays["seen"] > 0)
     same = live & (seen.value == arrays["last"]) & (seen.value != 0)
     arrays["same"] = np.where(live, np.where(same, arrays["same"] + 1, 0.0), arrays["same"])
-    # A value that is stuck teaches once.
-    telling = live & (arrays["same"] <= 2)
-    arrays["same_share"] += RATE_SAME * telling * (same - arrays["same_share"])
+    # A value that is stuck teaches once; one that has always been so is no fault.
+    telling = live & ((arrays["same"] <= 2) | (arrays["seen"] < rules.warm_up))
+    rate = np.maximum(1.0 / (arrays["seen"] + SAME_PRIOR), RATE_SAME)
+    arrays["same_share"] += rate * telling * (same - arrays["same_share"])
     arrays["last"] = np.where(seen.live, seen.value, arrays["last"])
