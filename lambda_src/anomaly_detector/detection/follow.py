@@ -34,6 +34,7 @@ QUIET_TO_YIELD = 2  # quiet intervals after which another event may take its pla
 SETTLED = 3  # intervals in which an event alone on its measure finds its slice
 CONTINUED = 12  # intervals after its end in which an event may go on
 REMEMBERED = 24  # and in which it explains what it has left behind
+SETTLING = 6  # and in which other slices that share leaves with it may show it too
 LEFT_BEHIND = 0.5  # share of an event's evidence below which that is taken for its trace
 STILL_THERE = 0.5  # share of a window's usual change that the newest interval must have
 SHOWS_ALONE = 2.0  # evidence of one interval, either way, that goes on with an event
@@ -169,7 +170,7 @@ class _Now:
             best = int(np.where(may, evidence, -np.inf).argmax())
             overlap = self.lattice.overlapping(best)
             before = [one for one in self.ended if overlap[self.place(one)]]
-            if any(evidence[best] < LEFT_BEHIND * one.evidence for one in before):
+            if any(self._left_behind(one, best, float(evidence[best])) for one in before):
                 self._empty(overlap)
                 may &= ~overlap
                 continue
@@ -203,12 +204,26 @@ class _Now:
         for event in self.open:
             overlap = self.overlapping(event)
             if event.quiet >= QUIET_TO_YIELD:
-                may &= ~overlap | (evidence >= LEFT_BEHIND * event.evidence)
+                other = ~self._alike_to(self.place(event)) & self._fresh()
+                may &= ~overlap | other | (evidence >= LEFT_BEHIND * event.evidence)
                 continue
             stronger = evidence > event.evidence
             may &= ~overlap | (stronger & (found.side[m] != event.side))
             may &= stronger | (event.age >= SETTLED)
         return np.asarray(may)
+
+    def _left_behind(self, event: Event, place: int, evidence: float) -> bool:
+        """Whether what is found may be no more than the trace of an event that has ended."""
+        if evidence >= LEFT_BEHIND * event.evidence:
+            return False
+        if self._alike(place, self.place(event)):
+            return True
+        return event.closed <= SETTLING and not self._fresh()[place]
+
+    def _fresh(self) -> Mask:
+        """(K,) slices that show something in this interval alone."""
+        found, m = self.found, self.m
+        return np.asarray(found.alone[m] - found.price[m] >= found.threshold[m])
 
     def _taken_up(self, place: int, before: list[Event], evidence: float) -> Event | None:
         """The event that what is found at `place` goes on with; others in its place are closed.
@@ -222,7 +237,10 @@ class _Now:
             one
             for one in before
             if one.closed <= CONTINUED
-            and (evidence <= one.evidence or self._alike(place, self.place(one)))
+            and (
+                self._alike(place, self.place(one))
+                or (one.closed <= SETTLING and one.side == side and evidence <= one.evidence)
+            )
         ]
         overlap = self.lattice.overlapping(place)
         for event in [one for one in self.open if overlap[self.place(one)]]:
@@ -299,6 +317,19 @@ class _Now:
         born = self.arrays["seen"][self.m, self.lattice.leaves] > 0
         held, also = self.lattice.held(one) & born, self.lattice.held(other) & born
         return bool(2 * (held & also).sum() >= (held | also).sum())
+
+    def _alike_to(self, place: int) -> Mask:
+        """(K,) slices that have most of their leaves in common with the one at `place`."""
+        born = (self.arrays["seen"][self.m, self.lattice.leaves] > 0).astype(np.float64)
+        own = born * self.lattice.held(place)
+        size = len(self.lattice.level)
+        alike = np.zeros(size, dtype=np.bool_)
+        for places in self.lattice.places:
+            known = places >= 0
+            held = np.bincount(places[known], born[known], size)
+            both = np.bincount(places[known], own[known], size)
+            alike |= (both > 0) & (3 * both >= held + own.sum())
+        return alike
 
     def _name_again(self, event: Event) -> None:
         """Name the slice that shows the event best, where the evidence has grown."""

@@ -66,6 +66,7 @@ class Evidence:
     side : 1 above, -1 below.
     window : number of the best window; change, base : sums over it.
     now_change, now_base : residual and expectation of this interval.
+    price : log10(slices in the level), which R has paid.
     alone : R of this interval alone, before the price.
     repeats : nats for the leaves of the slice that are stuck; stuck : they are the evidence.
     threshold : (M,) T.
@@ -82,6 +83,7 @@ class Evidence:
     base: Array
     now_change: Array
     now_base: Array
+    price: Array
     alone: Array
     repeats: Array
     stuck: Mask
@@ -194,12 +196,13 @@ def scan(
     stuck = repeats > best
     evidence = np.where(stuck, repeats, best) / math.log(10)
     ready = (arrays["seen"] >= rules.warm_up) & (arrays["dispersion_seen"] >= USUAL_FROM)
-    threshold = np.ones(len(evidence))
+    threshold, price = np.ones(len(evidence)), np.zeros_like(evidence)
     for m in range(len(evidence)):
         slices = np.bincount(lattice.level[ready[m]], minlength=lattice.count)
-        evidence[m] -= np.log10(np.maximum(slices, 1))[lattice.level]
+        price[m] = np.log10(np.maximum(slices, 1))[lattice.level]
         looks = max(1, int((slices > 0).sum())) * len(evidence)
         threshold[m] = max(1.0, math.log10(looks / rules.budget))
+    evidence = evidence - price
     relative = np.abs(best_change) / np.maximum(best_base, TINY)
     weight = evidence * np.where(stuck, 1.0, np.minimum(1.0, relative / FULL_SIZE))
     capped = ~rules.additive & ~stuck
@@ -213,6 +216,7 @@ def scan(
         base=best_base,
         now_change=change,
         now_base=now_base,
+        price=price,
         alone=alone,
         repeats=repeats,
         stuck=stuck,
