@@ -35,7 +35,7 @@ SETTLED = 3  # intervals in which an event alone on its measure finds its slice
 CONTINUED = 12  # intervals after its end in which an event may go on
 REMEMBERED = 24  # and in which it explains what it has left behind
 SETTLING = 6  # and in which other slices that share leaves with it may show it too
-LEFT_BEHIND = 0.5  # share of an event's evidence below which that is taken for its trace
+LEFT_BEHIND = 0.5  # share of an event's evidence below which that is its trace, fading to nought
 STILL_THERE = 0.5  # share of a window's usual change that the newest interval must have
 SHOWS_ALONE = 2.0  # evidence of one interval, either way, that goes on with an event
 USUAL_AFTER = 0.5  # share of repeats that is usual of what has been stuck for long
@@ -214,7 +214,8 @@ class _Now:
 
     def _left_behind(self, event: Event, place: int, evidence: float) -> bool:
         """Whether what is found may be no more than the trace of an event that has ended."""
-        if evidence >= LEFT_BEHIND * event.evidence:
+        fading = 1.0 - event.closed / (REMEMBERED + 1.0)
+        if evidence >= LEFT_BEHIND * fading * event.evidence:
             return False
         if self._alike(place, self.place(event)):
             return True
