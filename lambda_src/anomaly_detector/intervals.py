@@ -19,6 +19,7 @@ SECONDS: dict[IntervalName, int] = {
     "PT1H": 3600,
     "P1D": 86_400,
 }
+MONTH_SLOTS = 31
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -95,6 +96,23 @@ class Grid:
         -------
         two (T,) int64 arrays: slot of the day in 0 … 86400 / seconds - 1, and weekday.
         """
+        local = self._local(starts)
+        return (local % 86_400) // self.seconds, (local // 86_400 + 3) % 7
+
+    def month_slots(self, starts: NDArray[np.datetime64]) -> NDArray[np.int64]:
+        """(T,) day of the month of each start in the detector's zone: 0 … 29, and 30 for the last
+        day of a month, however long it is.
+        """
+        day = self._local(starts) // 86_400
+        dates = day.astype("datetime64[D]")
+        first = dates.astype("datetime64[M]").astype("datetime64[D]")
+        following = (dates.astype("datetime64[M]") + 1).astype("datetime64[D]")
+        slot = (dates - first).astype(np.int64)
+        last = (following - dates).astype(np.int64) == 1
+        return np.asarray(np.where(last, MONTH_SLOTS - 1, np.minimum(slot, MONTH_SLOTS - 2)))
+
+    def _local(self, starts: NDArray[np.datetime64]) -> NDArray[np.int64]:
+        """(T,) seconds since 1970 as the clocks in the detector's zone show them."""
         seconds = starts.astype("datetime64[s]").astype(np.int64)
         # Offsets change on quarter hours, so one look-up serves all starts of a quarter hour.
         zone = ZoneInfo(self.timezone)
@@ -110,8 +128,7 @@ class Grid:
             ],
             dtype=np.int64,
         )
-        local = seconds + (offsets[which] if len(offsets) else 0)
-        return (local % 86_400) // self.seconds, (local // 86_400 + 3) % 7
+        return np.asarray(seconds + (offsets[which] if len(offsets) else 0))
 
     def _midnight(self, day: date) -> datetime:
         zone = ZoneInfo(self.timezone)
