@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_detector.detection import surprise
 from anomaly_detector.detection.settings import DetectorSettings
 from anomaly_detector.errors import PermanentError
 
-VERSION = 2
+VERSION = 3
 EXPERTS = 4
 _NEVER = np.datetime64("NaT", "s")
 
@@ -39,9 +40,16 @@ _LAYOUT: dict[str, str] = {
     "spread": "P",  # decayed mean absolute residual by slot of the day
     "spread_all": "",  # the same over all slots
     "volatility": "",  # decayed mean of residuals relative to their usual size
-    "often": "",  # decayed share of residuals over the lower tail level
-    "seldom": "",  # over the middle one
-    "rarely": "",  # and over the upper one
+    # What `surprise` knows: "U" is a distance, "C" a channel, "T" a level of its tail.
+    "usual": "U",  # decayed mean of each distance, clipped
+    "last_residual": "",  # newest residual of the slow forecast
+    "long_level": "",  # decayed mean of the clipped value
+    "range": "Q",  # four quantiles of the distance from it
+    "tail_share": "CT",  # decayed share of distances over each level
+    "leaps": "C",  # decayed number of distances over the last level
+    "leap_excess": "C",  # and the sum of how far, in logarithms
+    "leapt": "C",  # 1 where the newest distance was over it
+    "memory": "",  # decayed mean surprise
     "run": "",  # intervals in a row on one side of the forecast, signed
     "run_length": "",  # intervals behind the next two sums
     "run_actual": "",
@@ -57,13 +65,12 @@ _LAYOUT: dict[str, str] = {
     "same_share": "",  # decayed share of values that equal the one before
     "last": "",  # newest value
 }
-# The tail levels start from those of Gaussian noise around an estimated mean and spread.
 _INITIAL: dict[str, float] = {
     "same_share": 0.02,
     "presence": 1.0,
     "volatility": 1.0,
-    "often": 0.13,
-    "seldom": 0.004,
+    "leaps": surprise.PRIOR_HILL,
+    "leap_excess": surprise.PRIOR_HILL * surprise.PRIOR_EXCESS,
 }
 
 
@@ -126,13 +133,15 @@ def initial_state(settings: DetectorSettings) -> State:
 def fresh(settings: DetectorSettings, slices: int) -> dict[str, NDArray[np.float64]]:
     """Arrays of `slices` series per measure that have seen nothing."""
     sizes = {"P": settings.slots_a_day, "W": 7 * settings.slots_a_weekday, "E": EXPERTS}
-    sizes |= {"R": LONGEST, "V": len(WINDOWS)}
+    sizes |= {"R": LONGEST, "V": len(WINDOWS), "U": surprise.CHANNELS - 1}
+    sizes |= {"Q": len(surprise.QUANTILES), "C": surprise.CHANNELS, "T": surprise.LEVELS}
     shape = (len(settings.measures), slices)
     arrays = {
         name: np.full(tuple(sizes[axis] for axis in axes) + shape, _INITIAL.get(name, 0.0))
         for name, axes in _LAYOUT.items()
     }
     arrays["offset"][-1] = 1.0
+    arrays["tail_share"][:] = surprise.PRIOR_SHARE
     return arrays
 
 
