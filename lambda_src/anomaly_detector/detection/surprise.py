@@ -61,10 +61,16 @@ FLOOR = 0.003  # of the usual size of a value
 NARROWEST = 0.3  # of the level's unit: the range of a series that is nearly constant
 YOUNG = 4.0  # values for which a unit is taken as twice as wide as it was seen
 LARGEST = 1e9
-ALONE = 0.3  # log10 2: the season's channels are a second look
+FAULTS = 0.015  # share of far distances that is taken for faults, not for the noise's tail
+LEAST_SHARE = 1e-6
+LEAST_GAIN = 12.0
+MOSTLY = 0.9
+KNOWN = 3.0
+STEEPEST = 2.0**1.5
+LOOKS = 0.48  # log10 3: three ways to be a surprise
 FULL_SIZE = 0.2
 LEAST_CERTAIN = 0.8
-GAIN = 2.0
+GAIN = 2.5
 TINY = 1e-300
 
 
@@ -132,9 +138,11 @@ def judge(
 
     jump, season, level, spread = _tail(arrays, octave)
     mean = (jump + season + level + spread) / CHANNELS
-    surprise = np.where(live, np.maximum(mean, np.minimum(jump, season) - ALONE), 0.0)
-    size = np.maximum(np.maximum(np.abs(expected), np.abs(arrays["level"])), TINY)
-    part = np.sqrt(np.minimum(1.0, np.abs(residual) / size / FULL_SIZE))
+    known = np.minimum(1.0, KNOWN * _explained(arrays)) * season
+    alone = np.maximum(np.minimum(jump, season), known) - LOOKS
+    surprise = np.where(live, np.maximum(mean, alone), 0.0)
+    size = np.maximum(np.maximum(np.abs(expected), np.abs(arrays["level"])), least)
+    part = np.sqrt(np.minimum(1.0, np.abs(residual) / (FULL_SIZE * size)))
     certain = LEAST_CERTAIN + (1.0 - LEAST_CERTAIN) * np.minimum(1.0, seen / warm_up)
     return Surprise(
         surprise,
@@ -150,10 +158,31 @@ def judge(
     )
 
 
+def _levels(arrays: dict[str, Array]) -> tuple[Array, Array, Array, Array]:
+    """-log10 P at |z| of 1, 2 and 4, and its rise per octave from there on; (C, M, K) each."""
+    faults = np.zeros(arrays["leaps"].shape)
+    faults[:2] = FAULTS * np.square(_explained(arrays))
+    calm = np.maximum(arrays["tail_share"] - faults[:, None], LEAST_SHARE)
+    seen = -np.log10(arrays["tail_share"])
+    one, two, four = seen[:, 0], seen[:, 1], seen[:, 2]
+    # Without its faults the tail is lighter, yet no lighter than what lies nearer to the middle.
+    two = np.maximum(two, np.minimum(-np.log10(calm[:, 1]), STEEPEST * one))
+    four = np.maximum(four, np.minimum(-np.log10(calm[:, 2]), 3.0 * two - 2.0 * one))
+    part = np.minimum(1.0, calm[:, 2] / arrays["tail_share"][:, 2])
+    hill = arrays["leaps"] / arrays["leap_excess"] * math.log10(2.0)
+    return one, two, four, part * hill + (1.0 - part) * (four - two)
+
+
+def _explained(arrays: dict[str, Array]) -> Array:
+    """How well the slow forecast knows the series: 0 where it is hardly better than its mean."""
+    width = arrays["range"][2] - arrays["range"][1]
+    share = 1.0 - np.minimum(1.0, LEAST_GAIN * arrays["usual"][1] / np.maximum(width, TINY))
+    return np.where(arrays["nonzero"] < MOSTLY, 0.0, share)
+
+
 def _tail(arrays: dict[str, Array], octave: Array) -> Array:
     """(C, M, K) -log10 P(|z| as large)."""
-    one, two, four = np.moveaxis(-np.log10(arrays["tail_share"]), 1, 0)
-    slope = arrays["leaps"] / arrays["leap_excess"] * math.log10(2.0)
+    one, two, four, slope = _levels(arrays)
     found = one * np.clip(0.5 * octave + 1.0, 0.0, 1.0)
     found += (two - one) * np.clip(octave, 0.0, 1.0)
     found += (four - two) * np.clip(octave - 1.0, 0.0, 1.0)
@@ -166,9 +195,8 @@ def reach(arrays: dict[str, Array], found: Surprise, asked: float) -> tuple[Arra
 
     A value within them can still be one by its level and range.
     """
-    asked += ALONE
-    one, two, four = np.moveaxis(-np.log10(arrays["tail_share"][:2]), 1, 0)
-    slope = arrays["leaps"][:2] / arrays["leap_excess"][:2] * math.log10(2.0)
+    asked += LOOKS
+    one, two, four, slope = (part[:2] for part in _levels(arrays))
     octave = 2.0 * (asked / one - 1.0)
     octave = np.where(asked > one, (asked - one) / np.maximum(two - one, TINY), octave)
     octave = np.where(asked > two, 1.0 + (asked - two) / np.maximum(four - two, TINY), octave)
