@@ -82,6 +82,16 @@ class DetectorSettings:
         return min(336, 2 * _WEEK // self.grid.seconds)
 
     @property
+    def score_after(self) -> int:
+        """Values of a series after which it is scored: two days, within 14 and the warm-up."""
+        return min(self.warm_up, max(14, 2 * _DAY // self.grid.seconds))
+
+    @property
+    def memory(self) -> float:
+        """Intervals that an anomaly's aftermath lasts: a quarter of a day, within 6 and 72."""
+        return float(max(6, min(72, _DAY // 4 // self.grid.seconds)))
+
+    @property
     def shift_after(self) -> int:
         """Intervals on one side of the forecast that make a new level: a day, within 7 and 72."""
         return max(7, min(72, _DAY // self.grid.seconds))

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_detector.detection import surprise
 from anomaly_detector.detection.settings import DetectorSettings
 from anomaly_detector.errors import PermanentError
 
-VERSION = 2
+VERSION = 3
 EXPERTS = 4
 _NEVER = np.datetime64("NaT", "s")
 
@@ -41,9 +42,16 @@ _LAYOUT: dict[str, str] = {
     "spread": "P",  # decayed mean absolute residual by slot of the day
     "spread_all": "",  # the same over all slots
     "volatility": "",  # decayed mean of residuals relative to their usual size
-    "often": "",  # decayed share of residuals over the lower tail level
-    "seldom": "",  # over the middle one
-    "rarely": "",  # and over the upper one
+    # What `surprise` knows: "U" is a distance, "C" a channel, "T" a level of its tail.
+    "usual": "U",  # decayed mean of each distance, clipped
+    "last_residual": "",  # newest residual of the slow forecast
+    "long_level": "",  # decayed mean of the clipped value
+    "range": "Q",  # four quantiles of the distance from it
+    "tail_share": "CT",  # decayed share of distances over each level
+    "leaps": "C",  # decayed number of distances over the last level
+    "leap_excess": "C",  # and the sum of how far, in logarithms
+    "leapt": "C",  # 1 where the newest distance was over it
+    "memory": "",  # decayed mean surprise
     "run": "",  # intervals in a row on one side of the forecast, signed
     "run_length": "",  # intervals behind the next two sums
     "run_actual": "",
@@ -69,13 +77,12 @@ _NARROW: dict[str, type[np.generic]] = {
     "day_seen": np.uint8,
     "week_seen": np.uint8,
 }
-# The tail levels start from those of Gaussian noise around an estimated mean and spread.
 _INITIAL: dict[str, float] = {
     "same_share": 0.02,
     "presence": 1.0,
     "volatility": 1.0,
-    "often": 0.13,
-    "seldom": 0.004,
+    "leaps": surprise.PRIOR_HILL,
+    "leap_excess": surprise.PRIOR_HILL * surprise.PRIOR_EXCESS,
 }
 
 
@@ -141,7 +148,8 @@ def initial_state(settings: DetectorSettings) -> State:
 def fresh(settings: DetectorSettings, slices: int) -> dict[str, NDArray[Any]]:
     """Arrays of `slices` series per measure that have seen nothing."""
     sizes = {"P": settings.slots_a_day, "W": 7 * settings.slots_a_weekday, "E": EXPERTS}
-    sizes |= {"R": LONGEST, "V": len(WINDOWS)}
+    sizes |= {"R": LONGEST, "V": len(WINDOWS), "U": surprise.CHANNELS - 1}
+    sizes |= {"Q": len(surprise.QUANTILES), "C": surprise.CHANNELS, "T": surprise.LEVELS}
     shape = (len(settings.measures), slices)
     arrays: dict[str, NDArray[Any]] = {
         name: np.full(
@@ -152,6 +160,7 @@ def fresh(settings: DetectorSettings, slices: int) -> dict[str, NDArray[Any]]:
         for name, axes in _LAYOUT.items()
     }
     arrays["offset"][-1] = 1.0
+    arrays["tail_share"][:] = surprise.PRIOR_SHARE
     return arrays
 
 

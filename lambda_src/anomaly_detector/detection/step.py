@@ -9,11 +9,10 @@ Arrays have the axes M, K (measure, slice). How the parts work, in the order of 
 * **Spread**: decayed mean absolute residual per slot of the day, times the recent volatility, with
   floors: a share of the level (the float noise of a constant series is no event) and, for small
   counts, the Poisson deviation.
-* **Surprise**: L = -log10 P(|z| as large). The tail is exp(-a |z|^k) in two pieces, through the
-  decayed shares of residuals over 1.5, 3 and 5 spreads, so a heavy-tailed series asks for larger
-  deviations.
-* **Severity**: 100 L / (L + T) with T = log10(series x intervals a week / false events a week): 50
-  where chance alone reaches it as often as the budget allows. **A change that does not count,
+* **Surprise**: L = -log10 P(a value as strange), see `surprise`.
+* **Severity**: 100 x / (x + T) with x = L weighed by the size of the change, and
+  T = log10(series x intervals a week / false events a week): 50 where chance alone reaches it as
+  often as the budget allows. **A change that does not count,
   because of the measure's direction or its minimum change, has severity 0**, and so has everything
   of a series that is still being learnt.
 * **Learning**: from the value clipped to the forecast +- 2 spreads. After a day on one side of the
@@ -29,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_detector.detection import surprise
 from anomaly_detector.detection.settings import THRESHOLD_SEVERITY, DetectorSettings
 
 Array = NDArray[np.float64]
@@ -41,11 +41,6 @@ HEALING_WEEKS = 6  # weeks in a slot of the week, before which a fault does not 
 YOUNG_WEEK = 3  # weeks in a slot of the week, before which it is learnt with the wider clip
 WHOLE_WEEK = 7  # days in a slot of the day, before which it does not stand for an average day
 UNCLIPPED_UNTIL = 10  # values; before that the spread is not known
-TAIL_LOW, TAIL_HIGH, TAIL_FAR = 1.5, 3.0, 5.0
-SHAPE_MIN, SHAPE_MAX = (
-    0.7,
-    1.15,
-)  # 1 is exponential; Gaussian would be 1.55, but the spread is itself an estimate
 RUN_LEVEL = 2.0
 OFTEN_ABSENT = 0.9  # presence below which an absent row of SUM and COUNT means zero
 SMALL_COUNT = 25.0  # the Poisson floor holds in full up to here and is gone at twice that
@@ -56,8 +51,7 @@ SLOT_SEEN_MAX = 250
 LARGEST = 1e30  # what is larger is taken for missing: sums and squares of it still have digits
 RATE_LEVEL, RATE_OFFSET, RATE_ERROR = 0.05, 0.03, 0.01
 RATE_DAY, RATE_WEEK, RATE_SPREAD = 0.1, 0.2, 0.04
-RATE_SPREAD_ALL, RATE_VOLATILITY, RATE_TAIL, RATE_FAR = 0.01, 0.02, 0.001, 0.0005
-FAR_MAX = 0.004  # a larger share of far residuals is faults, not the noise's tail
+RATE_SPREAD_ALL, RATE_VOLATILITY = 0.01, 0.02
 RATE_PRESENCE, RATE_HABIT = 0.002, 0.01
 TINY = 1e-300
 
@@ -73,6 +67,8 @@ class Rules:
     min_absolute: Array
     min_relative: Array
     warm_up: int
+    score_after: int
+    memory: float
     shift_after: int
     young_week: int
     budget: float
@@ -93,6 +89,8 @@ class Rules:
             min_absolute=np.array([[rule.min_absolute_change] for rule in rules]),
             min_relative=np.array([[rule.min_relative_change] for rule in rules]),
             warm_up=settings.warm_up,
+            score_after=settings.score_after,
+            memory=settings.memory,
             shift_after=settings.shift_after,
             young_week=YOUNG_WEEK * settings.slots_a_day // settings.slots_a_weekday,
             budget=settings.false_events_per_week / settings.intervals_a_week,
@@ -122,6 +120,8 @@ class Forecast:
     shape: Array  # day plus week
     scale: Array
     calm_scale: Array  # without the volatility
+    floor: Array  # smallest deviation that is believed
+    few: Array  # factor of a mean of few rows, which is part of both scales
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,7 @@ class Seen:
     z: Array
     live: Mask
     surprise: Array
+    found: surprise.Surprise
     present: bool
     absent: Mask
     day_slot: int
@@ -155,10 +156,10 @@ def judge(
 
     Parameters
     ----------
-    value, count : (M, K), NaN and 0 where no row landed. NaN and infinite values are missing.
+    value, count : (M, K), NaN and 0 where no row landed. NaN, infinite and huge values are missing.
     day_slot, week_slot : slots of the two profiles.
     """
-    present = np.abs(value) <= LARGEST
+    present = np.abs(value) <= LARGEST  # not so of NaN
     known = arrays["seen"] > 0
     actual = np.where(present, value, np.nan)
     any_row = bool(present.any())
@@ -175,10 +176,13 @@ def judge(
     value = np.where(live, actual, forecast.expected)
     residual = value - forecast.expected
     z = np.clip(residual / forecast.scale, -1e6, 1e6)
-    judged, surprise = _judge(rules, arrays, actual, forecast, z, live)
+    found = surprise.judge(
+        arrays, value, forecast.expected, forecast.floor, forecast.few, live, rules.warm_up
+    )
+    judged, evidence = _judge(rules, arrays, actual, forecast, z, found)
     absent = rules.additive & known & ~live & any_row
     return judged, Seen(
-        value, count, forecast, z, live, surprise, any_row, absent, day_slot, week_slot
+        value, count, forecast, z, live, evidence, found, any_row, absent, day_slot, week_slot
     )
 
 
@@ -215,7 +219,8 @@ def _forecast(
     spread = (trust * arrays["spread"][day_slot] + 3.0 * arrays["spread_all"]) / (trust + 3.0)
     # A mean of few rows varies more than a mean of many.
     few = np.sqrt(np.clip(arrays["rows"] / np.maximum(count, 1.0), 0.1, 100.0))
-    spread = TO_DEVIATION * spread * np.where(rules.averaged & (count > 0), few, 1.0)
+    few = np.where(rules.averaged & (count > 0), few, 1.0)
+    spread = TO_DEVIATION * spread * few
     size = np.abs(expected)
     floor = np.maximum(
         np.where(rules.additive, RELATIVE_FLOOR_ADDITIVE * size, RELATIVE_FLOOR * np.abs(level)),
@@ -240,63 +245,48 @@ def _forecast(
         shape,
         np.maximum(spread * volatility, floor),
         np.maximum(spread, floor),
+        floor,
+        few,
     )
 
 
 def _judge(
-    rules: Rules, arrays: dict[str, Array], actual: Array, forecast: Forecast, z: Array, live: Mask
+    rules: Rules,
+    arrays: dict[str, Array],
+    actual: Array,
+    forecast: Forecast,
+    z: Array,
+    found: surprise.Surprise,
 ) -> tuple[Judged, Array]:
-    expected, scale = forecast.expected, forecast.scale
+    expected, live = forecast.expected, found.live
     known = arrays["seen"] > 0
-    scored = arrays["seen"] >= rules.warm_up
+    scored = arrays["seen"] >= rules.score_after
     series = max(1, int(known.sum()))
     threshold = max(1.0, math.log10(series / rules.budget))
-    low = -np.log(np.clip(arrays["often"], 0.01, 0.5))
-    high = -np.log(np.clip(arrays["seldom"], 0.0005, 0.1))
-    shape = _shape(low, high, TAIL_HIGH / TAIL_LOW)
-    far = np.minimum(
-        high * (TAIL_FAR / TAIL_HIGH) ** shape, -np.log(np.clip(arrays["rarely"], TINY, FAR_MAX))
-    )
-    far = np.maximum(far, high)
-    shape_far = _shape(high, far, TAIL_FAR / TAIL_HIGH)
-    surprise = _tail(np.abs(z), high, shape, far, shape_far) / math.log(10)
 
     change = np.where(live, np.abs(actual - expected), 0.0)
     counts = scored & live & np.where(z > 0, rules.up, rules.down)
     counts &= (change >= rules.min_absolute) & (change >= rules.min_relative * np.abs(expected))
-    severity = np.where(counts, 100.0 * surprise / (surprise + threshold), 0.0)
+    severity = np.where(counts, surprise.severity(arrays, found, threshold, rules.memory), 0.0)
+    anomalous = severity >= THRESHOLD_SEVERITY
 
-    asked = threshold * math.log(10)
-    reach = scale * np.where(
-        asked < far,
-        TAIL_HIGH * (asked / high) ** (1.0 / shape),
-        TAIL_FAR * (asked / far) ** (1.0 / shape_far),
-    )
-    lower = expected - reach
+    below, above = surprise.reach(arrays, found, threshold)
+    # The bounds go by the season alone; what was said of this value holds first.
+    lower, upper = expected + below, expected + above
+    side = np.where(live, actual - expected, 0.0)
+    lower = np.where(anomalous & (side < 0), np.maximum(lower, actual), lower)
+    upper = np.where(anomalous & (side > 0), np.minimum(upper, actual), upper)
     lower = np.where(arrays["signed"] > 0, lower, np.maximum(lower, 0.0))
     judged = Judged(
         actual=actual,
         expected=np.where(known, expected, np.nan),
         lower=np.where(scored, lower, np.nan),
-        upper=np.where(scored, expected + reach, np.nan),
+        upper=np.where(scored, upper, np.nan),
         severity=severity,
         direction=np.where(known & live, np.sign(z), 0).astype(np.int8),
-        anomalous=severity >= THRESHOLD_SEVERITY,
+        anomalous=anomalous,
     )
-    return judged, np.where(scored & live, surprise, 0.0)
-
-
-def _shape(near: Array, far: Array, distance: float) -> Array:
-    """Exponent of the tail through -ln p at two levels that lie the factor `distance` apart."""
-    return np.clip(np.log(np.maximum(far / near, 1.0)) / math.log(distance), SHAPE_MIN, SHAPE_MAX)
-
-
-def _tail(distance: Array, high: Array, shape: Array, far: Array, shape_far: Array) -> Array:
-    """-ln P(|z| > distance), through `high` at 3 and `far` at 5."""
-    near = high * (distance / TAIL_HIGH) ** shape
-    return np.where(
-        distance <= TAIL_FAR, np.minimum(near, far), far * (distance / TAIL_FAR) ** shape_far
-    )
+    return judged, np.where(scored, found.surprise, 0.0)
 
 
 def learn(rules: Rules, arrays: dict[str, Array], seen_now: Seen, frozen: Mask) -> None:
@@ -306,6 +296,7 @@ def learn(rules: Rules, arrays: dict[str, Array], seen_now: Seen, frozen: Mask) 
     otherwise open the same event every week, and never be put right.
     """
     value, count, forecast, z = seen_now.value, seen_now.count, seen_now.forecast, seen_now.z
+    surprise.learn(arrays, seen_now.found, value, rules.memory)
     day_slot, week_slot = seen_now.day_slot, seen_now.week_slot
     live = seen_now.live & ~frozen
     seen = arrays["seen"]
@@ -345,11 +336,6 @@ def learn(rules: Rules, arrays: dict[str, Array], seen_now: Seen, frozen: Mask) 
     arrays["volatility"] += (
         on * RATE_VOLATILITY * (np.minimum(relative, VOLATILITY_MAX) - arrays["volatility"])
     )
-    # A fault that lasts is one surprise, not many: only its first interval tells about the tail.
-    telling = on * (scored & (arrays["run"] == 0))
-    arrays["often"] += RATE_TAIL * telling * ((distance > TAIL_LOW) - arrays["often"])
-    arrays["seldom"] += RATE_TAIL * telling * ((distance > TAIL_HIGH) - arrays["seldom"])
-    arrays["rarely"] += RATE_FAR * telling * ((distance > TAIL_FAR) - arrays["rarely"])
 
     nonzero = live & (value != 0)
     decay("nonzero", RATE_HABIT, nonzero.astype(np.float64))
@@ -431,6 +417,7 @@ def accept(
     arrays["day"][pick] = arrays["day"][pick] * factor + added
     for name in ("week", "spread"):
         arrays[name][pick] *= factor
+    surprise.move(arrays, at, moved)
     # How a moved series varies around its new level is not known: guess wide, and learn it quickly.
     arrays["spread_all"][at] = np.maximum(arrays["spread_all"][at] * factor, 0.2 * np.abs(moved))
     arrays["offset"][pick] = np.array([0.0, 0.0, 0.0, 1.0])[:, None]

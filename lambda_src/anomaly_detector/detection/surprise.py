@@ -1,0 +1,263 @@
+"""How surprising one value of one series is, by what the series itself has shown.
+
+Arrays have the axes M, K (measure, slice); those of the channels C, M, K. Four channels look at a
+value, each as a distance |z| in units that its own past has shown:
+
+* **jump**: how the residual of the slow forecast changed since the interval before;
+* **season**: the residual of the slow forecast;
+* **level**: the distance from the decayed mean of about the newest 330 values;
+* **range**: how far outside its usual range, the 1 % and 99 % quantiles of that distance, it lies.
+
+The unit is a decayed mean absolute distance, learnt from distances clipped at 4 times itself, so
+that a fault hardly widens it; never less than the floor of the slow forecast's scale.
+
+**Tail**: each channel knows the decayed share of its distances over 1, 2 and 4 units, and the mean
+excess of ln |z| over ln 4 (Hill 1975, "A simple general approach to inference about the tail of a
+distribution"), both drawn to a prior while few are known. L_c = -log10 P(|z| as large) runs
+straight in log |z| through the shares, and on with Hill's exponent. Of neighbouring distances over
+4 only the first tells, as an alert is raised once for them. So a series that leaps every day is not
+surprising when it leaps.
+
+**Surprise**: L = max(mean of the four L_c, min(L_jump, L_season) - 0.3). A geometric mean of
+p-values needs no independence and costs at most a factor e (Vovk and Wang 2020, "Combining p-values
+via averaging"), less than the power-law tail gives away. The second term is for a value that is
+usual in itself, but not at its time of the day or week.
+
+**Weight**: x = L sqrt(min(1, r / 0.2)) (0.8 + 0.2 min(1, n / warm-up)), r the size of the change
+relative to what is expected and n the values learnt: a change of a few percent matters less, and
+little history proves less.
+
+**Aftermath**: m is the decayed mean of L over a quarter of a day (6 to 72 intervals). A value counts
+at least T u / (1 + u), u = (2 m)^2 / T. That is always below the threshold T: it ranks what stands
+near a fault above what does not, and never raises an alert.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+CHANNELS = 4  # jump, season, level, range
+LEVELS = 3  # |z| of 1, 2 and 4: a straight line in log2 between them
+QUANTILES = np.array([0.01, 0.1, 0.9, 0.99])[:, None, None]
+
+PRIOR_SHARE = np.array([0.35, 0.07, 0.01])[None, :, None, None]
+PRIOR_COUNT = 100.0  # values that the prior shares weigh as much as
+PRIOR_EXCESS, PRIOR_HILL = 0.35, 1.5  # mean excess of ln |z|; leaps that it weighs as much as
+KEPT_LEAPS = 50.0  # leaps that the excess is a mean of
+
+RATE, RATE_RANGE, RATE_TAIL = 0.003, 0.01, 0.001
+TO_DEVIATION = 1.2533  # sqrt(pi / 2): mean absolute residual to standard deviation, Gaussian
+CLIP = 4.0
+UNCLIPPED_UNTIL = 10  # values; before that no unit is known
+TELLS_FROM = 20  # values; before that the tail would learn the noise of the unit
+FLOOR = 0.003  # of the usual size of a value
+NARROWEST = 0.3  # of the level's unit: the range of a series that is nearly constant
+YOUNG = 4.0  # values for which a unit is taken as twice as wide as it was seen
+LARGEST = 1e9
+FAULTS = 0.015  # share of far distances that is taken for faults, not for the noise's tail
+LEAST_SHARE = 1e-6
+LEAST_GAIN = 12.0
+MOSTLY = 0.9
+KNOWN = 3.0
+STEEPEST = 2.0**1.5
+LOOKS = 0.48  # log10 3: three ways to be a surprise
+FULL_SIZE = 0.2
+LEAST_CERTAIN = 0.8
+GAIN = 2.5
+TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """What one interval shows; arrays (M, K) unless said otherwise.
+
+    Attributes
+    ----------
+    surprise : L, in powers of ten; 0 where no value is.
+    weight : x, the same weighed by size and certainty.
+    distance : (3, M, K) |change of the residual|, |residual| and |distance from the long level|.
+    unit : (3, M, K) what these are measured in.
+    away : distance from the long level, signed.
+    octave : (C, M, K) log2 |z|.
+    """
+
+    surprise: Array
+    weight: Array
+    residual: Array
+    distance: Array
+    unit: Array
+    away: Array
+    octave: Array
+    least: Array
+    few: Array
+    live: Mask
+
+
+def judge(
+    arrays: dict[str, Array],
+    value: Array,
+    expected: Array,
+    floor: Array,
+    few: Array,
+    live: Mask,
+    warm_up: int,
+) -> Surprise:
+    """Judge one interval; nothing is learnt.
+
+    Parameters
+    ----------
+    value : the expectation where `live` is not set.
+    expected : slow forecast.
+    floor : smallest deviation that is believed.
+    few : factor on the deviation of a mean of fewer rows than usual; 1 elsewhere.
+    warm_up : values after which the history counts in full.
+    """
+    seen, usual = arrays["seen"], arrays["usual"]
+    first = seen == 0
+    residual = value - expected
+    away = np.where(first, 0.0, value - arrays["long_level"])
+    distance = np.abs(np.stack([residual - arrays["last_residual"], residual, away]))
+    least = np.maximum(floor, FLOOR * arrays["magnitude"])
+    # The unit of the very first distances is not known: none of them surprises.
+    unit = np.maximum(TO_DEVIATION * usual, np.maximum(least, first * distance[1:].max(axis=0))) * few
+    wide = 1.0 + YOUNG / (seen + 1.0)
+    low, tenth, ninetieth, high = arrays["range"]
+    width = np.maximum(ninetieth - tenth, NARROWEST * unit[2]) * wide
+    outside = np.maximum(away - high, low - away) / width
+    z = np.empty((CHANNELS, *value.shape))
+    z[:3] = distance / (unit * wide)
+    z[3] = 1.5 * np.maximum(outside + 1.0, 0.0)
+    octave = np.log2(np.clip(z, 0.25, LARGEST))
+
+    jump, season, level, spread = _tail(arrays, octave)
+    mean = (jump + season + level + spread) / CHANNELS
+    known = np.minimum(1.0, KNOWN * _explained(arrays)) * season
+    alone = np.maximum(np.minimum(jump, season), known) - LOOKS
+    surprise = np.where(live, np.maximum(mean, alone), 0.0)
+    size = np.maximum(np.maximum(np.abs(expected), np.abs(arrays["level"])), least)
+    part = np.sqrt(np.minimum(1.0, np.abs(residual) / (FULL_SIZE * size)))
+    certain = LEAST_CERTAIN + (1.0 - LEAST_CERTAIN) * np.minimum(1.0, seen / warm_up)
+    return Surprise(
+        surprise,
+        surprise * part * certain,
+        residual,
+        distance,
+        unit,
+        away,
+        octave,
+        least,
+        few,
+        live,
+    )
+
+
+def _levels(arrays: dict[str, Array]) -> tuple[Array, Array, Array, Array]:
+    """-log10 P at |z| of 1, 2 and 4, and its rise per octave from there on; (C, M, K) each."""
+    faults = np.zeros(arrays["leaps"].shape)
+    faults[:2] = FAULTS * np.square(_explained(arrays))
+    calm = np.maximum(arrays["tail_share"] - faults[:, None], LEAST_SHARE)
+    seen = -np.log10(arrays["tail_share"])
+    one, two, four = seen[:, 0], seen[:, 1], seen[:, 2]
+    # Without its faults the tail is lighter, yet no lighter than what lies nearer to the middle.
+    two = np.maximum(two, np.minimum(-np.log10(calm[:, 1]), STEEPEST * one))
+    four = np.maximum(four, np.minimum(-np.log10(calm[:, 2]), 3.0 * two - 2.0 * one))
+    part = np.minimum(1.0, calm[:, 2] / arrays["tail_share"][:, 2])
+    hill = arrays["leaps"] / arrays["leap_excess"] * math.log10(2.0)
+    return one, two, four, part * hill + (1.0 - part) * (four - two)
+
+
+def _explained(arrays: dict[str, Array]) -> Array:
+    """How well the slow forecast knows the series: 0 where it is hardly better than its mean."""
+    width = arrays["range"][2] - arrays["range"][1]
+    share = 1.0 - np.minimum(1.0, LEAST_GAIN * arrays["usual"][1] / np.maximum(width, TINY))
+    return np.where(arrays["nonzero"] < MOSTLY, 0.0, share)
+
+
+def _tail(arrays: dict[str, Array], octave: Array) -> Array:
+    """(C, M, K) -log10 P(|z| as large)."""
+    one, two, four, slope = _levels(arrays)
+    found = one * np.clip(0.5 * octave + 1.0, 0.0, 1.0)
+    found += (two - one) * np.clip(octave, 0.0, 1.0)
+    found += (four - two) * np.clip(octave - 1.0, 0.0, 1.0)
+    found += slope * np.maximum(octave - 2.0, 0.0)
+    return np.asarray(found)
+
+
+def reach(arrays: dict[str, Array], found: Surprise, asked: float) -> tuple[Array, Array]:
+    """Residuals (lower, upper) beyond which both of the season's channels ask for an alert.
+
+    A value within them can still be one by its level and range.
+    """
+    asked += LOOKS
+    one, two, four, slope = (part[:2] for part in _levels(arrays))
+    octave = 2.0 * (asked / one - 1.0)
+    octave = np.where(asked > one, (asked - one) / np.maximum(two - one, TINY), octave)
+    octave = np.where(asked > two, 1.0 + (asked - two) / np.maximum(four - two, TINY), octave)
+    octave = np.where(asked > four, 2.0 + (asked - four) / slope, octave)
+    far = np.exp2(np.clip(octave, -2.0, 30.0)) * found.unit[:2]
+    far *= 1.0 + YOUNG / (arrays["seen"] + 1.0)
+    last = arrays["last_residual"]
+    return np.minimum(last - far[0], -far[1]), np.maximum(last + far[0], far[1])
+
+
+def severity(
+    arrays: dict[str, Array], found: Surprise, threshold: float, memory: float
+) -> Array:
+    """Severity 100 x / (x + T), the aftermath included; 50 where x is the threshold T."""
+    lasting = arrays["memory"] + (found.surprise - arrays["memory"]) * found.live / memory
+    u = np.square(GAIN * lasting) / threshold
+    x = np.maximum(found.weight, threshold * u / (1.0 + u))
+    return 100.0 * x / (x + threshold)
+
+
+def learn(arrays: dict[str, Array], found: Surprise, value: Array, memory: float) -> None:
+    """Learn one interval, changing `arrays` in place; to be called before `seen` grows."""
+    live, seen = found.live, arrays["seen"]
+    on = live.astype(np.float64)
+    young = 1.0 / (seen + 1.0)
+    rate = on * np.maximum(young, RATE)
+    loose = seen < UNCLIPPED_UNTIL
+    distance = found.distance / found.few
+    limit = np.where(loose, np.inf, CLIP * arrays["usual"] + found.least)
+    clipped = np.minimum(distance, limit)
+    step = 2.0 * np.maximum(TO_DEVIATION * arrays["usual"][2], FLOOR * arrays["magnitude"])
+    arrays["range"] += (on * np.maximum(young, RATE_RANGE) * step) * (
+        QUANTILES - (found.away < arrays["range"])
+    )
+    # They move by steps of their own, and may not cross.
+    arrays["range"][2] = np.maximum(arrays["range"][2], arrays["range"][1])
+    arrays["range"][0] = np.minimum(arrays["range"][0], arrays["range"][1])
+    arrays["range"][3] = np.maximum(arrays["range"][3], arrays["range"][2])
+    step = np.where(loose, np.abs(found.away), np.minimum(np.abs(found.away), limit[2]))
+    moved = arrays["long_level"] + rate * np.copysign(step, found.away)
+    arrays["long_level"] = np.where(live & (seen == 0), value, moved)
+    arrays["usual"] += rate * (clipped - arrays["usual"])
+    arrays["last_residual"] = np.where(live, found.residual, arrays["last_residual"])
+    arrays["memory"] += on / memory * (found.surprise - arrays["memory"])
+
+    far = found.octave > LEVELS - 1
+    tells = live & (seen >= TELLS_FROM) & ~(far & (arrays["leapt"] > 0))
+    weight = np.maximum(1.0 / (seen + PRIOR_COUNT), RATE_TAIL) * tells
+    over = found.octave[:, None] > np.arange(LEVELS)[:, None, None]
+    arrays["tail_share"] += weight[:, None] * (over - arrays["tail_share"])
+    leap = (tells & far).astype(np.float64)
+    kept = leap / KEPT_LEAPS
+    excess = (found.octave - (LEVELS - 1)) * math.log(2.0)
+    arrays["leap_excess"] += leap * excess + kept * (
+        PRIOR_HILL * PRIOR_EXCESS - arrays["leap_excess"]
+    )
+    arrays["leaps"] += leap + kept * (PRIOR_HILL - arrays["leaps"])
+    arrays["leapt"] = np.where(live, far, arrays["leapt"])
+
+
+def move(arrays: dict[str, Array], at: tuple[NDArray[np.int64], ...], moved: Array) -> None:
+    """Follow series that were moved to a new level: neither it nor the way there is a surprise."""
+    arrays["long_level"][at] += moved
+    arrays["last_residual"][at] = 0.0
