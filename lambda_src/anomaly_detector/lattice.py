@@ -56,12 +56,13 @@ class Lattice:
         weights = np.cumprod(np.r_[1, radix[:-1]]) if dimensions else np.empty(0, dtype=np.int64)
         key = (codes + 1) @ weights
         order = np.argsort(key)
+        ordered = key[order]
         places = np.full((len(found), len(leaves)), -1, dtype=np.int64)
         for number, kept_axes in enumerate(found):
             held = (int(kept_axes) >> np.arange(dimensions)) & 1
             wanted = (codes[leaves] + 1) @ (weights * held)
-            at = order[np.minimum(np.searchsorted(key, wanted, sorter=order), size - 1)]
-            places[number] = np.where(key[at] == wanted, at, -1)
+            near = np.minimum(np.searchsorted(ordered, wanted), size - 1)
+            places[number] = np.where(ordered[near] == wanted, order[near], -1)
         return cls(slices, tuple(values), codes, level.astype(np.int64), len(found), leaves, places)
 
     @cached_property

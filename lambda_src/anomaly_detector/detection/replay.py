@@ -60,7 +60,8 @@ def replay(
     """
     _check(settings, state, panel, snapshot_at)
     starts = panel.starts.astype("datetime64[s]")
-    slices, from_state, from_panel = _union(state, panel)
+    lattice, from_state, from_panel = _union(state, panel)
+    slices = lattice.slices
     arrays = _grown(settings, state, len(slices), from_state)
 
     rules = Rules.of(settings)
@@ -74,7 +75,6 @@ def replay(
     )
     kept = _Kept(len(slices), len(settings.measures), len(starts) - skipped)
     snapshot: State | None = None
-    lattice = Lattice.of(slices)
     clock, events = state.clock, state.events
     marks: list[Mark] = []
     seconds = starts.astype(np.int64)
@@ -167,26 +167,26 @@ def _check(
 
 def _union(
     state: State, panel: Panel
-) -> tuple[NDArray[np.object_], NDArray[np.int64] | None, NDArray[np.int64]]:
+) -> tuple[Lattice, NDArray[np.int64] | None, NDArray[np.int64]]:
     """Slices of both, ascending, and where those of either stand among them.
 
     None stands for the state's slices where they are all.
     """
-    old = [tuple(row) for row in state.slices.tolist()]
+    lattice = Lattice.of(state.slices)
     new = [tuple(row) for row in panel.slices.tolist()]
-    place = dict(zip(old, range(len(old)), strict=True))
+    places = np.array([lattice.index.get(key, -1) for key in new], dtype=np.int64)
     if len(set(new)) < len(new):
         raise ValueError("the panel holds a slice twice")
-    if all(key in place for key in new):
-        return state.slices, None, np.array([place[key] for key in new], dtype=np.int64)
-    ordered = sorted({*old, *new})
-    place = dict(zip(ordered, range(len(ordered)), strict=True))
+    if (places >= 0).all():
+        return lattice, None, places
+    ordered = sorted({*lattice.names, *new})
     slices = np.empty((len(ordered), len(panel.dimensions)), dtype=object)
     slices[:] = ordered
+    whole = Lattice.of(slices)
     return (
-        slices,
-        np.array([place[key] for key in old], dtype=np.int64),
-        np.array([place[key] for key in new], dtype=np.int64),
+        whole,
+        np.array([whole.index[key] for key in lattice.names], dtype=np.int64),
+        np.array([whole.index[key] for key in new], dtype=np.int64),
     )
 
 

@@ -208,18 +208,18 @@ def _carry(found: dict[_Key, _Growing], at: int, lattice: Lattice) -> list[OpenE
             event.severity,
             event.state,
             tuple(event.points),
-            {
-                lattice.names[place]: (
-                    float(event.actual[place]),
-                    float(event.expected[place]),
-                    int(event.intervals[place]),
-                )
-                for place in np.nonzero(event.intervals)[0]
-            },
+            _sums(event, lattice),
         )
         for _, event in sorted(found.items())
         if event.marked == at - 1
     ]
+
+
+def _sums(event: _Growing, lattice: Lattice) -> dict[tuple[str, ...], tuple[float, float, int]]:
+    places = np.nonzero(event.intervals)[0]
+    columns = (event.actual[places], event.expected[places], event.intervals[places])
+    values = zip(*(column.tolist() for column in columns), strict=True)
+    return {lattice.names[place]: sums for place, sums in zip(places.tolist(), values, strict=True)}
 
 
 def _grow(
