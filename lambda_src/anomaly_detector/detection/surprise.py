@@ -27,9 +27,9 @@ usual in itself, but not at its time of the day or week.
 relative to what is expected and n the values learnt: a change of a few percent matters less, and
 little history proves less.
 
-**Aftermath**: m is the decayed mean of L over a quarter of a day (6 to 72 intervals). A value counts
-at least T u / (1 + u), u = (2 m)^2 / T. That is always below the threshold T: it ranks what stands
-near a fault above what does not, and never raises an alert.
+**Aftermath**: m is the decayed mean of L over a quarter of a day (6 to 72 intervals). A value
+counts at least T u / (1 + u), u = (2.5 m)^2 / T. That is always below the threshold T: it ranks
+what stands near a fault above what does not, and never raises an alert.
 """
 
 from __future__ import annotations
@@ -56,16 +56,17 @@ RATE, RATE_RANGE, RATE_TAIL = 0.003, 0.01, 0.001
 TO_DEVIATION = 1.2533  # sqrt(pi / 2): mean absolute residual to standard deviation, Gaussian
 CLIP = 4.0
 UNCLIPPED_UNTIL = 10  # values; before that no unit is known
-TELLS_FROM = 20  # values; before that the tail would learn the noise of the unit
+TELLS_FROM = 48  # values; before that the tail would learn the noise of the unit
 FLOOR = 0.003  # of the usual size of a value
 NARROWEST = 0.3  # of the level's unit: the range of a series that is nearly constant
 YOUNG = 4.0  # values for which a unit is taken as twice as wide as it was seen
 LARGEST = 1e9
-FAULTS = 0.015  # share of far distances that is taken for faults, not for the noise's tail
+FAULTS = 0.012  # share of far distances that is taken for faults, not for the noise's tail
 LEAST_SHARE = 1e-6
 LEAST_GAIN = 12.0
 MOSTLY = 0.9
 KNOWN = 3.0
+LEAST_SLOPE = 0.01
 STEEPEST = 2.0**1.5
 LOOKS = 0.48  # log10 3: three ways to be a surprise
 FULL_SIZE = 0.2
@@ -126,7 +127,8 @@ def judge(
     distance = np.abs(np.stack([residual - arrays["last_residual"], residual, away]))
     least = np.maximum(floor, FLOOR * arrays["magnitude"])
     # The unit of the very first distances is not known: none of them surprises.
-    unit = np.maximum(TO_DEVIATION * usual, np.maximum(least, first * distance[1:].max(axis=0))) * few
+    unknown = np.where(first, distance[1:].max(axis=0), least)
+    unit = np.maximum(TO_DEVIATION * usual, np.maximum(least, unknown)) * few
     wide = 1.0 + YOUNG / (seen + 1.0)
     low, tenth, ninetieth, high = arrays["range"]
     width = np.maximum(ninetieth - tenth, NARROWEST * unit[2]) * wide
@@ -191,25 +193,31 @@ def _tail(arrays: dict[str, Array], octave: Array) -> Array:
 
 
 def reach(arrays: dict[str, Array], found: Surprise, asked: float) -> tuple[Array, Array]:
-    """Residuals (lower, upper) beyond which both of the season's channels ask for an alert.
+    """Residuals (lower, upper) from which on the channels of the season ask for an alert.
 
-    A value within them can still be one by its level and range.
+    A value within them can still be one, by its level and its range.
     """
     asked += LOOKS
-    one, two, four, slope = (part[:2] for part in _levels(arrays))
-    octave = 2.0 * (asked / one - 1.0)
-    octave = np.where(asked > one, (asked - one) / np.maximum(two - one, TINY), octave)
-    octave = np.where(asked > two, 1.0 + (asked - two) / np.maximum(four - two, TINY), octave)
-    octave = np.where(asked > four, 2.0 + (asked - four) / slope, octave)
-    far = np.exp2(np.clip(octave, -2.0, 30.0)) * found.unit[:2]
-    far *= 1.0 + YOUNG / (arrays["seen"] + 1.0)
+    jump, season = _distance(arrays, found, np.full((2, 1, 1), asked))
+    share = np.maximum(np.minimum(1.0, KNOWN * _explained(arrays)), 0.1)
+    _, alone = _distance(arrays, found, np.stack([asked / share, asked / share]))
     last = arrays["last_residual"]
-    return np.minimum(last - far[0], -far[1]), np.maximum(last + far[0], far[1])
+    lower = np.maximum(np.minimum(last - jump, -season), -alone)
+    return lower, np.minimum(np.maximum(last + jump, season), alone)
 
 
-def severity(
-    arrays: dict[str, Array], found: Surprise, threshold: float, memory: float
-) -> Array:
+def _distance(arrays: dict[str, Array], found: Surprise, asked: Array) -> Array:
+    """(2, M, K) distances of jump and season at which -log10 P is `asked`."""
+    one, two, four, slope = (part[:2] for part in _levels(arrays))
+    near = 2.0 * (np.minimum(asked, one) / one - 1.0)
+    near += np.clip((asked - one) / np.maximum(two - one, TINY), 0.0, 1.0)
+    near += np.clip((asked - two) / np.maximum(four - two, TINY), 0.0, 1.0)
+    octave = near + np.maximum(asked - four, 0.0) / np.maximum(slope, LEAST_SLOPE)
+    wide = 1.0 + YOUNG / (arrays["seen"] + 1.0)
+    return np.asarray(np.exp2(np.minimum(octave, 30.0)) * found.unit[:2] * wide)
+
+
+def severity(arrays: dict[str, Array], found: Surprise, threshold: float, memory: float) -> Array:
     """Severity 100 x / (x + T), the aftermath included; 50 where x is the threshold T."""
     lasting = arrays["memory"] + (found.surprise - arrays["memory"]) * found.live / memory
     u = np.square(GAIN * lasting) / threshold
