@@ -18,10 +18,16 @@ straight in log |z| through the shares, and on with Hill's exponent. Of neighbou
 4 only the first tells, as an alert is raised once for them. So a series that leaps every day is not
 surprising when it leaps.
 
-**Surprise**: L = max(mean of the four L_c, min(L_jump, L_season) - 0.3). A geometric mean of
-p-values needs no independence and costs at most a factor e (Vovk and Wang 2020, "Combining p-values
-via averaging"), less than the power-law tail gives away. The second term is for a value that is
-usual in itself, but not at its time of the day or week.
+**Explained**: e = max(0, 1 - 12 s / w), s the mean |residual| of the slow forecast and w the width
+between the 10 % and 90 % quantiles; 0 where the series is often zero. Of a series that its season
+explains, a leap is a fault and no habit, even if faults recur: in jump and season, a share of
+0.012 e^2 is taken off the shares over 2 and 4, down to an exponential tail at the least.
+
+**Surprise**: L is the largest of the mean of the four L_c, min(L_jump, L_season) - log10 3, and
+min(1, 3 e) L_season - log10 3. A geometric mean of p-values needs no independence and costs at most
+a factor e (Vovk and Wang 2020, "Combining p-values via averaging"), less than the power-law tail
+gives away. The other two are for a value that is usual in itself, but not at its time of the day or
+week; log10 3 is the price of three looks.
 
 **Weight**: x = L sqrt(min(1, r / 0.2)) (0.8 + 0.2 min(1, n / warm-up)), r the size of the change
 relative to what is expected and n the values learnt: a change of a few percent matters less, and
@@ -42,6 +48,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Tail = tuple[Array, Array, Array, Array]
 
 CHANNELS = 4  # jump, season, level, range
 LEVELS = 3  # |z| of 1, 2 and 4: a straight line in log2 between them
@@ -61,17 +68,17 @@ FLOOR = 0.003  # of the usual size of a value
 NARROWEST = 0.3  # of the level's unit: the range of a series that is nearly constant
 YOUNG = 4.0  # values for which a unit is taken as twice as wide as it was seen
 LARGEST = 1e9
-FAULTS = 0.012  # share of far distances that is taken for faults, not for the noise's tail
+FAULTS = 0.012  # share of far distances that may be faults, of a series that its season explains
+LEAST_GAIN = 12.0  # mean |residual| in a width of which nothing counts as explained
+MOSTLY = 0.9  # share of values that are not zero, below which a series is often zero
+KNOWN = 3.0  # a third explained is enough to believe the season alone
 LEAST_SHARE = 1e-6
-LEAST_GAIN = 12.0
-MOSTLY = 0.9
-KNOWN = 3.0
 LEAST_SLOPE = 0.01
-STEEPEST = 2.0**1.5
+STEEPEST = 2.0**1.5  # of -log10 P from 1 to 2 units, once faults are taken off; Gaussian 2^1.5
 LOOKS = 0.48  # log10 3: three ways to be a surprise
-FULL_SIZE = 0.2
+FULL_SIZE = 0.2  # relative change that counts in full, as for events
 LEAST_CERTAIN = 0.8
-GAIN = 2.5
+GAIN = 2.5  # of the aftermath
 TINY = 1e-300
 
 
@@ -87,6 +94,8 @@ class Surprise:
     unit : (3, M, K) what these are measured in.
     away : distance from the long level, signed.
     octave : (C, M, K) log2 |z|.
+    tail : -log10 P at |z| of 1, 2 and 4 and its rise per octave from there on; (C, M, K) each.
+    least, few : smallest deviation that is believed, and the factor of a mean of few rows.
     """
 
     surprise: Array
@@ -96,6 +105,7 @@ class Surprise:
     unit: Array
     away: Array
     octave: Array
+    tail: Tail
     least: Array
     few: Array
     live: Mask
@@ -138,7 +148,8 @@ def judge(
     z[3] = 1.5 * np.maximum(outside + 1.0, 0.0)
     octave = np.log2(np.clip(z, 0.25, LARGEST))
 
-    jump, season, level, spread = _tail(arrays, octave)
+    tail = _levels(arrays)
+    jump, season, level, spread = _tail(tail, octave)
     mean = (jump + season + level + spread) / CHANNELS
     known = np.minimum(1.0, KNOWN * _explained(arrays)) * season
     alone = np.maximum(np.minimum(jump, season), known) - LOOKS
@@ -154,13 +165,14 @@ def judge(
         unit,
         away,
         octave,
+        tail,
         least,
         few,
         live,
     )
 
 
-def _levels(arrays: dict[str, Array]) -> tuple[Array, Array, Array, Array]:
+def _levels(arrays: dict[str, Array]) -> Tail:
     """-log10 P at |z| of 1, 2 and 4, and its rise per octave from there on; (C, M, K) each."""
     faults = np.zeros(arrays["leaps"].shape)
     faults[:2] = FAULTS * np.square(_explained(arrays))
@@ -178,13 +190,13 @@ def _levels(arrays: dict[str, Array]) -> tuple[Array, Array, Array, Array]:
 def _explained(arrays: dict[str, Array]) -> Array:
     """How well the slow forecast knows the series: 0 where it is hardly better than its mean."""
     width = arrays["range"][2] - arrays["range"][1]
-    share = 1.0 - np.minimum(1.0, LEAST_GAIN * arrays["usual"][1] / np.maximum(width, TINY))
+    share = np.maximum(0.0, width - LEAST_GAIN * arrays["usual"][1]) / np.maximum(width, TINY)
     return np.where(arrays["nonzero"] < MOSTLY, 0.0, share)
 
 
-def _tail(arrays: dict[str, Array], octave: Array) -> Array:
+def _tail(tail: Tail, octave: Array) -> Array:
     """(C, M, K) -log10 P(|z| as large)."""
-    one, two, four, slope = _levels(arrays)
+    one, two, four, slope = tail
     found = one * np.clip(0.5 * octave + 1.0, 0.0, 1.0)
     found += (two - one) * np.clip(octave, 0.0, 1.0)
     found += (four - two) * np.clip(octave - 1.0, 0.0, 1.0)
@@ -208,7 +220,7 @@ def reach(arrays: dict[str, Array], found: Surprise, asked: float) -> tuple[Arra
 
 def _distance(arrays: dict[str, Array], found: Surprise, asked: Array) -> Array:
     """(2, M, K) distances of jump and season at which -log10 P is `asked`."""
-    one, two, four, slope = (part[:2] for part in _levels(arrays))
+    one, two, four, slope = (part[:2] for part in found.tail)
     near = 2.0 * (np.minimum(asked, one) / one - 1.0)
     near += np.clip((asked - one) / np.maximum(two - one, TINY), 0.0, 1.0)
     near += np.clip((asked - two) / np.maximum(four - two, TINY), 0.0, 1.0)
