@@ -72,7 +72,8 @@ FAULTS = 0.012  # share of far distances that may be faults, of a series that it
 LEAST_GAIN = 12.0  # mean |residual| in a width of which nothing counts as explained
 MOSTLY = 0.9  # share of values that are not zero, below which a series is often zero
 KNOWN = 3.0  # a third explained is enough to believe the season alone
-LEAST_SHARE = 1e-6
+# Of a series that hardly ever moved, a move by one unit is no proof of anything.
+LEAST_SHARE = np.array([0.05, 0.003, 1e-6])[None, :, None, None]
 LEAST_SLOPE = 0.01
 STEEPEST = 2.0**1.5  # of -log10 P from 1 to 2 units, once faults are taken off; Gaussian 2^1.5
 LOOKS = 0.48  # log10 3: three ways to be a surprise
@@ -177,12 +178,12 @@ def _levels(arrays: dict[str, Array]) -> Tail:
     faults = np.zeros(arrays["leaps"].shape)
     faults[:2] = FAULTS * np.square(_explained(arrays))
     calm = np.maximum(arrays["tail_share"] - faults[:, None], LEAST_SHARE)
-    seen = -np.log10(arrays["tail_share"])
+    seen = -np.log10(np.maximum(arrays["tail_share"], LEAST_SHARE))
     one, two, four = seen[:, 0], seen[:, 1], seen[:, 2]
     # Without its faults the tail is lighter, yet no lighter than what lies nearer to the middle.
     two = np.maximum(two, np.minimum(-np.log10(calm[:, 1]), STEEPEST * one))
     four = np.maximum(four, np.minimum(-np.log10(calm[:, 2]), 3.0 * two - 2.0 * one))
-    part = np.minimum(1.0, calm[:, 2] / arrays["tail_share"][:, 2])
+    part = np.minimum(1.0, calm[:, 2] / np.maximum(arrays["tail_share"][:, 2], LEAST_SHARE[:, 2]))
     hill = arrays["leaps"] / arrays["leap_excess"] * math.log10(2.0)
     return one, two, four, part * hill + (1.0 - part) * (four - two)
 
