@@ -96,6 +96,7 @@ class Surprise:
     away : distance from the long level, signed.
     octave : (C, M, K) log2 |z|.
     tail : -log10 P at |z| of 1, 2 and 4 and its rise per octave from there on; (C, M, K) each.
+    trust : min(1, 3 e), how far the season alone is believed.
     least, few : smallest deviation that is believed, and the factor of a mean of few rows.
     """
 
@@ -107,6 +108,7 @@ class Surprise:
     away: Array
     octave: Array
     tail: Tail
+    trust: Array
     least: Array
     few: Array
     live: Mask
@@ -149,11 +151,12 @@ def judge(
     z[3] = 1.5 * np.maximum(outside + 1.0, 0.0)
     octave = np.log2(np.clip(z, 0.25, LARGEST))
 
-    tail = _levels(arrays)
+    explained = _explained(arrays)
+    tail = _levels(arrays, explained)
     jump, season, level, spread = _tail(tail, octave)
     mean = (jump + season + level + spread) / CHANNELS
-    known = np.minimum(1.0, KNOWN * _explained(arrays)) * season
-    alone = np.maximum(np.minimum(jump, season), known) - LOOKS
+    trust = np.minimum(1.0, KNOWN * explained)
+    alone = np.maximum(np.minimum(jump, season), trust * season) - LOOKS
     surprise = np.where(live, np.maximum(mean, alone), 0.0)
     size = np.maximum(np.maximum(np.abs(expected), np.abs(arrays["level"])), least)
     part = np.sqrt(np.minimum(1.0, np.abs(residual) / (FULL_SIZE * size)))
@@ -167,16 +170,17 @@ def judge(
         away,
         octave,
         tail,
+        trust,
         least,
         few,
         live,
     )
 
 
-def _levels(arrays: dict[str, Array]) -> Tail:
+def _levels(arrays: dict[str, Array], explained: Array) -> Tail:
     """-log10 P at |z| of 1, 2 and 4, and its rise per octave from there on; (C, M, K) each."""
     faults = np.zeros(arrays["leaps"].shape)
-    faults[:2] = FAULTS * np.square(_explained(arrays))
+    faults[:2] = FAULTS * np.square(explained)
     calm = np.maximum(arrays["tail_share"] - faults[:, None], LEAST_SHARE)
     seen = -np.log10(np.maximum(arrays["tail_share"], LEAST_SHARE))
     one, two, four = seen[:, 0], seen[:, 1], seen[:, 2]
@@ -212,7 +216,7 @@ def reach(arrays: dict[str, Array], found: Surprise, asked: float) -> tuple[Arra
     """
     asked += LOOKS
     jump, season = _distance(arrays, found, np.full((2, 1, 1), asked))
-    share = np.maximum(np.minimum(1.0, KNOWN * _explained(arrays)), 0.1)
+    share = np.maximum(found.trust, 0.1)
     _, alone = _distance(arrays, found, np.stack([asked / share, asked / share]))
     last = arrays["last_residual"]
     lower = np.maximum(np.minimum(last - jump, -season), -alone)
