@@ -51,14 +51,43 @@ def test_a_fault_is_anomalous_and_its_size_ranks_it() -> None:
     assert severity[1] > THRESHOLD_SEVERITY
 
 
-def test_bounds_are_where_severity_is_fifty() -> None:
+def test_a_value_beyond_the_bounds_is_anomalous_and_one_near_the_middle_is_not() -> None:
     values = seasonal(HOURS)
     first = _scores(values)
+    expected = first.expected[0, 0, -1]
     for side, bound in ((1, first.upper), (-1, first.lower)):
-        values[-1] = bound[0, 0, -1]
-        again = _scores(values)
-        assert again.severity[0, 0, -1] == pytest.approx(THRESHOLD_SEVERITY, abs=0.01)
-        assert again.direction[0, 0, -1] == side
+        values[-1] = expected + 1.01 * (bound[0, 0, -1] - expected)
+        beyond = _scores(values)
+        values[-1] = expected + 0.3 * (bound[0, 0, -1] - expected)
+        within = _scores(values)
+
+        assert beyond.anomalous[0, 0, -1]
+        assert beyond.direction[0, 0, -1] == side
+        assert not within.anomalous[0, 0, -1]
+
+
+def test_what_is_anomalous_lies_outside_its_bounds_and_nothing_else_does() -> None:
+    values = seasonal(HOURS)
+    values[-40:-30] *= np.linspace(0.2, 2.0, 10)
+
+    scores = _scores(values)
+
+    late = slice(settings().warm_up, None)
+    actual = scores.actual[0, 0, late]
+    outside = (actual <= scores.lower[0, 0, late]) | (actual >= scores.upper[0, 0, late])
+    np.testing.assert_array_equal(outside, scores.anomalous[0, 0, late])
+    assert outside.any()
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3, 1e12])
+def test_the_unit_of_a_measure_changes_no_severity(factor: float) -> None:
+    chosen = settings(measures={"views": {"aggregation": "AVG"}})
+    values = seasonal(HOURS)
+    values[-40:-30] *= 1.5
+
+    one, other = _scores(values, chosen), _scores(factor * values, chosen)
+
+    np.testing.assert_allclose(one.severity, other.severity, atol=1e-6)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.1, -7.3, 1e15, 1e-12])
@@ -96,7 +125,7 @@ def test_small_counts_stay_within_the_budget(rate: float) -> None:
     assert scores.anomalous.any(axis=0).sum() / weeks <= 2.0
 
 
-@pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf, 1e100, -1e300])
 def test_missing_values_are_not_scored_and_teach_nothing(gap: float) -> None:
     values = seasonal(HOURS)
     values[-30:-20] = gap
@@ -178,12 +207,12 @@ def test_a_new_level_is_accepted_after_three_days(measure: str) -> None:
 def test_a_series_that_starts_later_is_learnt_before_it_is_scored() -> None:
     late = seasonal(HOURS, seed=4)
     late[: HOURS // 2] = np.nan
-    late[HOURS // 2 + 100] *= 20
+    late[HOURS // 2 + 30] *= 20
     late[-1] *= 20
 
     scores = _scores(seasonal(HOURS), b=late)
 
-    learning = slice(HOURS // 2, HOURS // 2 + settings().warm_up)
+    learning = slice(HOURS // 2, HOURS // 2 + settings().score_after)
     assert not scores.severity[1, 0, learning].any()
     assert np.isnan(scores.expected[1, 0, : HOURS // 2 + 1][:-1]).all()
     assert scores.anomalous[1, 0, -1]

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from anomaly_detector.detection import surprise
 from anomaly_detector.detection.settings import THRESHOLD_SEVERITY, DetectorSettings
+from anomaly_detector.detection.surprise import Surprise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -137,7 +138,7 @@ class Seen:
     z: Array
     live: Mask
     surprise: Array
-    found: surprise.Surprise
+    found: Surprise
     present: bool
     absent: Mask
     day_slot: int
@@ -256,7 +257,7 @@ def _judge(
     actual: Array,
     forecast: Forecast,
     z: Array,
-    found: surprise.Surprise,
+    found: Surprise,
 ) -> tuple[Judged, Array]:
     expected, live = forecast.expected, found.live
     known = arrays["seen"] > 0
@@ -271,11 +272,11 @@ def _judge(
     anomalous = severity >= THRESHOLD_SEVERITY
 
     below, above = surprise.reach(arrays, found, threshold)
-    # The bounds go by the season alone; what was said of this value holds first.
     lower, upper = expected + below, expected + above
-    side = np.where(live, actual - expected, 0.0)
-    lower = np.where(anomalous & (side < 0), np.maximum(lower, actual), lower)
-    upper = np.where(anomalous & (side > 0), np.minimum(upper, actual), upper)
+    # The bounds go by the season alone; what was said of this value holds before them.
+    struck = live & (found.weight >= threshold)
+    lower = np.where(struck == (actual < lower), lower, np.where(z < 0, actual, lower))
+    upper = np.where(struck == (actual > upper), upper, np.where(z > 0, actual, upper))
     lower = np.where(arrays["signed"] > 0, lower, np.maximum(lower, 0.0))
     judged = Judged(
         actual=actual,

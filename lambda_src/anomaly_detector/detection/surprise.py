@@ -18,18 +18,24 @@ straight in log |z| through the shares, and on with Hill's exponent. Of neighbou
 4 only the first tells, as an alert is raised once for them. So a series that leaps every day is not
 surprising when it leaps.
 
-**Surprise**: L = max(mean of the four L_c, min(L_jump, L_season) - 0.3). A geometric mean of
-p-values needs no independence and costs at most a factor e (Vovk and Wang 2020, "Combining p-values
-via averaging"), less than the power-law tail gives away. The second term is for a value that is
-usual in itself, but not at its time of the day or week.
+**Explained**: e = max(0, 1 - 12 s / w), s the mean |residual| of the slow forecast and w the width
+between the 10 % and 90 % quantiles; 0 where the series is often zero. Of a series that its season
+explains, a leap is a fault and no habit, even if faults recur: in jump and season, a share of
+0.012 e^2 is taken off the shares over 2 and 4, down to an exponential tail at the least.
+
+**Surprise**: L is the largest of the mean of the four L_c, min(L_jump, L_season) - log10 3, and
+min(1, 3 e) L_season - log10 3. A geometric mean of p-values needs no independence and costs at most
+a factor e (Vovk and Wang 2020, "Combining p-values via averaging"), less than the power-law tail
+gives away. The other two are for a value that is usual in itself, but not at its time of the day or
+week; log10 3 is the price of three looks.
 
 **Weight**: x = L sqrt(min(1, r / 0.2)) (0.8 + 0.2 min(1, n / warm-up)), r the size of the change
 relative to what is expected and n the values learnt: a change of a few percent matters less, and
 little history proves less.
 
-**Aftermath**: m is the decayed mean of L over a quarter of a day (6 to 72 intervals). A value counts
-at least T u / (1 + u), u = (2 m)^2 / T. That is always below the threshold T: it ranks what stands
-near a fault above what does not, and never raises an alert.
+**Aftermath**: m is the decayed mean of L over a quarter of a day (6 to 72 intervals). A value
+counts at least T u / (1 + u), u = (2.5 m)^2 / T. That is always below the threshold T: it ranks
+what stands near a fault above what does not, and never raises an alert.
 """
 
 from __future__ import annotations
@@ -42,6 +48,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Tail = tuple[Array, Array, Array, Array]
 
 CHANNELS = 4  # jump, season, level, range
 LEVELS = 3  # |z| of 1, 2 and 4: a straight line in log2 between them
@@ -56,21 +63,23 @@ RATE, RATE_RANGE, RATE_TAIL = 0.003, 0.01, 0.001
 TO_DEVIATION = 1.2533  # sqrt(pi / 2): mean absolute residual to standard deviation, Gaussian
 CLIP = 4.0
 UNCLIPPED_UNTIL = 10  # values; before that no unit is known
-TELLS_FROM = 20  # values; before that the tail would learn the noise of the unit
+TELLS_FROM = 48  # values; before that the tail would learn the noise of the unit
 FLOOR = 0.003  # of the usual size of a value
 NARROWEST = 0.3  # of the level's unit: the range of a series that is nearly constant
 YOUNG = 4.0  # values for which a unit is taken as twice as wide as it was seen
 LARGEST = 1e9
-FAULTS = 0.015  # share of far distances that is taken for faults, not for the noise's tail
-LEAST_SHARE = 1e-6
-LEAST_GAIN = 12.0
-MOSTLY = 0.9
-KNOWN = 3.0
-STEEPEST = 2.0**1.5
+FAULTS = 0.012  # share of far distances that may be faults, of a series that its season explains
+LEAST_GAIN = 12.0  # mean |residual| in a width of which nothing counts as explained
+MOSTLY = 0.9  # share of values that are not zero, below which a series is often zero
+KNOWN = 3.0  # a third explained is enough to believe the season alone
+# Of a series that hardly ever moved, a move by one unit is no proof of anything.
+LEAST_SHARE = np.array([0.05, 0.003, 1e-6])[None, :, None, None]
+LEAST_SLOPE = 0.01
+STEEPEST = 2.0**1.5  # of -log10 P from 1 to 2 units, once faults are taken off; Gaussian 2^1.5
 LOOKS = 0.48  # log10 3: three ways to be a surprise
-FULL_SIZE = 0.2
+FULL_SIZE = 0.2  # relative change that counts in full, as for events
 LEAST_CERTAIN = 0.8
-GAIN = 2.5
+GAIN = 2.5  # of the aftermath
 TINY = 1e-300
 
 
@@ -86,6 +95,9 @@ class Surprise:
     unit : (3, M, K) what these are measured in.
     away : distance from the long level, signed.
     octave : (C, M, K) log2 |z|.
+    tail : -log10 P at |z| of 1, 2 and 4 and its rise per octave from there on; (C, M, K) each.
+    trust : min(1, 3 e), how far the season alone is believed.
+    least, few : smallest deviation that is believed, and the factor of a mean of few rows.
     """
 
     surprise: Array
@@ -95,6 +107,8 @@ class Surprise:
     unit: Array
     away: Array
     octave: Array
+    tail: Tail
+    trust: Array
     least: Array
     few: Array
     live: Mask
@@ -126,7 +140,8 @@ def judge(
     distance = np.abs(np.stack([residual - arrays["last_residual"], residual, away]))
     least = np.maximum(floor, FLOOR * arrays["magnitude"])
     # The unit of the very first distances is not known: none of them surprises.
-    unit = np.maximum(TO_DEVIATION * usual, np.maximum(least, first * distance[1:].max(axis=0))) * few
+    unknown = np.where(first, distance[1:].max(axis=0), least)
+    unit = np.maximum(TO_DEVIATION * usual, np.maximum(least, unknown)) * few
     wide = 1.0 + YOUNG / (seen + 1.0)
     low, tenth, ninetieth, high = arrays["range"]
     width = np.maximum(ninetieth - tenth, NARROWEST * unit[2]) * wide
@@ -136,10 +151,12 @@ def judge(
     z[3] = 1.5 * np.maximum(outside + 1.0, 0.0)
     octave = np.log2(np.clip(z, 0.25, LARGEST))
 
-    jump, season, level, spread = _tail(arrays, octave)
+    explained = _explained(arrays)
+    tail = _levels(arrays, explained)
+    jump, season, level, spread = _tail(tail, octave)
     mean = (jump + season + level + spread) / CHANNELS
-    known = np.minimum(1.0, KNOWN * _explained(arrays)) * season
-    alone = np.maximum(np.minimum(jump, season), known) - LOOKS
+    trust = np.minimum(1.0, KNOWN * explained)
+    alone = np.maximum(np.minimum(jump, season), trust * season) - LOOKS
     surprise = np.where(live, np.maximum(mean, alone), 0.0)
     size = np.maximum(np.maximum(np.abs(expected), np.abs(arrays["level"])), least)
     part = np.sqrt(np.minimum(1.0, np.abs(residual) / (FULL_SIZE * size)))
@@ -152,23 +169,25 @@ def judge(
         unit,
         away,
         octave,
+        tail,
+        trust,
         least,
         few,
         live,
     )
 
 
-def _levels(arrays: dict[str, Array]) -> tuple[Array, Array, Array, Array]:
+def _levels(arrays: dict[str, Array], explained: Array) -> Tail:
     """-log10 P at |z| of 1, 2 and 4, and its rise per octave from there on; (C, M, K) each."""
     faults = np.zeros(arrays["leaps"].shape)
-    faults[:2] = FAULTS * np.square(_explained(arrays))
+    faults[:2] = FAULTS * np.square(explained)
     calm = np.maximum(arrays["tail_share"] - faults[:, None], LEAST_SHARE)
-    seen = -np.log10(arrays["tail_share"])
+    seen = -np.log10(np.maximum(arrays["tail_share"], LEAST_SHARE))
     one, two, four = seen[:, 0], seen[:, 1], seen[:, 2]
     # Without its faults the tail is lighter, yet no lighter than what lies nearer to the middle.
     two = np.maximum(two, np.minimum(-np.log10(calm[:, 1]), STEEPEST * one))
     four = np.maximum(four, np.minimum(-np.log10(calm[:, 2]), 3.0 * two - 2.0 * one))
-    part = np.minimum(1.0, calm[:, 2] / arrays["tail_share"][:, 2])
+    part = np.minimum(1.0, calm[:, 2] / np.maximum(arrays["tail_share"][:, 2], LEAST_SHARE[:, 2]))
     hill = arrays["leaps"] / arrays["leap_excess"] * math.log10(2.0)
     return one, two, four, part * hill + (1.0 - part) * (four - two)
 
@@ -176,13 +195,13 @@ def _levels(arrays: dict[str, Array]) -> tuple[Array, Array, Array, Array]:
 def _explained(arrays: dict[str, Array]) -> Array:
     """How well the slow forecast knows the series: 0 where it is hardly better than its mean."""
     width = arrays["range"][2] - arrays["range"][1]
-    share = 1.0 - np.minimum(1.0, LEAST_GAIN * arrays["usual"][1] / np.maximum(width, TINY))
+    share = np.maximum(0.0, width - LEAST_GAIN * arrays["usual"][1]) / np.maximum(width, TINY)
     return np.where(arrays["nonzero"] < MOSTLY, 0.0, share)
 
 
-def _tail(arrays: dict[str, Array], octave: Array) -> Array:
+def _tail(tail: Tail, octave: Array) -> Array:
     """(C, M, K) -log10 P(|z| as large)."""
-    one, two, four, slope = _levels(arrays)
+    one, two, four, slope = tail
     found = one * np.clip(0.5 * octave + 1.0, 0.0, 1.0)
     found += (two - one) * np.clip(octave, 0.0, 1.0)
     found += (four - two) * np.clip(octave - 1.0, 0.0, 1.0)
@@ -191,25 +210,31 @@ def _tail(arrays: dict[str, Array], octave: Array) -> Array:
 
 
 def reach(arrays: dict[str, Array], found: Surprise, asked: float) -> tuple[Array, Array]:
-    """Residuals (lower, upper) beyond which both of the season's channels ask for an alert.
+    """Residuals (lower, upper) from which on the channels of the season ask for an alert.
 
-    A value within them can still be one by its level and range.
+    A value within them can still be one, by its level and its range.
     """
     asked += LOOKS
-    one, two, four, slope = (part[:2] for part in _levels(arrays))
-    octave = 2.0 * (asked / one - 1.0)
-    octave = np.where(asked > one, (asked - one) / np.maximum(two - one, TINY), octave)
-    octave = np.where(asked > two, 1.0 + (asked - two) / np.maximum(four - two, TINY), octave)
-    octave = np.where(asked > four, 2.0 + (asked - four) / slope, octave)
-    far = np.exp2(np.clip(octave, -2.0, 30.0)) * found.unit[:2]
-    far *= 1.0 + YOUNG / (arrays["seen"] + 1.0)
+    jump, season = _distance(arrays, found, np.full((2, 1, 1), asked))
+    share = np.maximum(found.trust, 0.1)
+    _, alone = _distance(arrays, found, np.stack([asked / share, asked / share]))
     last = arrays["last_residual"]
-    return np.minimum(last - far[0], -far[1]), np.maximum(last + far[0], far[1])
+    lower = np.maximum(np.minimum(last - jump, -season), -alone)
+    return lower, np.minimum(np.maximum(last + jump, season), alone)
 
 
-def severity(
-    arrays: dict[str, Array], found: Surprise, threshold: float, memory: float
-) -> Array:
+def _distance(arrays: dict[str, Array], found: Surprise, asked: Array) -> Array:
+    """(2, M, K) distances of jump and season at which -log10 P is `asked`."""
+    one, two, four, slope = (part[:2] for part in found.tail)
+    near = 2.0 * (np.minimum(asked, one) / one - 1.0)
+    near += np.clip((asked - one) / np.maximum(two - one, TINY), 0.0, 1.0)
+    near += np.clip((asked - two) / np.maximum(four - two, TINY), 0.0, 1.0)
+    octave = near + np.maximum(asked - four, 0.0) / np.maximum(slope, LEAST_SLOPE)
+    wide = 1.0 + YOUNG / (arrays["seen"] + 1.0)
+    return np.asarray(np.exp2(np.minimum(octave, 30.0)) * found.unit[:2] * wide)
+
+
+def severity(arrays: dict[str, Array], found: Surprise, threshold: float, memory: float) -> Array:
     """Severity 100 x / (x + T), the aftermath included; 50 where x is the threshold T."""
     lasting = arrays["memory"] + (found.surprise - arrays["memory"]) * found.live / memory
     u = np.square(GAIN * lasting) / threshold
