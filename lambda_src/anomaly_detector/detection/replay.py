@@ -13,7 +13,7 @@ from anomaly_detector.detection.follow import follow, still
 from anomaly_detector.detection.scan import learn_dispersion, scan
 from anomaly_detector.detection.settings import DetectorSettings
 from anomaly_detector.detection.state import Event, State, fresh
-from anomaly_detector.detection.step import Judged, Rules, judge, learn
+from anomaly_detector.detection.step import Judged, Rules, Slots, judge, learn
 from anomaly_detector.lattice import Lattice
 from anomaly_detector.panel import Mark, Panel, Scores
 
@@ -68,6 +68,7 @@ def replay(
     day_slots, weekdays = settings.grid.slots(starts)
     hours = day_slots * settings.slots_a_weekday // settings.slots_a_day
     week_slots = weekdays * settings.slots_a_weekday + hours
+    month_slots = settings.grid.month_slots(starts) if settings.slots_a_month else None
     skipped = (
         0
         if score_from is None
@@ -81,7 +82,12 @@ def replay(
     for t, value, count in _intervals(settings, panel, len(slices), from_panel):
         if snapshot is None and snapshot_at is not None and starts[t] >= snapshot_at:
             snapshot = _state(state, starts[:t], slices, arrays, clock, events, copied=True)
-        judged, seen = judge(rules, arrays, value, count, int(day_slots[t]), int(week_slots[t]))
+        slots = Slots(
+            int(day_slots[t]),
+            int(week_slots[t]),
+            None if month_slots is None else int(month_slots[t]),
+        )
+        judged, seen = judge(rules, arrays, value, count, slots)
         clock += 1
         if seen.present:
             evidence = scan(rules, arrays, seen, lattice, clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anomaly_detector.config import Aggregation, Config, Direction
-from anomaly_detector.intervals import Grid
+from anomaly_detector.intervals import MONTH_SLOTS, Grid
 
 THRESHOLD_SEVERITY = 50.0
 """Severity of a value that is exactly as surprising as the false-event budget allows."""
@@ -70,6 +70,11 @@ class DetectorSettings:
     def slots_a_weekday(self) -> int:
         """Slots of one weekday in the weekly profile: hours at most, to keep the state small."""
         return min(self.slots_a_day, 24)
+
+    @property
+    def slots_a_month(self) -> int:
+        """Slots of the monthly profile: days, for daily data only."""
+        return MONTH_SLOTS if self.grid.interval == "P1D" else 0
 
     @property
     def intervals_a_week(self) -> float:

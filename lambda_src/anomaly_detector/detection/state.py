@@ -39,6 +39,9 @@ _LAYOUT: dict[str, str] = {
     "day_seen": "P",
     "week": "W",  # what a weekday's hour adds to the profile of the day
     "week_seen": "W",
+    "month": "D",  # what a day of the month adds to a daily series, as a share of the level
+    "month_seen": "D",
+    "month_error": "N",  # decayed mean absolute error without and with it
     "spread": "P",  # decayed mean absolute residual by slot of the day
     "spread_all": "",  # the same over all slots
     "volatility": "",  # decayed mean of residuals relative to their usual size
@@ -76,6 +79,8 @@ _NARROW: dict[str, type[np.generic]] = {
     "ring_base": np.float32,
     "day_seen": np.uint8,
     "week_seen": np.uint8,
+    "month": np.float32,
+    "month_seen": np.uint8,
 }
 _INITIAL: dict[str, float] = {
     "same_share": 0.02,
@@ -148,6 +153,7 @@ def initial_state(settings: DetectorSettings) -> State:
 def fresh(settings: DetectorSettings, slices: int) -> dict[str, NDArray[Any]]:
     """Arrays of `slices` series per measure that have seen nothing."""
     sizes = {"P": settings.slots_a_day, "W": 7 * settings.slots_a_weekday, "E": EXPERTS}
+    sizes |= {"D": settings.slots_a_month, "N": 2 if settings.slots_a_month else 0}
     sizes |= {"R": LONGEST, "V": len(WINDOWS), "U": surprise.CHANNELS - 1}
     sizes |= {"Q": len(surprise.QUANTILES), "C": surprise.CHANNELS, "T": surprise.LEVELS}
     shape = (len(settings.measures), slices)

@@ -29,6 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_detector.detection import surprise
+from anomaly_detector.detection.month import expect as expect_month
+from anomaly_detector.detection.month import learn as learn_month
 from anomaly_detector.detection.settings import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.surprise import Surprise
 
@@ -99,6 +101,15 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Slots:
+    """Where an interval lies in the profiles of the day, the week and, for P1D, the month."""
+
+    day: int
+    week: int
+    month: int | None
+
+
+@dataclass(frozen=True)
 class Judged:
     """What is said of one interval; all arrays (M, K)."""
 
@@ -123,6 +134,8 @@ class Forecast:
     calm_scale: Array  # without the volatility
     floor: Array  # smallest deviation that is believed
     few: Array  # factor of a mean of few rows, which is part of both scales
+    month: Array  # what the day of the month adds, which is part of the expectation
+    month_adds: Array  # what it would add
 
 
 @dataclass(frozen=True)
@@ -141,8 +154,7 @@ class Seen:
     found: Surprise
     present: bool
     absent: Mask
-    day_slot: int
-    week_slot: int
+    slots: Slots
 
 
 def judge(
@@ -150,15 +162,14 @@ def judge(
     arrays: dict[str, Array],
     value: Array,
     count: Array,
-    day_slot: int,
-    week_slot: int,
+    slots: Slots,
 ) -> tuple[Judged, Seen]:
     """Judge one interval; nothing of it is learnt but which series had a row.
 
     Parameters
     ----------
     value, count : (M, K), NaN and 0 where no row landed. NaN, infinite and huge values are missing.
-    day_slot, week_slot : slots of the two profiles.
+    slots : where the interval lies in the profiles.
     """
     present = np.abs(value) <= LARGEST  # not so of NaN
     known = arrays["seen"] > 0
@@ -171,9 +182,7 @@ def judge(
         arrays["presence"] += rate * (present - arrays["presence"])
     live = np.isfinite(actual)
 
-    forecast = _forecast(
-        rules, arrays, np.where(live, actual, 0.0), live & ~known, count, day_slot, week_slot
-    )
+    forecast = _forecast(rules, arrays, np.where(live, actual, 0.0), live & ~known, count, slots)
     value = np.where(live, actual, forecast.expected)
     residual = value - forecast.expected
     z = np.clip(residual / forecast.scale, -1e6, 1e6)
@@ -182,9 +191,7 @@ def judge(
     )
     judged, evidence = _judge(rules, arrays, actual, forecast, z, found)
     absent = rules.additive & known & ~live & any_row
-    return judged, Seen(
-        value, count, forecast, z, live, evidence, found, any_row, absent, day_slot, week_slot
-    )
+    return judged, Seen(value, count, forecast, z, live, evidence, found, any_row, absent, slots)
 
 
 def _forecast(
@@ -193,13 +200,12 @@ def _forecast(
     value: Array,
     first: Mask,
     count: Array,
-    day_slot: int,
-    week_slot: int,
+    slots: Slots,
 ) -> Forecast:
     # The first value of a series is its own forecast: nothing is known yet.
     level = np.where(first, value, arrays["level"])
-    day = np.where(arrays["day_seen"][day_slot] > 0, arrays["day"][day_slot], level)
-    shape = day + arrays["week"][week_slot]
+    day = np.where(arrays["day_seen"][slots.day] > 0, arrays["day"][slots.day], level)
+    shape = day + arrays["week"][slots.week]
     experts = np.stack(
         [level, day + arrays["offset"][1], shape + arrays["offset"][2], shape * arrays["offset"][3]]
     )
@@ -213,11 +219,15 @@ def _forecast(
         + weight[2] * experts[2]
         + weight[3] * experts[3]
     ) / total
-    expected = np.where(arrays["signed"] > 0, mixed, np.maximum(mixed, 0.0))
+    trust = arrays["day_seen"][slots.day]
+    spread = (trust * arrays["spread"][slots.day] + 3.0 * arrays["spread_all"]) / (trust + 3.0)
+    month = month_adds = np.zeros_like(level)
+    if slots.month is not None:
+        month_adds, month = expect_month(arrays, slots.month, mixed, TO_DEVIATION * spread)
+    expected = mixed + month
+    expected = np.where(arrays["signed"] > 0, expected, np.maximum(expected, 0.0))
     expected = np.where(first, value, expected)
 
-    trust = arrays["day_seen"][day_slot]
-    spread = (trust * arrays["spread"][day_slot] + 3.0 * arrays["spread_all"]) / (trust + 3.0)
     # A mean of few rows varies more than a mean of many.
     few = np.sqrt(np.clip(arrays["rows"] / np.maximum(count, 1.0), 0.1, 100.0))
     few = np.where(rules.averaged & (count > 0), few, 1.0)
@@ -248,6 +258,8 @@ def _forecast(
         np.maximum(spread, floor),
         floor,
         few,
+        month,
+        month_adds,
     )
 
 
@@ -298,19 +310,31 @@ def learn(rules: Rules, arrays: dict[str, Array], seen_now: Seen, frozen: Mask) 
     """
     value, count, forecast, z = seen_now.value, seen_now.count, seen_now.forecast, seen_now.z
     surprise.learn(arrays, seen_now.found, value, rules.memory)
-    day_slot, week_slot = seen_now.day_slot, seen_now.week_slot
+    slots = seen_now.slots
     live = seen_now.live & ~frozen
     seen = arrays["seen"]
     on = live.astype(np.float64)
-    young_slot = arrays["week_seen"][week_slot] < HEALING_WEEKS
+    young_slot = arrays["week_seen"][slots.week] < HEALING_WEEKS
     profiles = (seen_now.live & (~frozen | young_slot)).astype(np.float64)
     distance = np.abs(z)
     scored = seen >= rules.warm_up
-    settled = scored & (arrays["week_seen"][week_slot] >= rules.young_week)
+    settled = scored & (arrays["week_seen"][slots.week] >= rules.young_week)
     limit = np.where(settled, CLIP, np.where(seen >= UNCLIPPED_UNTIL, CLIP_LEARNING, np.inf))
     ratio = np.minimum(1.0, limit / np.maximum(distance, 1.0))
     residual = (value - forecast.expected) * ratio
-    learnt = forecast.expected + residual
+    # The profiles learn what is left without the month.
+    learnt = forecast.expected + residual - forecast.month
+    if slots.month is not None:
+        learn_month(
+            arrays,
+            slots.month,
+            forecast.expected - forecast.month,
+            value - forecast.expected + forecast.month,
+            forecast.month_adds,
+            forecast.calm_scale,
+            seen_now.live,
+            frozen,
+        )
     # Averages first, decays once there are enough values for that.
     young = 1.0 / (seen + 1.0)
 
@@ -324,13 +348,13 @@ def learn(rules: Rules, arrays: dict[str, Array], seen_now: Seen, frozen: Mask) 
     size = np.maximum(np.maximum(np.abs(arrays["level"]), np.abs(forecast.shape)), TINY)
     factor = arrays["offset"][3] + on * RATE_OFFSET * (learnt - forecast.experts[3]) / size
     arrays["offset"][3] = np.where(arrays["signed"] > 0, 1.0, np.clip(factor, 0.2, 5.0))
-    whole = profiles * (arrays["day_seen"][day_slot] >= WHOLE_WEEK)
-    _slot(arrays, "week", week_slot, whole, RATE_WEEK, learnt - forecast.day)
-    young_slot = 1.0 / (arrays["day_seen"][day_slot] + 1.0)
-    arrays["spread"][day_slot] += (
-        on * np.maximum(young_slot, RATE_SPREAD) * (np.abs(residual) - arrays["spread"][day_slot])
+    whole = profiles * (arrays["day_seen"][slots.day] >= WHOLE_WEEK)
+    _slot(arrays, "week", slots.week, whole, RATE_WEEK, learnt - forecast.day)
+    young_slot = 1.0 / (arrays["day_seen"][slots.day] + 1.0)
+    arrays["spread"][slots.day] += (
+        on * np.maximum(young_slot, RATE_SPREAD) * (np.abs(residual) - arrays["spread"][slots.day])
     )
-    _slot(arrays, "day", day_slot, profiles, RATE_DAY, learnt)
+    _slot(arrays, "day", slots.day, profiles, RATE_DAY, learnt)
     decay("level", RATE_LEVEL, learnt)
     decay("spread_all", RATE_SPREAD_ALL, np.abs(residual))
     relative = TO_DEVIATION * np.abs(value - forecast.expected) / forecast.calm_scale
