@@ -318,6 +318,12 @@ def _table(learnt: Report) -> list[str]:
     ]
     if len(found) > _CLASSES:
         lines.append(f"and {len(found) - _CLASSES:,} more in {TRAINING}")
+    if any(one.sparse for one in found):
+        lines.append(
+            f"sparse series: absent rows are zero in {sum(one.absent_is_zero for one in found):,}, "
+            f"{sum(one.windows_only for one in found):,} are looked at over longer windows only, "
+            f"{sum(one.left_to_rollup for one in found):,} of these are left to their roll-up"
+        )
     return ["What was learnt, with all intervals:", *(f"  {line}" for line in lines)]
 
 

@@ -41,7 +41,6 @@ GAPS = float(np.exp(-SPARSE))  # share of intervals without a row that so few ev
 BEYOND_CHANCE = 3.0
 WEEK_IN_DAY = 0.05  # share of the week's variance that the profile of the day follows at most
 CONSTANT = 1e-6  # relative deviation below which there is nothing but float noise
-_TINY = 1e-300
 
 _ABSENT_IS_ZERO = (
     f"absent rows count as zero in series that lack over {1 - OFTEN_ABSENT:.0%} of them; slices "
@@ -64,7 +63,7 @@ class SeriesClass:
     seasons : those that at least half of the series beyond learning have. `with_day`, `with_week`
         are the series, `day_share`, `week_share` (0-1) the medians of the share of the usual
         variation that the profile of the day explains, and that the weekday adds.
-    spread : median residual deviation as a share of the level; without series of level zero.
+    spread : median residual deviation as a share of the level; without those of a level near 0.
     share_missing : mean share (0-1) of intervals without a row, of those in which any series had
         one; of the newest 500 or so.
     sparse : series with fewer than 5 events an interval, and `treatment` is what becomes of them.
@@ -202,6 +201,8 @@ def _learnt(
         swing = 4.0 * explained > variance
         return np.asarray(telling & (explained > 0) & swing & (raw > BEYOND_CHANCE * chance))
 
+    spread = np.full(level.shape, np.nan)
+    np.divide(deviation, np.abs(level), out=spread, where=np.abs(level) > CONSTANT * deviation)
     absent_is_zero, windows_only, left = _small(rule, arrays)
     return _Learnt(
         born=seen > 0,
@@ -212,7 +213,7 @@ def _learnt(
         week_share=np.where(telling, by_week / total, 0.0),
         with_day=found(by_day, day, day_chance),
         with_week=found(by_week, week, week_chance),
-        spread=np.where(level != 0, deviation / np.maximum(np.abs(level), _TINY), np.nan),
+        spread=spread,
         missing=1.0 - arrays["presence"],
         sparse=_events(rule, arrays) < SPARSE,
         absent_is_zero=absent_is_zero,
@@ -251,7 +252,8 @@ def _unit(rule: MeasureRule, arrays: dict[str, NDArray[Any]]) -> Array:
 def _events(rule: MeasureRule, arrays: dict[str, NDArray[Any]]) -> Array:
     """(K,) events an interval, infinite where nothing says that they are few."""
     unit, presence = _unit(rule, arrays), arrays["presence"]
-    values = np.where(unit > 0, np.abs(arrays["level"]) / np.maximum(unit, _TINY), np.inf)
+    values = np.full(unit.shape, np.inf)
+    np.divide(np.abs(arrays["level"]), unit, out=values, where=unit > 0)
     rows = np.where(1.0 - presence > GAPS, arrays["rows"] * presence, np.inf)
     return np.minimum(values, rows)
 
