@@ -255,7 +255,7 @@ def _events(rule: MeasureRule, arrays: dict[str, NDArray[Any]]) -> Array:
     values = np.full(unit.shape, np.inf)
     np.divide(np.abs(arrays["level"]), unit, out=values, where=unit > 0)
     rows = np.where(1.0 - presence > GAPS, arrays["rows"] * presence, np.inf)
-    return np.minimum(values, rows)
+    return np.asarray(np.minimum(values, rows))
 
 
 def _small(rule: MeasureRule, arrays: dict[str, NDArray[Any]]) -> tuple[Mask, Mask, Mask]:
