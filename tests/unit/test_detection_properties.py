@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.unit.cli_files import DOCUMENT, backtest, shop, write_csv
-from tests.unit.detection_panels import DIMENSIONS, cut, settings, starts
+from tests.unit.detection_panels import DIMENSIONS, cut, panel, settings, starts
 
 DAY = 86_400
 SIZE = 160
@@ -40,7 +40,8 @@ MEASURES = {"revenue": {}, "views": {"aggregation": "COUNT"}, "latency": {"aggre
 CHOSEN = settings("P1D", MEASURES, DIMENSIONS, false_events_per_week=1)
 LEAVES = [(platform, market) for platform in ("app", "pc", "web") for market in ("de", "fr", "uk")]
 SEEDS = st.integers(0, 2**32 - 1)
-few = hypothesis_settings(max_examples=8, deadline=None, derandomize=True)
+few = hypothesis_settings(max_examples=5, deadline=None, derandomize=True)
+more = hypothesis_settings(max_examples=12, deadline=None, derandomize=True)
 
 
 # --- panels and what is said of them ------------------------------------------------------------
@@ -166,8 +167,8 @@ def test_the_panels_hold_events_to_speak_of() -> None:
 # --- the future ---------------------------------------------------------------------------------
 
 
-@few
-@given(SEEDS, st.integers(60, SIZE - 1), st.booleans())
+@more
+@given(SEEDS, st.integers(100, SIZE - 1), st.booleans())
 def test_later_data_and_slices_change_no_score_and_no_group_that_had_ended(
     seed: int,
     end: int,
@@ -192,10 +193,8 @@ def test_later_data_and_slices_change_no_score_and_no_group_that_had_ended(
     after = _groups(full)
     for name, group in _groups(early).items():
         assert name in after
-        ended = (early.starts[-1] - np.datetime64(group.end.replace(tzinfo=None), "s")).astype(int)
         closed = [mark for mark in early.marks if mark.state == "CLOSED" and _of(mark, group)]
         if len(closed) > CONTINUED:
-            assert ended > 0
             assert after[name] == group
 
 
@@ -212,16 +211,11 @@ def test_groups_in_windows_are_those_in_one(seed: int, middle: int) -> None:
     first, state = _run(cut(whole, 0, middle, drop_empty=True))
     second, _ = _run(cut(whole, middle, SIZE, drop_empty=True), state=state)
     carried = events.advance(CHOSEN, events.EventState(), first, carry_at=None)
-    rest = events.advance(CHOSEN, carried.carried, second, carry_at=None)
+    stored = events.events_from_json(events.events_to_json(carried.carried))
+    rest = events.advance(CHOSEN, stored, second, carry_at=None)
 
     found = {group.id: group for group in (*carried.groups, *rest.groups)}
-    assert {name: _rough(one) for name, one in found.items()} == {
-        name: _rough(one) for name, one in _groups(full).items()
-    }
-
-
-def _rough(group: Group) -> tuple[Any, ...]:
-    return (group.measure, group.start, group.end, group.score, group.state, group.slices)
+    assert found == _groups(full)
 
 
 # --- the unit -----------------------------------------------------------------------------------
@@ -259,8 +253,9 @@ def test_the_unit_changes_neither_severities_nor_groups(seed: int, factor: float
 
     np.testing.assert_allclose(scaled.severity, plain.severity, rtol=1e-3, atol=1e-3)
     for name in ("expected", "lower", "upper"):
-        found, wanted = getattr(scaled, name)[:, [0, 2]], getattr(plain, name)[:, [0, 2]]
-        np.testing.assert_allclose(found, factor * wanted, rtol=1e-3, atol=1e-6 * factor)
+        apart = getattr(scaled, name)[:, [0, 2]] / factor - getattr(plain, name)[:, [0, 2]]
+        relative = np.abs(apart) / np.maximum(plain.expected[:, [0, 2]], 1e-9)
+        assert np.nanmax(relative) < 1e-4, name
     one, other = _groups(plain), _groups(scaled)
     assert _told(other) == _told(one)
     for name, group in one.items():
@@ -376,35 +371,21 @@ def test_wild_numbers_among_others_are_missing_and_no_more(seed: int, share: flo
 
 
 @pytest.mark.usefixtures("strict")
-@few
-@given(SEEDS)
-def test_a_wild_series_changes_no_forecast_and_no_event_elsewhere(seed: int) -> None:
-    """Of a leaf that no roll-up holds; only what is pooled over series may move."""
-    whole = _market(seed)
-    random = np.random.default_rng(seed)
-    size = len(whole.values)
-    values = np.concatenate([whole.values, whole.values[-1:]])
-    values[-1] = random.choice([*WILD, 1e29, -1e29, 0.0, 3.7], values[-1].shape)
-    counts = np.concatenate([whole.counts, whole.counts[-1:]])
-    slices = np.concatenate([whole.slices, np.array([["zz", "zz"]], dtype=object)])
-
-    plain, _ = _run(whole)
-    scores, _ = _run(replace(whole, slices=slices, values=values, counts=counts))
-
-    assert scores.slices[size].tolist() == ["zz", "zz"]
-    elsewhere = _groups(plain)
-    found = {
-        name: group
-        for name, group in _groups(scores).items()
-        if not any("zz" in one.values() for one in group.slices)
-    }
-    assert _told(found) == _told(elsewhere)
-
-
-@pytest.mark.usefixtures("strict")
 @pytest.mark.parametrize("size", [1e-300, 1e-30, 1e29])
 def test_very_small_and_very_large_series_give_no_warning(size: float) -> None:
     scores, _ = _run(_scaled(_market(5), size / 100))
+
+    assert np.isfinite(scores.severity).all()
+
+
+@pytest.mark.usefixtures("strict")
+@pytest.mark.parametrize("after", [1.0, 1e6, 1e12, 1e29])
+def test_a_first_value_after_zeros_gives_no_warning(after: float) -> None:
+    values = np.zeros(40)
+    values[20:] = after
+    chosen = settings("P1D")
+
+    scores, _ = _run(panel({"a": values}, DAY), chosen)
 
     assert np.isfinite(scores.severity).all()
 
