@@ -1,10 +1,9 @@
 """What a trained detector has learnt, per series class: a measure at one level of the lattice.
 
 A **season** explains the variance of its profile over the slots, less what chance gives means of as
-many values; its **share** is of the sum of day, week and s^2, s the residual deviation. The profile
-of the day follows the week a little, which is taken off as well. A season is **found** where its
-swing, twice the deviation that it explains, is larger than s, and the profile's variance is over
-three times that of chance.
+many values; its **share** is of the sum of day, week and s^2, s the residual deviation. It is
+**found** where its swing, twice the deviation that it explains, is larger than s, and the profile's
+variance is over three times that of chance.
 
 **Events an interval** are what a series of small numbers is made of: for SUM and COUNT its level
 over the size of one event, as the forecast's floor takes it, and for every aggregation the rows
@@ -39,7 +38,6 @@ Season = Literal["day", "week"]
 SPARSE = 5.0  # events an interval below which a series is sparse
 GAPS = float(np.exp(-SPARSE))  # share of intervals without a row that so few events leave
 BEYOND_CHANCE = 3.0
-WEEK_IN_DAY = 0.05  # share of the week's variance that the profile of the day follows at most
 CONSTANT = 1e-6  # relative deviation below which there is nothing but float noise
 
 _ABSENT_IS_ZERO = (
@@ -188,7 +186,7 @@ def _learnt(
     constant = scored & flat & (deviation <= CONSTANT * size)
 
     week_chance = variance * _chance(arrays["week_seen"], RATE_WEEK)
-    day_chance = variance * _chance(arrays["day_seen"], RATE_DAY) + WEEK_IN_DAY * week
+    day_chance = variance * _chance(arrays["day_seen"], RATE_DAY)
     by_week = np.maximum(week - week_chance, 0.0)
     by_day = np.maximum(day - day_chance, 0.0)
     if settings.slots_a_day == 1:
