@@ -23,6 +23,7 @@ from anomaly_detector.detection import (
     to_bytes,
 )
 from anomaly_detector.detection.follow import CONTINUED
+from anomaly_detector.detection.state import WINDOWS
 from anomaly_detector.explain import events
 from anomaly_detector.explain.group import Group
 from anomaly_detector.panel import ROLLED_UP, Panel, Scores
@@ -483,3 +484,15 @@ def test_nothing_opens_before_the_first_series_has_been_learnt(begin: int) -> No
     end = begin + CHOSEN.warm_up
     assert scores.severity[:, :, :end].max() < THRESHOLD_SEVERITY
     assert not _before(scores, end)
+
+
+@pytest.mark.parametrize(("interval", "seconds"), [("PT1H", 3600), ("P1D", DAY)])
+def test_every_window_learns_how_it_varies(interval: str, seconds: int) -> None:
+    chosen = settings(interval)
+    random = np.random.default_rng(1)
+    size = chosen.warm_up + 150
+    noise = {f"s{number}": random.normal(1000, 50, size) for number in range(4)}
+
+    _, state = _run(panel(noise, seconds), chosen)
+
+    assert (state.arrays["dispersion"] > 0).all(axis=(1, 2)).tolist() == [True] * len(WINDOWS)
