@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from anomaly_detector.config import Config
 from anomaly_detector.detection import DetectorSettings, State, initial_state, replay
+from anomaly_detector.detection.report import Report, describe
 from anomaly_detector.explain import events
 from anomaly_detector.explain.group import Group
 from anomaly_detector.intervals import Grid, second
@@ -29,13 +30,14 @@ _PIECES = 50
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of the newest part as `scores_table` gives them, rows that say nothing left out, and
-    what the detector says of its events.
+    """Scores of the newest part as `scores_table` gives them, rows that say nothing left out, what
+    the detector says of its events, and the state after all intervals.
     """
 
     table: pa.Table
     marks: tuple[Mark, ...]
     series: int
+    state: State
     snapshot: State | None
 
 
@@ -83,9 +85,8 @@ def score(
             tables.append(results.known(results.scores_table(done.scores, config)))
         if progress is not None:
             progress(min(1.0, (low + step) / size))
-    return Scored(
-        pa.concat_tables(tables), tuple(marks), len(panel.slices) * len(panel.measures), snapshot
-    )
+    series = len(panel.slices) * len(panel.measures)
+    return Scored(pa.concat_tables(tables), tuple(marks), series, state, snapshot)
 
 
 def _intervals(panel: Panel, low: int, high: int) -> Panel:
@@ -114,6 +115,11 @@ def group(
     scores = replace(results.scores_from_table(table, config, axis), marks=tuple(marks))
     settings = DetectorSettings.of(config, grid)
     return events.advance(settings, events.EventState(), scores, carry_at=carry_at)
+
+
+def training(config: Config, state: State) -> Report:
+    """What the state has learnt, per series class."""
+    return describe(DetectorSettings.of(config, Grid.of(config)), state)
 
 
 def preview(groups: Sequence[Group], begin: datetime, end: datetime) -> list[dict[str, float]]:

@@ -14,6 +14,7 @@ from typing import NoReturn
 from anomaly_detector import backtest
 from anomaly_detector.config import Config, load
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
+from anomaly_detector.detection.report import Report
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.explain.events import groups_to_json
 from anomaly_detector.explain.group import Group
@@ -24,15 +25,17 @@ from anomaly_detector.local_file.infer import infer
 from anomaly_detector.local_file.progress import Progress
 from anomaly_detector.local_file.rows import Source
 
-SCORES, GROUPS, PREVIEW, CONFIGURATION = (
+SCORES, GROUPS, PREVIEW, TRAINING, CONFIGURATION = (
     "scores.parquet",
     "groups.json",
     "preview.json",
+    "training.json",
     "detector.json",
 )
 _FAULT = 2
 _INTERRUPTED = 130
 _SHOWN = 5
+_CLASSES = 20
 _EXAMPLES = """\
 a configuration needs no more than this; every other key has the default of the Terraform variable:
 
@@ -55,6 +58,7 @@ files in --out:
   scores.parquet   per interval, measure and slice: actual, expected, bounds, severity
   groups.json      the events, with the slices that explain them
   preview.json     events a week at each alert threshold
+  training.json    what was learnt per series class: seasons, spread, missing and sparse series
 
 The exit status is 0, or 2 where a file or the configuration is at fault; then standard error says
 what to change.
@@ -204,14 +208,16 @@ def _backtest(
         groups, threshold=THRESHOLD_SEVERITY, scored_from=begin, scored_to=rows.end
     )
     preview = json.dumps(backtest.preview(groups, begin, rows.end), indent=1)
+    learnt = backtest.training(config, scored.state)
     files = {
         SCORES: results.parquet(results.in_order(scored.table, config)),
         GROUPS: said.encode(),
         PREVIEW: preview.encode(),
+        TRAINING: json.dumps(learnt.to_dict(), allow_nan=False, indent=1).encode(),
     }
     for name, body in files.items():
         _write(options.out / name, body)
-    return _summary(config, rows, begin, groups, options.out)
+    return _summary(config, rows, begin, groups, learnt, options.out)
 
 
 def _check_writable(folder: Path) -> None:
@@ -236,7 +242,12 @@ def _reason(error: OSError) -> str:
 
 
 def _summary(
-    config: Config, rows: Aggregated, begin: datetime, groups: Sequence[Group], out: Path
+    config: Config,
+    rows: Aggregated,
+    begin: datetime,
+    groups: Sequence[Group],
+    learnt: Report,
+    out: Path,
 ) -> str:
     grid = Grid.of(config)
     scored = grid.count(begin, rows.end)
@@ -260,6 +271,7 @@ def _summary(
             f"A series is scored once {warm_up} of its values are known, so nothing could be found "
             "yet: give a longer history."
         )
+    lines += _table(learnt)
     weeks = (rows.end - begin).total_seconds() / 604_800
     each = f", {len(groups) / weeks:.1f} a week" if groups else ""
     lines.append(
@@ -270,8 +282,57 @@ def _summary(
     if len(groups) > _SHOWN:
         lines.append("The most severe:")
     lines += [f"  {_line(one)}" for one in worst]
-    lines.append(f"Written to {out}: {SCORES}, {GROUPS}, {PREVIEW}.")
+    lines.append(f"Written to {out}: {SCORES}, {GROUPS}, {PREVIEW}, {TRAINING}.")
     return "\n".join(lines) + "\n"
+
+
+def _table(learnt: Report) -> list[str]:
+    """What was learnt, a line per series class."""
+    found = [one for one in learnt.classes if one.series]
+    if not found:
+        return []
+    rows = [
+        ("series class", "series", "learning", "seasons", "spread", "missing", "sparse", "constant")
+    ]
+    rows += [
+        (
+            f"{one.measure} {_by(one.dimensions)}",
+            f"{one.series:,}",
+            f"{one.learning:,}",
+            " and ".join(one.seasons) or "none",
+            _share(one.spread),
+            _share(one.share_missing),
+            f"{one.sparse:,}",
+            f"{one.constant:,}",
+        )
+        for one in found[:_CLASSES]
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            # Words stand to the left, numbers to the right.
+            cell.ljust(width) if place in (0, 3) else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    if len(found) > _CLASSES:
+        lines.append(f"and {len(found) - _CLASSES:,} more in {TRAINING}")
+    if any(one.sparse for one in found):
+        lines.append(
+            f"sparse series: absent rows are zero in {sum(one.absent_is_zero for one in found):,}, "
+            f"{sum(one.windows_only for one in found):,} are looked at over longer windows only, "
+            f"{sum(one.left_to_rollup for one in found):,} of these are left to their roll-up"
+        )
+    return ["What was learnt, with all intervals:", *(f"  {line}" for line in lines)]
+
+
+def _by(dimensions: Sequence[str]) -> str:
+    return "by " + " and ".join(dimensions) if dimensions else "in total"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def _line(group: Group) -> str:

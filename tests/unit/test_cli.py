@@ -130,6 +130,50 @@ def test_the_preview_counts_the_groups(out: Path) -> None:
     assert preview[0]["events_per_week"] == pytest.approx(len(found) / weeks, abs=0.01)
 
 
+def test_the_report_says_what_was_learnt(out: Path) -> None:
+    report = json.loads((out / "training.json").read_text(encoding="utf-8"))
+    found = {(one["measure"], *one["dimensions"]): one for one in report["classes"]}
+
+    assert report["interval"] == "PT1H"
+    assert report["learnt_to"] == iso(MONDAY + timedelta(days=DAYS) - timedelta(hours=1))
+    assert list(found) == [
+        (measure, *kept)
+        for measure in ("amount", "latency")
+        for kept in ((), ("platform",), ("market",), ("platform", "market"))
+    ]
+    assert [one["series"] for one in found.values()] == [1, 2, 2, 4] * 2
+    assert [one["seasons"] for one in found.values()] == [["day"]] * 4 + [[]] * 4
+    # Of 80 with noise of 4, a mean of two rows.
+    latency = found["latency", "platform", "market"]
+    assert latency["spread"] == pytest.approx(4 / 80 / np.sqrt(2), rel=0.15)
+    assert latency["level"] == pytest.approx(80, rel=0.02)
+
+
+def test_the_report_is_a_table_in_the_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = shop(21)
+    gaps = [row for hour, row in enumerate(rows) if row[1] == "web" or hour // 8 % 4 == 0]
+    backtest(DOCUMENT, write_csv(tmp_path / "rows.csv", gaps))
+
+    said = capsys.readouterr().out.splitlines()
+
+    first = said.index("What was learnt, with all intervals:")
+    table = said[first + 1 :]
+    assert table[0].split() == [
+        *("series", "class", "series", "learning", "seasons"),
+        *("spread", "missing", "sparse", "constant"),
+    ]
+    total, both = table[1].split(), table[4].split()
+    assert total[:6] == ["amount", "in", "total", "1", "0", "day"]
+    assert total[-4:] == ["0.0", "%", "0", "0"]
+    # Half of the leaves have a row in one of four hours.
+    assert both[:7] == ["amount", "by", "platform", "and", "market", "4", "0"]
+    assert float(both[-4]) == pytest.approx(37.5, abs=3)
+    assert both[-2:] == ["2", "0"]
+    assert "sparse series: absent rows are zero in 3" in table[9]
+
+
 def test_the_share_that_is_learnt_is_given(tmp_path: Path) -> None:
     data = write_csv(tmp_path / "rows.csv", shop(10))
 

@@ -229,3 +229,24 @@ def test_the_preview_of_training_is_that_of_the_file(world: World, tmp_path: Pat
 
     written = json.loads((out / "preview.json").read_text(encoding="utf-8"))
     assert written == world.store.get_json("reports/preview.json")
+
+
+def test_the_report_of_training_is_that_of_the_file(world: World, tmp_path: Path) -> None:
+    out = backtest(json.loads(document()), file_of(world, tmp_path / "rows.csv", 0))
+
+    written = json.loads((out / "training.json").read_text(encoding="utf-8"))
+    assert written == world.store.get_json("reports/training.json")
+    assert written["intervals"] == HISTORY_DAYS
+    found = {(one["measure"], *one["dimensions"]): one for one in written["classes"]}
+    assert list(found) == [
+        ("revenue",),
+        ("revenue", "platform"),
+        ("views",),
+        ("views", "platform"),
+    ]
+    # A platform sells 1,000 and 100 more on every day since Monday, with noise of 10.
+    platforms = found["revenue", "platform"]
+    assert (platforms["series"], platforms["learning"]) == (2, 0)
+    assert platforms["seasons"] == ["week"]
+    assert platforms["level"] == pytest.approx(1300, rel=0.05)
+    assert (found["views",]["constant"], found["views", "platform"]["constant"]) == (1, 2)

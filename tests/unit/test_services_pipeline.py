@@ -13,7 +13,7 @@ import boto3
 import numpy as np
 import pytest
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.intervals import Grid
+from anomaly_detector.intervals import Grid, iso
 from anomaly_detector.lake import layout
 from anomaly_detector.services.executions import Executions
 from anomaly_detector.services.failures import innermost, record_failure
@@ -500,6 +500,22 @@ def test_two_generations_of_models_are_kept(world: World) -> None:
     detector = world.ledger.detector()
     kept = {layout.model(0, v) for v in (*detector.models, *detector.old_models)}
     assert set(world.store.keys("models/shard=0/")) == kept
+
+
+def test_the_report_of_training_is_published_with_the_model(world: World) -> None:
+    world.upload(document(shards=2))
+    world.activate()
+
+    report = world.store.get_json(layout.TRAINING)
+
+    assert [one["series"] for one in report["classes"]] == [1, 2, 1, 2]
+    assert {one["intervals_learnt"] for one in report["classes"]} == {70}
+    assert report["learnt_to"] == iso(H1 - DAY)
+    assert not [key for key in world.store.keys("models/") if key.endswith("training.json")]
+
+    world.upload(document(false_events_per_week=3))
+    world.activate("pipeline-2", at=H1 + DAY * 2)
+    assert world.store.get_json(layout.TRAINING)["learnt_to"] == iso(H1 + DAY)
 
 
 def test_all_shards_are_scored_by_one_model(world: World) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 
 CONFIGURATION = "config/detector.json"
 PREVIEW = "reports/preview.json"
+TRAINING = "reports/training.json"
 SCORES = "results/scores/"
 ANOMALIES = "results/anomalies/"
 CONTRIBUTIONS = "results/contributions/"
@@ -60,6 +61,11 @@ def scored(prefix: str, shard: int) -> str:
 def marks(scores_key: str) -> str:
     """What the detector says of the events in the intervals whose scores lie at that key."""
     return scores_key.removesuffix(".parquet") + ".marks.json"
+
+
+def learnt(scores_key: str) -> str:
+    """What training says of the model whose backtest lies at that key, until it is in force."""
+    return scores_key.removesuffix(".parquet") + ".training.json"
 
 
 def scored_intervals(prefix: str, shard: int) -> str:

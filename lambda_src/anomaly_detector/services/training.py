@@ -33,8 +33,8 @@ def train(
     history_end: datetime,
     execution: str,
 ) -> Trained:
-    """Replay one shard's history; store the snapshot before the look-back and the scores of
-    the newest part.
+    """Replay one shard's history; store the snapshot before the look-back, the scores of the
+    newest part, and what was learnt.
 
     Raises
     ------
@@ -60,6 +60,7 @@ def train(
     scores_key = layout.backtest(shard, version)
     store.put(scores_key, results.parquet(scored.table), results.PARQUET_TYPE)
     store.put(layout.marks(scores_key), events.marks_to_json(scored.marks).encode())
+    store.put_json(layout.learnt(scores_key), backtest.training(config, scored.state).to_dict())
     return Trained(shard=shard, version=version, series=scored.series, scores_key=scores_key)
 
 
@@ -152,6 +153,7 @@ def activate(
     if train:
         store.delete(one.scores_key for one in shards)
         store.delete(layout.marks(one.scores_key) for one in shards)
+        store.delete(layout.learnt(one.scores_key) for one in shards)
         models.forget(store, detector.models, detector.carried)
         models.forget(store, detector.old_models, detector.old_carried)
     return _active(after, config_hash, groups)
@@ -190,6 +192,8 @@ def _publish_backtest(
     ]
     store.delete(stale)
     store.put_json(layout.PREVIEW, backtest.preview(advance.groups, begin, end))
+    # One model holds the series of every shard.
+    store.put_json(layout.TRAINING, store.get_json(layout.learnt(shards[0].scores_key)))
     return advance.groups
 
 
