@@ -77,7 +77,7 @@ def test_a_day_and_a_week_are_both_told() -> None:
     assert found.day_share + found.week_share < 1
 
 
-@pytest.mark.parametrize("swing", [0.0, 0.3])
+@pytest.mark.parametrize("swing", [0.0, 0.3, 0.55])
 def test_noise_and_swings_below_it_are_no_season(swing: float) -> None:
     weak = 1000 + 100 * swing * np.sin(2 * np.pi * HOUR / 24)
 
