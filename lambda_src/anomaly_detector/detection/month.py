@@ -1,8 +1,9 @@
 """What the day of the month adds to a daily series: pay days, first and last days.
 
 A slot holds the decayed mean residual of its day (the last day of a month has one of its own), as a
-share of the forecast (of the level, where values can be negative). It counts once two months have shown it and it stands out of the noise, and only
-while forecasts with it are better than without: a series that knows no such days pays nothing.
+share of the forecast (of the level, where values can be negative). It counts once two months have
+shown it and it stands out of the noise, and only while forecasts with it are better than without: a
+series that knows no such days pays nothing.
 Arrays have the axes M, K.
 """
 

@@ -163,9 +163,8 @@ def scan(
         tide = np.clip(b / np.maximum(level * length, TINY), 0.04, 25.0)
         tide = np.where(counted, np.sqrt(tide), 1.0)
         raw = np.square(c) / safe
-        limit = np.where(
-            arrays["dispersion_seen"] >= UNCLIPPED_UNTIL, CLIP_DISPERSION * calm, np.inf
-        )
+        settled = (arrays["dispersion_seen"] >= UNCLIPPED_UNTIL) & (calm > 0)
+        limit = np.where(settled, CLIP_DISPERSION * calm, np.inf)
         fresh[number] = np.where(whole, np.minimum(raw / tide, limit), np.nan)
         # A forecast that follows makes long sums calmer than chance would; a frozen one does not.
         calmest = np.maximum(calm, calmest)

@@ -76,6 +76,7 @@ KNOWN = 3.0  # a third explained is enough to believe the season alone
 LEAST_SHARE = np.array([0.05, 0.003, 1e-6])[None, :, None, None]
 LEAST_SLOPE = 0.01
 STEEPEST = 2.0**1.5  # of -log10 P from 1 to 2 units, once faults are taken off; Gaussian 2^1.5
+WIDEST = 8.0  # octaves of a bound: beyond it nothing is known of the tail
 LOOKS = 0.48  # log10 3: three ways to be a surprise
 FULL_SIZE = 0.2  # relative change that counts in full, as for events
 LEAST_CERTAIN = 0.8
@@ -231,7 +232,7 @@ def _distance(arrays: dict[str, Array], found: Surprise, asked: Array) -> Array:
     near += np.clip((asked - two) / np.maximum(four - two, TINY), 0.0, 1.0)
     octave = near + np.maximum(asked - four, 0.0) / np.maximum(slope, LEAST_SLOPE)
     wide = 1.0 + YOUNG / (arrays["seen"] + 1.0)
-    return np.asarray(np.exp2(np.minimum(octave, 30.0)) * found.unit[:2] * wide)
+    return np.asarray(np.exp2(np.minimum(octave, WIDEST)) * found.unit[:2] * wide)
 
 
 def severity(arrays: dict[str, Array], found: Surprise, threshold: float, memory: float) -> Array:
