@@ -37,7 +37,7 @@ Mask = NDArray[np.bool_]
 
 FULL_SIZE = 0.2  # s
 CAP = 3.0
-TEMPER = 1.4  # the dispersion is an estimate: its error makes tails heavier
+TEMPER = 1.25  # the dispersion is an estimate: its error makes tails heavier
 TAIL_TERMS = 5.0  # n of one leaf in one interval, about Student's t with 9 degrees
 FEWEST = 3.0  # B / phi below which a slice is left to its roll-up
 LEAST_SHARE = 0.01  # deviation of a window, as a share of its expectation, at the least
