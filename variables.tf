@@ -443,7 +443,7 @@ variable "max_series" {
 }
 
 variable "shards" {
-  description = "Parts that the series are split into, each trained and scored by its own function call; 1-64."
+  description = "Parts that rows are unloaded in, so that the warehouse writes and functions read them in parallel; one model scores all. 1-64."
   type        = number
   default     = 1
   nullable    = false
