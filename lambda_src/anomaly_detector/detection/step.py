@@ -5,16 +5,16 @@ Arrays have the axes M, K (measure, slice). How the parts work, in the order of 
 * **Forecast**: four experts, weighted by (decayed absolute error)^-3: the level; the profile of the
   day; the same plus what the weekday's hour adds; the latter times a slow factor, which follows
   trend. A slot falls back to the level, or to the day, until it has been seen. Nothing in it
-  follows quickly, so a fault does not become its own forecast.
+  follows quickly, so a fault does not become its own forecast. Daily data gets what `month` adds.
 * **Spread**: decayed mean absolute residual per slot of the day, times the recent volatility, with
   floors: a share of the level (the float noise of a constant series is no event) and, for small
   counts, the Poisson deviation.
 * **Surprise**: L = -log10 P(a value as strange), see `surprise`.
 * **Severity**: 100 x / (x + T) with x = L weighed by the size of the change, and
   T = log10(series x intervals a week / false events a week): 50 where chance alone reaches it as
-  often as the budget allows. **A change that does not count,
-  because of the measure's direction or its minimum change, has severity 0**, and so has everything
-  of a series that is still being learnt.
+  often as the budget allows. **A change that does not count, because of the measure's direction or
+  its minimum change, has severity 0**, and so has everything of a series that is still being
+  learnt.
 * **Learning**: from the value clipped to the forecast +- 2 spreads. After a day on one side of the
   forecast the new level is accepted: the profiles are scaled (moved, where values can be negative)
   and the series learns quietly for a day.
