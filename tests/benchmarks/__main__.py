@@ -2,6 +2,7 @@
 
 `python -m tests.benchmarks [--out docs/benchmarks.md] [--results DIR] [--date 2026-01-31]`. With
 `--results` each benchmark's result is kept there as JSON, and one that is there is not run again.
+The document ends with `remarks.md`: what was aimed at and missed, and what was tried.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
     "calibration": calibration.run,
     "speed": speed.run,
 }
+REMARKS = Path(__file__).with_name("remarks.md")
 _ABOUT = {
     "reference": reference,
     "public": public,
@@ -60,6 +62,7 @@ def report(results: dict[str, dict[str, Any]], date: str) -> str:
         for heading, rows in result["tables"].items():
             parts += [f"### {heading}", console.table(rows)]
         parts += list(result.get("notes", ()))
+    parts.append(REMARKS.read_text(encoding="utf-8").strip())
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
