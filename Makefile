@@ -26,7 +26,7 @@ test: quick validate terraform-test types tflint checkov unit end-to-end ## ever
 
 quick: $(VENV)/ready fmt lint package-check docs-check ## the gates that take seconds
 
-$(VENV)/ready: requirements-dev.txt
+$(VENV)/ready: requirements-dev.txt requirements-cli.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python is not installed: Python 3.11 or newer is needed."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is needed (make PYTHON=python3.12 …)."; exit 1; }

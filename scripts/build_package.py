@@ -1,7 +1,8 @@
 """Build the Lambda package, `lambda_src/dist/package.zip`: the same bytes on every machine.
 
-Stored (zlib versions differ), sorted, with fixed dates and modes; only the package's own sources.
-What else the functions import comes from the two managed layers.
+Stored (zlib versions differ), sorted, with fixed dates and modes; only the package's own sources,
+without what serves the command line alone. What else the functions import comes from the two
+managed layers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent.parent / "lambda_src"
 PACKAGE = SOURCES / "dist" / "package.zip"
+# The command line, which runs on a laptop: relative to the package.
+LAPTOP_ONLY = ("__main__.py", "cli.py", "local_file/")
 _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _MODE = 0o100644 << 16
@@ -24,6 +27,8 @@ def build() -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for path in sorted((SOURCES / "anomaly_detector").rglob("*.py")):
+            if path.relative_to(SOURCES / "anomaly_detector").as_posix().startswith(LAPTOP_ONLY):
+                continue
             entry = zipfile.ZipInfo(path.relative_to(SOURCES).as_posix(), _DATE)
             entry.create_system = _UNIX
             entry.external_attr = _MODE

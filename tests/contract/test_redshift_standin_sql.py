@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from anomaly_detector.local_file.functions import fnv1a
 
 from local.cloud.redshift import dialect, unload_sql
 from local.cloud.redshift.engine import Database
 from local.cloud.redshift.errors import RedshiftError
-from local.cloud.redshift.functions import fnv1a
 
 ROLE = "IAM_ROLE 'arn:aws:iam::000000000000:role/unload'"
 

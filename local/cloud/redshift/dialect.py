@@ -9,13 +9,13 @@ import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import sqlglot
+from anomaly_detector.local_file.translation import Grammar, generate, rewrite
 from sqlglot import exp
 from sqlglot.dialects.redshift import Redshift
 from sqlglot.errors import SqlglotError
-from sqlglot.parsers.redshift import RedshiftParser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from local.cloud.redshift.errors import RedshiftError
@@ -23,38 +23,6 @@ from local.cloud.redshift.functions import KNOWN
 
 Kind = Literal["query", "write", "ddl", "unload", "nothing"]
 
-
-class _Grammar(Redshift):
-    """sqlglot's Redshift, which leaves formats of TO_TIMESTAMP and TO_DATE as they are written."""
-
-    class Parser(RedshiftParser):
-        FUNCTIONS: ClassVar = {
-            name: build
-            for name, build in RedshiftParser.FUNCTIONS.items()
-            if name not in ("TO_TIMESTAMP", "TO_DATE")
-        }
-
-
-# Longest first: what TO_TIMESTAMP reads, and strptime's sign for it.
-_TIME_FIELDS = {
-    "YYYY": "%Y",
-    "MONTH": "%B",
-    "HH24": "%H",
-    "HH12": "%I",
-    "DDD": "%j",
-    "MON": "%b",
-    "YY": "%y",
-    "MM": "%m",
-    "DD": "%d",
-    "HH": "%I",
-    "MI": "%M",
-    "SS": "%S",
-    "MS": "%g",
-    "US": "%f",
-    "AM": "%p",
-    "PM": "%p",
-}
-_TIME_PIECE = re.compile(rf'"([^"]*)"|({"|".join(_TIME_FIELDS)})|(.)', re.IGNORECASE | re.DOTALL)
 
 _NOTHING = {"analyze", "vacuum", "grant", "revoke", "set", "reset", "comment"}
 _TRANSACTION = {"begin", "start", "commit", "end", "rollback", "abort"}
@@ -183,7 +151,10 @@ def translate(sql: str, parameters: Mapping[str, str] | None = None) -> Statemen
         kind: Kind = "write" if word in ("insert", "update", "delete", "truncate") else "ddl"
         target = tree.find(exp.Table)
         return Statement(
-            kind, _generate(tree), tables=_tables(tree), target=target.name if target else ""
+            kind,
+            generate(tree),
+            tables=_tables(tree),
+            target=target.name if target else "",
         )
     raise RedshiftError(f'syntax error at or near "{word}"')
 
@@ -192,7 +163,7 @@ def _query(sql: str, parameters: Mapping[str, str]) -> Statement:
     tree = _parse(sql)
     _refuse(sql, tree)
     tree = _rewrite(tree, parameters)
-    return Statement("query", _generate(tree), tables=_tables(tree))
+    return Statement("query", generate(tree), tables=_tables(tree))
 
 
 def has_outer_limit(sql: str) -> bool:
@@ -217,7 +188,7 @@ def placeholders(sql: str) -> set[str]:
 
 def _parse(sql: str) -> exp.Expr:
     try:
-        trees = [tree for tree in sqlglot.parse(sql, dialect=_Grammar) if tree is not None]
+        trees = [tree for tree in sqlglot.parse(sql, dialect=Grammar) if tree is not None]
     except SqlglotError as error:
         details = getattr(error, "errors", None) or [{}]
         near = str(details[0].get("highlight") or "").strip()
@@ -300,53 +271,19 @@ def _names_a_list(tokens: list[Token], opening: int) -> bool:
 
 
 def _rewrite(tree: exp.Expr, parameters: Mapping[str, str]) -> exp.Expr:
-    """Return the tree with what sqlglot leaves or mistakes put right for DuckDB."""
-
-    def change(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Placeholder):
-            if node.name not in parameters:
-                raise RedshiftError('syntax error at or near ":"')
-            return exp.Literal.string(parameters[node.name])
-        if isinstance(node, exp.CurrentTimestamp):
-            name = "rs_sysdate" if node.args.get("sysdate") else "rs_getdate"
-            return exp.Anonymous(this=name)
-        if isinstance(node, exp.FromBase):
-            return exp.Anonymous(this="rs_strtol", expressions=[node.this, node.expression])
-        if isinstance(node, exp.Window) and node.this.name.lower() == "ratio_to_report":
-            value = node.this.expressions[0]
-            total = node.copy()
-            total.set("this", exp.Sum(this=value.copy()))
-            share = exp.Cast(this=value.copy(), to=exp.DataType.build("double"))
-            return exp.Div(this=share, expression=total)
-        if isinstance(node, exp.Anonymous) and node.name.lower() == "grouping_id":
-            return exp.Anonymous(this="grouping", expressions=node.expressions)
-        if isinstance(node, exp.Anonymous) and node.name.lower() in _READ_TIME:
-            return _read_time(node)
-        return node
+    def fill(node: exp.Expr) -> exp.Expr:
+        if not isinstance(node, exp.Placeholder):
+            return node
+        if node.name not in parameters:
+            raise RedshiftError('syntax error at or near ":"')
+        return exp.Literal.string(parameters[node.name])
 
     for select in tree.find_all(exp.Select):
         _name_columns(select)
-    return tree.transform(change)
-
-
-_READ_TIME = {"to_timestamp": "timestamptz", "to_date": "date"}
-
-
-def _read_time(call: exp.Anonymous) -> exp.Expr:
-    """TO_TIMESTAMP and TO_DATE of a text by a format, whose quoted text stands for itself."""
-    if len(call.expressions) < 2 or not call.expressions[1].is_string:
-        raise RedshiftError(f"function {call.name.lower()}() needs a text and its format")
-    text, pattern = call.expressions[:2]
-    format_ = _TIME_PIECE.sub(
-        lambda found: (
-            _TIME_FIELDS[found[2].upper()]
-            if found[2]
-            else (found[1] if found[1] is not None else found[3]).replace("%", "%%")
-        ),
-        pattern.name,
-    )
-    read = exp.Anonymous(this="strptime", expressions=[text, exp.Literal.string(format_)])
-    return exp.Cast(this=read, to=exp.DataType.build(_READ_TIME[call.name.lower()]))
+    try:
+        return rewrite(tree.transform(fill))
+    except ValueError as error:
+        raise RedshiftError(str(error)) from error
 
 
 def _name_columns(select: exp.Select) -> None:
@@ -369,10 +306,6 @@ def _name_columns(select: exp.Select) -> None:
             name = "?column?"
         named.append(exp.alias_(column, name.lower(), quoted=True))
     select.set("expressions", named)
-
-
-def _generate(tree: exp.Expr) -> str:
-    return tree.sql(dialect="duckdb")
 
 
 def _tables(tree: exp.Expr) -> tuple[str, ...]:
@@ -434,7 +367,7 @@ def _create_table(sql: str) -> Statement:
             "expressions", [each for each in schema.expressions if isinstance(each, exp.ColumnDef)]
         )
     tree = _rewrite(tree, {})
-    return Statement("ddl", _generate(tree), before=tuple(before), target=name, char_columns=widths)
+    return Statement("ddl", generate(tree), before=tuple(before), target=name, char_columns=widths)
 
 
 def _layout_end(tokens: list[Token], place: int) -> int:

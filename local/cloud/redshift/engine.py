@@ -12,8 +12,9 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from anomaly_detector.local_file import functions
 
-from local.cloud.redshift import dialect, functions
+from local.cloud.redshift import dialect
 from local.cloud.redshift.errors import RedshiftError
 
 _ERRORS: tuple[tuple[str, str], ...] = (

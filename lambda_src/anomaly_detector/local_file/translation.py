@@ -1,0 +1,105 @@
+"""Redshift's SQL into DuckDB's, for a file and for the stand-in alike.
+
+Pure: text in, text out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.redshift import Redshift
+from sqlglot.parsers.redshift import RedshiftParser
+
+
+class Grammar(Redshift):
+    """sqlglot's Redshift, which leaves formats of TO_TIMESTAMP and TO_DATE as they are written."""
+
+    class Parser(RedshiftParser):
+        FUNCTIONS: ClassVar = {
+            name: build
+            for name, build in RedshiftParser.FUNCTIONS.items()
+            if name not in ("TO_TIMESTAMP", "TO_DATE")
+        }
+
+
+# Longest first: what TO_TIMESTAMP reads, and strptime's sign for it.
+_TIME_FIELDS = {
+    "YYYY": "%Y",
+    "MONTH": "%B",
+    "HH24": "%H",
+    "HH12": "%I",
+    "DDD": "%j",
+    "MON": "%b",
+    "YY": "%y",
+    "MM": "%m",
+    "DD": "%d",
+    "HH": "%I",
+    "MI": "%M",
+    "SS": "%S",
+    "MS": "%g",
+    "US": "%f",
+    "AM": "%p",
+    "PM": "%p",
+}
+_TIME_PIECE = re.compile(rf'"([^"]*)"|({"|".join(_TIME_FIELDS)})|(.)', re.IGNORECASE | re.DOTALL)
+_READ_TIME = {"to_timestamp": "timestamptz", "to_date": "date"}
+
+
+def duckdb(select: str) -> str:
+    """Translate one statement."""
+    return generate(rewrite(sqlglot.parse_one(select, dialect=Grammar)))
+
+
+def generate(tree: exp.Expr) -> str:
+    """DuckDB's text of a tree that `rewrite` has returned."""
+    return tree.sql(dialect="duckdb")
+
+
+def rewrite(tree: exp.Expr) -> exp.Expr:
+    """Return the tree with what sqlglot leaves or mistakes put right for DuckDB.
+
+    Raises
+    ------
+    ValueError
+        Where TO_TIMESTAMP or TO_DATE is called without a format, with Redshift's text.
+    """
+    return tree.transform(_change)
+
+
+def _change(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.CurrentTimestamp):
+        name = "rs_sysdate" if node.args.get("sysdate") else "rs_getdate"
+        return exp.Anonymous(this=name)
+    if isinstance(node, exp.FromBase):
+        return exp.Anonymous(this="rs_strtol", expressions=[node.this, node.expression])
+    if isinstance(node, exp.Window) and node.this.name.lower() == "ratio_to_report":
+        value = node.this.expressions[0]
+        total = node.copy()
+        total.set("this", exp.Sum(this=value.copy()))
+        share = exp.Cast(this=value.copy(), to=exp.DataType.build("double"))
+        return exp.Div(this=share, expression=total)
+    if isinstance(node, exp.Anonymous) and node.name.lower() == "grouping_id":
+        return exp.Anonymous(this="grouping", expressions=node.expressions)
+    if isinstance(node, exp.Anonymous) and node.name.lower() in _READ_TIME:
+        return _read_time(node)
+    return node
+
+
+def _read_time(call: exp.Anonymous) -> exp.Expr:
+    """TO_TIMESTAMP and TO_DATE of a text by a format, whose quoted text stands for itself."""
+    if len(call.expressions) < 2 or not call.expressions[1].is_string:
+        raise ValueError(f"function {call.name.lower()}() needs a text and its format")
+    text, pattern = call.expressions[:2]
+    format_ = _TIME_PIECE.sub(
+        lambda found: (
+            _TIME_FIELDS[found[2].upper()]
+            if found[2]
+            else (found[1] if found[1] is not None else found[3]).replace("%", "%%")
+        ),
+        pattern.name,
+    )
+    read = exp.Anonymous(this="strptime", expressions=[text, exp.Literal.string(format_)])
+    return exp.Cast(this=read, to=exp.DataType.build(_READ_TIME[call.name.lower()]))
