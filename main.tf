@@ -111,6 +111,44 @@ locals {
   }
 }
 
+# What the tasks of the state machines try again. Access is refused for up to two minutes after a role or key was changed;
+# jitter halves these waits on average. A function that crashed or timed out may have met a bad host, or too little memory
+# or time, which more attempts do not mend.
+locals {
+  backoff = { IntervalSeconds = 2, BackoffRate = 2, MaxAttempts = 7, MaxDelaySeconds = 60, JitterStrategy = "FULL" }
+  retry = {
+    function = jsonencode([
+      merge(local.backoff, {
+        ErrorEquals = [
+          "RetryableError",
+          "Lambda.AccessDeniedException",
+          "Lambda.AWSLambdaException",
+          "Lambda.ClientExecutionTimeoutException",
+          "Lambda.KMSAccessDeniedException",
+          "Lambda.ResourceConflictException",
+          "Lambda.ResourceNotReadyException",
+          "Lambda.SdkClientException",
+          "Lambda.ServiceException",
+          "Lambda.TooManyRequestsException",
+        ]
+      }),
+      merge(local.backoff, { ErrorEquals = ["Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"], MaxAttempts = 2 }),
+    ])
+    execution = jsonencode([
+      merge(local.backoff, {
+        ErrorEquals = [
+          "StepFunctions.AccessDeniedException",
+          "StepFunctions.AWSStepFunctionsException",
+          "StepFunctions.ExecutionLimitExceeded",
+          "StepFunctions.ExecutionLimitExceededException",
+          "StepFunctions.SdkClientException",
+          "StepFunctions.ThrottlingException",
+        ]
+      }),
+    ])
+  }
+}
+
 # Read once and passed down. ARNs are built from names where a module that comes later makes the resource.
 locals {
   partition  = data.aws_partition.current.partition
@@ -243,6 +281,7 @@ module "pipeline" {
   bucket_name           = module.storage.bucket_name
   document              = local.document
   history_parallelism   = var.history.parallelism
+  retry                 = local.retry
   dead_letter_queue_arn = module.alerts.dead_letter_queue_arn
   logging               = { retention_days = var.logging.retention_days, tracing = var.logging.tracing }
   encryption            = var.encryption
@@ -269,6 +308,7 @@ module "crawler" {
   timezone              = var.timezone
   offset_seconds        = local.offset_seconds
   enabled               = var.enabled
+  retry                 = local.retry
   dead_letter_queue_arn = module.alerts.dead_letter_queue_arn
   logging               = { retention_days = var.logging.retention_days, tracing = var.logging.tracing }
   encryption            = var.encryption

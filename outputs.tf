@@ -1,55 +1,121 @@
 output "bucket_name" {
-  description = "Name of the bucket that holds configuration, landed rows, models and results."
+  description = "Name of the bucket that holds configuration, unloaded rows, models and results."
   value       = module.storage.bucket_name
 }
 
+output "bucket_arn" {
+  description = "ARN of the bucket that holds configuration, unloaded rows, models and results."
+  value       = module.storage.bucket_arn
+}
+
 output "configuration_key" {
-  description = "Key of the configuration document in the bucket; uploading another one starts the pipeline."
+  description = "Key of the configuration document in the bucket. Uploading a new document starts the pipeline."
   value       = module.pipeline.configuration_key
 }
 
+output "configuration_rule_arn" {
+  description = "ARN of the EventBridge rule that matches uploads of the configuration document."
+  value       = module.pipeline.configuration_rule_arn
+}
+
+output "configuration_rule_name" {
+  description = "Name of the EventBridge rule that matches uploads of the configuration document."
+  value       = module.pipeline.configuration_rule_name
+}
+
 output "table_name" {
-  description = "Name of the table of status, intervals and groups."
+  description = "Name of the DynamoDB table that holds detector status, intervals, groups and the outbox."
   value       = module.storage.table_name
 }
 
+output "table_arn" {
+  description = "ARN of the DynamoDB table that holds detector status, intervals, groups and the outbox."
+  value       = module.storage.table_arn
+}
+
 output "glue_database_name" {
-  description = "Glue database with the tables `scores`, `anomalies` and `contributions`."
+  description = "Name of the Glue database of the results."
   value       = module.storage.glue_database_name
 }
 
+output "glue_database_arn" {
+  description = "ARN of the Glue database of the results."
+  value       = module.storage.glue_database_arn
+}
+
+output "glue_table_names" {
+  description = "Name of each Glue table: `scores`, `anomalies` and `contributions`."
+  value       = module.storage.glue_table_names
+}
+
+output "glue_table_arns" {
+  description = "ARN of each Glue table: `scores`, `anomalies` and `contributions`."
+  value       = module.storage.glue_table_arns
+}
+
 output "alerts_topic_arn" {
-  description = "ARN of the topic that gets the alerts that name no target of their own."
+  description = "ARN of the SNS topic that receives alerts without targets of their own."
   value       = module.alerts.alerts_topic_arn
 }
 
+output "alerts_topic_name" {
+  description = "Name of the SNS topic that receives alerts without targets of their own."
+  value       = module.alerts.alerts_topic_name
+}
+
 output "operations_topic_arn" {
-  description = "ARN of the topic that failures and alarms go to."
+  description = "ARN of the SNS topic that receives failures and alarms."
   value       = module.alerts.operations_topic_arn
 }
 
+output "operations_topic_name" {
+  description = "Name of the SNS topic that receives failures and alarms."
+  value       = module.alerts.operations_topic_name
+}
+
 output "dead_letter_queue_arn" {
-  description = "ARN of the queue that takes events which could not be delivered."
+  description = "ARN of the SQS queue that keeps events that could not be delivered."
   value       = module.alerts.dead_letter_queue_arn
 }
 
+output "dead_letter_queue_name" {
+  description = "Name of the SQS queue that keeps events that could not be delivered."
+  value       = module.alerts.dead_letter_queue_name
+}
+
 output "dead_letter_queue_url" {
-  description = "URL of the queue that takes events which could not be delivered."
+  description = "URL of the SQS queue that keeps events that could not be delivered."
   value       = module.alerts.dead_letter_queue_url
 }
 
 output "role_arns" {
-  description = "ARN of each role: `function_<key>`, `machine_<key>` and `schedule`."
+  description = "ARN of each IAM role: `function_<key>`, `machine_<key>`, `schedule`, and `unload` if the module created it."
   value = merge(
     { for key, arn in module.iam.function_role_arns : "function_${key}" => arn },
     { for key, arn in module.iam.machine_role_arns : "machine_${key}" => arn },
     { schedule = module.iam.schedule_role_arn },
+    var.redshift.unload_role.create ? { unload = module.iam.unload_role_attach_arn } : {},
+  )
+}
+
+output "role_names" {
+  description = "Name of each IAM role: `function_<key>`, `machine_<key>`, `schedule`, and `unload` if the module created it."
+  value = merge(
+    { for key, name in module.iam.function_role_names : "function_${key}" => name },
+    { for key, name in module.iam.machine_role_names : "machine_${key}" => name },
+    { schedule = module.iam.schedule_role_name },
+    var.redshift.unload_role.create ? { unload = module.iam.unload_role_name } : {},
   )
 }
 
 output "unload_role_arn" {
-  description = "What UNLOAD names as its role: an ARN, a chain of ARNs, or `default`."
+  description = "Value of `IAM_ROLE` in UNLOAD: an ARN, a role chain, or `default`."
   value       = module.iam.unload_role_arn
+}
+
+output "function_arns" {
+  description = "ARN of each Lambda function, by function key."
+  value       = module.functions.function_arns
 }
 
 output "function_names" {
@@ -58,27 +124,80 @@ output "function_names" {
 }
 
 output "statement_arn" {
-  description = "ARN of the state machine that runs one statement in the warehouse."
+  description = "ARN of the state machine that runs one SQL statement."
   value       = module.pipeline.statement_arn
 }
 
+output "statement_name" {
+  description = "Name of the state machine that runs one SQL statement."
+  value       = module.pipeline.statement_name
+}
+
 output "pipeline_arn" {
-  description = "ARN of the state machine that checks the query, loads the history, trains and activates."
+  description = "ARN of the state machine that checks the query, loads the history, trains and activates the detector."
   value       = module.pipeline.pipeline_arn
 }
 
+output "pipeline_name" {
+  description = "Name of the state machine that checks the query, loads the history, trains and activates the detector."
+  value       = module.pipeline.pipeline_name
+}
+
 output "crawl_arn" {
-  description = "ARN of the state machine that handles the intervals that are due."
+  description = "ARN of the state machine that crawls due intervals."
   value       = module.crawler.crawl_arn
 }
 
+output "crawl_name" {
+  description = "Name of the state machine that crawls due intervals."
+  value       = module.crawler.crawl_name
+}
+
+output "schedule_arn" {
+  description = "ARN of the EventBridge schedule that starts the crawl."
+  value       = module.crawler.schedule_arn
+}
+
 output "schedule_name" {
-  description = "Name of the schedule that starts the crawl machine."
+  description = "Name of the EventBridge schedule that starts the crawl."
   value       = module.crawler.schedule_name
 }
 
+output "schedule_group_arn" {
+  description = "ARN of the EventBridge schedule group."
+  value       = module.crawler.schedule_group_arn
+}
+
+output "schedule_group_name" {
+  description = "Name of the EventBridge schedule group."
+  value       = module.crawler.schedule_group_name
+}
+
+output "log_group_arns" {
+  description = "ARN of each CloudWatch log group: `function_<key>` and `machine_<key>`."
+  value = merge(
+    { for key, arn in module.functions.log_group_arns : "function_${key}" => arn },
+    { for key, arn in module.pipeline.log_group_arns : "machine_${key}" => arn },
+    { machine_crawl = module.crawler.log_group_arn },
+  )
+}
+
+output "log_group_names" {
+  description = "Name of each CloudWatch log group: `function_<key>` and `machine_<key>`."
+  value = merge(
+    { for key, name in module.functions.log_group_names : "function_${key}" => name },
+    { for key, name in module.pipeline.log_group_names : "machine_${key}" => name },
+    { machine_crawl = module.crawler.log_group_name },
+  )
+}
+
+output "alarm_arns" {
+  description = "ARN of each CloudWatch alarm, by alarm key."
+  value       = module.monitoring.alarm_arns
+}
+
 output "alarm_names" {
-  description = "Name of each alarm, by what it watches."
+  description = "Name of each CloudWatch alarm, by alarm key."
   value       = module.monitoring.alarm_names
 }
 

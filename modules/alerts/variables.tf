@@ -1,61 +1,58 @@
 variable "name" {
-  description = "Name of the detector; the beginning of every resource's name."
+  description = "Name of the detector. Every resource name starts with it."
   type        = string
   nullable    = false
 }
 
 variable "partition" {
-  description = "Partition of the ARNs, such as `aws` or `aws-us-gov`."
+  description = "AWS partition used in ARNs, such as `aws` or `aws-us-gov`."
   type        = string
   nullable    = false
 }
 
 variable "region" {
-  description = "Region of the resources."
+  description = "AWS Region of the resources."
   type        = string
   nullable    = false
 }
 
 variable "account_id" {
-  description = "Account of the resources."
+  description = "ID of the AWS account that owns the resources."
   type        = string
   nullable    = false
 }
 
 variable "subscriptions" {
   description = <<-EOT
-    Who hears of the topics `alerts` and `operations`, by any name.
+    Subscriptions to the topics `alerts` and `operations`, keyed by a name of your choice.
     - `protocol` - (Required) `email`, `email-json`, `https`, `lambda`, `sms` or `sqs`.
-    - `endpoint` - (Required) Address or ARN.
+    - `endpoint` - (Required) Email address, phone number, URL or ARN.
   EOT
   type = object({
-    alerts = optional(map(object({
+    alerts = map(object({
       protocol = string
       endpoint = string
-    })), {})
-    operations = optional(map(object({
+    }))
+    operations = map(object({
       protocol = string
       endpoint = string
-    })), {})
+    }))
   })
-  default  = {}
   nullable = false
 }
 
 variable "encryption" {
   description = <<-EOT
-    Customer key of topics and queue; null where AWS's own keys are used.
-    - `kms_key_arn` - (Required) ARN of the key.
+    Customer managed KMS key; null to use AWS owned or managed keys.
+    - `kms_key_arn` - (Required) ARN of the KMS key.
   EOT
   type = object({
     kms_key_arn = string
   })
-  default = null
 }
 
 variable "tags" {
-  description = "Tags of every resource."
+  description = "Tags applied to every resource."
   type        = map(string)
-  default     = {}
   nullable    = false
 }

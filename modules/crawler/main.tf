@@ -46,6 +46,7 @@ resource "aws_sfn_state_machine" "crawl" {
   definition = templatefile("${path.module}/crawl.asl.json", {
     partition              = var.partition
     functions              = var.function_arns
+    retry                  = var.retry
     statement_arn          = var.statement_arn
     unload_timeout_seconds = local.unload_timeout_seconds
   })

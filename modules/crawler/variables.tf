@@ -1,105 +1,107 @@
 variable "name" {
-  description = "Name of the detector; the beginning of every resource's name."
+  description = "Name of the detector. Every resource name starts with it."
   type        = string
   nullable    = false
 }
 
 variable "partition" {
-  description = "Partition of the ARNs, such as `aws` or `aws-us-gov`."
+  description = "AWS partition used in ARNs, such as `aws` or `aws-us-gov`."
   type        = string
   nullable    = false
 }
 
 variable "tags" {
-  description = "Tags of every resource."
+  description = "Tags applied to every resource."
   type        = map(string)
-  default     = {}
   nullable    = false
 }
 
 variable "function_arns" {
-  description = "ARN of each function, by function key."
+  description = "ARN of each Lambda function, by function key."
   type        = map(string)
   nullable    = false
 }
 
-variable "logging" {
+variable "retry" {
   description = <<-EOT
-    Logs and traces of the state machine.
-    - `retention_days` - (Optional) Days that logs are kept. Defaults to 365.
-    - `tracing` - (Optional) Whether X-Ray traces are written. Defaults to true.
+    Retry blocks of the state machines' tasks, as JSON.
+    - `function` - (Required) Of a task that invokes a function.
+    - `execution` - (Required) Of a task that runs another state machine.
   EOT
   type = object({
-    retention_days = optional(number, 365)
-    tracing        = optional(bool, true)
+    function  = string
+    execution = string
   })
-  default  = {}
+  nullable = false
+}
+
+variable "logging" {
+  description = <<-EOT
+    Logging and tracing of the state machine.
+    - `retention_days` - (Required) Log retention in days; 0 keeps logs forever.
+    - `tracing` - (Required) Whether AWS X-Ray traces are recorded.
+  EOT
+  type = object({
+    retention_days = number
+    tracing        = bool
+  })
   nullable = false
 }
 
 variable "encryption" {
   description = <<-EOT
-    Customer key; null where AWS's own keys are used.
-    - `kms_key_arn` - (Required) ARN of the key.
+    Customer managed KMS key; null to use AWS owned or managed keys.
+    - `kms_key_arn` - (Required) ARN of the KMS key.
   EOT
   type = object({
     kms_key_arn = string
   })
-  default = null
 }
 
 variable "dead_letter_queue_arn" {
-  description = "ARN of the queue that takes what could not be delivered."
+  description = "ARN of the dead-letter queue."
   type        = string
   nullable    = false
 }
 
 variable "machine_role_arn" {
-  description = "ARN of the state machine's role."
+  description = "ARN of the IAM role of the state machine."
   type        = string
   nullable    = false
 }
 
 variable "statement_arn" {
-  description = "ARN of the state machine that runs one statement."
+  description = "ARN of the state machine that runs one SQL statement."
   type        = string
   nullable    = false
 }
 
 variable "schedule_role_arn" {
-  description = "ARN of the schedule's role."
+  description = "ARN of the IAM role of the schedule."
   type        = string
   nullable    = false
 }
 
 variable "interval" {
-  description = "Length of an interval: PT5M, PT10M, PT15M, PT30M, PT1H or P1D."
+  description = "Length of an interval: `PT5M`, `PT10M`, `PT15M`, `PT30M`, `PT1H` or `P1D`."
   type        = string
   nullable    = false
-
-  validation {
-    condition     = contains(["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D"], var.interval)
-    error_message = "interval must be PT5M, PT10M, PT15M, PT30M, PT1H or P1D; it is '${var.interval}'."
-  }
 }
 
 variable "timezone" {
-  description = "IANA time zone of the intervals."
+  description = "IANA time zone of the intervals and the schedule."
   type        = string
-  default     = "UTC"
   nullable    = false
 }
 
 variable "offset_seconds" {
-  description = "Seconds from the end of an interval until it is crawled."
+  description = "Seconds to wait after an interval ends before it is crawled."
   type        = number
-  default     = 300
   nullable    = false
 }
 
 variable "enabled" {
-  description = "Whether the schedule runs."
+  description = "Whether the schedule is enabled."
   type        = bool
-  default     = true
   nullable    = false
 }

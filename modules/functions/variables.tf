@@ -1,50 +1,48 @@
 variable "name" {
-  description = "Name of the detector; the beginning of every resource's name."
+  description = "Name of the detector. Every resource name starts with it."
   type        = string
   nullable    = false
 }
 
 variable "tags" {
-  description = "Tags of every resource."
+  description = "Tags applied to every resource."
   type        = map(string)
-  default     = {}
   nullable    = false
 }
 
 variable "role_arns" {
-  description = "ARN of each function's role, by function key."
+  description = "ARN of the IAM role of each function, by function key."
   type        = map(string)
   nullable    = false
 }
 
 variable "environment" {
-  description = "Environment of every function, such as `TABLE_NAME`. The Powertools settings are added here."
+  description = "Environment variables of every function, such as `TABLE_NAME`. The module adds the Powertools settings."
   type        = map(string)
-  default     = {}
   nullable    = false
 }
 
 variable "bucket_name" {
-  description = "Bucket that the package is put into, unless `lambda.package` names another place."
+  description = "Name of the bucket that the deployment package is uploaded to, unless `lambda.package` names one in S3."
   type        = string
   nullable    = false
 }
 
 variable "lambda" {
   description = <<-EOT
-    How the functions run.
-    - `runtime` - (Optional) Python runtime. Defaults to `python3.13`.
-    - `architecture` - (Optional) `arm64` or `x86_64`. Defaults to `arm64`.
-    - `memory_mb` - (Optional) Memory of the functions that compute (train, activate, detect, commit, deliver). Defaults to 1769, which is one vCPU.
-    - `layers` - (Optional) ARNs of layers that hold numpy, pyarrow, Powertools and pydantic; `[]` for none. Defaults to AWS's public layers, looked up in Systems Manager.
-    - `package` - (Optional) A package in S3 instead of the one that comes with the module: `bucket`, `key`, optional `version`, and `hash` (base64 of its SHA-256).
-    - `sdk_for_pandas_version` - (Optional) Version of the AWS SDK for pandas layer. Defaults to the one that the package was tested with.
-    - `powertools_version` - (Optional) Version of the Powertools layer. Defaults to the one that the package was tested with.
+    Runtime settings of the functions.
+    - `runtime` - (Required) Lambda runtime, such as `python3.13`.
+    - `architecture` - (Required) `arm64` or `x86_64`.
+    - `memory_mb` - (Required) Memory in MB of the functions that process data (train, activate, detect, commit, deliver).
+    - `layers` - (Optional) ARNs of layers that provide numpy, pyarrow, Powertools and pydantic; `[]` for no layer. Null looks up the AWS managed layers in Systems Manager Parameter Store.
+    - `package` - (Optional) Deployment package in S3 to use instead of the bundled one: `bucket`, `key`, optional object `version`, and `hash` (base64-encoded SHA-256).
+    - `sdk_for_pandas_version` - (Required) Version of the AWS SDK for pandas layer.
+    - `powertools_version` - (Required) Version of the Powertools layer.
   EOT
   type = object({
-    runtime      = optional(string, "python3.13")
-    architecture = optional(string, "arm64")
-    memory_mb    = optional(number, 1769)
+    runtime      = string
+    architecture = string
+    memory_mb    = number
     layers       = optional(list(string))
     package = optional(object({
       bucket  = string
@@ -52,36 +50,33 @@ variable "lambda" {
       version = optional(string)
       hash    = string
     }))
-    sdk_for_pandas_version = optional(string, "3.16.1")
-    powertools_version     = optional(string, "3.22.1")
+    sdk_for_pandas_version = string
+    powertools_version     = string
   })
-  default  = {}
   nullable = false
 }
 
 variable "logging" {
   description = <<-EOT
-    Logs and traces of the functions.
-    - `retention_days` - (Optional) Days that logs are kept. Defaults to 365.
-    - `level` - (Optional) Level of the logs. Defaults to `INFO`.
-    - `tracing` - (Optional) Whether X-Ray traces are written. Defaults to true.
+    Logging and tracing of the functions.
+    - `retention_days` - (Required) Log retention in days; 0 keeps logs forever.
+    - `level` - (Required) Log level: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
+    - `tracing` - (Required) Whether AWS X-Ray traces are recorded.
   EOT
   type = object({
-    retention_days = optional(number, 365)
-    level          = optional(string, "INFO")
-    tracing        = optional(bool, true)
+    retention_days = number
+    level          = string
+    tracing        = bool
   })
-  default  = {}
   nullable = false
 }
 
 variable "encryption" {
   description = <<-EOT
-    Customer key of logs and environment; null where AWS's own keys are used.
-    - `kms_key_arn` - (Required) ARN of the key.
+    Customer managed KMS key; null to use AWS owned or managed keys.
+    - `kms_key_arn` - (Required) ARN of the KMS key.
   EOT
   type = object({
     kms_key_arn = string
   })
-  default = null
 }

@@ -1,10 +1,15 @@
 output "function_role_arns" {
-  description = "ARN of each function's role, by function key."
+  description = "ARN of the IAM role of each Lambda function, by function key."
   value       = { for key, role in aws_iam_role.function : key => role.arn }
 }
 
+output "function_role_names" {
+  description = "Name of the IAM role of each Lambda function, by function key."
+  value       = { for key, role in aws_iam_role.function : key => role.name }
+}
+
 output "machine_role_arns" {
-  description = "ARN of each state machine's role: `statement`, `pipeline`, `crawl`."
+  description = "ARN of the IAM role of each state machine: `statement`, `pipeline` and `crawl`."
   value       = { for key, role in aws_iam_role.machine : key => role.arn }
 
   # Step Functions tests the rights to logs and events when a machine is made. The functions' policies wait for queue and
@@ -12,20 +17,35 @@ output "machine_role_arns" {
   depends_on = [aws_iam_role_policy.machine, aws_iam_role_policy.function]
 }
 
+output "machine_role_names" {
+  description = "Name of the IAM role of each state machine: `statement`, `pipeline` and `crawl`."
+  value       = { for key, role in aws_iam_role.machine : key => role.name }
+}
+
 output "schedule_role_arn" {
-  description = "ARN of the schedule's role."
+  description = "ARN of the IAM role of the schedule."
   value       = aws_iam_role.schedule.arn
   depends_on  = [aws_iam_role_policy.schedule]
 }
 
+output "schedule_role_name" {
+  description = "Name of the IAM role of the schedule."
+  value       = aws_iam_role.schedule.name
+}
+
 output "unload_role_arn" {
-  description = "What UNLOAD names as IAM_ROLE: an ARN, a chain of ARNs, or `default`."
+  description = "Value of `IAM_ROLE` in UNLOAD: an ARN, a role chain, or `default`."
   value       = var.unload_role.create ? aws_iam_role.unload[0].arn : var.unload_role.arn
   depends_on  = [aws_iam_role_policy.unload]
 }
 
 output "unload_role_attach_arn" {
-  description = "ARN of the role that the module attaches to the warehouse; null where the role was given."
-  value       = var.unload_role.create ? aws_iam_role.unload[0].arn : null
+  description = "ARN of the role that the module attaches to the warehouse; null if the role was given."
+  value       = one(aws_iam_role.unload[*].arn)
   depends_on  = [aws_iam_role_policy.unload]
+}
+
+output "unload_role_name" {
+  description = "Name of the UNLOAD role that the module created; null if the role was given."
+  value       = one(aws_iam_role.unload[*].name)
 }

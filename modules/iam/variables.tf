@@ -1,45 +1,43 @@
 variable "name" {
-  description = "Name of the detector; the beginning of every resource's name."
+  description = "Name of the detector. Every resource name starts with it."
   type        = string
   nullable    = false
 }
 
 variable "partition" {
-  description = "Partition of the ARNs, such as `aws` or `aws-us-gov`."
+  description = "AWS partition used in ARNs, such as `aws` or `aws-us-gov`."
   type        = string
   nullable    = false
 }
 
 variable "region" {
-  description = "Region of the resources."
+  description = "AWS Region of the resources."
   type        = string
   nullable    = false
 }
 
 variable "account_id" {
-  description = "Account of the resources."
+  description = "ID of the AWS account that owns the resources."
   type        = string
   nullable    = false
 }
 
 variable "tags" {
-  description = "Tags of every resource."
+  description = "Tags applied to every resource."
   type        = map(string)
-  default     = {}
   nullable    = false
 }
 
 variable "iam" {
   description = <<-EOT
-    What every role gets:
-    - `path` - (Optional) Path of the roles. Defaults to `/`.
-    - `permissions_boundary_arn` - (Optional) Policy that bounds the roles. Defaults to none.
+    Settings applied to every IAM role.
+    - `path` - (Required) IAM path of the roles.
+    - `permissions_boundary_arn` - (Optional) ARN of the permissions boundary of the roles.
   EOT
   type = object({
-    path                     = optional(string, "/")
+    path                     = string
     permissions_boundary_arn = optional(string)
   })
-  default  = {}
   nullable = false
 }
 
@@ -57,24 +55,23 @@ variable "table_arn" {
 
 variable "encryption" {
   description = <<-EOT
-    Customer key of bucket, table, topics and queue; null where AWS's own keys are used.
-    - `kms_key_arn` - (Required) ARN of the key.
+    Customer managed KMS key; null to use AWS owned or managed keys.
+    - `kms_key_arn` - (Required) ARN of the KMS key.
   EOT
   type = object({
     kms_key_arn = string
   })
-  default = null
 }
 
 variable "redshift" {
   description = <<-EOT
-    Warehouse that is queried and how the functions sign in to it.
-    - `cluster_identifier` - (Optional) Provisioned cluster. Exactly one of this and `workgroup_name` is given.
-    - `workgroup_name` - (Optional) Serverless workgroup.
-    - `database` - (Required) Database that is queried.
-    - `secret_arn` - (Optional) Secret that holds `username` and `password`.
-    - `secret_kms_key_arn` - (Optional) Customer key of that secret.
-    - `db_user` - (Optional) Database user that gets temporary credentials. Without secret and user, the functions sign in as their own role.
+    Redshift warehouse and how the functions authenticate to it.
+    - `cluster_identifier` - (Optional) Identifier of a provisioned cluster. Set exactly one of this and `workgroup_name`.
+    - `workgroup_name` - (Optional) Name of a Redshift Serverless workgroup.
+    - `database` - (Required) Name of the database.
+    - `secret_arn` - (Optional) ARN of the Secrets Manager secret that holds `username` and `password`.
+    - `secret_kms_key_arn` - (Optional) ARN of the customer managed KMS key of that secret.
+    - `db_user` - (Optional) Database user to request temporary credentials for. With neither secret nor user, the functions authenticate as their IAM role.
   EOT
   type = object({
     cluster_identifier = optional(string)
@@ -89,58 +86,49 @@ variable "redshift" {
 
 variable "unload_role" {
   description = <<-EOT
-    Role that Redshift assumes to write to the bucket.
-    - `create` - (Optional) Whether it is made here. Defaults to true.
-    - `arn` - (Optional) Used where it is not made here: an ARN, a chain `arn1,arn2`, or `default`.
+    IAM role that Redshift assumes to UNLOAD into the bucket.
+    - `create` - (Required) Whether the module creates the role.
+    - `arn` - (Optional) Existing role to use if `create` is false: an ARN, a role chain `arn1,arn2`, or `default`.
   EOT
   type = object({
-    create = optional(bool, true)
+    create = bool
     arn    = optional(string)
   })
-  default  = {}
   nullable = false
-
-  validation {
-    condition     = var.unload_role.create || var.unload_role.arn != null
-    error_message = "unload_role.arn must be given where unload_role.create is false: an ARN, a chain `arn1,arn2`, or `default`."
-  }
 }
 
 variable "alerts_topic_arn" {
-  description = "ARN of the detector's own alerts topic."
+  description = "ARN of the detector's alerts topic."
   type        = string
   nullable    = false
 }
 
 variable "operations_topic_arn" {
-  description = "ARN of the topic that failures are published to."
+  description = "ARN of the operations topic, which receives failures."
   type        = string
   nullable    = false
 }
 
 variable "alert_sns_topic_arns" {
-  description = "ARNs of further topics that alerts are published to."
+  description = "ARNs of other SNS topics that alerts are published to."
   type        = list(string)
-  default     = []
   nullable    = false
 }
 
 variable "alert_lambda_function_arns" {
-  description = "ARNs of the functions that alerts are sent to."
+  description = "ARNs of the Lambda functions that alerts invoke."
   type        = list(string)
-  default     = []
   nullable    = false
 }
 
 variable "dead_letter_queue_arn" {
-  description = "ARN of the queue that takes what could not be delivered."
+  description = "ARN of the dead-letter queue."
   type        = string
   nullable    = false
 }
 
 variable "tracing" {
-  description = "Whether functions and state machines write X-Ray traces."
+  description = "Whether functions and state machines record AWS X-Ray traces."
   type        = bool
-  default     = true
   nullable    = false
 }

@@ -1,17 +1,17 @@
 variable "name" {
-  description = "Name of the detector; the beginning of every resource's name."
+  description = "Name of the detector. Every resource name starts with it."
   type        = string
   nullable    = false
 }
 
 variable "operations_topic_arn" {
-  description = "ARN of the topic that alarms are published to."
+  description = "ARN of the operations topic, which receives alarms."
   type        = string
   nullable    = false
 }
 
 variable "machine_arns" {
-  description = "ARN of each state machine whose executions are watched, by any key."
+  description = "ARN of each state machine to monitor, keyed by a name of your choice."
   type        = map(string)
   nullable    = false
 }
@@ -23,14 +23,13 @@ variable "reconcile_function" {
 }
 
 variable "dead_letter_queue_name" {
-  description = "Name of the queue of what could not be delivered."
+  description = "Name of the dead-letter queue."
   type        = string
   nullable    = false
 }
 
 variable "tags" {
-  description = "Tags of every resource."
+  description = "Tags applied to every resource."
   type        = map(string)
-  default     = {}
   nullable    = false
 }

@@ -22,6 +22,7 @@ resource "aws_sfn_state_machine" "statement" {
   role_arn = var.machine_role_arns["statement"]
   definition = templatefile("${path.module}/statement.asl.json", {
     functions = var.function_arns
+    retry     = var.retry
   })
 
   logging_configuration {
@@ -45,6 +46,7 @@ resource "aws_sfn_state_machine" "pipeline" {
   definition = templatefile("${path.module}/pipeline.asl.json", {
     partition           = var.partition
     functions           = var.function_arns
+    retry               = var.retry
     statement_arn       = aws_sfn_state_machine.statement.arn
     history_parallelism = var.history_parallelism
   })

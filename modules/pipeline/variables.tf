@@ -1,97 +1,106 @@
 variable "name" {
-  description = "Name of the detector; the beginning of every resource's name."
+  description = "Name of the detector. Every resource name starts with it."
   type        = string
   nullable    = false
 }
 
 variable "partition" {
-  description = "Partition of the ARNs, such as `aws` or `aws-us-gov`."
+  description = "AWS partition used in ARNs, such as `aws` or `aws-us-gov`."
   type        = string
   nullable    = false
 }
 
 variable "account_id" {
-  description = "Account of the resources."
+  description = "ID of the AWS account that owns the resources."
   type        = string
   nullable    = false
 }
 
 variable "tags" {
-  description = "Tags of every resource."
+  description = "Tags applied to every resource."
   type        = map(string)
-  default     = {}
   nullable    = false
 }
 
 variable "function_arns" {
-  description = "ARN of each function, by function key."
+  description = "ARN of each Lambda function, by function key."
   type        = map(string)
   nullable    = false
 }
 
-variable "logging" {
+variable "retry" {
   description = <<-EOT
-    Logs and traces of the state machine.
-    - `retention_days` - (Optional) Days that logs are kept. Defaults to 365.
-    - `tracing` - (Optional) Whether X-Ray traces are written. Defaults to true.
+    Retry blocks of the state machines' tasks, as JSON.
+    - `function` - (Required) Of a task that invokes a function.
+    - `execution` - (Required) Of a task that runs another state machine.
   EOT
   type = object({
-    retention_days = optional(number, 365)
-    tracing        = optional(bool, true)
+    function  = string
+    execution = string
   })
-  default  = {}
+  nullable = false
+}
+
+variable "logging" {
+  description = <<-EOT
+    Logging and tracing of the state machines.
+    - `retention_days` - (Required) Log retention in days; 0 keeps logs forever.
+    - `tracing` - (Required) Whether AWS X-Ray traces are recorded.
+  EOT
+  type = object({
+    retention_days = number
+    tracing        = bool
+  })
   nullable = false
 }
 
 variable "encryption" {
   description = <<-EOT
-    Customer key; null where AWS's own keys are used.
-    - `kms_key_arn` - (Required) ARN of the key.
+    Customer managed KMS key; null to use AWS owned or managed keys.
+    - `kms_key_arn` - (Required) ARN of the KMS key.
   EOT
   type = object({
     kms_key_arn = string
   })
-  default = null
 }
 
 variable "dead_letter_queue_arn" {
-  description = "ARN of the queue that takes what could not be delivered."
+  description = "ARN of the dead-letter queue."
   type        = string
   nullable    = false
 }
 
 variable "machine_role_arns" {
-  description = "ARN of the role of each state machine: `statement` and `pipeline`."
+  description = "ARN of the IAM role of each state machine: `statement` and `pipeline`."
   type        = map(string)
   nullable    = false
 }
 
 variable "bucket_name" {
-  description = "Name of the detector's bucket, which sends its events to EventBridge."
+  description = "Name of the detector's bucket, which sends its events to Amazon EventBridge."
   type        = string
   nullable    = false
 }
 
 variable "document" {
-  description = "Configuration of the detector: the text of `config/detector.json`."
+  description = "Configuration of the detector: the content of `config/detector.json`."
   type        = string
   nullable    = false
 }
 
 variable "history_parallelism" {
-  description = "Most pieces of history that are unloaded at a time."
+  description = "Maximum number of history chunks that are unloaded concurrently."
   type        = number
-  default     = 4
   nullable    = false
 }
 
 variable "attach" {
   description = <<-EOT
-    Attaching of the role that Redshift assumes to the warehouse.
-    - `create` - (Required) Whether a role is attached, which is so where the module made it.
-    - `cluster_identifier` - (Optional) Cluster that gets the role.
-    - `workgroup_name` - (Optional) Workgroup whose namespace gets the role.
-    - `role_arn` - (Optional) ARN of the role.
+    Attachment of the UNLOAD role to the warehouse.
+    - `create` - (Required) Whether to attach the role; true if the module created it.
+    - `cluster_identifier` - (Optional) Cluster to attach the role to.
+    - `workgroup_name` - (Optional) Workgroup whose namespace the role is attached to.
+    - `role_arn` - (Optional) ARN of the role to attach.
   EOT
   type = object({
     create             = bool

@@ -1,6 +1,6 @@
 output "bucket_name" {
-  description = "Name of the bucket."
-  value       = aws_s3_bucket.this.id
+  description = "Name of the detector's bucket."
+  value       = aws_s3_bucket.this.bucket
 
   # What is written first must already be encrypted, guarded and announced.
   depends_on = [
@@ -11,21 +11,36 @@ output "bucket_name" {
 }
 
 output "bucket_arn" {
-  description = "ARN of the bucket."
+  description = "ARN of the detector's bucket."
   value       = aws_s3_bucket.this.arn
 }
 
 output "table_name" {
-  description = "Name of the table."
+  description = "Name of the state table."
   value       = aws_dynamodb_table.this.name
 }
 
 output "table_arn" {
-  description = "ARN of the table."
+  description = "ARN of the state table."
   value       = aws_dynamodb_table.this.arn
 }
 
 output "glue_database_name" {
-  description = "Name of the Glue database."
+  description = "Name of the Glue database of the results."
   value       = aws_glue_catalog_database.this.name
+}
+
+output "glue_database_arn" {
+  description = "ARN of the Glue database of the results."
+  value       = aws_glue_catalog_database.this.arn
+}
+
+output "glue_table_names" {
+  description = "Name of each Glue table: `scores`, `anomalies` and `contributions`."
+  value       = { for key, table in aws_glue_catalog_table.results : key => table.name }
+}
+
+output "glue_table_arns" {
+  description = "ARN of each Glue table: `scores`, `anomalies` and `contributions`."
+  value       = { for key, table in aws_glue_catalog_table.results : key => table.arn }
 }

@@ -1,81 +1,72 @@
 variable "name" {
-  description = "Name of the detector; the beginning of every resource's name."
+  description = "Name of the detector. Every resource name starts with it."
   type        = string
   nullable    = false
 }
 
 variable "region" {
-  description = "Region of the resources."
+  description = "AWS Region of the resources."
   type        = string
   nullable    = false
 }
 
 variable "account_id" {
-  description = "Account of the resources."
+  description = "ID of the AWS account that owns the resources."
   type        = string
   nullable    = false
 }
 
 variable "bucket_name" {
-  description = "Name of the bucket. Defaults to `<name>-<account>-<region>`."
+  description = "Name of the bucket; null for `<name>-<account>-<region>`."
   type        = string
-  default     = null
 }
 
 variable "force_destroy" {
-  description = "Whether destroy also deletes what the bucket holds."
+  description = "Whether destroy deletes the bucket even if it holds objects."
   type        = bool
-  default     = false
   nullable    = false
 }
 
 variable "landed_retention_days" {
-  description = "Days that unloaded rows are kept; null is for ever."
+  description = "Days to keep unloaded rows; null keeps them forever."
   type        = number
-  default     = null
 }
 
 variable "results_retention_days" {
-  description = "Days that results are kept; null is for ever."
+  description = "Days to keep results; null keeps them forever."
   type        = number
-  default     = null
 }
 
 variable "point_in_time_recovery" {
-  description = "Whether the table can be brought back to any second of the last 35 days."
+  description = "Whether point-in-time recovery of the table is enabled."
   type        = bool
-  default     = true
   nullable    = false
 }
 
 variable "dimensions" {
-  description = "Dimensions of the detector, each a column of the scores table."
+  description = "Dimensions of the detector; each is a column of the `scores` table."
   type        = list(string)
-  default     = []
   nullable    = false
 }
 
 variable "results_since" {
-  description = "First date, `yyyy-mm-dd`, that the results tables look for."
+  description = "First date of the partitions of the results tables, as `yyyy-mm-dd`."
   type        = string
-  default     = "2020-01-01"
   nullable    = false
 }
 
 variable "encryption" {
   description = <<-EOT
-    Customer key of bucket and table; null where AWS's own keys are used.
-    - `kms_key_arn` - (Required) ARN of the key.
+    Customer managed KMS key; null to use AWS owned or managed keys.
+    - `kms_key_arn` - (Required) ARN of the KMS key.
   EOT
   type = object({
     kms_key_arn = string
   })
-  default = null
 }
 
 variable "tags" {
-  description = "Tags of every resource."
+  description = "Tags applied to every resource."
   type        = map(string)
-  default     = {}
   nullable    = false
 }

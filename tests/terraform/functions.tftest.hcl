@@ -12,9 +12,17 @@ variables {
   bucket_name = "shop-111122223333-eu-west-1"
   # The package itself has its own test; here another file of the repository stands in for one in S3.
   lambda = {
-    package = { bucket = "packages", key = "package.zip", version = "1", hash = "aGFzaA==" }
-    layers  = []
+    runtime                = "python3.13"
+    architecture           = "arm64"
+    memory_mb              = 1769
+    sdk_for_pandas_version = "3.13.0"
+    powertools_version     = "3.22.1"
+    package                = { bucket = "packages", key = "package.zip", version = "1", hash = "aGFzaA==" }
+    layers                 = []
   }
+  logging    = { retention_days = 365, level = "INFO", tracing = true }
+  encryption = null
+  tags       = {}
 }
 
 run "twelve_functions_of_their_own_role" {
@@ -56,7 +64,7 @@ run "twelve_functions_of_their_own_role" {
   }
 }
 
-run "defaults" {
+run "runtime_and_layers" {
   command = plan
 
   module {
@@ -68,7 +76,7 @@ run "defaults" {
       for function in aws_lambda_function.this :
       function.runtime == "python3.13" && function.architectures == tolist(["arm64"]) && function.tracing_config[0].mode == "Active"
     ])
-    error_message = "Python 3.13 on arm64, traced."
+    error_message = "The functions run as they are told to."
   }
 
   assert {
@@ -91,10 +99,13 @@ run "given_layers_key_and_package" {
 
   variables {
     lambda = {
-      architecture = "x86_64"
-      memory_mb    = 3008
-      layers       = ["arn:aws:lambda:eu-west-1:111122223333:layer:all:1"]
-      package      = { bucket = "packages", key = "package.zip", version = "1", hash = "aGFzaA==" }
+      runtime                = "python3.13"
+      sdk_for_pandas_version = "3.13.0"
+      powertools_version     = "3.22.1"
+      architecture           = "x86_64"
+      memory_mb              = 3008
+      layers                 = ["arn:aws:lambda:eu-west-1:111122223333:layer:all:1"]
+      package                = { bucket = "packages", key = "package.zip", version = "1", hash = "aGFzaA==" }
     }
     encryption = { kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/1" }
     logging    = { retention_days = 30, level = "DEBUG", tracing = false }
@@ -139,6 +150,7 @@ run "layers_from_systems_manager" {
   variables {
     lambda = {
       package                = { bucket = "packages", key = "package.zip", hash = "aGFzaA==" }
+      memory_mb              = 1769
       architecture           = "x86_64"
       runtime                = "python3.12"
       sdk_for_pandas_version = "3.13.0"

@@ -28,6 +28,12 @@ variables {
     database           = "sales"
     secret_arn         = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:warehouse-abcdef"
   }
+  unload_role                = { create = true }
+  alert_sns_topic_arns       = []
+  alert_lambda_function_arns = []
+  encryption                 = null
+  tracing                    = true
+  tags                       = {}
 }
 
 run "one_role_per_function_machine_and_schedule" {
@@ -431,20 +437,6 @@ run "the_default_role" {
   }
 }
 
-run "a_role_that_is_neither_made_nor_given" {
-  command = plan
-
-  module {
-    source = "./modules/iam"
-  }
-
-  variables {
-    unload_role = { create = false }
-  }
-
-  expect_failures = [var.unload_role]
-}
-
 run "without_tracing_no_traces" {
   command = plan
 
@@ -475,7 +467,7 @@ run "govcloud" {
   variables {
     partition                  = "aws-us-gov"
     region                     = "us-gov-west-1"
-    iam                        = {}
+    iam                        = { path = "/" }
     bucket_arn                 = "arn:aws-us-gov:s3:::shop-bucket"
     table_arn                  = "arn:aws-us-gov:dynamodb:us-gov-west-1:111122223333:table/shop"
     alerts_topic_arn           = "arn:aws-us-gov:sns:us-gov-west-1:111122223333:shop-alerts"

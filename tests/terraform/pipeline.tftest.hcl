@@ -37,6 +37,14 @@ variables {
     role_arn           = "arn:aws:iam::111122223333:role/shop-unload"
   }
   dead_letter_queue_arn = "arn:aws:sqs:eu-west-1:111122223333:shop-dead-letters"
+  history_parallelism   = 4
+  retry = {
+    function  = "[{\"ErrorEquals\":[\"RetryableError\"]}]"
+    execution = "[{\"ErrorEquals\":[\"StepFunctions.ThrottlingException\"]}]"
+  }
+  logging    = { retention_days = 365, tracing = true }
+  encryption = null
+  tags       = {}
 }
 
 run "machines" {

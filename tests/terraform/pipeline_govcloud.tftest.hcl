@@ -34,6 +34,14 @@ variables {
   document              = "{\"name\":\"shop\"}"
   attach                = { create = true, workgroup_name = "warehouse", role_arn = "arn:aws-us-gov:iam::111122223333:role/shop-unload" }
   dead_letter_queue_arn = "arn:aws-us-gov:sqs:us-gov-west-1:111122223333:shop-dead-letters"
+  history_parallelism   = 4
+  retry = {
+    function  = "[{\"ErrorEquals\":[\"RetryableError\"]}]"
+    execution = "[{\"ErrorEquals\":[\"StepFunctions.ThrottlingException\"]}]"
+  }
+  logging    = { retention_days = 365, tracing = true }
+  encryption = null
+  tags       = {}
 }
 
 run "govcloud" {

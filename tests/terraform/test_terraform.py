@@ -120,7 +120,10 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     failed = [line["diagnostic"] for line in lines if line["type"] == "diagnostic"]
     assert not failed
     return {
-        line["@testrun"]: line["test_state"]["root_module"]
+        line["@testrun"]: {
+            **line["test_state"]["root_module"],
+            "outputs": line["test_state"]["outputs"],
+        }
         for line in lines
         if line["type"] == "test_state"
     }
@@ -237,6 +240,49 @@ def test_tags_are_on_all_that_takes_them(states: dict[str, dict[str, Any]]) -> N
             yield from untagged(child)
 
     assert list(untagged(states["every_input"])) == []
+
+
+def test_outputs_give_name_and_arn_of_each_thing(states: dict[str, dict[str, Any]]) -> None:
+    def leaves(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            for each in value.values():
+                yield from leaves(each)
+        elif isinstance(value, str):
+            yield value
+
+    def unnamed(module: dict[str, Any], known: set[str]) -> Iterator[str]:
+        for each in module.get("resources", []):
+            values = each["values"]
+            keys = ("function_name", "alarm_name", "bucket", "name")
+            name = next((values[key] for key in keys if key in values), None)
+            # What has no name of its own is a part of what has; so is an object.
+            part = name is None or each["type"] == "aws_s3_object"
+            if each["mode"] == "managed" and "arn" in values and not part:
+                yield from (f"{each['address']}: {lost}" for lost in {values["arn"], name} - known)
+        for child in module.get("child_modules", []):
+            yield from unnamed(child, known)
+
+    state = states["least_input"]
+    known = set(leaves({name: each["value"] for name, each in state["outputs"].items()}))
+    assert list(unnamed(state, known)) == []
+
+
+def test_tasks_are_tried_again_by_the_one_rule(states: dict[str, dict[str, Any]]) -> None:
+    def tasks(machine: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        for each in machine["States"].values():
+            if each["Type"] == "Task":
+                yield each
+            yield from tasks(each.get("ItemProcessor", {"States": {}}))
+
+    machines = _resources(states["least_input"], "aws_sfn_state_machine")
+    assert len(machines) == 3
+    rules = {
+        (":states:::" in task["Resource"], json.dumps(task["Retry"], sort_keys=True))
+        for machine in machines
+        for task in tasks(json.loads(machine["definition"]))
+    }
+    assert len(rules) == 2
+    assert all("RetryableError" in rule for nested, rule in rules if not nested)
 
 
 def test_no_file_names_the_partition() -> None:

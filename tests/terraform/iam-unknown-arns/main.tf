@@ -15,6 +15,7 @@ module "iam" {
   region     = "eu-west-1"
   account_id = "111122223333"
   iam = {
+    path                     = "/"
     permissions_boundary_arn = terraform_data.arn["boundary"].output
   }
   bucket_arn                 = terraform_data.arn["bucket"].output
@@ -25,6 +26,9 @@ module "iam" {
   alert_sns_topic_arns       = [terraform_data.arn["topic"].output]
   alert_lambda_function_arns = [terraform_data.arn["function"].output]
   dead_letter_queue_arn      = terraform_data.arn["queue"].output
+  unload_role                = { create = true }
+  tracing                    = true
+  tags                       = {}
   redshift = {
     cluster_identifier = "warehouse"
     database           = "sales"

@@ -1,0 +1,208 @@
+locals {
+  # Per function: DynamoDB actions on the detector's items, and the prefixes of the bucket that it reads, writes, deletes and
+  # lists. A function that is allowed more than this has a file of its own, which holds all that it is allowed.
+  functions = {
+    for key, function in {
+      reconcile      = local.reconcile
+      warehouse_role = local.warehouse_role
+      statement      = local.statement
+      record_failure = local.record_failure
+      deliver        = local.deliver
+
+      prepare = {
+        table = ["GetItem", "PutItem", "UpdateItem"]
+        read  = ["config/*"]
+        write = ["config/versions/*"]
+        list  = ["config/*"]
+      }
+      plan_history = {
+        table = ["GetItem", "Query"]
+        read  = ["config/versions/*"]
+        list  = ["config/versions/*", "history/*"]
+      }
+      train = {
+        table = ["Query"]
+        read  = ["config/versions/*", "history/*"]
+        write = ["models/*"]
+        list  = ["config/versions/*", "history/*"]
+      }
+      activate = {
+        table  = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]
+        read   = ["config/versions/*", "models/*"]
+        write  = ["models/*", "results/*", "reports/*"]
+        delete = ["models/*", "results/*"]
+        list   = ["config/versions/*", "models/*", "results/*"]
+      }
+      plan_crawl = {
+        table = ["GetItem", "UpdateItem"]
+        read  = ["config/versions/*"]
+        list  = ["config/versions/*"]
+      }
+      detect = {
+        table = ["GetItem"]
+        read  = ["config/versions/*", "live/*", "models/*"]
+        write = ["live/*", "models/*"]
+        list  = ["config/versions/*", "live/*", "models/*"]
+      }
+      commit = {
+        table  = ["GetItem", "Query", "PutItem", "UpdateItem"]
+        read   = ["config/versions/*", "live/*", "models/*"]
+        write  = ["live/*", "models/*"]
+        delete = ["models/*"]
+        list   = ["config/versions/*", "live/*", "models/*"]
+      }
+    } : key => merge({ table = [], read = [], write = [], delete = [], list = [] }, function)
+  }
+
+  # Apart from the above, so that roles do not wait for the topics and queues that policies name.
+  documents = {
+    reconcile      = [data.aws_iam_policy_document.reconcile.json]
+    warehouse_role = data.aws_iam_policy_document.warehouse_role[*].json
+    statement      = [data.aws_iam_policy_document.statement.json]
+    record_failure = [data.aws_iam_policy_document.record_failure.json]
+    deliver        = [data.aws_iam_policy_document.deliver.json]
+  }
+}
+
+data "aws_iam_policy_document" "function_trust" {
+  for_each = local.functions
+
+  statement {
+    sid     = "LambdaRunsThisFunction"
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
+    }
+
+    # IfExists: AWS does not promise the key on the call by which Lambda tries the role when a function is made.
+    condition {
+      test     = "ArnLikeIfExists"
+      variable = "aws:SourceArn"
+      values   = [local.function_arns[each.key]]
+    }
+  }
+}
+
+resource "aws_iam_role" "function" {
+  for_each = local.functions
+
+  name                 = "${var.name}-${replace(each.key, "_", "-")}"
+  description          = "Function ${replace(each.key, "_", " ")} of the anomaly detector ${var.name}."
+  path                 = var.iam.path
+  permissions_boundary = var.iam.permissions_boundary_arn
+  assume_role_policy   = data.aws_iam_policy_document.function_trust[each.key].json
+  tags                 = var.tags
+}
+
+data "aws_iam_policy_document" "function" {
+  for_each = local.functions
+
+  source_policy_documents = lookup(local.documents, each.key, [])
+
+  statement {
+    sid       = "WriteItsOwnLogs"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${local.log_group_prefix}/aws/lambda/${var.name}-${replace(each.key, "_", "-")}:*"]
+  }
+
+  dynamic "statement" {
+    for_each = var.tracing ? ["tracing"] : []
+    content {
+      sid     = "WriteTraces"
+      actions = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+      # X-Ray has no resources for these actions.
+      resources = ["*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(each.value.table) > 0 ? ["table"] : []
+    content {
+      sid       = "UseItemsOfThisDetector"
+      actions   = [for action in each.value.table : "dynamodb:${action}"]
+      resources = [var.table_arn]
+
+      condition {
+        test     = "ForAllValues:StringEquals"
+        variable = "dynamodb:LeadingKeys"
+        values   = [var.name]
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(each.value.list) > 0 ? ["list"] : []
+    content {
+      # Without it a missing object is answered by "access denied".
+      sid       = "ListObjects"
+      actions   = ["s3:ListBucket"]
+      resources = [var.bucket_arn]
+
+      condition {
+        test     = "StringLike"
+        variable = "s3:prefix"
+        values   = each.value.list
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(each.value.read) > 0 ? ["read"] : []
+    content {
+      sid       = "ReadObjects"
+      actions   = ["s3:GetObject"]
+      resources = [for prefix in each.value.read : "${var.bucket_arn}/${prefix}"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(each.value.write) > 0 ? ["write"] : []
+    content {
+      sid       = "WriteObjects"
+      actions   = ["s3:PutObject"]
+      resources = [for prefix in each.value.write : "${var.bucket_arn}/${prefix}"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(each.value.delete) > 0 ? ["delete"] : []
+    content {
+      sid       = "DeleteObjects"
+      actions   = ["s3:DeleteObject"]
+      resources = [for prefix in each.value.delete : "${var.bucket_arn}/${prefix}"]
+    }
+  }
+
+  dynamic "statement" {
+    # What touches neither table nor bucket touches nothing that is encrypted.
+    for_each = var.encryption != null && length(concat(each.value.table, each.value.list)) > 0 ? ["encryption"] : []
+    content {
+      sid       = "UseTheDetectorsKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [var.encryption.kms_key_arn]
+
+      condition {
+        test     = "StringLike"
+        variable = "kms:ViaService"
+        # The host of a service ends differently in other partitions.
+        values = [for service in ["dynamodb", "s3", "sns", "sqs"] : "${service}.${var.region}.amazonaws.com*"]
+      }
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "function" {
+  for_each = local.functions
+
+  name   = "${var.name}-${replace(each.key, "_", "-")}"
+  role   = aws_iam_role.function[each.key].name
+  policy = data.aws_iam_policy_document.function[each.key].json
+}

@@ -1,0 +1,29 @@
+locals {
+  reconcile = {
+    table = ["GetItem", "PutItem", "UpdateItem"]
+    read  = ["config/*"]
+    write = ["config/versions/*"]
+    list  = ["config/*"]
+  }
+}
+
+data "aws_iam_policy_document" "reconcile" {
+  statement {
+    sid       = "StartThePipeline"
+    actions   = ["states:StartExecution"]
+    resources = [local.machine_arns["pipeline"]]
+  }
+
+  statement {
+    sid       = "SeeHowThePipelineEnded"
+    actions   = ["states:DescribeExecution"]
+    resources = [local.execution_arns["pipeline"]]
+  }
+
+  statement {
+    # Lambda sends what it could not handle asynchronously with the function's own rights.
+    sid       = "KeepEventsThatFailed"
+    actions   = ["sqs:SendMessage"]
+    resources = [var.dead_letter_queue_arn]
+  }
+}
