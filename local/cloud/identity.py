@@ -140,6 +140,19 @@ def find_role(arn: str) -> dict[str, Any] | None:
     return role if role is not None and role.get("Arn") == arn else None
 
 
+def names_service(role: Mapping[str, Any], services: Iterable[str]) -> bool:
+    """Whether a role's trust policy names one of these services at all, conditions not asked."""
+    trust = role["AssumeRolePolicyDocument"]
+    document = json.loads(trust) if isinstance(trust, str) else trust
+    statements = document.get("Statement", [])
+    named: set[str] = set()
+    for statement in [statements] if isinstance(statements, dict) else statements:
+        principal = statement.get("Principal")
+        found = principal.get("Service", []) if isinstance(principal, dict) else []
+        named |= {found} if isinstance(found, str) else set(found)
+    return bool(named & set(services))
+
+
 def role_created(name: str, account: str) -> float | None:
     """Return when a role was made, in seconds since 1970."""
     role = iam._roles.get_scoped(account, None, name)

@@ -15,6 +15,9 @@ from local.cloud import LocalCloud
 from local.cloud.testing import ACCOUNT, REGION, Scene, allow, unique
 
 OWNER = {"StringEquals": {"redshift-data:statement-owner-iam-userid": "${aws:userid}"}}
+SERVICE_LINKED = (
+    f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/redshift.amazonaws.com/AWSServiceRoleForRedshift"
+)
 ORDERS = """
 create table orders (
     id bigint identity(1, 1), platform varchar(32), placed timestamp, amount decimal(18, 2)
@@ -259,7 +262,7 @@ class TestStatements:
         client.execute_statement(**call, Sql="select 1")
 
     def test_given_a_paused_cluster_then_a_statement_is_refused(self, scene: Scene):
-        cluster = scene.cluster(paused=True)
+        cluster = scene.cluster(status="paused")
         message = refused(
             "ValidationException",
             scene.cloud.client("redshift-data").execute_statement,
@@ -412,7 +415,7 @@ class TestControlCalls:
         self, scene: Scene
     ):
         client = scene.cloud.client("redshift")
-        first, second = scene.role(), scene.role()
+        first, second = (scene.role(service="redshift.amazonaws.com") for _ in range(2))
         cluster = scene.cluster([first])
 
         def roles() -> dict[str, str]:
@@ -431,7 +434,7 @@ class TestControlCalls:
 
     def test_given_no_right_to_pass_the_role_then_it_is_not_attached(self, scene: Scene):
         cluster = scene.cluster()
-        role = scene.role()
+        role = scene.role(service="redshift.amazonaws.com")
         modify = allow("redshift:ModifyClusterIamRoles", cluster_arn(cluster))
         passing = allow(
             "iam:PassRole",
@@ -453,12 +456,46 @@ class TestControlCalls:
     def test_given_fifty_roles_then_one_more_is_refused(self, scene: Scene):
         start = f"arn:aws:iam::{ACCOUNT}:role/r"
         cluster = scene.cluster([f"{start}{number}" for number in range(50)])
-        refused(
+        message = refused(
             "InvalidParameterValue",
             scene.cloud.client("redshift").modify_cluster_iam_roles,
             ClusterIdentifier=cluster,
-            AddIamRoles=[f"{start}50"],
+            AddIamRoles=[scene.role(service="redshift.amazonaws.com")],
         )
+        assert "at most 50" in message
+
+    @pytest.mark.parametrize(
+        "status", ["maintenance", "modifying", "paused", "rebooting", "resizing", "deleting"]
+    )
+    def test_given_a_cluster_that_is_not_available_then_its_roles_stay(
+        self, scene: Scene, status: str
+    ):
+        client = scene.cloud.client("redshift")
+        role = scene.role(service="redshift.amazonaws.com")
+        cluster = scene.cluster([role])
+        path = f"redshift/warehouses/{cluster}"
+        scene.cloud.admin("PATCH", path, {"status": status, "status_seconds": 0.5})
+        change = {"ClusterIdentifier": cluster, "RemoveIamRoles": [role]}
+        refused("InvalidClusterState", client.modify_cluster_iam_roles, **change)
+        found = client.describe_clusters(ClusterIdentifier=cluster)["Clusters"][0]
+        assert found["ClusterStatus"] == ("available" if status == "maintenance" else status)
+        assert found["ClusterAvailabilityStatus"] != "Available"
+        time.sleep(0.5)
+        client.modify_cluster_iam_roles(**change)
+        # The change itself keeps out the next one.
+        refused("InvalidClusterState", client.modify_cluster_iam_roles, **change)
+
+    def test_given_a_role_that_redshift_cannot_assume_then_it_is_not_attached(self, scene: Scene):
+        client = scene.cloud.client("redshift")
+        cluster = scene.cluster()
+        for arn, said in [
+            (scene.role(service="lambda.amazonaws.com"), "must delegate access"),
+            (f"arn:aws:iam::{ACCOUNT}:role/nobody", "must delegate access"),
+            (SERVICE_LINKED, "service-linked"),
+        ]:
+            change = {"ClusterIdentifier": cluster, "AddIamRoles": [arn]}
+            message = refused("InvalidParameterValue", client.modify_cluster_iam_roles, **change)
+            assert said in message
 
     def test_given_no_such_cluster_then_the_error_is_redshifts(self, scene: Scene):
         refused(
@@ -471,7 +508,7 @@ class TestControlCalls:
         self, scene: Scene
     ):
         client = scene.cloud.client("redshift-serverless")
-        first, second = scene.role(), scene.role()
+        first, second = (scene.role(service="redshift.amazonaws.com") for _ in range(2))
         name = scene.workgroup([first])
         namespace = client.get_workgroup(workgroupName=name)["workgroup"]["namespaceName"]
         found = client.get_namespace(namespaceName=namespace)["namespace"]
@@ -488,6 +525,69 @@ class TestControlCalls:
         assert client.get_namespace(namespaceName=namespace)["namespace"]["status"] == "AVAILABLE"
         assert name in [each["workgroupName"] for each in client.list_workgroups()["workgroups"]]
         refused("ResourceNotFoundException", client.get_namespace, namespaceName="nowhere")
+
+    @pytest.mark.parametrize(
+        ("change", "code", "said"),
+        [
+            ({"iamRoles": []}, "ValidationException", "must not be empty"),
+            ({"iamRoles": ["theirs", "linked"]}, "ValidationException", "service-linked"),
+            ({"iamRoles": ["ours"]}, "ValidationException", "must contain the default"),
+            (
+                {"iamRoles": ["ours"], "defaultIamRoleArn": "theirs"},
+                "ValidationException",
+                "must contain the default",
+            ),
+            ({"defaultIamRoleArn": "theirs"}, "ValidationException", "the entire list"),
+            ({"iamRoles": ["theirs", "nobody"]}, "ValidationException", "must delegate access"),
+        ],
+    )
+    def test_given_a_list_that_aws_refuses_then_the_namespace_stays_as_it_is(
+        self, scene: Scene, change: dict, code: str, said: str
+    ):
+        client = scene.cloud.client("redshift-serverless")
+        arns = {
+            "theirs": scene.role(service="redshift.amazonaws.com"),
+            "ours": scene.role(service="redshift.amazonaws.com"),
+            "linked": SERVICE_LINKED,
+            "nobody": f"arn:aws:iam::{ACCOUNT}:role/nobody",
+        }
+        name = scene.workgroup([arns["theirs"], SERVICE_LINKED], default_role=arns["theirs"])
+        given = {
+            key: [arns[one] for one in value] if isinstance(value, list) else arns[value]
+            for key, value in change.items()
+        }
+        namespace = f"{name}-namespace"
+        assert said in refused(code, client.update_namespace, namespaceName=namespace, **given)
+        found = client.get_namespace(namespaceName=namespace)["namespace"]
+        assert (found["status"], len(found["iamRoles"])) == ("AVAILABLE", 2)
+        assert found["defaultIamRoleArn"] == arns["theirs"]
+        # An empty text stands for no default role; the service-linked role stays by itself.
+        client.update_namespace(
+            namespaceName=namespace, iamRoles=[arns["ours"]], defaultIamRoleArn=""
+        )
+        time.sleep(0.3)
+        found = client.get_namespace(namespaceName=namespace)["namespace"]
+        assert [text.rpartition("=")[2] for text in found["iamRoles"]] == [
+            f"{SERVICE_LINKED})",
+            f"{arns['ours']})",
+        ]
+        assert not found["defaultIamRoleArn"]
+
+    @pytest.mark.parametrize("status", ["modifying", "deleting"])
+    def test_given_a_workgroup_that_changes_then_its_namespace_is_not_changed(
+        self, scene: Scene, status: str
+    ):
+        client = scene.cloud.client("redshift-serverless")
+        role = scene.role(service="redshift.amazonaws.com")
+        name = scene.workgroup([role])
+        scene.cloud.admin("PATCH", f"redshift/warehouses/{name}", {"status": status})
+        assert client.get_workgroup(workgroupName=name)["workgroup"]["status"] == status.upper()
+        refused(
+            "ConflictException",
+            client.update_namespace,
+            namespaceName=f"{name}-namespace",
+            iamRoles=[role],
+        )
 
     def test_given_rights_on_no_namespace_then_serverless_calls_are_refused(self, scene: Scene):
         name = scene.workgroup()

@@ -8,9 +8,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
+from local.cloud import identity
 from local.cloud.errors import AwsError
 from local.cloud.identity import Caller, authorize
-from local.cloud.redshift.warehouses import MAX_ROLES, Warehouse, Warehouses
+from local.cloud.redshift.warehouses import MAX_ROLES, SERVICE_LINKED, Warehouse, Warehouses
+
+_PRINCIPALS = ("redshift.amazonaws.com", "redshift-serverless.amazonaws.com")
+_CONCURRENT = (
+    "The Cluster is being modified by a concurrent operation. Please check the Cluster's status "
+    "and try again."
+)
+_BUSY = {
+    "paused": "You can't modify the IAM roles of a paused cluster. Resume the cluster first.",
+    "deleting": "The cluster is being deleted.",
+}
 
 
 def call(warehouses: Warehouses, caller: Caller, action: str, fields: Mapping[str, str]) -> str:
@@ -65,9 +76,11 @@ def _modify_roles(warehouses: Warehouses, caller: Caller, fields: Mapping[str, s
     for arn in {*added, *([default] if default else [])}:
         pass_role(caller, arn, "redshift.amazonaws.com")
     cluster = _find(warehouses, caller, identifier)
-    if cluster.paused:
-        raise AwsError("InvalidClusterState", f"Cluster {identifier} is paused.")
+    if cluster.changes():
+        raise AwsError("InvalidClusterState", _BUSY.get(cluster.status_now(), _CONCURRENT))
     states = cluster.role_states()
+    for arn in added:
+        check_role(arn, known=arn in states, code="InvalidParameterValue")
     if len({arn for arn, state in states.items() if state != "removing"} | set(added)) > MAX_ROLES:
         raise AwsError(
             "InvalidParameterValue", f"A cluster can have at most {MAX_ROLES} IAM roles."
@@ -77,6 +90,22 @@ def _modify_roles(warehouses: Warehouses, caller: Caller, fields: Mapping[str, s
     if default:
         cluster.change(default_role=default)
     return f"<Cluster>{_cluster_body(cluster)}</Cluster>"
+
+
+def check_role(arn: str, *, known: bool, code: str) -> None:
+    """Raise unless Redshift takes a role; one that is attached already is not looked at again."""
+    if SERVICE_LINKED in arn:
+        raise AwsError(
+            code, f"The IAM Role ARN {arn} can't be used since it's a AWS service-linked IAM role."
+        )
+    role = None if known else identity.find_role(arn)
+    if known or (role is not None and identity.names_service(role, _PRINCIPALS)):
+        return
+    raise AwsError(
+        code,
+        f"The IAM role {identity.role_name(arn)} is not valid. The IAM role must delegate access "
+        "to an Amazon Redshift account.",
+    )
 
 
 def pass_role(caller: Caller, arn: str, service: str) -> None:
@@ -119,7 +148,12 @@ def _cluster(cluster: Warehouse) -> str:
 
 
 def _cluster_body(cluster: Warehouse) -> str:
-    status = "paused" if cluster.paused else "available"
+    status = cluster.status_now()
+    availability = {
+        "available": "Available",
+        "maintenance": "Maintenance",
+        "modifying": "Modifying",
+    }
     created = datetime.fromtimestamp(cluster.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     roles = "".join(
         f"<ClusterIamRole><IamRoleArn>{escape(arn)}</IamRoleArn>"
@@ -129,8 +163,8 @@ def _cluster_body(cluster: Warehouse) -> str:
     plain = {
         "ClusterIdentifier": cluster.identifier,
         "NodeType": "ra3.large",
-        "ClusterStatus": status,
-        "ClusterAvailabilityStatus": "Available" if status == "available" else "Unavailable",
+        "ClusterStatus": "available" if status == "maintenance" else status,
+        "ClusterAvailabilityStatus": availability.get(status, "Unavailable"),
         "MasterUsername": cluster.user,
         "DBName": cluster.default_database,
         "ClusterCreateTime": created,

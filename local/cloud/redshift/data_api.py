@@ -82,7 +82,7 @@ def _execute(
         else warehouses.find("workgroup", str(workgroup), caller.region)
     )
     authorize(caller, f"redshift-data:{operation}", _resource(caller, cluster, warehouse))
-    if warehouse is None:
+    if warehouse is None or warehouse.status_now() == "deleting":
         raise AwsError("ValidationException", "Redshift endpoint doesn't exist in this region.")
     database = str(given.get("Database") or "")
     if not database:
@@ -92,7 +92,7 @@ def _execute(
         raise AwsError("ValidationException", "ClientToken must have 1 to 64 characters.")
     parts = _parts(operation, given)
     user, login_error = _log_in(warehouse, caller, database, given)
-    if warehouse.paused:
+    if warehouse.status_now() == "paused":
         raise AwsError(
             "ValidationException",
             f"Cluster {warehouse.identifier} is paused. Resume it and try again.",

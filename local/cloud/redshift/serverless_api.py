@@ -8,8 +8,8 @@ from typing import Any
 
 from local.cloud.errors import AwsError
 from local.cloud.identity import Caller, authorize
-from local.cloud.redshift.cluster_api import pass_role
-from local.cloud.redshift.warehouses import MAX_ROLES, Warehouse, Warehouses
+from local.cloud.redshift.cluster_api import check_role, pass_role
+from local.cloud.redshift.warehouses import MAX_ROLES, SERVICE_LINKED, Warehouse, Warehouses
 
 _SERVICE = "redshift-serverless"
 
@@ -75,21 +75,35 @@ def _update(caller: Caller, namespace: Warehouse, given: Mapping[str, Any]) -> N
     # The list replaces the one before, and each role in it is passed anew.
     for arn in {*(roles or []), *([default] if default else [])}:
         pass_role(caller, arn, "redshift-serverless.amazonaws.com")
-    if roles is not None:
-        if len(set(roles)) > MAX_ROLES:
-            raise AwsError("ValidationException", f"A namespace has at most {MAX_ROLES} roles.")
-        if any(state != "in-sync" for state in namespace.role_states().values()):
+    if namespace.changes():
+        raise AwsError(
+            "ConflictException",
+            f"There is an operation running on the namespace {namespace.namespace}. "
+            "Try again later.",
+        )
+    if roles is None:
+        if default is not None:
             raise AwsError(
-                "ConflictException",
-                f"There is an operation running on the namespace {namespace.namespace}. "
-                "Try again later.",
+                "ValidationException",
+                "To change the default IAM role, you must specify the entire list of IAM roles.",
             )
-        namespace.detach(*(current - set(roles)))
-        namespace.attach(*roles)
-    if default is not None:
-        if default and default not in namespace.attachments:
-            raise AwsError("ValidationException", "The default role must be one of iamRoles.")
-        namespace.change(default_role=default)
+        return
+    if not roles:
+        # Likely, not seen: the provider replaces a namespace rather than empty its list.
+        raise AwsError("ValidationException", "The list of IAM roles must not be empty.")
+    for arn in roles:
+        check_role(arn, known=arn in current, code="ValidationException")
+    if len(set(roles)) > MAX_ROLES:
+        raise AwsError("ValidationException", f"A namespace has at most {MAX_ROLES} roles.")
+    default = namespace.default_role if default is None else default
+    if default and default not in roles:
+        raise AwsError(
+            "ValidationException",
+            "The list of customer IAM roles must contain the default IAM role.",
+        )
+    namespace.detach(*(arn for arn in current - set(roles) if SERVICE_LINKED not in arn))
+    namespace.attach(*roles)
+    namespace.change(default_role=default)
 
 
 def _workgroup(each: Warehouse) -> dict[str, Any]:
@@ -98,7 +112,7 @@ def _workgroup(each: Warehouse) -> dict[str, Any]:
         "workgroupId": each.uid,
         "workgroupArn": each.arn,
         "namespaceName": each.namespace,
-        "status": "AVAILABLE",
+        "status": _status(each),
         "baseCapacity": 8,
         "enhancedVpcRouting": False,
         "publiclyAccessible": False,
@@ -111,16 +125,21 @@ def _workgroup(each: Warehouse) -> dict[str, Any]:
     }
 
 
+def _status(each: Warehouse) -> str:
+    if each.status_now() == "deleting":
+        return "DELETING"
+    return "MODIFYING" if each.changes() else "AVAILABLE"
+
+
 def _namespace(each: Warehouse) -> dict[str, Any]:
     states = each.role_states()
-    busy = any(state != "in-sync" for state in states.values())
     return {
         "namespaceName": each.namespace,
         "namespaceId": each.namespace_uid,
         "namespaceArn": each.namespace_arn,
         "dbName": each.default_database,
         "adminUsername": each.user,
-        "status": "MODIFYING" if busy else "AVAILABLE",
+        "status": _status(each),
         "defaultIamRoleArn": each.default_role,
         # The service answers each role as this text, not as an ARN.
         "iamRoles": [

@@ -17,6 +17,20 @@ from local.cloud.redshift.engine import Database
 
 WarehouseKind = Literal["cluster", "workgroup"]
 MAX_ROLES = 50
+SERVICE_LINKED = ":role/aws-service-role/"
+# What ClusterStatus may say; "maintenance" is told by ClusterAvailabilityStatus beside "available".
+STATUSES = (
+    "available",
+    "creating",
+    "deleting",
+    "maintenance",
+    "modifying",
+    "paused",
+    "pausing",
+    "rebooting",
+    "resizing",
+    "resuming",
+)
 
 
 @dataclass
@@ -44,7 +58,8 @@ class Warehouse:
     namespace: str = ""
     uid: str = field(default_factory=lambda: str(uuid.uuid4()))
     namespace_uid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    paused: bool = False
+    status: str = "available"
+    available_at: float | None = None
     max_active: int = 500
     default_role: str = ""
     attachments: dict[str, Attachment] = field(default_factory=dict)
@@ -53,6 +68,7 @@ class Warehouse:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
+        self.be(self.status)
         self.namespace = self.namespace or f"{self.identifier}-namespace"
         self.add_database(self.default_database)
 
@@ -95,6 +111,27 @@ class Warehouse:
             if name not in self.databases:
                 raise LookupError(f'database "{name}" does not exist')
             return self.databases[name]
+
+    def be(self, status: str, seconds: float | None = None) -> None:
+        """Take a status; after some seconds, where they are given, it is available again."""
+        if status not in STATUSES:
+            raise ValueError(f"a warehouse's status is one of {', '.join(STATUSES)}")
+        with self.lock:
+            self.status = status
+            self.available_at = None if seconds is None else time.time() + seconds
+
+    def status_now(self) -> str:
+        with self.lock:
+            if self.available_at is not None and time.time() >= self.available_at:
+                self.status, self.available_at = "available", None
+            return self.status
+
+    def changes(self) -> bool:
+        """Whether something is under way that AWS lets end before the next change."""
+        states = self.role_states()
+        return self.status_now() != "available" or any(
+            state != "in-sync" for state in states.values()
+        )
 
     def role_states(self) -> dict[str, str]:
         """Return the attached roles with ``adding``, ``in-sync`` or ``removing``."""
@@ -142,9 +179,11 @@ class Warehouse:
                         each.since -= self.attach_seconds
                 elif name == "database":
                     self.add_database(value)
-                elif name in ("paused", "password", "user", "max_active", "default_role"):
+                elif name == "status":
+                    self.be(value, values.get("status_seconds"))
+                elif name in ("password", "user", "max_active", "default_role"):
                     setattr(self, name, value)
-                else:
+                elif name != "status_seconds":
                     raise ValueError(f"a warehouse has no {name} that can be changed")
 
     def describe(self) -> dict[str, Any]:
@@ -159,7 +198,7 @@ class Warehouse:
             "databases": sorted(self.databases),
             "roles": self.role_states(),
             "default_role": self.default_role,
-            "paused": self.paused,
+            "status": self.status_now(),
         }
 
     def close(self) -> None:
@@ -190,7 +229,7 @@ class Warehouses:
         """Make a warehouse, its roles attached and in sync already."""
         if kind not in ("cluster", "workgroup"):
             raise ValueError(f"kind is cluster or workgroup, not {kind}")
-        allowed = {"user", "password", "namespace", "default_role", "paused", "max_active"}
+        allowed = {"user", "password", "namespace", "default_role", "status", "max_active"}
         if unknown := set(options) - allowed:
             raise ValueError(f"a warehouse has no {', '.join(sorted(unknown))}")
         with self._lock:
