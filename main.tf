@@ -11,6 +11,20 @@ data "aws_secretsmanager_secret" "connector" {
   name = local.params.secret_name
 }
 
+# Rights are given on the one workgroup and namespace, whose ARNs end in ids that AWS makes up. The order of the conditions keeps
+# the count known where the workgroup's name is not.
+data "aws_redshiftserverless_workgroup" "this" {
+  count = alltrue([var.redshift.serverless == null, var.redshift.workgroup_name != null]) ? 1 : 0
+
+  workgroup_name = var.redshift.workgroup_name
+}
+
+data "aws_redshiftserverless_namespace" "this" {
+  count = length(data.aws_redshiftserverless_workgroup.this)
+
+  namespace_name = data.aws_redshiftserverless_workgroup.this[0].namespace_name
+}
+
 # What validations compare with; nothing here depends on an input.
 locals {
   timezone_pattern = "^(UTC|[A-Z][A-Za-z_]*(/[A-Za-z0-9_+-]+){1,2})$"
@@ -108,6 +122,15 @@ locals {
     secret_arn         = var.redshift.db_user != null ? null : var.redshift.secret_arn == null ? local.connector_secret_arn : var.redshift.secret_arn
     secret_kms_key_arn = var.redshift.secret_kms_key_arn
     db_user            = var.redshift.db_user
+
+    serverless = var.redshift.serverless != null ? var.redshift.serverless : one([
+      for workgroup in data.aws_redshiftserverless_workgroup.this : {
+        workgroup_arn = workgroup.arn
+        namespace_arn = data.aws_redshiftserverless_namespace.this[0].arn
+        # The API gives ARN and state of a role in either order; the provider keeps a state that follows the ARN.
+        iam_role_arns = [for role in data.aws_redshiftserverless_namespace.this[0].iam_roles : split(", ", role)[0]]
+      }
+    ])
   }
 }
 
@@ -292,6 +315,8 @@ module "pipeline" {
     cluster_identifier = var.redshift.cluster_identifier
     workgroup_name     = var.redshift.workgroup_name
     role_arn           = module.iam.unload_role_attach_arn
+    function_role_name = module.iam.function_role_names["warehouse_role"]
+    policy             = module.iam.warehouse_role_policy
   }
 }
 

@@ -29,6 +29,10 @@ variable "redshift" {
     - `secret_arn` - (Optional) Secret that holds `username` and `password`. Defaults to the secret that `secret_name` of `params_json` names. At most one of this and `db_user` is given; with neither, the functions sign in as their own IAM role.
     - `secret_kms_key_arn` - (Optional) Customer key that the secret is encrypted with.
     - `db_user` - (Optional) Database user that gets temporary credentials. Only with a cluster.
+    - `serverless` - (Optional) Workgroup that is created in the same configuration: its ARNs, which are looked up otherwise. A workgroup that has been replaced by another one of its name is found by the next apply.
+      - `workgroup_arn` - (Required) ARN of the workgroup.
+      - `namespace_arn` - (Required) ARN of its namespace.
+      - `iam_role_arns` - (Optional) ARNs of the other roles of the namespace. The API takes only the whole list of roles, so the module passes them on when it attaches its own; a role that is attached later needs another apply. Defaults to none.
     - `unload_role` - (Optional) Role that Redshift assumes to write to the bucket:
       - `create` - (Optional) Whether the module makes the role, attaches it beside the warehouse's other roles and detaches it at destroy. Defaults to true.
       - `arn` - (Optional) Where `create` is false: the ARN of a role that is attached already, a chain `arn1,arn2`, or `default`.
@@ -40,6 +44,11 @@ variable "redshift" {
     secret_arn         = optional(string)
     secret_kms_key_arn = optional(string)
     db_user            = optional(string)
+    serverless = optional(object({
+      workgroup_arn = string
+      namespace_arn = string
+      iam_role_arns = optional(list(string), [])
+    }))
     unload_role = optional(object({
       create = optional(bool, true)
       arn    = optional(string)
@@ -60,6 +69,26 @@ variable "redshift" {
   validation {
     condition     = var.redshift.workgroup_name == null || can(regex("^[a-z0-9-]{3,64}$", var.redshift.workgroup_name))
     error_message = "redshift.workgroup_name must be 3-64 lower case letters, digits and hyphens; it is ${jsonencode(var.redshift.workgroup_name)}."
+  }
+
+  validation {
+    condition     = var.redshift.serverless == null || var.redshift.cluster_identifier == null
+    error_message = "redshift.serverless goes with workgroup_name, not with cluster_identifier; it is ${jsonencode(var.redshift.serverless)}."
+  }
+
+  validation {
+    condition = var.redshift.serverless == null || alltrue([
+      for noun in ["workgroup", "namespace"] :
+      can(regex("^arn:aws[a-z-]*:redshift-serverless:[a-z0-9-]+:[0-9]{12}:${noun}/[^*]+$", try(var.redshift.serverless["${noun}_arn"], "")))
+    ])
+    error_message = "redshift.serverless needs workgroup_arn and namespace_arn, ARNs that end in the ids of both; it is ${jsonencode(var.redshift.serverless)}."
+  }
+
+  validation {
+    condition = alltrue([
+      for arn in try(var.redshift.serverless.iam_role_arns, []) : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*]+$", arn))
+    ])
+    error_message = "redshift.serverless.iam_role_arns must be ARNs of roles; it is ${jsonencode(try(var.redshift.serverless.iam_role_arns, []))}."
   }
 
   validation {

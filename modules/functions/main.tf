@@ -2,7 +2,7 @@ locals {
   # Memory is also what decides the share of a CPU: those that read and write many rows get what the user gives.
   functions = {
     reconcile      = { timeout = 300, memory = 512 }
-    warehouse_role = { timeout = 600, memory = 256 }
+    warehouse_role = { timeout = 900, memory = 256 }
     prepare        = { timeout = 60, memory = 512 }
     statement      = { timeout = 60, memory = 512 }
     plan_history   = { timeout = 60, memory = 512 }

@@ -1,7 +1,7 @@
 locals {
   # Functions that each state machine invokes.
   machines = {
-    statement = ["statement"]
+    statement = ["statement", "warehouse_role"]
     pipeline  = ["prepare", "plan_history", "train", "activate", "record_failure"]
     crawl     = ["reconcile", "plan_crawl", "detect", "commit", "deliver", "record_failure"]
   }

@@ -22,9 +22,8 @@ locals {
     "arn:%s:redshift:%s:%s:cluster:%s",
     var.partition, var.region, var.account_id, coalesce(var.redshift.cluster_identifier, "-"),
   )
-  # ARNs of workgroups and namespaces end in an id that AWS makes up, never in the name.
-  workgroup_arns = "arn:${var.partition}:redshift-serverless:${var.region}:${var.account_id}:workgroup/*"
-  namespace_arns = "arn:${var.partition}:redshift-serverless:${var.region}:${var.account_id}:namespace/*"
+  # What statements run on. The ARN of a workgroup ends in an id that AWS makes up, never in the name.
+  warehouse_arn = local.is_cluster ? local.cluster_arn : var.redshift.serverless.workgroup_arn
 
   unload_principals = (
     local.is_cluster ? ["redshift.amazonaws.com"] : ["redshift-serverless.amazonaws.com", "redshift.amazonaws.com"]

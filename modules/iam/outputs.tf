@@ -49,3 +49,8 @@ output "unload_role_name" {
   description = "Name of the UNLOAD role that the module created; null if the role was given."
   value       = one(aws_iam_role.unload[*].name)
 }
+
+output "warehouse_role_policy" {
+  description = "Rights to attach the UNLOAD role to the warehouse, as JSON; null if the role was given."
+  value       = one(data.aws_iam_policy_document.warehouse_role[*].json)
+}

@@ -26,7 +26,7 @@ data "aws_iam_policy_document" "statement" {
   statement {
     sid       = "RunStatements"
     actions   = ["redshift-data:ExecuteStatement"]
-    resources = [local.is_cluster ? local.cluster_arn : local.workgroup_arns]
+    resources = [local.warehouse_arn]
   }
 
   statement {
@@ -83,7 +83,7 @@ data "aws_iam_policy_document" "statement" {
     content {
       sid       = "SignInAsThisRole"
       actions   = ["redshift-serverless:GetCredentials"]
-      resources = [local.workgroup_arns]
+      resources = [local.warehouse_arn]
     }
   }
 }

@@ -72,6 +72,10 @@ variable "redshift" {
     - `secret_arn` - (Optional) ARN of the Secrets Manager secret that holds `username` and `password`.
     - `secret_kms_key_arn` - (Optional) ARN of the customer managed KMS key of that secret.
     - `db_user` - (Optional) Database user to request temporary credentials for. With neither secret nor user, the functions authenticate as their IAM role.
+    - `serverless` - (Optional) ARNs behind the workgroup; null with a cluster:
+      - `workgroup_arn` - (Required) ARN of the workgroup.
+      - `namespace_arn` - (Required) ARN of its namespace.
+      - `iam_role_arns` - (Required) ARNs of the roles that are attached to the namespace.
   EOT
   type = object({
     cluster_identifier = optional(string)
@@ -80,6 +84,11 @@ variable "redshift" {
     secret_arn         = optional(string)
     secret_kms_key_arn = optional(string)
     db_user            = optional(string)
+    serverless = optional(object({
+      workgroup_arn = string
+      namespace_arn = string
+      iam_role_arns = list(string)
+    }))
   })
   nullable = false
 }

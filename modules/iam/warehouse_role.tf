@@ -1,6 +1,14 @@
 locals {
   # Neither table nor bucket: all that it does is to attach the role for UNLOAD, where that is made here.
   warehouse_role = {}
+
+  unload_role_arn = "arn:${var.partition}:iam::${var.account_id}:role${var.iam.path}${var.name}-unload"
+
+  # A cluster is given the one role. A namespace takes only its whole list, so its other roles are passed again. Those of
+  # AWS's own services are attached by themselves, and refused in the list.
+  passed_role_arns = local.is_cluster ? [local.unload_role_arn] : sort(distinct([
+    for arn in concat([local.unload_role_arn], var.redshift.serverless.iam_role_arns) : arn if !strcontains(arn, ":role/aws-service-role/")
+  ]))
 }
 
 data "aws_iam_policy_document" "warehouse_role" {
@@ -20,33 +28,51 @@ data "aws_iam_policy_document" "warehouse_role" {
     content {
       sid       = "FindTheNamespace"
       actions   = ["redshift-serverless:GetWorkgroup"]
-      resources = [local.workgroup_arns]
+      resources = [var.redshift.serverless.workgroup_arn]
     }
   }
 
   dynamic "statement" {
     for_each = local.is_cluster ? [] : ["namespace"]
     content {
+      # UpdateNamespace can set the administrator's password too: it is allowed on this one namespace only.
       sid       = "AttachToTheNamespace"
       actions   = ["redshift-serverless:GetNamespace", "redshift-serverless:UpdateNamespace"]
-      resources = [local.namespace_arns]
+      resources = [var.redshift.serverless.namespace_arn]
     }
   }
 
   statement {
-    sid     = "HandTheRoleToRedshift"
-    actions = ["iam:PassRole"]
-    # A cluster is given the one role. A namespace takes only its whole list, so its other roles, whose names are not
-    # known here, are passed again.
-    resources = [
-      "arn:${var.partition}:iam::${var.account_id}:role${local.is_cluster ? "${var.iam.path}${var.name}-unload" : "/*"}",
-    ]
+    sid       = "HandTheRoleToRedshift"
+    actions   = ["iam:PassRole"]
+    resources = local.passed_role_arns
 
     # IfExists: Redshift Serverless does not name the service that the role is passed to.
     condition {
       test     = local.is_cluster ? "StringEquals" : "StringEqualsIfExists"
       variable = "iam:PassedToService"
       values   = local.unload_principals
+    }
+  }
+
+  statement {
+    sid       = "ReportWhatWasDetached"
+    actions   = ["sns:Publish"]
+    resources = [var.operations_topic_arn]
+  }
+
+  dynamic "statement" {
+    for_each = var.encryption != null ? ["encryption"] : []
+    content {
+      sid       = "UseTheKeyOfTheTopic"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [var.encryption.kms_key_arn]
+
+      condition {
+        test     = "StringLike"
+        variable = "kms:ViaService"
+        values   = ["sns.${var.region}.amazonaws.com*"]
+      }
     }
   }
 }

@@ -1,6 +1,13 @@
 locals {
   configuration_key = "config/detector.json"
   machines          = ["statement", "pipeline"]
+
+  # The UNLOAD role and the warehouse that it is attached to.
+  place = {
+    cluster_identifier = var.attach.cluster_identifier
+    workgroup_name     = var.attach.workgroup_name
+    role_arn           = var.attach.role_arn
+  }
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -23,6 +30,7 @@ resource "aws_sfn_state_machine" "statement" {
   definition = templatefile("${path.module}/statement.asl.json", {
     functions = var.function_arns
     retry     = var.retry
+    place     = jsonencode(var.attach.create ? local.place : null)
   })
 
   logging_configuration {
@@ -64,20 +72,43 @@ resource "aws_sfn_state_machine" "pipeline" {
   tags = var.tags
 }
 
-# aws_redshift_cluster_iam_roles would own the warehouse's whole list and detach the user's other roles.
-resource "aws_lambda_invocation" "warehouse_role" {
+# aws_redshift_cluster_iam_roles would own the warehouse's whole list and detach the user's other roles. Any change of the input
+# replaces this invocation, and one that failed is not kept in the state: the next apply tries again.
+resource "aws_lambda_invocation" "attach" {
+  count = var.attach.create ? 1 : 0
+
+  function_name = var.function_arns["warehouse_role"]
+  input         = jsonencode({ action = "attach", place = local.place })
+
+  # With the machines come the policies of the functions.
+  depends_on = [aws_sfn_state_machine.pipeline]
+}
+
+# Detaches at destroy, and from the warehouse before where another one is configured. An update that fails would be kept in the
+# state as done, so this one never fails: what could not be detached is reported and left.
+resource "aws_lambda_invocation" "detach" {
   count = var.attach.create ? 1 : 0
 
   function_name   = var.function_arns["warehouse_role"]
   lifecycle_scope = "CRUD"
-  input = jsonencode({
-    cluster_identifier = var.attach.cluster_identifier
-    workgroup_name     = var.attach.workgroup_name
-    role_arn           = var.attach.role_arn
-  })
+  input           = jsonencode({ action = "detach", place = local.place })
 
-  # With the machines come the policies of the functions, which have to outlive the detaching at destroy.
-  depends_on = [aws_sfn_state_machine.pipeline]
+  # A role that is replaced is detached before it is deleted.
+  triggers = { role_arn = var.attach.role_arn }
+
+  # The new warehouse has the role before the old one loses it.
+  depends_on = [aws_lambda_invocation.attach]
+}
+
+# The function's rights on the warehouse, once more: changed only after the update above, which needs them on the old one.
+resource "aws_iam_role_policy" "detach" {
+  count = var.attach.create ? 1 : 0
+
+  name   = "${var.name}-detach"
+  role   = var.attach.function_role_name
+  policy = var.attach.policy
+
+  depends_on = [aws_lambda_invocation.detach]
 }
 
 resource "aws_cloudwatch_event_rule" "configuration" {
@@ -154,7 +185,7 @@ resource "aws_s3_object" "configuration" {
   depends_on = [
     aws_cloudwatch_event_target.configuration,
     aws_lambda_function_event_invoke_config.reconcile,
-    aws_lambda_invocation.warehouse_role,
+    aws_lambda_invocation.attach,
     aws_sfn_state_machine.pipeline,
   ]
 }

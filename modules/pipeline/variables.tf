@@ -97,16 +97,20 @@ variable "history_parallelism" {
 variable "attach" {
   description = <<-EOT
     Attachment of the UNLOAD role to the warehouse.
-    - `create` - (Required) Whether to attach the role; true if the module created it.
+    - `create` - (Required) Whether to attach the role; true if the module created it. The rest is used only then.
     - `cluster_identifier` - (Optional) Cluster to attach the role to.
     - `workgroup_name` - (Optional) Workgroup whose namespace the role is attached to.
     - `role_arn` - (Optional) ARN of the role to attach.
+    - `function_role_name` - (Optional) Name of the IAM role of the function that attaches.
+    - `policy` - (Optional) Rights on this warehouse that the function has, as JSON.
   EOT
   type = object({
     create             = bool
     cluster_identifier = optional(string)
     workgroup_name     = optional(string)
     role_arn           = optional(string)
+    function_role_name = optional(string)
+    policy             = optional(string)
   })
   nullable = false
 }

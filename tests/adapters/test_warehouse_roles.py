@@ -8,11 +8,20 @@ from contextlib import ExitStack
 import boto3
 import pytest
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.warehouse.roles import ClusterRoles, NamespaceRoles, parse_namespace_role
+from anomaly_detector.warehouse.roles import (
+    Attached,
+    ClusterRoles,
+    NamespaceRoles,
+    parse_namespace_role,
+)
 from botocore.stub import Stubber
 
 OURS = "arn:aws:iam::123456789012:role/path/ours"
 THEIRS = "arn:aws:iam::123456789012:role/theirs"
+LINKED = (
+    "arn:aws:iam::123456789012:role/aws-service-role/redshift.amazonaws.com/"
+    "AWSServiceRoleForRedshift"
+)
 GOING = "arn:aws:iam::123456789012:role/going"
 
 
@@ -77,14 +86,23 @@ def modify(stubs: dict[str, Stubber], which: str) -> None:
     )
 
 
-def look(stubs: dict[str, Stubber], *roles: str, default: str | None = None) -> None:
+def look(
+    stubs: dict[str, Stubber],
+    *roles: str,
+    default: str | None = None,
+    status: str = "AVAILABLE",
+) -> None:
     stub = stubs["redshift-serverless"]
     stub.add_response(
         "get_workgroup",
         {"workgroup": {"workgroupName": "group", "namespaceName": "space"}},
         {"workgroupName": "group"},
     )
-    found: dict[str, object] = {"namespaceName": "space", "iamRoles": list(roles)}
+    found: dict[str, object] = {
+        "namespaceName": "space",
+        "status": status,
+        "iamRoles": list(roles),
+    }
     if default:
         found["defaultIamRoleArn"] = default
     stub.add_response("get_namespace", {"namespace": found}, {"namespaceName": "space"})
@@ -94,11 +112,11 @@ def shown(arn: str, state: str = "in-sync") -> str:
     return f"IamRole(applyStatus={state}, iamRoleArn={arn})"
 
 
-def update(stubs: dict[str, Stubber], *roles: str, **given: str) -> None:
+def update(stubs: dict[str, Stubber], *roles: str, default: str = "") -> None:
     stubs["redshift-serverless"].add_response(
         "update_namespace",
         {"namespace": {"namespaceName": "space"}},
-        {"namespaceName": "space", "iamRoles": list(roles), **given},
+        {"namespaceName": "space", "iamRoles": list(roles), "defaultIamRoleArn": default},
     )
 
 
@@ -109,14 +127,14 @@ def test_a_cluster_gets_one_role_more_and_is_waited_for(
     modify(stubs, "AddIamRoles")
     describe(stubs, theirs="in-sync", ours="adding")
     describe(stubs, theirs="in-sync", ours="in-sync")
-    assert cluster.attach(OURS) == (THEIRS, OURS)
+    assert cluster.attach(OURS) == Attached((THEIRS, OURS), changed=True)
 
 
 def test_an_attached_role_is_left_as_it_is(
     stubs: dict[str, Stubber], cluster: ClusterRoles
 ) -> None:
     describe(stubs, theirs="in-sync", ours="in-sync")
-    assert cluster.attach(OURS) == (THEIRS, OURS)
+    assert cluster.attach(OURS) == Attached((THEIRS, OURS), changed=False)
 
 
 def test_a_role_on_its_way_out_is_waited_for_before_it_is_added(
@@ -126,7 +144,7 @@ def test_a_role_on_its_way_out_is_waited_for_before_it_is_added(
     describe(stubs)
     modify(stubs, "AddIamRoles")
     describe(stubs, ours="in-sync")
-    assert cluster.attach(OURS) == (OURS,)
+    assert cluster.attach(OURS).roles == (OURS,)
 
 
 def test_a_cluster_loses_only_our_role(stubs: dict[str, Stubber], cluster: ClusterRoles) -> None:
@@ -134,7 +152,7 @@ def test_a_cluster_loses_only_our_role(stubs: dict[str, Stubber], cluster: Clust
     modify(stubs, "RemoveIamRoles")
     describe(stubs, theirs="in-sync", ours="removing")
     describe(stubs, theirs="in-sync")
-    assert cluster.detach(OURS) == (THEIRS,)
+    assert cluster.detach(OURS).roles == (THEIRS,)
 
 
 def test_a_refusal_is_tried_again_for_two_minutes(
@@ -146,7 +164,7 @@ def test_a_refusal_is_tried_again_for_two_minutes(
     describe(stubs)
     modify(stubs, "AddIamRoles")
     describe(stubs, ours="in-sync")
-    assert cluster.attach(OURS) == (OURS,)
+    assert cluster.attach(OURS).roles == (OURS,)
     assert time.now == 20
 
 
@@ -163,22 +181,86 @@ def test_a_lasting_refusal_ends_with_a_sentence(
 
 
 def test_a_role_that_never_settles_ends_with_a_sentence(
-    stubs: dict[str, Stubber], cluster: ClusterRoles
+    stubs: dict[str, Stubber], cluster: ClusterRoles, time: Time
 ) -> None:
     for _ in range(61):
         describe(stubs, ours="adding")
-    with pytest.raises(PermanentError, match="did not finish to attach the role"):
-        cluster.attach(OURS)
+    with pytest.raises(PermanentError, match=r"not ready to attach .* within 300 seconds"):
+        cluster.attach(OURS, seconds=300)
+    assert time.now == 300
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("InvalidClusterState", "The Cluster is being modified by a concurrent operation."),
+        ("InvalidClusterState", "The cluster is being resized."),
+        ("Throttling", "Rate exceeded"),
+    ],
+)
+def test_a_cluster_that_is_being_changed_is_waited_for_as_long_as_the_caller_can(
+    stubs: dict[str, Stubber], cluster: ClusterRoles, time: Time, code: str, said: str
+) -> None:
+    # given a change that takes ten minutes
+    for _ in range(120):
+        describe(stubs, theirs="in-sync")
+        stubs["redshift"].add_client_error("modify_cluster_iam_roles", code, said)
+    describe(stubs, theirs="in-sync")
+    modify(stubs, "AddIamRoles")
+    describe(stubs, theirs="in-sync", ours="in-sync")
+    assert cluster.attach(OURS, seconds=840).changed
+    assert time.now == 605
+    # and given one that takes longer than the caller has
+    for _ in range(9):
+        describe(stubs)
+        stubs["redshift"].add_client_error("modify_cluster_iam_roles", code, said)
+    with pytest.raises(PermanentError, match=f"within 40 seconds.*{code}: {said}"):
+        cluster.attach(OURS, seconds=40)
+
+
+def test_two_minutes_of_refused_access_count_from_the_first_refusal_in_a_row(
+    stubs: dict[str, Stubber], cluster: ClusterRoles, time: Time
+) -> None:
+    # given a change that takes five minutes, and rights that come a minute after it
+    for code, times in [("InvalidClusterState", 60), ("AccessDenied", 12)]:
+        for _ in range(times):
+            describe(stubs)
+            stubs["redshift"].add_client_error("modify_cluster_iam_roles", code, "not now")
+    describe(stubs)
+    modify(stubs, "AddIamRoles")
+    describe(stubs, ours="in-sync")
+    assert cluster.attach(OURS).roles == (OURS,)
+    assert time.now == 365
 
 
 def test_a_cluster_that_is_gone_has_nothing_to_detach_and_nothing_to_attach_to(
     stubs: dict[str, Stubber], cluster: ClusterRoles
 ) -> None:
     stubs["redshift"].add_client_error("describe_clusters", "ClusterNotFound", "gone")
-    assert cluster.detach(OURS) == ()
+    assert cluster.detach(OURS).roles == ()
     stubs["redshift"].add_client_error("describe_clusters", "ClusterNotFound", "gone")
     with pytest.raises(PermanentError, match="was not found in this account and region"):
         cluster.attach(OURS)
+
+
+@pytest.mark.parametrize(("status", "told"), [("paused", "resume it"), ("deleting", "deleted")])
+def test_a_cluster_that_sleeps_or_goes_is_left_alone(
+    stubs: dict[str, Stubber], cluster: ClusterRoles, time: Time, status: str, told: str
+) -> None:
+    for listed in ([{"IamRoleArn": OURS, "ApplyStatus": "in-sync"}], []):
+        stubs["redshift"].add_response(
+            "describe_clusters",
+            {"Clusters": [{"ClusterStatus": status, "IamRoles": listed}]},
+            {"ClusterIdentifier": "shop"},
+        )
+    if status == "deleting":
+        assert cluster.detach(OURS) == Attached((), changed=False)
+    else:
+        with pytest.raises(PermanentError, match=told):
+            cluster.detach(OURS)
+    with pytest.raises(PermanentError, match=told):
+        cluster.attach(OURS)
+    assert time.now == 0
 
 
 def test_a_paused_cluster_and_a_full_one_are_not_tried_again(
@@ -199,10 +281,67 @@ def test_a_namespace_is_given_the_merged_list_and_keeps_its_default(
 ) -> None:
     # given a namespace with a default role and one that is being removed
     look(stubs, shown(THEIRS), shown(GOING, "removing"), default=THEIRS)
-    update(stubs, THEIRS, OURS, defaultIamRoleArn=THEIRS)
+    update(stubs, THEIRS, OURS, default=THEIRS)
     look(stubs, shown(THEIRS), shown(OURS, "adding"), default=THEIRS)
     look(stubs, shown(THEIRS), shown(OURS), default=THEIRS)
-    assert namespace.attach(OURS) == (THEIRS, OURS)
+    assert namespace.attach(OURS).roles == (THEIRS, OURS)
+
+
+def test_the_service_linked_role_is_left_out_of_the_list(
+    stubs: dict[str, Stubber], namespace: NamespaceRoles
+) -> None:
+    look(stubs, shown(LINKED), shown(THEIRS))
+    update(stubs, THEIRS, OURS)
+    look(stubs, shown(LINKED), shown(THEIRS), shown(OURS))
+    assert namespace.attach(OURS).roles == (LINKED, THEIRS, OURS)
+
+
+def test_a_namespace_that_is_being_changed_is_not_written_to(
+    stubs: dict[str, Stubber], namespace: NamespaceRoles
+) -> None:
+    look(stubs, shown(THEIRS), status="MODIFYING")
+    look(stubs, shown(THEIRS), shown(GOING))
+    update(stubs, THEIRS, GOING, OURS)
+    look(stubs, shown(THEIRS), shown(GOING), shown(OURS))
+    assert namespace.attach(OURS).changed
+
+
+def test_our_role_as_the_default_is_cleared_with_it(
+    stubs: dict[str, Stubber], namespace: NamespaceRoles
+) -> None:
+    look(stubs, shown(THEIRS), shown(OURS), default=OURS)
+    update(stubs, THEIRS)
+    look(stubs, shown(THEIRS))
+    assert namespace.detach(OURS).roles == (THEIRS,)
+
+
+def test_a_list_that_may_not_become_empty_is_told_at_once(
+    stubs: dict[str, Stubber], namespace: NamespaceRoles, time: Time
+) -> None:
+    look(stubs, shown(OURS))
+    stubs["redshift-serverless"].add_client_error(
+        "update_namespace", "ValidationException", "The list of IAM roles must not be empty."
+    )
+    with pytest.raises(PermanentError, match="must not be empty"):
+        namespace.detach(OURS)
+    assert time.now == 0
+
+
+def test_a_role_that_may_not_be_passed_on_is_named_with_what_to_do(
+    stubs: dict[str, Stubber], namespace: NamespaceRoles
+) -> None:
+    for arn, told in [(THEIRS, f"also has the role {THEIRS}.*apply again"), (OURS, "PassRole")]:
+        for _ in range(25):
+            look(stubs, shown(THEIRS))
+            stubs["redshift-serverless"].add_client_error(
+                "update_namespace",
+                "AccessDeniedException",
+                f"User: u is not authorized to perform: iam:PassRole on resource: {arn} because "
+                "no identity-based policy allows the iam:PassRole action",
+            )
+        with pytest.raises(PermanentError, match=told) as caught:
+            namespace.attach(OURS)
+        assert ("apply again" in str(caught.value)) == (arn == THEIRS)
 
 
 def test_a_list_that_another_writer_overwrote_is_merged_again(
@@ -213,7 +352,7 @@ def test_a_list_that_another_writer_overwrote_is_merged_again(
     look(stubs, shown(THEIRS), shown(GOING))
     update(stubs, THEIRS, GOING, OURS)
     look(stubs, shown(THEIRS), shown(GOING), shown(OURS))
-    assert namespace.attach(OURS) == (THEIRS, GOING, OURS)
+    assert namespace.attach(OURS).roles == (THEIRS, GOING, OURS)
 
 
 def test_a_busy_namespace_and_a_role_not_known_yet_are_tried_again(
@@ -228,16 +367,16 @@ def test_a_busy_namespace_and_a_role_not_known_yet_are_tried_again(
     look(stubs)
     update(stubs, OURS)
     look(stubs, shown(OURS))
-    assert namespace.attach(OURS) == (OURS,)
+    assert namespace.attach(OURS).roles == (OURS,)
 
 
 def test_a_namespace_loses_only_our_role(
     stubs: dict[str, Stubber], namespace: NamespaceRoles
 ) -> None:
     look(stubs, shown(THEIRS), shown(OURS), default=THEIRS)
-    update(stubs, THEIRS, defaultIamRoleArn=THEIRS)
+    update(stubs, THEIRS, default=THEIRS)
     look(stubs, shown(THEIRS), default=THEIRS)
-    assert namespace.detach(OURS) == (THEIRS,)
+    assert namespace.detach(OURS).roles == (THEIRS,)
 
 
 def test_a_workgroup_that_is_gone_has_nothing_to_detach(
@@ -246,7 +385,7 @@ def test_a_workgroup_that_is_gone_has_nothing_to_detach(
     stubs["redshift-serverless"].add_client_error(
         "get_workgroup", "ResourceNotFoundException", "gone"
     )
-    assert namespace.detach(OURS) == ()
+    assert namespace.detach(OURS).roles == ()
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,17 @@
-"""Roles of state machines, schedules and rules: what ministack does not ask and AWS does."""
+"""Roles of state machines, schedules, rules and the warehouse: what ministack does not ask and AWS
+does.
+"""
 
 from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.warehouse import roles as warehouse_roles
+from anomaly_detector.warehouse.roles import ClusterRoles, NamespaceRoles
 from botocore.exceptions import ClientError
 
 from local.cloud.testing import ACCOUNT, REGION, Scene, allow, unique
@@ -260,3 +266,87 @@ class TestRules:
         got = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
         assert [each["Body"] for each in got] == [good]
         assert not sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages")
+
+
+def workgroup_rights(scene: Scene, workgroup: str, passed: list[str]) -> list[dict]:
+    """What attaching a role to the namespace of one workgroup needs, by the ids in its ARNs."""
+    client = scene.cloud.client("redshift-serverless")
+    found = client.get_workgroup(workgroupName=workgroup)["workgroup"]
+    namespace = client.get_namespace(namespaceName=found["namespaceName"])["namespace"]
+    return [
+        allow("redshift-serverless:GetWorkgroup", found["workgroupArn"]),
+        allow(
+            ["redshift-serverless:GetNamespace", "redshift-serverless:UpdateNamespace"],
+            namespace["namespaceArn"],
+        ),
+        allow("iam:PassRole", passed),
+    ]
+
+
+class TestWarehouseRoles:
+    @pytest.fixture(autouse=True)
+    def _short_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(warehouse_roles, "PAUSE_SECONDS", 0.05)
+        monkeypatch.setattr(warehouse_roles, "ACCESS_SECONDS", 0.3)
+
+    def test_given_rights_on_one_namespace_then_another_is_refused(self, scene: Scene):
+        ours, theirs = (scene.role(service="redshift.amazonaws.com") for _ in range(2))
+        mine, other = scene.workgroup([theirs]), scene.workgroup([theirs])
+        rights = workgroup_rights(scene, mine, [ours, theirs])
+        client = scene.cloud.client_as(scene.role(*rights), "redshift-serverless")
+        assert set(NamespaceRoles(client, mine).attach(ours).roles) == {ours, theirs}
+        with pytest.raises(PermanentError, match="GetWorkgroup"):
+            NamespaceRoles(client, other).attach(ours)
+
+    def test_given_a_role_attached_later_then_the_refusal_says_to_apply_again(self, scene: Scene):
+        ours, theirs, later = (scene.role(service="redshift.amazonaws.com") for _ in range(3))
+        name = scene.workgroup([theirs])
+        rights = workgroup_rights(scene, name, [ours, theirs])
+        client = scene.cloud.client_as(scene.role(*rights), "redshift-serverless")
+        NamespaceRoles(scene.cloud.client("redshift-serverless"), name).attach(later)
+        with pytest.raises(PermanentError) as caught:
+            NamespaceRoles(client, name).attach(ours)
+        assert f"also has the role {later}, which was attached after the last" in str(caught.value)
+
+    def test_given_many_detectors_on_one_namespace_then_each_role_is_attached_at_last(
+        self, scene: Scene
+    ):
+        theirs, *ours = (scene.role(service="redshift.amazonaws.com") for _ in range(5))
+        name = scene.workgroup([theirs], default_role=theirs)
+
+        def attach(role: str) -> object:
+            client = scene.cloud.client("redshift-serverless")
+            return NamespaceRoles(client, name).attach(role, 30)
+
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(attach, ours))
+        found = scene.cloud.admin("GET", f"redshift/warehouses/{name}")
+        assert found["roles"] == dict.fromkeys([theirs, *ours], "in-sync")
+        assert found["default_role"] == theirs
+
+    def test_given_a_cluster_that_is_resized_then_its_role_comes_and_goes_when_it_is_done(
+        self, scene: Scene
+    ):
+        ours, theirs = (scene.role(service="redshift.amazonaws.com") for _ in range(2))
+        name = scene.cluster([theirs])
+        path = f"redshift/warehouses/{name}"
+        cluster = ClusterRoles(scene.cloud.client("redshift"), name)
+        for status, change in [("resizing", cluster.attach), ("modifying", cluster.detach)]:
+            scene.cloud.admin("PATCH", path, {"status": status, "status_seconds": 0.6})
+            assert change(ours, 30).changed
+        assert list(scene.cloud.admin("GET", path)["roles"]) == [theirs]
+
+    def test_given_rights_on_one_workgroup_then_statements_on_another_are_refused(
+        self, scene: Scene
+    ):
+        mine, other = scene.workgroup(), scene.workgroup()
+        client = scene.cloud.client("redshift-serverless")
+        arn = client.get_workgroup(workgroupName=mine)["workgroup"]["workgroupArn"]
+        rights = allow(
+            ["redshift-data:ExecuteStatement", "redshift-serverless:GetCredentials"], arn
+        )
+        data = scene.cloud.client_as(scene.role(rights), "redshift-data")
+        call = {"Database": "dev", "Sql": "select 1"}
+        assert data.execute_statement(WorkgroupName=mine, **call)["Id"]
+        with pytest.raises(ClientError, match="ExecuteStatement"):
+            data.execute_statement(WorkgroupName=other, **call)

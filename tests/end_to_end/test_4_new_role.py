@@ -1,24 +1,47 @@
-"""A deployment to a serverless workgroup while IAM does not know its new roles yet."""
+"""The UNLOAD role of a second detector: new, detached by others, moved, and left behind."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
+import pytest
 from conftest import HISTORY
 
 from local.cloud import LocalCloud
 from local.harness import Deployment, inventory
+from local.terraform import TerraformError
 
 REFUSED_SECONDS = 60
 
 
-def test_roles_refused_for_the_first_minute_only_delay_it(
-    cloud: LocalCloud, detector: Deployment, tmp_path_factory
-) -> None:
+@pytest.fixture(scope="module")
+def before(cloud: LocalCloud, detector: Deployment) -> dict[str, set[str]]:
+    """What the cloud holds before the second detector."""
     assert detector.outputs
-    before = inventory(cloud)
-    roles = set(detector.attached_roles("young"))
+    return inventory(cloud)
+
+
+@pytest.fixture(scope="module")
+def others(cloud: LocalCloud, detector: Deployment) -> dict[str, set[str]]:
+    """Roles of other people on both warehouses."""
+    assert cloud
+    return {name: set(detector.attached_roles(name)) for name in ("shop", "young")}
+
+
+@pytest.fixture(scope="module")
+def young(
+    cloud: LocalCloud,
+    before: dict[str, set[str]],
+    others: dict[str, set[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    """A detector on the serverless workgroup, applied while IAM does not know its roles yet."""
+    assert before
+    assert others
     cloud.redshift_faults.refuse_role("young-*", seconds=REFUSED_SECONDS)
     # Nothing to sign in with: the functions' own roles are the warehouse's users.
-    young = Deployment(
+    made = Deployment(
         cloud,
         tmp_path_factory.mktemp("young"),
         {
@@ -30,8 +53,13 @@ def test_roles_refused_for_the_first_minute_only_delay_it(
             "shards": 2,
         },
     )
+    made.apply()
+    return made
 
-    young.apply()
+
+def test_roles_refused_for_the_first_minute_only_delay_it(
+    cloud: LocalCloud, young: Deployment, others: dict[str, set[str]]
+) -> None:
     pipeline = young.wait_for_pipeline()
 
     assert pipeline.succeeded, pipeline.cause
@@ -43,9 +71,74 @@ def test_roles_refused_for_the_first_minute_only_delay_it(
     # Rows are unloaded in two parts, and one model scores them all.
     assert [each["series"] for each in crawl.output["shards"]] == [64]
     # The other detector is not touched by any of this.
-    assert set(young.attached_roles("young")) == {*roles, young.outputs["unload_role_arn"]}
+    assert set(young.attached_roles("young")) == {*others["young"], role(young)}
+    assert not young.plan()
 
-    young.destroy()
+
+def test_a_role_that_another_stack_detaches_comes_back_by_itself(
+    cloud: LocalCloud, young: Deployment, others: dict[str, set[str]]
+) -> None:
+    # given a stack that lists the namespace's roles, without ours
+    cloud.client("redshift-serverless").update_namespace(
+        namespaceName="young-namespace", iamRoles=sorted(others["young"]), defaultIamRoleArn=""
+    )
+    wait_until_gone(young, "young")
+
+    crawl = young.crawl_next()
+
+    assert crawl.succeeded, crawl.cause
+    assert set(young.attached_roles("young")) == {*others["young"], role(young)}
+    (told,) = young.received("operations")
+    assert told["Subject"] == "young: role attached again"
+    assert "iam_roles" in told["Message"]
+
+
+def test_another_warehouse_gets_the_role_before_the_old_one_loses_it(
+    cloud: LocalCloud, young: Deployment, others: dict[str, set[str]]
+) -> None:
+    # given a cluster that cannot take it at first
+    cloud.admin("PATCH", "redshift/warehouses/shop", {"status": "paused"})
+    with pytest.raises(TerraformError, match=r"Cluster 'shop' is paused: resume it"):
+        young.apply(workgroup_name=None, cluster_identifier="shop")
+    assert set(young.attached_roles("young")) == {*others["young"], role(young)}
+    cloud.admin("PATCH", "redshift/warehouses/shop", {"status": "available"})
+
+    young.apply()
+    pipeline = young.wait_for_pipeline()
+
+    assert pipeline.succeeded, pipeline.cause
+    assert set(young.attached_roles("shop")) == {*others["shop"], role(young)}
+    assert set(young.attached_roles("young")) == others["young"]
+    assert not young.plan()
+
+
+def test_a_paused_cluster_does_not_hold_up_destroy(
+    cloud: LocalCloud, young: Deployment, before: dict[str, set[str]], others: dict[str, set[str]]
+) -> None:
+    cloud.admin("PATCH", "redshift/warehouses/shop", {"status": "paused"})
+
+    try:
+        young.destroy()
+    finally:
+        cloud.admin("PATCH", "redshift/warehouses/shop", {"status": "available"})
 
     assert inventory(cloud) == before
-    assert set(detector.attached_roles("young")) == roles
+    # What a paused cluster does not let go is left there; its owner does the rest.
+    assert set(young.attached_roles("shop")) == {*others["shop"], role(young)}
+    cloud.client("redshift").modify_cluster_iam_roles(
+        ClusterIdentifier="shop", RemoveIamRoles=[role(young)]
+    )
+    wait_until_gone(young, "shop")
+
+
+def role(deployment: Deployment) -> str:
+    """ARN of its UNLOAD role."""
+    return str(deployment.outputs["unload_role_arn"])
+
+
+def wait_until_gone(deployment: Deployment, warehouse: str) -> None:
+    """Wait until a warehouse has let go of the role."""
+    deadline = time.monotonic() + 30
+    while role(deployment) in deployment.attached_roles(warehouse):
+        assert time.monotonic() < deadline, "the role is still attached"
+        time.sleep(0.2)

@@ -338,18 +338,28 @@ run "a_workgroup" {
   }
 
   variables {
+    encryption = { kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/1" }
     redshift = {
       workgroup_name = "warehouse"
       database       = "sales"
+      serverless = {
+        workgroup_arn = "arn:aws:redshift-serverless:eu-west-1:111122223333:workgroup/0a1b2c3d"
+        namespace_arn = "arn:aws:redshift-serverless:eu-west-1:111122223333:namespace/4e5f6a7b"
+        iam_role_arns = [
+          "arn:aws:iam::111122223333:role/etl",
+          "arn:aws:iam::111122223333:role/detectors/shop-unload",
+          "arn:aws:iam::111122223333:role/aws-service-role/redshift.amazonaws.com/AWSServiceRoleForRedshift",
+        ]
+      }
     }
   }
 
   assert {
     condition = toset([
       for statement in jsondecode(data.aws_iam_policy_document.function["statement"].json).Statement : statement.Sid
-      if try(statement.Resource, "") == "arn:aws:redshift-serverless:eu-west-1:111122223333:workgroup/*"
+      if try(statement.Resource, "") == "arn:aws:redshift-serverless:eu-west-1:111122223333:workgroup/0a1b2c3d"
     ]) == toset(["RunStatements", "SignInAsThisRole"])
-    error_message = "The function runs statements on, and signs in to, workgroups."
+    error_message = "The function runs statements on, and signs in to, this one workgroup."
   }
 
   assert {
@@ -360,19 +370,40 @@ run "a_workgroup" {
   }
 
   assert {
-    condition = (
-      strcontains(data.aws_iam_policy_document.function["warehouse_role"].json, "redshift-serverless:UpdateNamespace")
-      && !strcontains(data.aws_iam_policy_document.function["warehouse_role"].json, "redshift:ModifyClusterIamRoles")
-    )
-    error_message = "The role is attached to the namespace."
+    condition = {
+      for statement in jsondecode(data.aws_iam_policy_document.function["warehouse_role"].json).Statement :
+      statement.Sid => flatten([statement.Resource]) if !contains(["WriteItsOwnLogs", "WriteTraces"], statement.Sid)
+      } == {
+      FindTheNamespace      = ["arn:aws:redshift-serverless:eu-west-1:111122223333:workgroup/0a1b2c3d"]
+      AttachToTheNamespace  = ["arn:aws:redshift-serverless:eu-west-1:111122223333:namespace/4e5f6a7b"]
+      HandTheRoleToRedshift = ["arn:aws:iam::111122223333:role/etl", "arn:aws:iam::111122223333:role/detectors/shop-unload"]
+      ReportWhatWasDetached = ["arn:aws:sns:eu-west-1:111122223333:shop-operations"]
+      UseTheKeyOfTheTopic   = ["arn:aws:kms:eu-west-1:111122223333:key/1"]
+    }
+    error_message = "The function changes this one namespace, and passes on the roles that it has."
   }
 
   assert {
     condition = [
       for statement in jsondecode(data.aws_iam_policy_document.function["warehouse_role"].json).Statement :
-      [statement.Resource, keys(statement.Condition)[0]] if statement.Sid == "HandTheRoleToRedshift"
-    ] == [["arn:aws:iam::111122223333:role/*", "StringEqualsIfExists"]]
-    error_message = "UpdateNamespace takes the whole list of roles, so the namespace's other roles are passed again."
+      keys(statement.Condition) if statement.Sid == "HandTheRoleToRedshift"
+    ] == [["StringEqualsIfExists"]]
+    error_message = "Redshift Serverless does not name the service that a role is passed to."
+  }
+
+  assert {
+    condition = alltrue([
+      for key, document in data.aws_iam_policy_document.function :
+      !strcontains(document.json, "UpdateNamespace") && !strcontains(document.json, "PassRole") if key != "warehouse_role"
+    ])
+    error_message = "No other function may change the namespace."
+  }
+
+  assert {
+    condition = !strcontains(jsonencode([
+      data.aws_iam_policy_document.function, data.aws_iam_policy_document.unload_trust,
+    ]), "workgroup/*") && !strcontains(jsonencode(data.aws_iam_policy_document.function), "role/*")
+    error_message = "Nothing is allowed on all workgroups, namespaces or roles."
   }
 }
 
@@ -398,7 +429,7 @@ run "a_given_unload_role_is_left_alone" {
   }
 
   assert {
-    condition     = !strcontains(data.aws_iam_policy_document.function["warehouse_role"].json, "redshift")
+    condition     = !strcontains(data.aws_iam_policy_document.function["warehouse_role"].json, "redshift") && output.warehouse_role_policy == null
     error_message = "Nobody changes the warehouse where the role is given."
   }
 }
@@ -475,7 +506,15 @@ run "govcloud" {
     alert_lambda_function_arns = ["arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:receiver"]
     dead_letter_queue_arn      = "arn:aws-us-gov:sqs:us-gov-west-1:111122223333:shop-dead-letters"
     encryption                 = { kms_key_arn = "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/1" }
-    redshift                   = { workgroup_name = "warehouse", database = "sales" }
+    redshift = {
+      workgroup_name = "warehouse"
+      database       = "sales"
+      serverless = {
+        workgroup_arn = "arn:aws-us-gov:redshift-serverless:us-gov-west-1:111122223333:workgroup/0a1b2c3d"
+        namespace_arn = "arn:aws-us-gov:redshift-serverless:us-gov-west-1:111122223333:namespace/4e5f6a7b"
+        iam_role_arns = []
+      }
+    }
   }
 
   assert {
@@ -497,7 +536,7 @@ run "plan_with_unknown_arns" {
   }
 
   assert {
-    condition     = length(module.iam.function_role_arns) == 12
+    condition     = length(module.iam.function_role_arns) == 12 && length(module.serverless.function_role_arns) == 12
     error_message = "Nothing but values waits for ARNs that are not known yet."
   }
 }

@@ -35,6 +35,8 @@ variables {
     create             = true
     cluster_identifier = "warehouse"
     role_arn           = "arn:aws:iam::111122223333:role/shop-unload"
+    function_role_name = "shop-warehouse-role"
+    policy             = "{}"
   }
   dead_letter_queue_arn = "arn:aws:sqs:eu-west-1:111122223333:shop-dead-letters"
   history_parallelism   = 4
@@ -142,14 +144,35 @@ run "the_role_is_attached" {
 
   assert {
     condition = (
-      aws_lambda_invocation.warehouse_role[0].lifecycle_scope == "CRUD"
-      && jsondecode(aws_lambda_invocation.warehouse_role[0].input) == {
-        cluster_identifier = "warehouse"
-        workgroup_name     = null
-        role_arn           = "arn:aws:iam::111122223333:role/shop-unload"
+      coalesce(aws_lambda_invocation.attach[0].lifecycle_scope, "CREATE_ONLY") == "CREATE_ONLY"
+      && jsondecode(aws_lambda_invocation.attach[0].input) == {
+        action = "attach"
+        place = {
+          cluster_identifier = "warehouse"
+          workgroup_name     = null
+          role_arn           = "arn:aws:iam::111122223333:role/shop-unload"
+        }
       }
     )
-    error_message = "The role is attached at apply and detached at destroy."
+    error_message = "The role is attached whenever role or warehouse change."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_invocation.detach[0].lifecycle_scope == "CRUD"
+      && jsondecode(aws_lambda_invocation.detach[0].input).action == "detach"
+      && jsondecode(aws_lambda_invocation.detach[0].input).place == jsondecode(aws_lambda_invocation.attach[0].input).place
+      && aws_lambda_invocation.detach[0].triggers == tomap({ role_arn = "arn:aws:iam::111122223333:role/shop-unload" })
+    )
+    error_message = "The role is detached at destroy, from another warehouse by an update, and before it is replaced."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_sfn_state_machine.statement.definition).States.Attach.Parameters.place
+      == jsondecode(aws_lambda_invocation.attach[0].input).place
+    )
+    error_message = "A statement that fails without the role attaches it again."
   }
 }
 
@@ -166,7 +189,9 @@ run "a_given_role_is_not_attached" {
   }
 
   assert {
-    condition     = length(aws_lambda_invocation.warehouse_role) == 0
+    condition = length(concat(
+      aws_lambda_invocation.attach, aws_lambda_invocation.detach, aws_iam_role_policy.detach,
+    )) == 0 && jsondecode(aws_sfn_state_machine.statement.definition).States.Attach.Parameters.place == null
     error_message = "The warehouse of a user who gives the role is left alone."
   }
 }

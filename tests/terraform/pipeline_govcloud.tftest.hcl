@@ -30,9 +30,15 @@ variables {
     statement = "arn:aws-us-gov:iam::111122223333:role/shop-statement-machine"
     pipeline  = "arn:aws-us-gov:iam::111122223333:role/shop-pipeline-machine"
   }
-  bucket_name           = "shop-bucket"
-  document              = "{\"name\":\"shop\"}"
-  attach                = { create = true, workgroup_name = "warehouse", role_arn = "arn:aws-us-gov:iam::111122223333:role/shop-unload" }
+  bucket_name = "shop-bucket"
+  document    = "{\"name\":\"shop\"}"
+  attach = {
+    create             = true
+    workgroup_name     = "warehouse"
+    role_arn           = "arn:aws-us-gov:iam::111122223333:role/shop-unload"
+    function_role_name = "shop-warehouse-role"
+    policy             = "{}"
+  }
   dead_letter_queue_arn = "arn:aws-us-gov:sqs:us-gov-west-1:111122223333:shop-dead-letters"
   history_parallelism   = 4
   retry = {

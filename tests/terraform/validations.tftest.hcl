@@ -69,6 +69,61 @@ run "workgroup_name_too_short" {
   expect_failures = [var.redshift]
 }
 
+run "serverless_of_a_cluster" {
+  # says: redshift.serverless goes with workgroup_name, not with cluster_identifier
+  command = plan
+
+  variables {
+    redshift = {
+      cluster_identifier = "a"
+      database           = "prod"
+      serverless = {
+        workgroup_arn = "arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/0a1b2c3d"
+        namespace_arn = "arn:aws:redshift-serverless:eu-west-1:123456789012:namespace/4e5f6a7b"
+      }
+    }
+  }
+
+  expect_failures = [var.redshift]
+}
+
+run "serverless_without_ids" {
+  # says: needs workgroup_arn and namespace_arn, ARNs that end in the ids of both
+  command = plan
+
+  variables {
+    redshift = {
+      workgroup_name = "analytics"
+      database       = "prod"
+      serverless = {
+        workgroup_arn = "arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/*"
+        namespace_arn = "arn:aws:redshift-serverless:eu-west-1:123456789012:namespace/4e5f6a7b"
+      }
+    }
+  }
+
+  expect_failures = [var.redshift]
+}
+
+run "serverless_roles_that_are_patterns" {
+  # says: redshift.serverless.iam_role_arns must be ARNs of roles; it is ["arn:aws:iam::123456789012:role/*"]
+  command = plan
+
+  variables {
+    redshift = {
+      workgroup_name = "analytics"
+      database       = "prod"
+      serverless = {
+        workgroup_arn = "arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/0a1b2c3d"
+        namespace_arn = "arn:aws:redshift-serverless:eu-west-1:123456789012:namespace/4e5f6a7b"
+        iam_role_arns = ["arn:aws:iam::123456789012:role/*"]
+      }
+    }
+  }
+
+  expect_failures = [var.redshift]
+}
+
 run "cluster_by_its_host" {
   # says: 1-63 lower case letters, digits and hyphens, and begin with a letter; it is "shop.abc.redshift.amazonaws.com"
   command = plan

@@ -22,7 +22,6 @@ from anomaly_detector.handlers import (
     reconcile,
     record_failure,
     train,
-    warehouse_role,
 )
 from anomaly_detector.handlers._boundary import boundary
 from anomaly_detector.handlers._wiring import Wiring, wiring
@@ -207,36 +206,3 @@ def test_an_event_that_lacks_something_says_what() -> None:
 def test_the_environment_is_read_at_once() -> None:
     with pytest.raises(PermanentError, match="BUCKET_NAME, CRAWL_ARN"):
         Settings.of({"DETECTOR_NAME": "shop"})
-
-
-def test_the_role_is_attached_moved_and_detached(monkeypatch: pytest.MonkeyPatch) -> None:
-    done: list[tuple[str, ...]] = []
-
-    class Roles:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def attach(self, role: str) -> tuple[str, ...]:
-            done.append(("attach", self.name, role))
-            return (role,)
-
-        def detach(self, role: str) -> tuple[str, ...]:
-            done.append(("detach", self.name, role))
-            return ()
-
-    class Parts:
-        def attachment(self, cluster: str | None, workgroup: str | None) -> Roles:
-            return Roles(cluster or workgroup or "")
-
-    monkeypatch.setattr(warehouse_role, "wiring", Parts)
-    place = {"cluster_identifier": "c", "workgroup_name": None, "role_arn": "r"}
-    event = {**place, "tf": {"action": "create", "prev_input": None}}
-
-    assert warehouse_role.handler(event, Context()) == {"attached": ["r"]}
-    moved = {**place, "role_arn": "s", "tf": {"action": "update", "prev_input": place}}
-    assert warehouse_role.handler(moved, Context()) == {"attached": ["s"]}
-    same = {**place, "tf": {"action": "update", "prev_input": {**place, "tf": {}}}}
-    warehouse_role.handler(same, Context())
-    gone = {**place, "tf": {"action": "delete", "prev_input": place}}
-    assert warehouse_role.handler(gone, Context()) == {"attached": []}
-    assert [one[0] for one in done] == ["attach", "detach", "attach", "attach", "detach"]

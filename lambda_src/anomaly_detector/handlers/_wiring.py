@@ -20,6 +20,7 @@ from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.services.delivery import Post
 from anomaly_detector.services.executions import Executions
 from anomaly_detector.services.topic import Topic
+from anomaly_detector.services.warehouse_role import Place
 from anomaly_detector.settings import Settings
 from anomaly_detector.warehouse.data_api import DataApi
 from anomaly_detector.warehouse.roles import Attachment, ClusterRoles, NamespaceRoles
@@ -79,12 +80,12 @@ class Wiring:
         """The warehouse that a configuration names."""
         return DataApi(_client("redshift-data"), redshift)
 
-    def attachment(self, cluster: str | None, workgroup: str | None) -> Attachment:
-        """The roles of a cluster or workgroup."""
-        if cluster:
-            return ClusterRoles(_client("redshift"), cluster)
-        if workgroup:
-            return NamespaceRoles(_client("redshift-serverless"), workgroup)
+    def attachment(self, place: Place) -> Attachment:
+        """The roles of the cluster or workgroup that a place names."""
+        if place.cluster_identifier:
+            return ClusterRoles(_client("redshift"), place.cluster_identifier)
+        if place.workgroup_name:
+            return NamespaceRoles(_client("redshift-serverless"), place.workgroup_name)
         raise PermanentError("Give exactly one of cluster_identifier and workgroup_name.")
 
 

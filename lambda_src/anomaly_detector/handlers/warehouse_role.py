@@ -1,50 +1,79 @@
-"""Attaches the UNLOAD role to the warehouse at apply and takes it off at destroy (Terraform's
-CRUD life cycle).
+"""Attaches the UNLOAD role to the warehouse at apply, and again where a statement fails without it;
+detaches it from a warehouse that is changed for another one, and at destroy (Terraform's CRUD life
+cycle).
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
 from anomaly_detector.services.payloads import Payload
+from anomaly_detector.services.warehouse_role import Place, RoleReport, attach, detach
+
+# Kept back of the function's time for a last call and the answer.
+_MARGIN_SECONDS = 30.0
 
 
-class Place(Payload):
-    """A role, and the warehouse that it is attached to."""
+class Attach(Payload):
+    """Attach the role; without a place (the role was given, not made) there is nothing to do."""
 
-    cluster_identifier: str | None = None
-    workgroup_name: str | None = None
-    role_arn: str
+    action: Literal["attach"]
+    place: Place | None
+    execution: str | None = None
+
+
+class Before(Payload):
+    """The input of the time before."""
+
+    place: Place | None = None
 
 
 class LifeCycle(Payload):
     """What Terraform adds to the input."""
 
-    action: Literal["create", "update", "delete"] = "create"
-    prev_input: Place | None = None
+    action: Literal["create", "update", "delete"]
+    prev_input: Before | None = None
 
 
-class Attach(Place):
-    """The event."""
+class Detach(Payload):
+    """Detach the role from the place of the time before, or at destroy from this one."""
 
-    tf: LifeCycle = Field(default_factory=LifeCycle)
+    action: Literal["detach"]
+    place: Place
+    tf: LifeCycle
+
+    @property
+    def left(self) -> Place | None:
+        """The place to detach from."""
+        if self.tf.action == "delete":
+            return self.place
+        before = self.tf.prev_input.place if self.tf.prev_input else None
+        return before if self.tf.action == "update" and before != self.place else None
+
+
+_EVENT: TypeAdapter[Attach | Detach] = TypeAdapter(
+    Annotated[Attach | Detach, Field(discriminator="action")]
+)
 
 
 @boundary
-def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Answer the roles that are attached afterwards."""
+def handler(event: Event, context: LambdaContext) -> Event:
+    """Answer the roles that are attached afterwards, and what was left behind."""
     parts = wiring()
-    wanted = Attach.model_validate(event)
-    here = parts.attachment(wanted.cluster_identifier, wanted.workgroup_name)
-    if wanted.tf.action == "delete":
-        return {"attached": list(here.detach(wanted.role_arn))}
-    before = wanted.tf.prev_input
-    if before is not None and before != Place(**wanted.model_dump(exclude={"tf"})):
-        there = parts.attachment(before.cluster_identifier, before.workgroup_name)
-        there.detach(before.role_arn)
-    return {"attached": list(here.attach(wanted.role_arn))}
+    wanted = _EVENT.validate_python(event)
+    seconds = context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
+    name, operations = parts.settings.detector_name, parts.operations
+    report = RoleReport()
+    if isinstance(wanted, Attach):
+        if wanted.place is not None:
+            report = attach(
+                parts.attachment, wanted.place, seconds, operations, name, wanted.execution
+            )
+    elif wanted.left is not None:
+        report = detach(parts.attachment, wanted.left, seconds, operations, name)
+    return report.answer()

@@ -67,15 +67,23 @@ class Request(Window):
 
 
 class Statement(Payload):
-    """Where a statement stands. `failed` marks the pause before another attempt."""
+    """Where a statement stands.
 
-    status: Literal["RUNNING", "AGAIN", "FINISHED"]
+    Attributes
+    ----------
+    status : ATTACH is AGAIN, after the UNLOAD role was looked after.
+    failed : marks the pause before another attempt.
+    role : whether the last attempt failed for the UNLOAD role.
+    """
+
+    status: Literal["RUNNING", "ATTACH", "AGAIN", "FINISHED"]
     statement_id: str
     attempt: int
     attempt_id: str
     polls: int = 0
     wait_seconds: int = 1
     failed: bool = False
+    role: bool = False
     result: dict[str, Any] = Field(default_factory=dict)
 
 

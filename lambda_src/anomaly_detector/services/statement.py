@@ -76,7 +76,8 @@ def poll(
     """See how the statement stands; when it has finished, judge a check, or note what has landed.
 
     A statement that failed for a passing reason or was aborted answers RUNNING once more, for a
-    pause, and then AGAIN with the number of the next attempt.
+    pause, and then AGAIN with the number of the next attempt; ATTACH where it failed for the
+    UNLOAD role, which somebody may have detached.
 
     Raises
     ------
@@ -85,7 +86,8 @@ def poll(
         check found.
     """
     if statement.failed:
-        again = {"status": "AGAIN", "attempt": statement.attempt + 1, "failed": False}
+        status = "ATTACH" if statement.role else "AGAIN"
+        again = {"status": status, "attempt": statement.attempt + 1, "failed": False}
         return statement.model_copy(update=again)
     config = documents.load(store, request.config_hash)
     api = warehouse(_redshift(config))
@@ -144,7 +146,8 @@ def _paused(statement: Statement, found: Submitted) -> Statement:
     if statement.attempt > most:
         raise PermanentError(f"Given up after {statement.attempt} attempts: {fault.sentence}")
     pause = _PAUSES[statement.attempt - 1]
-    return statement.model_copy(update={"failed": True, "wait_seconds": pause})
+    failed = {"failed": True, "role": fault.kind is FaultKind.ROLE, "wait_seconds": pause}
+    return statement.model_copy(update=failed)
 
 
 def _columns(config: Config, api: DataApi, statement_id: str) -> dict[str, object]:

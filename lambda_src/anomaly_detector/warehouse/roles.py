@@ -1,4 +1,4 @@
-"""Attaching the UNLOAD role to a warehouse that is not ours, and taking it off again.
+"""Attaching the UNLOAD role to a warehouse that is not ours, and detaching it again.
 
 A cluster takes one role more or less (ModifyClusterIamRoles). A Serverless namespace takes the
 whole list (UpdateNamespace), so its list is read, merged, written, and read again until the role
@@ -10,40 +10,80 @@ from __future__ import annotations
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from anomaly_detector.errors import PermanentError
 
 IN_SYNC: Final = "in-sync"
 # A role or policy made seconds ago may be refused for up to two minutes.
-PATIENCE_SECONDS: Final = 120.0
-SETTLE_SECONDS: Final = 300.0
+ACCESS_SECONDS: Final = 120.0
+# What a caller without a limit of its own waits for a warehouse that is being changed.
+STATE_SECONDS: Final = 840.0
 PAUSE_SECONDS: Final = 5.0
 
 _GONE: Final = frozenset({"ClusterNotFound", "ClusterNotFoundFault", "ResourceNotFoundException"})
-_PASSING: Final = frozenset(
+_ACCESS: Final = frozenset(
     {
         "AccessDenied",
         "AccessDeniedException",
+        "UnauthorizedOperation",
+        "UnrecognizedClientException",
+    }
+)
+_STATE: Final = frozenset(
+    {
         "ConflictException",
         "InternalFailure",
         "InternalServerException",
         "InvalidClusterState",
         "InvalidClusterStateFault",
+        "RequestLimitExceeded",
         "ServiceUnavailable",
         "Throttling",
         "ThrottlingException",
-        "UnauthorizedOperation",
-        "UnrecognizedClientException",
+        "TooManyRequestsException",
     }
 )
 # Said of a role that IAM has not told everyone about yet.
 _ROLE_UNKNOWN: Final = frozenset({"InvalidParameterValue", "ValidationException", "InvalidRole"})
+_PASS_ROLE: Final = re.compile(r"iam:PassRole on resource: (\S+)")
+_SERVER_FAULT: Final = 500
+# Redshift attaches its service-linked role by itself, and refuses it in a list that is sent.
+_SERVICE_LINKED: Final = ":role/aws-service-role/"
 _NAMESPACE_ROLE: Final = re.compile(r"iamRoleArn=([^,)\s]+(?:,(?!\s*applyStatus=)[^,)\s]+)*)")
 _APPLY_STATUS: Final = re.compile(r"applyStatus=([\w-]+)")
+
+
+@dataclass(frozen=True)
+class Attached:
+    """The roles that are attached (in sync) afterwards, and whether that took a change."""
+
+    roles: tuple[str, ...]
+    changed: bool
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A warehouse as it stands: each role's ARN and state."""
+
+    roles: Mapping[str, str] = field(default_factory=dict)
+    paused: bool = False
+    leaving: bool = False  # it is being deleted
+    ready: bool = True  # its roles can be changed, as far as can be seen
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What one attempt came to."""
+
+    roles: tuple[str, ...] | None = None  # attached at the end: it is as it was wanted
+    asked: bool = False  # a change was taken
+    refused: str = ""  # access was refused, and why
+    busy: str = ""  # what a warehouse said that is being changed
 
 
 class Attachment(ABC):
@@ -51,6 +91,7 @@ class Attachment(ABC):
 
     Parameters
     ----------
+    name : what messages call it.
     sleep, clock : seconds; given so that tests need no time.
     """
 
@@ -60,89 +101,131 @@ class Attachment(ABC):
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._name = name
+        self.name = name
         self._sleep = sleep
         self._clock = clock
 
-    def attach(self, role_arn: str) -> tuple[str, ...]:
-        """Attach a role, wait until it can be used, and return all roles that are attached.
+    def attach(self, role_arn: str, seconds: float = STATE_SECONDS) -> Attached:
+        """Attach a role and wait until it can be used.
+
+        Parameters
+        ----------
+        seconds : how long to wait for a warehouse that is being changed. Refused access is waited
+            for two minutes at most.
 
         Raises
         ------
         PermanentError
-            Where the warehouse is not there, or still refuses after two minutes.
+            Where the warehouse is not there, is paused, or still refuses at the end.
         """
-        return self._reach(role_arn, wanted=True)
+        return self._reach(role_arn, seconds, wanted=True)
 
-    def detach(self, role_arn: str) -> tuple[str, ...]:
-        """Take a role off; a warehouse that is gone has none. Returns the roles that stay.
+    def detach(self, role_arn: str, seconds: float = STATE_SECONDS) -> Attached:
+        """Detach a role; a warehouse that is gone has none.
+
+        Parameters
+        ----------
+        seconds : as for `attach`.
 
         Raises
         ------
         PermanentError
-            Where the warehouse still refuses after two minutes.
+            Where the warehouse is paused, or still refuses at the end.
         """
-        return self._reach(role_arn, wanted=False)
+        return self._reach(role_arn, seconds, wanted=False)
 
     @abstractmethod
-    def _states(self) -> dict[str, str]:
-        """Each role's ARN and its state."""
+    def _look(self) -> _Seen:
+        """The warehouse as it stands."""
 
     @abstractmethod
     def _change(self, role_arn: str, *, wanted: bool) -> None:
-        """Ask for one role more or less, as the warehouse stood at the last `_states`."""
+        """Ask for one role more or less, as the warehouse stood at the last `_look`."""
 
-    def _reach(self, role_arn: str, *, wanted: bool) -> tuple[str, ...]:
+    def _reach(self, role_arn: str, seconds: float, *, wanted: bool) -> Attached:
         began = self._clock()
+        refused_since: float | None = None
+        changed = False
         while True:
-            refusal = None
-            try:
-                states = self._states()
-                state = states.get(role_arn)
-                if state == (IN_SYNC if wanted else None):
-                    return tuple(arn for arn, each in states.items() if each == IN_SYNC)
-                # One that is being added or removed must come to rest before it can be changed.
-                if state in {None, IN_SYNC, "failed"}:
-                    self._change(role_arn, wanted=wanted)
-            except ClientError as error:
-                if not wanted and _code(error) in _GONE:
-                    return ()
-                refusal = self._judge(error)
-            except BotoCoreError as error:
-                refusal = str(error)
-            waited = self._clock() - began
-            if refusal and waited >= PATIENCE_SECONDS:
+            tried = self._attempt(role_arn, wanted=wanted)
+            changed = changed or tried.asked
+            if tried.roles is not None:
+                return Attached(tried.roles, changed)
+            now = self._clock()
+            if not tried.refused:
+                refused_since = None
+            elif refused_since is None:
+                refused_since = now
+            refused = 0.0 if refused_since is None else now - refused_since
+            late = now - began + PAUSE_SECONDS > seconds
+            verb = "attach" if wanted else "detach"
+            if tried.refused and (late or refused >= ACCESS_SECONDS):
                 raise PermanentError(
-                    f"{self._name} refused for {waited:.0f} seconds to "
-                    f"{'attach' if wanted else 'detach'} "
-                    f"the role {role_arn}: {refusal}"
+                    f"{self.name} refused for {refused:.0f} seconds to {verb} the role "
+                    f"{role_arn}: {tried.refused}"
                 )
-            if waited >= SETTLE_SECONDS:
+            if late:
                 raise PermanentError(
-                    f"{self._name} did not finish to {'attach' if wanted else 'detach'} the role "
-                    f"{role_arn} within "
-                    f"{waited:.0f} seconds; look at its state in the console and apply again."
+                    f"{self.name} was not ready to {verb} the role {role_arn} within "
+                    f"{now - began:.0f} seconds: another change of it goes on. Try again when it "
+                    f"has ended.{f' ({tried.busy})' if tried.busy else ''}"
                 )
             self._sleep(PAUSE_SECONDS)
 
-    def _judge(self, error: ClientError) -> str:
+    def _attempt(self, role_arn: str, *, wanted: bool) -> _Tried:
+        try:
+            seen = self._look()
+            state = seen.roles.get(role_arn)
+            if seen.leaving and not wanted:
+                return _Tried(roles=())
+            if state == (IN_SYNC if wanted else None):
+                return _Tried(
+                    roles=tuple(arn for arn, each in seen.roles.items() if each == IN_SYNC)
+                )
+            if seen.paused:
+                raise PermanentError(f"{self.name} is paused: resume it, then try again.")
+            if seen.leaving:
+                raise PermanentError(f"{self.name} is being deleted.")
+            # A role that is being added or removed must come to rest before it can be changed.
+            if not seen.ready or state not in {None, IN_SYNC, "failed"}:
+                return _Tried()
+            self._change(role_arn, wanted=wanted)
+            return _Tried(asked=True)
+        except ClientError as error:
+            if not wanted and _code(error) in _GONE:
+                return _Tried(roles=())
+            return self._judge(error, role_arn, wanted=wanted)
+        except ParamValidationError as error:
+            raise PermanentError(f"{self.name}: AWS cannot take this: {error}") from error
+        except BotoCoreError as error:
+            return _Tried(busy=str(error))
+
+    def _judge(self, error: ClientError, role_arn: str, *, wanted: bool) -> _Tried:
         code = _code(error)
         message = str(error.response.get("Error", {}).get("Message", "")) or code
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         if code in _GONE:
             raise PermanentError(
-                f"{self._name} was not found in this account and region; check its name. "
-                f"({message})"
+                f"{self.name} was not found in this account and region; check its name. ({message})"
             ) from error
-        if "paused" in message.lower():
+        if re.search(r"\bpaused\b", message, re.IGNORECASE):
             raise PermanentError(
-                f"{self._name} is paused; resume it and apply again. ({message})"
+                f"{self.name} is paused: resume it, then try again. ({message})"
             ) from error
+        if code in _STATE or status >= _SERVER_FAULT:
+            return _Tried(busy=f"{code}: {message}")
         full = re.search(r"at most|quota|limit|maximum", message, re.IGNORECASE)
-        about_role = code in _ROLE_UNKNOWN and "role" in message.lower() and not full
-        if code in _PASSING or about_role or status >= 500:
-            return f"{code}: {message}"
-        raise PermanentError(f"{self._name} refused the role ({code}): {message}") from error
+        about_role = wanted and code in _ROLE_UNKNOWN and "role" in message.lower() and not full
+        if code not in _ACCESS and not about_role:
+            raise PermanentError(f"{self.name} refused the role ({code}): {message}") from error
+        passed = _PASS_ROLE.search(message)
+        advice = (
+            f" {self.name} also has the role {passed.group(1)}, which was attached after the last "
+            "apply: apply again, so that it may be passed on with the others."
+            if passed and passed.group(1) != role_arn
+            else ""
+        )
+        return _Tried(refused=f"{code}: {message}{advice}")
 
 
 class ClusterRoles(Attachment):
@@ -164,13 +247,18 @@ class ClusterRoles(Attachment):
         self._client = client
         self._cluster = cluster_identifier
 
-    def _states(self) -> dict[str, str]:
+    def _look(self) -> _Seen:
         answer = self._client.describe_clusters(ClusterIdentifier=self._cluster)
-        return {
-            str(role["IamRoleArn"]): str(role.get("ApplyStatus", IN_SYNC))
-            for cluster in answer["Clusters"]
-            for role in cluster.get("IamRoles", [])
-        }
+        cluster = answer["Clusters"][0]
+        status = str(cluster.get("ClusterStatus", ""))
+        return _Seen(
+            roles={
+                str(role["IamRoleArn"]): str(role.get("ApplyStatus", IN_SYNC))
+                for role in cluster.get("IamRoles", [])
+            },
+            paused=status == "paused",
+            leaving=status in ("deleting", "final-snapshot"),
+        )
 
     def _change(self, role_arn: str, *, wanted: bool) -> None:
         which = {"AddIamRoles" if wanted else "RemoveIamRoles": [role_arn]}
@@ -197,24 +285,33 @@ class NamespaceRoles(Attachment):
         self._workgroup = workgroup_name
         self._namespace: dict[str, Any] = {}
 
-    def _states(self) -> dict[str, str]:
+    def _look(self) -> _Seen:
         workgroup = self._client.get_workgroup(workgroupName=self._workgroup)["workgroup"]
         answer = self._client.get_namespace(namespaceName=workgroup["namespaceName"])
         self._namespace = answer["namespace"]
-        return dict(parse_namespace_role(text) for text in self._namespace.get("iamRoles", []))
+        status = str(self._namespace.get("status", ""))
+        return _Seen(
+            roles=dict(parse_namespace_role(text) for text in self._namespace.get("iamRoles", [])),
+            leaving=status == "DELETING",
+            # A list that is written while another one is being applied could undo it.
+            ready=status != "MODIFYING",
+        )
 
     def _change(self, role_arn: str, *, wanted: bool) -> None:
-        roles = [
+        others = [
             arn
             for arn, state in map(parse_namespace_role, self._namespace.get("iamRoles", []))
-            if arn != role_arn and state != "removing"
+            if arn != role_arn and state != "removing" and _SERVICE_LINKED not in arn
         ]
-        given: dict[str, Any] = {"iamRoles": [*roles, role_arn] if wanted else roles}
-        # Without it, the API takes a list of roles as a change of the default role.
-        default = self._namespace.get("defaultIamRoleArn")
-        if default and default in given["iamRoles"]:
-            given["defaultIamRoleArn"] = default
-        self._client.update_namespace(namespaceName=self._namespace["namespaceName"], **given)
+        roles = [*others, role_arn] if wanted else others
+        # The API takes both together: a list without the default role is refused, and an empty
+        # text stands for none.
+        default = str(self._namespace.get("defaultIamRoleArn") or "")
+        self._client.update_namespace(
+            namespaceName=self._namespace["namespaceName"],
+            iamRoles=roles,
+            defaultIamRoleArn=default if default in roles else "",
+        )
 
 
 def parse_namespace_role(text: str) -> tuple[str, str]:

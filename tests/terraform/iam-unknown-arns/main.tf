@@ -2,6 +2,7 @@
 resource "terraform_data" "arn" {
   for_each = toset([
     "bucket", "table", "alerts", "operations", "queue", "key", "secret", "secret_key", "boundary", "topic", "function",
+    "workgroup", "namespace", "role",
   ])
 
   input = each.key
@@ -34,5 +35,35 @@ module "iam" {
     database           = "sales"
     secret_arn         = terraform_data.arn["secret"].output
     secret_kms_key_arn = terraform_data.arn["secret_key"].output
+  }
+}
+
+module "serverless" {
+  source = "../../../modules/iam"
+
+  name                       = "shop"
+  partition                  = "aws"
+  region                     = "eu-west-1"
+  account_id                 = "111122223333"
+  iam                        = { path = "/" }
+  bucket_arn                 = terraform_data.arn["bucket"].output
+  table_arn                  = terraform_data.arn["table"].output
+  encryption                 = null
+  alerts_topic_arn           = terraform_data.arn["alerts"].output
+  operations_topic_arn       = terraform_data.arn["operations"].output
+  alert_sns_topic_arns       = []
+  alert_lambda_function_arns = []
+  dead_letter_queue_arn      = terraform_data.arn["queue"].output
+  unload_role                = { create = true }
+  tracing                    = true
+  tags                       = {}
+  redshift = {
+    workgroup_name = terraform_data.arn["workgroup"].output
+    database       = "sales"
+    serverless = {
+      workgroup_arn = terraform_data.arn["workgroup"].output
+      namespace_arn = terraform_data.arn["namespace"].output
+      iam_role_arns = [terraform_data.arn["role"].output]
+    }
   }
 }

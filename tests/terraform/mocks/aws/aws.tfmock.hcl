@@ -115,3 +115,30 @@ mock_resource "aws_kms_key" {
     arn = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"
   }
 }
+
+mock_data "aws_redshiftserverless_workgroup" {
+  defaults = {
+    arn            = "arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/0a1b2c3d"
+    namespace_name = "analytics-namespace"
+  }
+}
+
+mock_data "aws_redshiftserverless_namespace" {
+  defaults = {
+    arn       = "arn:aws:redshift-serverless:eu-west-1:123456789012:namespace/4e5f6a7b"
+    iam_roles = ["arn:aws:iam::123456789012:role/etl"]
+  }
+}
+
+mock_resource "aws_redshiftserverless_workgroup" {
+  defaults = {
+    id  = "mine"
+    arn = "arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/0a1b2c3d"
+  }
+}
+
+mock_resource "aws_redshiftserverless_namespace" {
+  defaults = {
+    arn = "arn:aws:redshift-serverless:eu-west-1:123456789012:namespace/4e5f6a7b"
+  }
+}

@@ -115,3 +115,17 @@ mock_resource "aws_kms_key" {
     arn = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"
   }
 }
+
+mock_data "aws_redshiftserverless_workgroup" {
+  defaults = {
+    arn            = "arn:aws-us-gov:redshift-serverless:us-gov-west-1:123456789012:workgroup/0a1b2c3d"
+    namespace_name = "analytics-namespace"
+  }
+}
+
+mock_data "aws_redshiftserverless_namespace" {
+  defaults = {
+    arn       = "arn:aws-us-gov:redshift-serverless:us-gov-west-1:123456789012:namespace/4e5f6a7b"
+    iam_roles = ["arn:aws-us-gov:iam::123456789012:role/etl"]
+  }
+}
