@@ -25,11 +25,44 @@ from local.shop import SCHEMA, Shop
 from local.terraform import Changes, Report, Terraform
 
 _POLL_SECONDS = 0.25
+# A wait ends when nothing has moved for so long. How fast things move is up to the machine.
+_STILL_SECONDS = 300.0
 _ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
 class HarnessError(RuntimeError):
     """The deployed detector did not do what was waited for."""
+
+
+class Patience:
+    """Waits as long as functions and state machines of a cloud do anything.
+
+    Parameters
+    ----------
+    cloud : where something is waited for.
+    what : its name in the error.
+    """
+
+    def __init__(self, cloud: LocalCloud, what: str) -> None:
+        self._cloud = cloud
+        self._what = what
+        self._calls = -1
+        self._moved = 0.0
+
+    def wait(self, seconds: float = _POLL_SECONDS) -> None:
+        """Sleep, unless nothing has moved for too long.
+
+        Raises
+        ------
+        HarnessError
+            Where no role has made a call for five minutes.
+        """
+        now, calls = time.monotonic(), self._cloud.role_calls()
+        if calls != self._calls:
+            self._calls, self._moved = calls, now
+        elif now - self._moved > _STILL_SECONDS:
+            raise HarnessError(f"{self._what}: nothing has moved for {_STILL_SECONDS:.0f} s.")
+        time.sleep(seconds)
 
 
 @dataclass(frozen=True)
@@ -133,29 +166,25 @@ class Deployment:
         found = self.executions(self.outputs["pipeline_arn"])
         return [each for each in found if each.name.startswith(config_hash or "")]
 
-    def wait_for_pipeline(self, seconds: float = 300, start_seconds: float = 90) -> Execution:
+    def wait_for_pipeline(self) -> Execution:
         """Wait until the newest pipeline execution for the document in the bucket has ended.
 
         Raises
         ------
         HarnessError
-            Where none starts or ends in time. A failed execution is returned, not raised.
+            Where none starts or nothing moves. A failed execution is returned, not raised.
         """
-        began = time.monotonic()
         config_hash = self.config_hash()
+        patience = Patience(self.cloud, f"The pipeline for {config_hash}")
         said = ""
         while True:
             found = self.pipelines(config_hash)
             if found and found[-1].status in _ENDED:
                 return found[-1]
-            waited = time.monotonic() - began
-            if waited > (seconds if found else start_seconds):
-                what = f"{found[-1].name} has not ended" if found else "has not started"
-                raise HarnessError(f"The pipeline {what} after {waited:.0f} s.")
             if found and (now := self._pipeline_progress()) != said:
                 said = now
                 self._report(now)
-            time.sleep(2 * _POLL_SECONDS)
+            patience.wait(2 * _POLL_SECONDS)
 
     def _pipeline_progress(self) -> str:
         landed = sum(1 for each in self.items("CHUNK#") if "LANDED" in str(each.get("status", "")))
@@ -166,9 +195,9 @@ class Deployment:
             return "pipeline: checking the query"
         return f"pipeline: {landed} pieces of history landed, {rows:,} aggregated rows"
 
-    def crawl(self, scheduled: datetime, seconds: float = 180) -> Execution:
+    def crawl(self, scheduled: datetime) -> Execution:
         """Start the crawl as the scheduler would at this time, and wait for its end."""
-        return self.wait_for(self.start_crawl(scheduled), seconds)
+        return self.wait_for(self.start_crawl(scheduled))
 
     def next_tick(self, intervals: int = 1) -> datetime:
         """When the scheduler starts the crawl after so many further hours (the example's grid)."""
@@ -209,13 +238,11 @@ class Deployment:
         )
         return str(answer["executionArn"])
 
-    def wait_for(self, execution_arn: str, seconds: float = 180) -> Execution:
+    def wait_for(self, execution_arn: str) -> Execution:
         """Wait until an execution has ended, however it ends."""
-        began = time.monotonic()
+        patience = Patience(self.cloud, execution_arn)
         while (found := self.execution(execution_arn)).status not in _ENDED:
-            if time.monotonic() - began > seconds:
-                raise HarnessError(f"{execution_arn} has not ended after {seconds:.0f} s.")
-            time.sleep(_POLL_SECONDS)
+            patience.wait()
         return found
 
     def execution(self, execution_arn: str) -> Execution:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote
@@ -22,10 +22,17 @@ from local.cloud.settings import Settings
 class Admin:
     """Answers ``/_local/…``; loopback only, so it asks nobody for a password."""
 
-    def __init__(self, settings: Settings, redshift: Redshift, plan: FaultPlan) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        redshift: Redshift,
+        plan: FaultPlan,
+        role_calls: Callable[[], int],
+    ) -> None:
         self._settings = settings
         self._redshift = redshift
         self._plan = plan
+        self._role_calls = role_calls
 
     def handle(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
         """Return status and JSON value of one request."""
@@ -41,7 +48,11 @@ class Admin:
     def _answer(self, method: str, parts: list[str], given: Mapping[str, Any]) -> Any:
         match method, parts:
             case "GET", ["health"]:
-                return {"pid": os.getpid(), "region": self._settings.region}
+                return {
+                    "pid": os.getpid(),
+                    "region": self._settings.region,
+                    "role_calls": self._role_calls(),
+                }
             case "GET", ["faults"]:
                 return [asdict(each) for each in self._plan.all()]
             case "POST", ["faults"]:

@@ -65,6 +65,12 @@ def signed_service(headers: Mapping[str, str]) -> str:
     return parts[3] if found and len(parts) >= 5 else ""
 
 
+def signed_by(headers: Mapping[str, str]) -> str:
+    """Return the access key in the SigV4 credential scope, or an empty text."""
+    _, _, scope = headers.get("authorization", "").partition("Credential=")
+    return scope.split("/")[0]
+
+
 def identify(scope: Mapping[str, Any], body: bytes) -> Caller:
     """Pin a request for ministack's signature check, as its own app does, and name the caller."""
     headers = headers_of(scope)

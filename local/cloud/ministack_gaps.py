@@ -20,7 +20,17 @@ from xml.sax.saxutils import escape
 
 from ministack import app as ministack_app
 from ministack.core import iam_evaluator, lambda_runtime
-from ministack.services import cloudwatch, eventbridge, iam, lambda_svc, stepfunctions, sts
+from ministack.services import (
+    cloudwatch,
+    eventbridge,
+    iam,
+    lambda_svc,
+    scheduler,
+    secretsmanager,
+    sqs,
+    stepfunctions,
+    sts,
+)
 
 from local.cloud.faults import FaultPlan
 from local.cloud.identity import role_created
@@ -42,6 +52,7 @@ def install(plan: FaultPlan) -> None:
     remember_tracing()
     keep_all_fields_of_alarms()
     name_errors_by_class()
+    answer_repeated_calls()
 
 
 def count_loopback_as_tls() -> None:
@@ -312,6 +323,109 @@ def name_errors_by_class() -> None:
         return result
 
     lambda_svc._execute_function_warm = execute_function
+
+
+def answer_repeated_calls() -> None:
+    """Answer a call that is made again as AWS does; a client repeats what got no reply.
+
+    Where AWS refuses the second call as well (DeleteRole, DeleteBucket, CreateTable and most
+    others), ministack does, and nothing is patched.
+    """
+    _repeat_state_machines()
+    _repeat_schedules()
+    _repeat_secrets()
+    _repeat_deleted_messages()
+
+
+def _repeat_state_machines() -> None:
+    """DeleteStateMachine of none succeeds; StartExecution by name and input starts it once."""
+    delete, start = stepfunctions._delete_state_machine, stepfunctions._start_execution
+
+    def delete_state_machine(data: Mapping[str, Any]) -> Any:
+        if data.get("stateMachineArn") not in stepfunctions._state_machines:
+            return stepfunctions.json_response({})
+        return delete(data)
+
+    def start_execution(data: Mapping[str, Any]) -> Any:
+        answer = start(data)
+        status, _, body = answer
+        error = json.loads(body) if status >= 400 else {}
+        if "ExecutionAlreadyExists" not in str(error.get("__type")):
+            return answer
+        arn = str(error.get("message", "")).split("'")[1]
+        execution = stepfunctions._executions.get(arn)
+        same = execution is not None and execution["input"] == data.get("input", "{}")
+        if not same or execution["status"] != "RUNNING":
+            return answer
+        return stepfunctions.json_response(
+            {"executionArn": arn, "startDate": execution["startDate"]}
+        )
+
+    stepfunctions._delete_state_machine = delete_state_machine
+    stepfunctions._start_execution = start_execution
+
+
+def _repeat_schedules() -> None:
+    """A creation with the ClientToken of the one before is that one."""
+
+    def once(create: Any) -> Any:
+        made: dict[tuple[str, str], Any] = {}
+
+        def create_once(name: str, body: Mapping[str, Any]) -> Any:
+            answer = create(name, body)
+            token = name, str(body.get("ClientToken"))
+            if answer[0] == 409 and token in made:
+                return made[token]
+            if answer[0] < 400 and body.get("ClientToken"):
+                made[token] = answer
+            return answer
+
+        return create_once
+
+    scheduler._create_schedule = once(scheduler._create_schedule)
+    scheduler._create_schedule_group = once(scheduler._create_schedule_group)
+
+
+def _repeat_secrets() -> None:
+    """CreateSecret with its ClientRequestToken is made once; to force a deletion always works."""
+    create, delete = secretsmanager._create_secret, secretsmanager._delete_secret
+    made: dict[str, Any] = {}
+
+    def create_secret(data: Mapping[str, Any]) -> Any:
+        answer = create(data)
+        if answer[0] < 400:
+            made[str(data["Name"])] = data, answer
+            return answer
+        before, known = made.get(str(data.get("Name")), (None, None))
+        return known if data.get("ClientRequestToken") and data == before else answer
+
+    def delete_secret(data: Mapping[str, Any]) -> Any:
+        answer = delete(data)
+        forced = data.get("ForceDeleteWithoutRecovery")
+        if forced and "ResourceNotFoundException" in str(answer[2]):
+            return secretsmanager.json_response(
+                {"Name": data.get("SecretId"), "DeletionDate": int(time.time())}
+            )
+        return answer
+
+    secretsmanager._create_secret = create_secret
+    secretsmanager._delete_secret = delete_secret
+
+
+def _repeat_deleted_messages() -> None:
+    """DeleteMessage succeeds again for a message that it deleted."""
+    delete = sqs._HANDLERS["DeleteMessage"]
+    deleted: set[tuple[str, str]] = set()
+
+    def delete_message(data: Mapping[str, Any], queue: str) -> Any:
+        handle = str(data.get("QueueUrl", queue)), str(data.get("ReceiptHandle"))
+        if handle in deleted:
+            return {}
+        answer = delete(data, queue)
+        deleted.add(handle)
+        return answer
+
+    sqs._HANDLERS["DeleteMessage"] = delete_message
 
 
 def stop_idle_workers(most: int, seconds: float) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from local.cloud.settings import HOST, RunningCloud, Settings
+from local.cloud.settings import ACCESS_KEY, HOST, RunningCloud, Settings
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -60,7 +60,8 @@ async def _serve(settings: Settings, listener: socket.socket, port: int) -> None
     cloud = CloudApp(settings, port)
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
-    config.keep_alive_timeout = 75
+    # Clients drop idle connections sooner, so none sends a call on one that is being closed.
+    config.keep_alive_timeout = 3600
     config.loglevel = settings.log_level
     config.graceful_timeout = 1.0
     config.shutdown_timeout = 3.0
@@ -102,7 +103,8 @@ class CloudApp:
         execution_roles.install(self.plan)
         ministack_gaps.install(self.plan)
         self.redshift = Redshift(settings, port, self.plan)
-        self.admin = Admin(settings, self.redshift, self.plan)
+        self._role_calls = 0
+        self.admin = Admin(settings, self.redshift, self.plan, lambda: self._role_calls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -119,10 +121,11 @@ class CloudApp:
         await self._route(scope, receive, send)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from local.cloud.identity import headers_of, signed_service
+        from local.cloud.identity import headers_of, signed_by, signed_service
 
         headers = headers_of(scope)
         service = signed_service(headers)
+        self._role_calls += signed_by(headers) not in ("", ACCESS_KEY)
         if not self.plan.all("call") and service not in _REDSHIFT:
             await self._ministack(scope, receive, send)
             return
