@@ -13,7 +13,7 @@ KEEP ?=
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit end-to-end tflint checkov package package-check docs docs-check bench clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit contract benchmarks end-to-end tflint checkov newest-provider package package-check docs docs-check bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -21,8 +21,8 @@ help: ## show this list
 demo: $(VENV)/ready ## deploy to a local cloud, find planted incidents, destroy (KEEP=1 keeps it up)
 	@$(PY) -m local.demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-test: quick validate terraform-test types tflint checkov unit end-to-end ## everything that CI runs
-	@echo "All gates passed."
+test: $(VENV)/ready ## everything that CI runs, as many gates at once as there are cores
+	@$(PY) -m scripts.gates --make $(MAKE)
 
 quick: $(VENV)/ready fmt lint package-check docs-check ## the gates that take seconds
 
@@ -50,9 +50,20 @@ validate: $(VENV)/ready ## terraform validate of root, modules and examples
 
 terraform-test: $(VENV)/ready ## terraform test with a mocked provider
 	@$(PY) -m scripts.terraform_gates test
+	@$(PY) -m pytest tests/terraform
 
-unit: $(VENV)/ready ## pure core, adapters, contracts and short benchmarks
-	@$(PY) -m pytest tests --ignore tests/end_to_end
+unit: $(VENV)/ready ## pure core, services and adapters
+	@$(PY) -m pytest tests/unit tests/adapters
+
+contract: $(VENV)/ready ## the local cloud, payloads and state machines
+	@$(PY) -m pytest tests/contract
+
+benchmarks: $(VENV)/ready ## the benchmarks in short, and the reference series
+	@$(PY) -m pytest tests/benchmarks
+
+newest-provider: $(VENV)/ready ## what the Terraform uses is there in the newest AWS provider
+	@$(PY) -m scripts.newest_provider
+	@$(PY) -m pytest tests/provider
 
 end-to-end: $(VENV)/ready ## the whole way on the local cloud, faults included
 	@$(PY) -m pytest tests/end_to_end

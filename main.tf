@@ -175,8 +175,10 @@ locals {
 # Read once and passed down. ARNs are built from names where a module that comes later makes the resource.
 locals {
   partition  = data.aws_partition.current.partition
-  region     = data.aws_region.current.id
   account_id = data.aws_caller_identity.current.account_id
+
+  # Provider 5 has no `region` there, and 6.47 deprecates `id`: looked up by name, neither fails nor warns.
+  region = lookup(data.aws_region.current, "region", lookup(data.aws_region.current, "id", null))
 
   # The roles need not wait for the queue, which takes half a minute.
   dead_letter_queue_arn = "arn:${local.partition}:sqs:${local.region}:${local.account_id}:${local.name}-dead-letters"

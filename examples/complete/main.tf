@@ -4,6 +4,11 @@ data "aws_partition" "current" {}
 
 data "aws_region" "current" {}
 
+locals {
+  # Provider 5 has no `region` there, and 6.47 deprecates `id`: looked up by name, neither fails nor warns.
+  region = lookup(data.aws_region.current, "region", lookup(data.aws_region.current, "id", null))
+}
+
 # What a customer key must allow: the account by its own policies, and the services that act in their own name.
 data "aws_iam_policy_document" "key" {
   #checkov:skip=CKV_AWS_109:In a key policy, `*` is the key itself.
@@ -27,14 +32,14 @@ data "aws_iam_policy_document" "key" {
 
     principals {
       type        = "Service"
-      identifiers = ["logs.${data.aws_region.current.id}.amazonaws.com"]
+      identifiers = ["logs.${local.region}.amazonaws.com"]
     }
 
     condition {
       test     = "ArnLike"
       variable = "kms:EncryptionContext:aws:logs:arn"
       values = [
-        "arn:${data.aws_partition.current.partition}:logs:${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}:log-group:/aws/*",
+        "arn:${data.aws_partition.current.partition}:logs:${local.region}:${data.aws_caller_identity.current.account_id}:log-group:/aws/*",
       ]
     }
   }
