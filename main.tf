@@ -36,8 +36,9 @@ locals {
     window_start = "\\{\\{\\s*window_start\\s*\\}\\}"
     window_end   = "\\{\\{\\s*window_end\\s*\\}\\}"
     placeholder  = "\\{\\{\\s*([^{}]*?)\\s*\\}\\}"
-    select       = "(?is)^(\\s|--[^\\n]*(\\n|$)|/\\*.*?\\*/)*(select|with)\\b"
-    bytes        = 102400
+    select       = "(?is)^(\\s|\\x{FEFF}|--[^\\n]*(\\n|$)|/\\*.*?\\*/)*(select|with)\\b"
+    # MAX_STATEMENT_BYTES of the package's warehouse/sql.py, which is counted on the whole statement; here only the query can be.
+    bytes = 100000
     # Texts, quoted names and comments may hold semicolons. Whether a backslash escapes a quote is a setting of the session, so a
     # query is refused here only where a second statement is seen either way; the check of the query looks closer.
     tokens = [

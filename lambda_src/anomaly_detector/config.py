@@ -224,32 +224,52 @@ class Config(_Model):
 
     @property
     def query_hash(self) -> str:
-        """Hash of what decides which rows leave the warehouse: equal hash, equal landed files."""
-        fields = {
-            "interval",
-            "timezone",
-            "timestamp_column",
-            "dimensions",
-            "dimension_filters",
-            "rollups",
-        }
-        document = self.model_dump(
-            mode="json", include=fields | {"shards", "query", "history_query"}
-        )
-        # Direction and minimum changes are judged after the rows have landed.
-        document["measures"] = {
-            name: measure.aggregation for name, measure in self.measures.items()
-        }
+        """Hash of what decides which rows leave the warehouse, and in which columns: equal hash,
+        equal landed rows, in however many files.
+        """
         # Another secret or role reads the same rows.
         place = {"cluster_identifier", "workgroup_name", "database"}
-        document["redshift"] = self.redshift.model_dump(include=place) if self.redshift else None
+        column = self.timestamp_column.model_dump(mode="json")
+        document: dict[str, object] = {
+            "interval": self.interval,
+            "timezone": self.timezone,
+            "timestamp_column": column,
+            # Direction and minimum changes are judged after the rows have landed. The order tells
+            # the columns of the landed files.
+            "measures": [[name, one.aggregation] for name, one in self.measures.items()],
+            "dimensions": self.dimensions,
+            "dimension_filters": {
+                name: sorted(set(values))
+                for name, values in self.dimension_filters.items()
+                if values
+            },
+            "levels": sorted(self.levels),
+            "query": self.query,
+            "history_query": self.history_query,
+            "redshift": self.redshift.model_dump(include=place) if self.redshift else None,
+        }
         return _hash(document)
 
     @property
     def model_hash(self) -> str:
-        """Hash of what the trained model depends on: not alerts, text, offset, sign-in or role."""
-        loose = {"alerts", "description", "offset_seconds", "redshift"}
-        return _hash({"query_hash": self.query_hash} | self.model_dump(mode="json", exclude=loose))
+        """Hash of what the trained model depends on: the rows, how they are judged, and from when
+        to when they are learnt.
+        """
+        history = self.history
+        document: dict[str, object] = {
+            "query_hash": self.query_hash,
+            "name": self.name,  # part of every event's id
+            "measures": {name: one.model_dump(mode="json") for name, one in self.measures.items()},
+            "false_events_per_week": self.false_events_per_week,
+            # The snapshot is that of the look-back's start.
+            "lookback_intervals": self.lookback_intervals,
+            "history": (
+                history.start.isoformat()
+                if history.start
+                else history.length or f"P{DEFAULT_HISTORY_DAYS[self.interval]}D"
+            ),
+        }
+        return _hash(document)
 
 
 def _hash(document: dict[str, object]) -> str:

@@ -2,6 +2,7 @@ locals {
   statement = {
     table = ["PutItem", "UpdateItem"]
     read  = ["config/versions/*", "history/*", "live/*"]
+    write = ["history/*/statement.sql", "live/*/statement.sql"]
     list  = ["config/versions/*", "history/*", "live/*"]
   }
 

@@ -178,7 +178,7 @@ class TestStatements:
             ({"ClusterIdentifier": None}, "Exactly one"),
             ({"ClusterIdentifier": "elsewhere"}, "endpoint doesn't exist"),
             ({"Sql": "select 1; select 2"}, "Multiple statements"),
-            ({"Sql": "select '" + "x" * 102_400 + "'"}, "100 KB"),
+            ({"Sql": "select '" + "x" * 100_000 + "'"}, "100 KB"),
             ({"Parameters": [{"name": "a", "value": "b"}]}, "unused"),
             ({"Sql": "select :a"}, "Undefined parameters"),
             (

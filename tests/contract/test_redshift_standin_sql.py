@@ -118,6 +118,24 @@ def test_given_groups_and_lists_then_they_are_as_in_redshift(database: Database)
         assert database.run_script(f"select count(*) from orders group by {grouping}") is not None
 
 
+def test_given_no_table_then_the_leader_node_answers(database: Database) -> None:
+    assert value(database, "select current_schema()") == "public"
+    assert value(database, "select now() is not null")
+    assert value(database, "with recursive a(x) as (select 1) select x from a") == 1
+
+
+def test_given_a_collation_without_case_then_spellings_are_one_value(database: Database) -> None:
+    database.run_script(
+        "create table c (a varchar(9) collate case_insensitive);"
+        "insert into c values ('DE'), ('de'), ('fr')"
+    )
+    assert value(database, "select count(distinct a) from c") == 2
+    assert value(database, "select count(*) from c where a = 'dE'") == 2
+    told_apart = "select collate(a, 'case_sensitive') as k from c"
+    assert value(database, f"select count(*) from ({told_apart}) s where k = 'DE'") == 1
+    assert value(database, f"select count(distinct k) from ({told_apart}) s") == 3
+
+
 def test_given_an_identity_column_then_rows_are_numbered_and_keys_are_not_enforced(
     database: Database,
 ) -> None:
@@ -148,6 +166,18 @@ def test_given_an_identity_column_then_rows_are_numbered_and_keys_are_not_enforc
         ("select [1, 2]", "syntax error"),
         ("select * from (values (1)) v", "syntax error"),
         ("select 1 from orders, generate_series(1, 3)", "not supported on Redshift tables"),
+        ("select now() from orders", "not supported on Redshift tables"),
+        ("select current_schema(), id from orders", "not supported on Redshift tables"),
+        ("select id from orders where placed < current_timestamp", "not supported on Redshift"),
+        (
+            "select * from (with recursive a as (select 1 x) select * from a) s",
+            "WITH RECURSIVE is not supported in a subquery",
+        ),
+        (
+            "select sum(cast('90000000' as decimal(38, 30))) from orders",
+            "Numeric data overflow (addition)",
+        ),
+        ("select collate(platform, 'german') from orders", "collation german is not supported"),
         ("select 1 from orders, lateral (select 1)", "syntax error"),
         ("select * replace (1 as id) from orders", "syntax error"),
         ("select amount / 0 from orders", "division by zero"),

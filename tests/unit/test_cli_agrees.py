@@ -11,11 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-import sqlglot
 from anomaly_detector.config import Config
 from anomaly_detector.lake.store import read_parquet
 from anomaly_detector.local_file.aggregate import aggregate
@@ -23,6 +21,7 @@ from anomaly_detector.local_file.rows import Source
 from anomaly_detector.warehouse import sql
 from moto import mock_aws
 
+from tests.unit import standin
 from tests.unit.cli_files import backtest, groups, scores, write_csv
 from tests.unit.services_world import DAY, H1, HISTORY_DAYS, World, document, sales
 
@@ -52,9 +51,7 @@ def wall_gap(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 def of_warehouse(
     config: Config, rows: list[tuple[Any, ...]], begin: datetime, end: datetime
 ) -> Any:
-    opened = duckdb.connect()
-    opened.execute("SET TimeZone = 'UTC'")
-    opened.execute("create macro fnv_hash(x) as cast(hash(x) % 9223372036854775807 as bigint)")
+    opened = standin.open_database()
     opened.execute(
         "create table rows(ts timestamp, platform varchar, market varchar, "
         + ", ".join(f"{name} double" for name in config.measures)
@@ -66,8 +63,7 @@ def of_warehouse(
         [(*row[:3], *[row[3]] * len(config.measures)) for row in rows],
     )
     statement = sql.aggregate(config, begin, end, history=False)
-    (translated,) = sqlglot.transpile(statement, read="redshift", write="duckdb")
-    return opened.execute(translated).fetchall()
+    return [tuple(row.values()) for row in standin.run(opened, statement)]
 
 
 @pytest.mark.parametrize(

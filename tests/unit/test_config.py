@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
-from anomaly_detector.config import Config, document_hash, load
+from anomaly_detector.config import Config, Measure, document_hash, load
 from anomaly_detector.errors import PermanentError
+from pydantic import BaseModel
 
 DOCUMENT = {
     "name": "shop",
@@ -70,30 +72,115 @@ def test_a_local_file_needs_four_keys_only():
     assert small.false_events_per_week == 1
 
 
-@pytest.mark.parametrize(
-    ("changes", "rows", "model"),
-    [
-        ({}, True, True),
-        ({"alerts": {"a": {"threshold": 70}}, "description": "x"}, True, True),
-        ({"redshift": DOCUMENT["redshift"] | {"secret_arn": "arn"}}, True, True),
-        ({"offset_seconds": 600}, True, True),
-        (
-            {"measures": {"views": {"direction": "up"}, "price": {"aggregation": "AVG"}}},
-            True,
-            False,
-        ),
-        ({"lookback_intervals": 5}, True, False),
-        ({"history": {"length": "P10D"}}, True, False),
-        ({"query": "select 2"}, False, False),
-        ({"rollups": ["total"]}, False, False),
-        ({"measures": {"views": {}, "price": {"aggregation": "MAX"}}}, False, False),
+# Every field: a change of it, and whether the landed rows and the model stay the same.
+FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
+    "name": [("other", True, False)],
+    "description": [("x", True, True)],
+    "interval": [("PT30M", False, False)],
+    "timezone": [("Europe/Berlin", False, False)],
+    "offset_seconds": [(600, True, True)],
+    "lookback_intervals": [(5, True, False)],
+    "timestamp_column.name": [("at", False, False)],
+    "timestamp_column.format": [("yyyy-MM-dd HH:mm", False, False)],
+    "timestamp_column.timezone": [("Europe/Berlin", False, False)],
+    "measures": [
+        ({"views": {}, "price": {}}, False, False),
+        ({"views": {}}, False, False),
+        # Landed columns are numbered in this order.
+        ({"price": {"aggregation": "AVG"}, "views": {}}, False, False),
+        ({"views": {"aggregation": "SUM"}, "price": {"aggregation": "AVG"}}, True, True),
     ],
+    "measures.views.aggregation": [("MAX", False, False)],
+    "measures.views.direction": [("up", True, False)],
+    "measures.views.min_absolute_change": [(5, True, False)],
+    "measures.views.min_relative_change": [(0.5, True, False)],
+    "dimensions": [(["platform"], False, False), (["marketplace", "platform"], False, False)],
+    "dimension_filters": [
+        ({"platform": ["web"]}, False, False),
+        ({}, True, True),
+        ({"platform": []}, True, True),
+    ],
+    "rollups": [
+        (["total"], False, False),
+        (["pairs", "single", "total"], True, True),
+        (["single", "total"], True, True),  # of two dimensions the pair is the leaf
+    ],
+    "false_events_per_week": [(2, True, False)],
+    "max_series": [(10, True, True)],
+    "shards": [(8, True, True)],
+    "query": [("select 2", False, False)],
+    "history_query": [("select 3", False, False)],
+    "redshift.cluster_identifier": [("other", False, False)],
+    "redshift.workgroup_name": [],  # another kind of place, see below
+    "redshift.database": [("prod", False, False)],
+    "redshift.secret_arn": [("arn", True, True)],
+    "redshift.db_user": [("me", True, True)],
+    "redshift.unload_role": [("arn:aws:iam::123456789012:role/r", True, True)],
+    "redshift.kms_key_arn": [("arn", True, True)],
+    "history.start": [("2024-01-01T00:00:00Z", True, False)],
+    "history.length": [("P10D", True, False), ("P90D", True, True)],  # the default of PT1H
+    "history.chunk": [("P5D", True, True)],
+    "history.parallelism": [(1, True, True)],
+    "alerts": [({"a": {"threshold": 70}}, True, True)],
+}
+
+
+def fields(model: type[BaseModel], prefix: str = "") -> set[str]:
+    """Names of all fields, those of nested models behind a point."""
+    found = set()
+    for name, field in model.model_fields.items():
+        inner = next(
+            (
+                one
+                for one in (field.annotation, *get_args(field.annotation))
+                if isinstance(one, type) and issubclass(one, BaseModel)
+            ),
+            None,
+        )
+        if inner is None or name in ("alerts", "measures"):
+            found.add(prefix + name)
+        else:
+            found |= fields(inner, f"{prefix}{name}.")
+    return found
+
+
+def changed(path: str, value: object) -> Config:
+    document = json.loads(json.dumps(DOCUMENT))
+    place = document
+    *parents, last = path.split(".")
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value
+    return load(json.dumps(document))
+
+
+def test_every_field_is_thought_of():
+    of_measures = {f"measures.views.{name}" for name in Measure.model_fields}
+
+    assert set(FIELDS) == fields(Config) | of_measures
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rows", "model"),
+    [(path, *case) for path, cases in FIELDS.items() for case in cases],
 )
-def test_hashes_tell_what_must_be_done_again(changes, rows, model):
-    before, after = config(), config(**changes)
+def test_a_changed_field_changes_what_depends_on_it(path, value, rows, model):
+    before, after = config(), changed(path, value)
 
     assert (before.query_hash == after.query_hash) is rows
     assert (before.model_hash == after.model_hash) is model
+
+
+def test_another_kind_of_place_holds_other_rows():
+    place = {"workgroup_name": "shop", "database": "dev", "unload_role": "default"}
+
+    assert config().query_hash != config(redshift=place).query_hash
+
+
+def test_filters_are_the_same_in_any_order():
+    one, other = ({"platform": list(values)} for values in ("ab", "bab"))
+
+    assert config(dimension_filters=one).query_hash == config(dimension_filters=other).query_hash
 
 
 def test_levels_hold_each_set_of_dimensions_once():

@@ -34,7 +34,8 @@ class Warehouse:
         return {"Id": f"id-{len({one['ClientToken'] for one in self.sent})}"}
 
     def describe_statement(self, Id: str) -> dict[str, Any]:  # noqa: N803 boto3's name
-        return {"Id": Id} | self.answers.pop(0)
+        sql = self.sent[-1]["Sql"] if self.sent else ""
+        return {"Id": Id, "QueryString": sql, "RedshiftQueryId": 77} | self.answers.pop(0)
 
     def get_statement_result(self, **_: Any) -> dict[str, Any]:
         return self.result
@@ -144,6 +145,12 @@ def test_a_live_window_without_rows_has_no_manifest(world: World) -> None:
         ),
         ({"Status": "FAILED", "Error": "SSL SYSCALL error: EOF detected"}, 4, "AGAIN"),
         ({"Status": "ABORTED"}, 4, "AGAIN"),
+        (
+            {"Status": "FAILED", "Error": "ERROR: Assert DETAIL: code: 1000 context: pool"},
+            3,
+            "AGAIN",
+        ),
+        ({"Status": "FAILED", "Error": 'ERROR: relation "shop" does not exist'}, 3, "AGAIN"),
     ],
 )
 def test_a_passing_fault_is_tried_again_after_a_pause_and_given_up_in_the_end(
@@ -169,6 +176,36 @@ def test_any_other_fault_is_final_and_told_as_the_warehouse_told_it(world: World
 
     with pytest.raises(PermanentError, match='column "revenu" does not exist'):
         look(world, warehouse, begin(world, warehouse))
+
+
+@pytest.mark.parametrize("purpose", ["check_columns", "check_series", "history", "live"])
+def test_what_is_reported_names_the_statement_and_keeps_its_sql(world: World, purpose: str) -> None:
+    error = 'ERROR: syntax error at or near "whre"\n  Position: 7\n' + "detail " * 1000
+    warehouse = Warehouse([{"Status": "FAILED", "Error": error}])
+    at = begin(world, warehouse, purpose)
+
+    with pytest.raises(PermanentError) as caught:
+        look(world, warehouse, at, purpose)
+
+    said = str(caught.value)
+    assert said.startswith('syntax error at or near "whre" Position: 7')
+    assert len(said) < 2_000  # all of it fits into the detector's reason
+    assert f"Statement {at.statement_id}; " in said
+    key = said.rpartition(f"s3://{world.store.bucket}/")[2].rstrip(".")
+    assert f"attempt={at.attempt_id}/statement.sql" in key
+    kept = world.store.get(key).decode()
+    assert kept.endswith(warehouse.sent[0]["Sql"])
+    assert "query 77" in kept
+    assert kept.count("detail ") == 1000
+    assert all(line.startswith("--") for line in kept.partition("\n\n")[0].splitlines())
+
+
+def test_a_fault_that_passes_leaves_no_file(world: World) -> None:
+    warehouse = Warehouse([{"Status": "FAILED", "Error": "could not open relation with OID 12"}])
+
+    look(world, warehouse, begin(world, warehouse))
+
+    assert not [key for key in world.store.keys("history/") if key.endswith(".sql")]
 
 
 def test_a_check_names_every_problem(world: World) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
-import sqlglot
 from anomaly_detector.config import Config
-from anomaly_detector.warehouse import checks
-from anomaly_detector.warehouse.faults import FaultKind, classify
+from anomaly_detector.warehouse import checks, sql
+from anomaly_detector.warehouse.faults import classify
 from anomaly_detector.warehouse.statement import Column, Result
+
+from local.cloud.redshift.engine import as_redshift
+from tests.unit import standin
 
 QUERY = "select * from shop where ts >= {{ window_start }} and ts < {{ window_end }} -- all of it"
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -97,23 +100,22 @@ def test_a_timestamptz_needs_utc_and_a_format_needs_text() -> None:
     berlin = config(timestamp_column={"name": "ts", "timezone": "Europe/Berlin"})
     (problem,) = judge(berlin, ts="timestamptz")
     assert "TIMESTAMPTZ, which holds UTC; set timestamp_column.timezone to 'UTC'" in problem
-    text = config(timestamp_column={"name": "ts", "format": "yyyy-MM-dd"})
+    text = config(timestamp_column={"name": "ts", "format": "yyyy-MM-dd HH"})
     assert judge(text, ts="varchar") == []
     assert "remove timestamp_column.format" in judge(text)[0]
 
 
 def run(statement: str, rows: list[tuple[object, ...]]) -> Result:
-    with duckdb.connect() as opened:
+    with standin.open_database() as opened:
         opened.execute(
             "create table shop(ts timestamp, platform varchar, market varchar,"
             " views int, revenue decimal(9,2))"
         )
         if rows:
             opened.executemany("insert into shop values (?, ?, ?, ?, ?)", rows)
-        (translated,) = sqlglot.transpile(statement, read="redshift", write="duckdb")
-        answer = opened.execute(translated)
-        columns = tuple(Column(column[0], str(column[1])) for column in answer.description)
-        return Result(columns, tuple(answer.fetchall()))
+        answer = standin.table(opened, statement)
+        columns = tuple(Column(field.name, str(field.type)) for field in answer.schema)
+        return Result(columns, tuple(tuple(row.values()) for row in answer.to_pylist()))
 
 
 def numbers(given: Config, rows: list[tuple[object, ...]]) -> checks.SeriesNumbers:
@@ -123,11 +125,71 @@ def numbers(given: Config, rows: list[tuple[object, ...]]) -> checks.SeriesNumbe
 
 def test_the_columns_statement_returns_names_and_no_rows() -> None:
     result = run(
-        checks.columns_statement(config(), START, END, history=True),
+        checks.columns_statement(config(), START, END),
         [(START.replace(tzinfo=None), "a", "b", 1, 1)],
     )
     assert [column.name for column in result.columns] == list(GOOD)
     assert result.records == ()
+
+
+def test_both_queries_are_asked_in_one_statement_and_judged_apart() -> None:
+    # given a history query that lacks a measure and whose time is a date
+    both = config(
+        history_query=QUERY.replace("*", "cast(ts as date) as ts, platform, market, views")
+    )
+    # when
+    statement = checks.columns_statement(both, START, END)
+    arrow = {"timestamp[us]": "timestamp", "date32[day]": "date", "string": "varchar"}
+    arrow |= {"int32": "int4", "decimal128(9, 2)": "numeric"}
+    result = run(statement, [])
+    columns = [Column(each.name, arrow[each.type_name]) for each in result.columns]
+    # then
+    problems = checks.judge_columns(both, columns)
+    assert [problem.split(" is ")[0] for problem in problems] == [
+        "In history_query: Column 'ts' (timestamp_column)",
+        "In history_query: Column 'revenue' (measure)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("precision", "scale", "refused"),
+    [
+        (9, 2, False),
+        (38, 2, False),  # what SUM of DECIMAL(9,2) gives
+        (38, 18, False),
+        (29, 24, False),
+        (38, 30, True),
+        (38, 37, True),
+        (30, 25, True),
+    ],
+)
+def test_a_decimal_whose_sum_has_no_room_is_told(
+    precision: int, scale: int, *, refused: bool
+) -> None:
+    types = [Column(n, t) for n, t in GOOD.items() if n != "revenue"]
+    columns = [*types, Column("revenue", "numeric", precision, scale)]
+    problems = checks.judge_columns(config(), columns)
+    assert bool(problems) is refused
+    if refused:
+        assert "cast it in the query: CAST(revenue AS double precision) AS revenue" in problems[0]
+    highest = config(measures={"views": {}, "revenue": {"aggregation": "MAX"}})
+    assert checks.judge_columns(highest, columns) == []
+
+
+def test_a_sum_that_overflows_fails_loudly_and_says_what_to_do() -> None:
+    with standin.open_database() as opened:
+        standin.run_script(
+            opened,
+            "create table shop (ts timestamp, platform varchar(9), market varchar(9), views int,"
+            " revenue decimal(38, 30)); insert into shop values"
+            " ('2024-01-01 12:00', 'a', 'b', 1, 90000000),"
+            " ('2024-01-01 12:30', 'a', 'b', 1, 90000000)",
+        )
+        with pytest.raises(duckdb.Error) as caught:
+            standin.run(opened, sql.aggregate(config(), START, END, history=False))
+    text = str(as_redshift(caught.value))
+    assert text == "ERROR: Numeric data overflow (addition)"
+    assert "CAST(x AS double precision)" in classify(text).sentence
 
 
 NOON = wall(2024, 1, 1, 12)
@@ -144,7 +206,7 @@ def test_series_are_slices_of_every_level_times_measures() -> None:
     found = numbers(config(), ROWS)
     assert found.slices == {(): 1, ("platform",): 2, ("market",): 3, ("platform", "market"): 4}
     assert (found.series, found.rows_inside) == ((1 + 2 + 3 + 4) * 2, 4)
-    assert found.longest == {"platform": 3, "market": 6}
+    assert found.session_seconds == 0
     assert checks.judge_series(config(), found) == []
 
 
@@ -162,9 +224,14 @@ def test_too_many_series_name_the_largest_dimension() -> None:
     assert "dimension 'market' has the most values, 3" in problem
 
 
-def test_a_long_value_is_told() -> None:
-    (problem,) = checks.judge_series(config(), numbers(config(), [(NOON, "x" * 300, "us", 1, 1)]))
-    assert "'platform' has a value of 300 characters; at most 256" in problem
+def test_a_session_that_is_not_in_utc_is_told_where_it_matters() -> None:
+    off = replace(numbers(config(), ROWS), session_seconds=10_800)
+    berlin = {"name": "ts", "timezone": "Europe/Berlin"}
+    (problem,) = checks.judge_series(config(), off)
+    assert "ALTER USER … SET timezone TO 'UTC'" in problem
+    assert checks.judge_series(config(timestamp_column=berlin), off) == []
+    text = config(timestamp_column=berlin | {"format": "yyyy-MM-dd HH:mm"})
+    assert len(checks.judge_series(text, off)) == 1
 
 
 def test_an_empty_window_hints_at_the_placeholders_and_the_zone() -> None:
@@ -183,40 +250,3 @@ def test_rows_outside_of_the_window_are_told_apart() -> None:
 def test_filters_apply_to_the_count() -> None:
     given = config(dimension_filters={"platform": ["app"]})
     assert numbers(given, ROWS).rows_inside == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        (
-            "User arn:aws:redshift:us-east-1:1:dbuser:c/u is not authorized to assume IAM Role r",
-            FaultKind.ROLE,
-        ),
-        ("The requested role arn:aws:iam::1:role/r is not associated to cluster", FaultKind.ROLE),
-        ("ERROR: Not authorized to get credentials of role arn:aws:iam::1:role/r", FaultKind.ROLE),
-        ("S3ServiceException:Access Denied,Status 403,Error AccessDenied,Rid 1", FaultKind.ROLE),
-        (
-            "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown",
-            FaultKind.PASSING,
-        ),
-        ("could not connect to server: Connection refused", FaultKind.PASSING),
-        ("The workgroup is resuming", FaultKind.PASSING),
-        ("ERROR: Specified unload destination on S3 is not empty.", FaultKind.PASSING),
-        ("Cluster c is paused. Resume it and try again.", FaultKind.PERMANENT),
-        ('FATAL: password authentication failed for user "u"', FaultKind.PERMANENT),
-        ('ERROR: column "x" does not exist in shop', FaultKind.PERMANENT),
-        ("ERROR: permission denied for relation shop", FaultKind.PERMANENT),
-        ("Query cancelled: statement timeout", FaultKind.PERMANENT),
-        ("", FaultKind.PERMANENT),
-    ],
-)
-def test_failures_are_told_apart(text: str, kind: FaultKind) -> None:
-    fault = classify(text)
-    assert fault.kind is kind
-    assert fault.transient is (kind is not FaultKind.PERMANENT)
-    assert fault.sentence.endswith(".")
-
-
-def test_a_permanent_failure_says_what_to_do() -> None:
-    assert "resume it" in classify("Cluster c is paused").sentence
-    assert "secret's username and password" in classify("password authentication failed").sentence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from anomaly_detector.config import TimestampColumn
+from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.warehouse import sql
 from anomaly_detector.warehouse.scan import Kind, scan
@@ -14,6 +14,16 @@ from hypothesis import strategies as st
 
 WINDOW = "ts >= {{ window_start }} AND ts < {{window_end}}"
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)
+
+
+def config(**timestamp_column: str) -> Config:
+    return Config.model_validate(
+        {
+            "interval": "PT1H",
+            "timestamp_column": {"name": "ts"} | timestamp_column,
+            "measures": {"views": {}},
+        }
+    )
 
 
 def kinds(text: str) -> list[tuple[str, str]]:
@@ -145,12 +155,41 @@ def test_a_query_is_refused_with_a_sentence(query: str, said: str) -> None:
     assert str(caught.value).startswith("query ")
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"WITH RECURSIVE a AS (select 1) select * from a, t where {WINDOW}",
+        f"with /* a tree */ recursive\na(n) as (select 1) select * from a, t where {WINDOW}",
+        f"select * from (with recursive a as (select 1) select * from a) s, t where {WINDOW}",
+    ],
+)
+def test_recursion_is_refused_with_what_to_do(query: str) -> None:
+    with pytest.raises(PermanentError, match=r"query holds WITH RECURSIVE \(line 1\).*table"):
+        sql.validate(query)
+
+
+def test_recursive_is_a_word_like_any_other_elsewhere() -> None:
+    sql.validate(
+        f"with a as (select recursive, 'with recursive' x from t where {WINDOW}) "
+        "select * from a -- with recursive"
+    )
+
+
+@pytest.mark.parametrize("blank", ["\ufeff", "\u00a0", "\u200b", "\u2003", "\r\n", "\ufeff\n\t"])
+def test_a_byte_order_mark_and_pasted_blanks_are_blanks(blank: str) -> None:
+    query = f"{blank}select{blank}ts, '{blank}' x from t where {WINDOW}{blank};{blank}"
+    accepted = sql.validate(query)
+    assert accepted.startswith("select")
+    assert f"'{blank}'" in accepted
+    assert accepted.replace(f"'{blank}'", "").isascii()
+
+
 def test_placeholders_become_literals_or_bare_text() -> None:
     query = (
         "select '{{ window_start }}' a, {{window_end}} b, $${{ window_start }}$$ c"
         " /* {{ window_end }} */ from t where x = 1"
     )
-    rendered = sql.render(query, START, END, TimestampColumn(name="ts"))
+    rendered = sql.render(query, START, END, config())
     assert rendered == (
         "select '2024-01-01 00:00:00' a, TIMESTAMP '2024-01-02 00:00:00' b,"
         " $$2024-01-01 00:00:00$$ c /* {{ window_end }} */ from t where x = 1"
@@ -158,6 +197,6 @@ def test_placeholders_become_literals_or_bare_text() -> None:
 
 
 def test_placeholders_in_text_follow_the_columns_format() -> None:
-    column = TimestampColumn(name="ts", format="dd.MM.yyyy HH:mm", timezone="Asia/Kolkata")
+    column = config(format="dd.MM.yyyy HH:mm", timezone="Asia/Kolkata")
     rendered = sql.render("select '{{ window_start }}', '{{ window_end }}'", START, END, column)
     assert rendered == "select '01.01.2024 05:30', '02.01.2024 05:30'"

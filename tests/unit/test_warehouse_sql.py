@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
-import sqlglot
-from anomaly_detector.config import Config, TimestampColumn
+from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid
 from anomaly_detector.warehouse import sql
@@ -20,6 +21,9 @@ from anomaly_detector.warehouse.scan import scan
 from anomaly_detector.warehouse.time_format import TimeFormat
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from local.cloud.redshift.data_api import MAX_SQL_BYTES
+from tests.unit import standin
 
 QUERY = """
 with base as (select ts, platform, market, views, revenue from shop)
@@ -64,17 +68,11 @@ def config(**given: object) -> Config:
 
 @lru_cache(maxsize=1)
 def connection() -> duckdb.DuckDBPyConnection:
-    opened = duckdb.connect()
-    opened.execute("SET TimeZone = 'UTC'")
-    opened.execute("create macro fnv_hash(x) as cast(hash(x) % 9223372036854775807 as bigint)")
-    return opened
+    return standin.open_database()
 
 
 def run(statement: str) -> list[dict[str, object]]:
-    (translated,) = sqlglot.transpile(statement, read="redshift", write="duckdb")
-    result = connection().execute(translated)
-    names = [column[0] for column in result.description]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    return standin.run(connection(), statement)
 
 
 def fill(rows: Iterable[tuple[object, ...]], type_of_ts: str = "timestamp") -> None:
@@ -358,6 +356,18 @@ def test_a_statement_too_long_is_refused_with_its_size() -> None:
         sql.unload(f"select '{'x' * 200_000}'", "s3://b/p/", ROLE)
 
 
+def test_one_limit_holds_for_terraform_the_functions_and_the_stand_in() -> None:
+    (said,) = re.findall(r"\n\s*bytes\s*=\s*(\d+)", Path("main.tf").read_text("utf-8"))
+    assert int(said) == sql.MAX_STATEMENT_BYTES == MAX_SQL_BYTES
+    fits = "select " + "'" * (sql.MAX_STATEMENT_BYTES - 7)
+    assert sql.within_limit(fits) == fits
+    with pytest.raises(PermanentError, match="100,001 bytes"):
+        sql.within_limit(fits + "x")
+    # What counts is what is sent: the quotes of an UNLOAD's query are doubled.
+    with pytest.raises(PermanentError, match="Shorten the query"):
+        sql.unload("select '" + "'" * 50_000 + "'", "s3://b/p/", ROLE)
+
+
 def test_names_are_quoted_in_lower_case() -> None:
     assert sql.identifier('Order "ÄB"') == '"order ""Äb"""'
 
@@ -377,7 +387,7 @@ def test_history_has_its_own_query_where_given() -> None:
     ("pattern", "redshift", "sortable"),
     [
         ("yyyy-MM-dd HH:mm:ss", "YYYY-MM-DD HH24:MI:SS", True),
-        ("yyyy-MM-dd'T'HH:mm:ss.SSS", 'YYYY-MM-DD"T"HH24:MI:SS.MS', True),
+        ("yyyy-MM-dd'T'HH:mm:ss.SSS", "YYYY-MM-DD HH24:MI:SS.MS", True),
         ("yyyyMMdd", "YYYYMMDD", True),
         ("M/d/yyyy hh:mm a", "MM/DD/YYYY HH12:MI AM", False),
         ("dd MMM yyyy", "DD Mon YYYY", False),
@@ -407,11 +417,11 @@ def test_formats_are_refused_by_name(pattern: str, said: str) -> None:
 
 
 def test_a_coarse_format_rounds_the_bounds_outwards() -> None:
-    column = TimestampColumn(name="ts", format="yyyyMMdd")
+    given = config(timestamp_column={"name": "ts", "format": "yyyyMMdd"})
     rendered = sql.render(
         "select '{{ window_start }}', '{{ window_end }}'",
         START + timedelta(hours=5),
         START + timedelta(hours=6),
-        column,
+        given,
     )
     assert rendered == "select '20240101', '20240102'"

@@ -42,6 +42,16 @@ def history_attempt(query_hash: str, begin: datetime, end: datetime, attempt: st
     return f"{history_run(query_hash)}chunk={_minute(begin)}-{_minute(end)}/attempt={attempt}/"
 
 
+def check_attempt(query_hash: str, attempt: str) -> str:
+    """Prefix of one attempt to check the query, which lands nothing."""
+    return f"{history_run(query_hash)}check/attempt={attempt}/"
+
+
+def statement_sql(prefix: str) -> str:
+    """The SQL of an attempt that failed for good, beside what it may have landed."""
+    return f"{prefix}statement.sql"
+
+
 def live_attempt(due_start: datetime, attempt: str) -> str:
     """Prefix of one attempt to land the window whose due part begins at `due_start`."""
     start = due_start.astimezone(UTC)

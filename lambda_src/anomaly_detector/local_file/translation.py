@@ -45,6 +45,12 @@ _TIME_FIELDS = {
     "PM": "%p",
 }
 _TIME_PIECE = re.compile(rf'"([^"]*)"|({"|".join(_TIME_FIELDS)})|(.)', re.IGNORECASE | re.DOTALL)
+_COLLATIONS = {
+    "case_sensitive": "c",
+    "cs": "c",
+    "case_insensitive": "nocase",
+    "ci": "nocase",
+}
 _READ_TIME = {"to_timestamp": "timestamptz", "to_date": "date"}
 
 
@@ -64,7 +70,8 @@ def rewrite(tree: exp.Expr) -> exp.Expr:
     Raises
     ------
     ValueError
-        Where TO_TIMESTAMP or TO_DATE is called without a format, with Redshift's text.
+        With Redshift's text, where TO_TIMESTAMP or TO_DATE is called without a format, or COLLATE
+        with a collation that does not exist.
     """
     return tree.transform(_change)
 
@@ -73,6 +80,8 @@ def _change(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.CurrentTimestamp):
         name = "rs_sysdate" if node.args.get("sysdate") else "rs_getdate"
         return exp.Anonymous(this=name)
+    if isinstance(node, exp.Collate):
+        return exp.Collate(this=node.this, expression=collation(node.expression.name))
     if isinstance(node, exp.FromBase):
         return exp.Anonymous(this="rs_strtol", expressions=[node.this, node.expression])
     if isinstance(node, exp.Window) and node.this.name.lower() == "ratio_to_report":
@@ -86,6 +95,14 @@ def _change(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Anonymous) and node.name.lower() in _READ_TIME:
         return _read_time(node)
     return node
+
+
+def collation(name: str) -> exp.Expr:
+    """DuckDB's collation for Redshift's; raises ValueError where there is none of that name."""
+    found = _COLLATIONS.get(name.lower())
+    if found is None:
+        raise ValueError(f"collation {name} is not supported")
+    return exp.Var(this=found)
 
 
 def _read_time(call: exp.Anonymous) -> exp.Expr:

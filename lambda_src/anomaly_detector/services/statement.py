@@ -30,8 +30,13 @@ _WAITS = (1, 2, 4, 8, 15, 30, 60)
 # Seconds before each further attempt, two and a half minutes in all: what a new role takes to be
 # assumable.
 _PAUSES = (5, 10, 20, 30, 30, 30, 30)
-# What fails for another passing reason may have run for long: fewer attempts.
-_FEW = 3
+# What fails for another reason may have run for long: fewer attempts.
+_AGAIN = {
+    FaultKind.ROLE: len(_PAUSES),
+    FaultKind.PASSING: 3,
+    FaultKind.UNCERTAIN: 2,
+    FaultKind.PERMANENT: 0,
+}
 
 
 def submit(
@@ -75,15 +80,15 @@ def poll(
 ) -> Statement:
     """See how the statement stands; when it has finished, judge a check, or note what has landed.
 
-    A statement that failed for a passing reason or was aborted answers RUNNING once more, for a
-    pause, and then AGAIN with the number of the next attempt; ATTACH where it failed for the
+    A statement that failed for a reason that may pass, or was aborted, answers RUNNING once more,
+    for a pause, and then AGAIN with the number of the next attempt; ATTACH where it failed for the
     UNLOAD role, which somebody may have detached.
 
     Raises
     ------
     PermanentError
-        With the warehouse's text where the statement failed for good, or every problem that a
-        check found.
+        With the warehouse's text, the statement's id and where its SQL is kept, where the
+        statement failed for good; or every problem that a check found.
     """
     if statement.failed:
         status = "ATTACH" if statement.role else "AGAIN"
@@ -101,7 +106,7 @@ def poll(
             result = _landed(store, ledger, config, request, statement, found).answer()
         return statement.model_copy(update={"status": "FINISHED", "result": result})
     if found.status in ("FAILED", "ABORTED"):
-        return _paused(statement, found)
+        return _paused(store, config, request, statement, found)
     polls = statement.polls + 1
     wait = _WAITS[min(polls, len(_WAITS) - 1)]
     return statement.model_copy(update={"polls": polls, "wait_seconds": wait})
@@ -118,9 +123,7 @@ def _text(
 ) -> str:
     start, end = request.window_start, request.window_end
     if request.purpose == "check_columns":
-        # A history query that does not fit fails by itself in this pipeline; the other only after
-        # activation.
-        return checks.columns_statement(config, start, end, history=False)
+        return checks.columns_statement(config, start, end)
     if request.purpose == "check_series":
         return checks.series_statement(config, start, end, history=True)
     select = sql.aggregate(config, start, end, history=request.purpose == "history")
@@ -132,22 +135,39 @@ def _prefix(config: Config, request: Request, attempt_id: str) -> str:
     if request.purpose == "history":
         start, end = request.window_start, request.window_end
         return layout.history_attempt(config.query_hash, start, end, attempt_id)
+    if request.purpose != "live":
+        return layout.check_attempt(config.query_hash, attempt_id)
     return layout.live_attempt(request.due_start or request.window_start, attempt_id)
 
 
-def _paused(statement: Statement, found: Submitted) -> Statement:
+def _paused(
+    store: ObjectStore, config: Config, request: Request, statement: Statement, found: Submitted
+) -> Statement:
     text = found.error or f"The statement was {found.status.lower()}, and no reason was given."
     fault = classify(text)
-    if found.status == "ABORTED" and not fault.transient:
+    if found.status == "ABORTED" and fault.kind in (FaultKind.UNCERTAIN, FaultKind.PERMANENT):
         fault = Fault(FaultKind.PASSING, fault.sentence)
-    if not fault.transient:
-        raise PermanentError(fault.sentence)
-    most = len(_PAUSES) if fault.kind is FaultKind.ROLE else _FEW
-    if statement.attempt > most:
-        raise PermanentError(f"Given up after {statement.attempt} attempts: {fault.sentence}")
+    if statement.attempt > _AGAIN[fault.kind]:
+        several = f"Given up after {statement.attempt} attempts: " if statement.attempt > 1 else ""
+        place = _keep_sql(store, config, request, statement, found)
+        raise PermanentError(
+            f"{several}{fault.sentence} Statement {found.id}; its SQL and the whole answer are in "
+            f"{place}."
+        )
     pause = _PAUSES[statement.attempt - 1]
     failed = {"failed": True, "role": fault.kind is FaultKind.ROLE, "wait_seconds": pause}
     return statement.model_copy(update=failed)
+
+
+def _keep_sql(
+    store: ObjectStore, config: Config, request: Request, statement: Statement, found: Submitted
+) -> str:
+    # UNLOAD wants an empty prefix, so this is written when the statement has ended.
+    key = layout.statement_sql(_prefix(config, request, statement.attempt_id))
+    answer = (found.error or found.status).replace("\n", "\n-- ")
+    heading = f"-- statement {found.id}, query {found.query_id}\n-- {answer}\n\n"
+    store.put(key, (heading + found.sql).encode(), "text/plain; charset=utf-8")
+    return f"s3://{store.bucket}/{key}"
 
 
 def _columns(config: Config, api: DataApi, statement_id: str) -> dict[str, object]:

@@ -12,6 +12,7 @@ from typing import Final
 from anomaly_detector.config import Config
 from anomaly_detector.warehouse import sql
 from anomaly_detector.warehouse.statement import Column, Result, Value
+from anomaly_detector.warehouse.time_format import TimeFormat
 
 _TIMES: Final = frozenset({"timestamp", "timestamptz", "date"})
 _TEXTS: Final = frozenset({"varchar", "bpchar", "text", "name"})
@@ -38,25 +39,54 @@ _SPELLINGS: Final = {
     "timestamp with time zone": "timestamptz",
 }
 _PREFIX: Final = "slices_of"
+_END: Final = "end_of_query"
+# A TIMESTAMPTZ becomes a TIMESTAMP by the session's time zone.
+_SESSION_SECONDS: Final = " + ".join(
+    f"abs(datediff(second, TIMESTAMP '{day} 00:00:00', "
+    f"CAST(CAST('{day} 00:00:00+00' AS timestamptz) AS timestamp)))"
+    for day in ("2024-01-01", "2024-07-01")
+)
+# Digits that a sum has to have before the point, and by which it may outgrow its addends.
+_WHOLE_DIGITS: Final = 16
+_SPARE_DIGITS: Final = 9
 
 
-def columns_statement(config: Config, start: datetime, end: datetime, *, history: bool) -> str:
-    """The query over the sample window `[start, end)`, with no rows: only names and types.
+def columns_statement(config: Config, start: datetime, end: datetime) -> str:
+    """The query over the sample window `[start, end)`, with no rows: only names and types; then, if
+    there is another for history, a column `_END` and its names and types.
 
     Raises
     ------
     PermanentError
-        Where the query is refused already when it is read.
+        Where a query is refused already when it is read.
     """
-    rendered = sql.rendered_query(config, start, end, history=history)
-    return sql.within_limit(f"SELECT *\nFROM (\n{rendered}\n) AS source\nWHERE 1 = 0")
+    live = sql.rendered_query(config, start, end, history=False)
+    if not config.history_query:
+        return sql.within_limit(f"SELECT *\nFROM (\n{live}\n) AS source\nWHERE 1 = 0")
+    past = sql.rendered_query(config, start, end, history=True)
+    return sql.within_limit(
+        f"SELECT source.*, 1 AS {_END}, past.*\nFROM (\n{live}\n) AS source\nCROSS JOIN "
+        f"(\n{past}\n) AS past\nWHERE 1 = 0"
+    )
 
 
 def judge_columns(config: Config, columns: Sequence[Column]) -> list[str]:
-    """Problems of the columns that a query returns, one sentence each; empty where all is well."""
+    """Problems of the columns that the queries return, one sentence each; empty where all is
+    well.
+    """
+    names = [column.name for column in columns]
+    place = names.index(_END) if config.history_query else len(names)
+    problems = _judge_query(config, columns[:place])
+    if config.history_query:
+        found = _judge_query(config, columns[place + 1 :])
+        problems += [f"In history_query: {problem}" for problem in found]
+    return problems + _doubled(config)
+
+
+def _judge_query(config: Config, columns: Sequence[Column]) -> list[str]:
     problems = []
     found = Counter(column.name for column in columns)
-    types = {column.name: _plain(column.type_name) for column in columns}
+    by_name = {column.name: column for column in columns}
     shown = ", ".join(column.name for column in columns) or "none"
     wanted = [config.timestamp_column.name, *config.dimensions, *config.measures]
     roles = {config.timestamp_column.name: "timestamp_column"}
@@ -81,14 +111,13 @@ def judge_columns(config: Config, columns: Sequence[Column]) -> list[str]:
                 f'return it in lower case: AS "{folded}".'
             )
         else:
-            problems += _judge_type(config, name, role, types[folded])
-    problems += _doubled(wanted)
+            problems += _judge_type(config, name, role, by_name[folded])
     return problems
 
 
-def _doubled(wanted: Sequence[str]) -> list[str]:
+def _doubled(config: Config) -> list[str]:
     spelled: dict[str, set[str]] = {}
-    for name in wanted:
+    for name in (config.timestamp_column.name, *config.dimensions, *config.measures):
         spelled.setdefault(sql.folded(name), set()).add(name)
     return [
         f"The configuration names {' and '.join(repr(n) for n in sorted(names))}, which differ "
@@ -99,16 +128,33 @@ def _doubled(wanted: Sequence[str]) -> list[str]:
     ]
 
 
-def _judge_type(config: Config, name: str, role: str, kind: str) -> list[str]:
+def _judge_type(config: Config, name: str, role: str, column: Column) -> list[str]:
+    kind = _plain(column.type_name)
     if role == "timestamp_column":
         return _judge_time(config, name, kind)
     if role == "dimension":
         return _judge_dimension(name, kind)
-    if config.measures[name].aggregation != "COUNT" and kind not in _NUMBERS:
+    aggregation = config.measures[name].aggregation
+    if aggregation != "COUNT" and kind not in _NUMBERS:
         return [
             (
                 f"Column '{name}' (measure) is {kind.upper()}, not a number; cast it in the query "
                 f"(CAST({name} AS double precision) AS {name}), or use the aggregation COUNT."
+            )
+        ]
+    # Redshift sums DECIMAL(p,s) as DECIMAL(38,s).
+    whole, spare = 38 - column.scale, 38 - column.precision
+    if (
+        aggregation in ("SUM", "AVG")
+        and kind == "numeric"
+        and whole < _WHOLE_DIGITS
+        and spare < _SPARE_DIGITS
+    ):
+        return [
+            (
+                f"Column '{name}' (measure) is DECIMAL({column.precision},{column.scale}), whose "
+                f"sum has room for {whole} digits before the point and would overflow; cast it in "
+                f"the query: CAST({name} AS double precision) AS {name}."
             )
         ]
     return []
@@ -117,8 +163,10 @@ def _judge_type(config: Config, name: str, role: str, kind: str) -> list[str]:
 def _judge_time(config: Config, name: str, kind: str) -> list[str]:
     column = config.timestamp_column
     if kind in _TEXTS:
-        if column.format:
+        if column.format and (config.interval == "P1D" or not _dates_only(column.format)):
             return []
+        if column.format:
+            return [_no_time_of_day(config, name, f"has the format '{column.format}'")]
         return [
             (
                 f"Column '{name}' (timestamp_column) is {kind.upper()}; give "
@@ -148,11 +196,19 @@ def _judge_time(config: Config, name: str, kind: str) -> list[str]:
             "by that."
         )
     if kind == "date" and config.interval != "P1D":
-        problems.append(
-            f"Column '{name}' (timestamp_column) is DATE, which has no time of day; "
-            f"set interval to 'P1D' (it is '{config.interval}'), or return a TIMESTAMP."
-        )
+        problems.append(_no_time_of_day(config, name, "is DATE"))
     return problems
+
+
+def _dates_only(pattern: str) -> bool:
+    return TimeFormat.parse(pattern).dates_only
+
+
+def _no_time_of_day(config: Config, name: str, what: str) -> str:
+    return (
+        f"Column '{name}' (timestamp_column) {what}, which has no time of day; "
+        f"set interval to 'P1D' (it is '{config.interval}'), or return a TIMESTAMP."
+    )
 
 
 def _judge_dimension(name: str, kind: str) -> list[str]:
@@ -183,7 +239,7 @@ def series_statement(config: Config, start: datetime, end: datetime, *, history:
     """One statement over the sample window `[start, end)` that counts rows, and slices per level.
 
     The answer has one row per level: slices_of (`d` with a 1 for each dimension kept apart),
-    slices, rows_inside, rows_returned, earliest, latest, longest_0 … `read_series` reads it.
+    slices, rows_inside, rows_returned, earliest, latest, session_seconds: `read_series` reads it.
     """
     width = len(config.dimensions)
     keys = [f"key_{i}" for i in range(width)]
@@ -202,7 +258,6 @@ def series_statement(config: Config, start: datetime, end: datetime, *, history:
         f"sum(CASE WHEN {inside} THEN 1 ELSE 0 END) AS inside",
         "min(event_time) AS earliest",
         "max(event_time) AS latest",
-        *(f"max(len({key})) AS longest_{i}" for i, key in enumerate(keys)),
     ]
     outer = [
         _PREFIX,
@@ -211,7 +266,7 @@ def series_statement(config: Config, start: datetime, end: datetime, *, history:
         "sum(returned) AS rows_returned",
         "CAST(min(earliest) AS varchar(32)) AS earliest",
         "CAST(max(latest) AS varchar(32)) AS latest",
-        *(f"max(longest_{i}) AS longest_{i}" for i in range(width)),
+        f"{_SESSION_SECONDS} AS session_seconds",
     ]
     # Rows outside the window are counted too: they tell a wrong time zone from an empty table.
     rows = sql.placed(config, start, end, history=history, window_only=False)
@@ -233,7 +288,7 @@ class SeriesNumbers:
     rows_inside, rows_returned : rows of the query inside the window, and all that it returned.
     earliest, latest : UTC text of the first and last row that the query returned.
     slices : slices seen per level (a tuple of dimension names).
-    longest : characters of the longest value per dimension.
+    session_seconds : difference of the session's time zone from UTC, in winter and summer.
     series : expected number of series, at least: slices of the configured levels times measures.
     """
 
@@ -242,7 +297,7 @@ class SeriesNumbers:
     earliest: str | None
     latest: str | None
     slices: dict[tuple[str, ...], int]
-    longest: dict[str, int]
+    session_seconds: int
     series: int
 
 
@@ -250,15 +305,12 @@ def read_series(config: Config, result: Result) -> SeriesNumbers:
     """Read the answer to `series_statement`."""
     slices: dict[tuple[str, ...], int] = {}
     total: dict[str, Value] = {}
-    longest = dict.fromkeys(config.dimensions, 0)
     for row in result.rows():
         marks = str(row[_PREFIX])[1:]
         level = tuple(
             name for name, mark in zip(config.dimensions, marks, strict=True) if mark == "1"
         )
         slices[level] = _number(row["slices"])
-        for i, name in enumerate(config.dimensions):
-            longest[name] = max(longest[name], _number(row[f"longest_{i}"]))
         if not level:
             total = row
     return SeriesNumbers(
@@ -267,7 +319,7 @@ def read_series(config: Config, result: Result) -> SeriesNumbers:
         earliest=_text(total.get("earliest")),
         latest=_text(total.get("latest")),
         slices=slices,
-        longest=longest,
+        session_seconds=_number(total.get("session_seconds")),
         series=sum(slices.get(level, 0) for level in config.levels) * len(config.measures),
     )
 
@@ -276,13 +328,13 @@ def judge_series(config: Config, numbers: SeriesNumbers) -> list[str]:
     """Problems of what a query returns over the sample window, one sentence each."""
     if numbers.rows_inside == 0:
         return [_nothing(config, numbers)]
-    problems = [
-        f"Dimension '{name}' has a value of {length} characters; at most {sql.MAX_VALUE_LENGTH} "
-        "are kept apart: "
-        f"shorten it in the query, for example left({name}, {sql.MAX_VALUE_LENGTH}) AS {name}."
-        for name, length in numbers.longest.items()
-        if length > sql.MAX_VALUE_LENGTH
-    ]
+    problems = []
+    column = config.timestamp_column
+    if numbers.session_seconds and (column.format or sql.is_utc(column.timezone)):
+        problems.append(
+            "The session of the warehouse's user is not in UTC, by which a text or a TIMESTAMPTZ "
+            f"in '{column.name}' would be read; set it: ALTER USER … SET timezone TO 'UTC'."
+        )
     if numbers.series > config.max_series:
         problems.append(_too_many(config, numbers))
     return problems

@@ -105,6 +105,7 @@ class DataApi:
             duration_seconds=max(int(answer.get("Duration", 0)), 0) / 1e9,
             has_result=bool(answer.get("HasResultSet", False)),
             query_id=int(answer.get("RedshiftQueryId", 0)),
+            sql=str(answer.get("QueryString", "")),
         )
 
     def result(self, statement_id: str) -> Result:
@@ -115,7 +116,12 @@ class DataApi:
         while True:
             page = self._call("get_statement_result", Id=statement_id, **more)
             columns = columns or tuple(
-                Column(str(each.get("label") or each["name"]), str(each["typeName"]))
+                Column(
+                    str(each.get("label") or each["name"]),
+                    str(each["typeName"]),
+                    int(each.get("precision", 0)),
+                    int(each.get("scale", 0)),
+                )
                 for each in page.get("ColumnMetadata", [])
             )
             records.extend(tuple(_value(field) for field in record) for record in page["Records"])
@@ -149,7 +155,8 @@ def _of_client(error: ClientError, method: str) -> RetryableError | PermanentErr
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     fault = classify(message)
     said = f"The Redshift Data API refused {method} ({code}): {fault.sentence}"
-    if code in _PASSING or status >= 500 or status == 429 or fault.transient:
+    passing = fault.kind in (FaultKind.ROLE, FaultKind.PASSING)
+    if code in _PASSING or status >= 500 or status == 429 or passing:
         return RetryableError(said)
     return PermanentError(said)
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from anomaly_detector.config import TimestampColumn
+from anomaly_detector.config import Config, TimestampColumn
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.warehouse.scan import Kind, Token, scan
 from anomaly_detector.warehouse.time_format import TimeFormat
 
 WINDOW_NAMES: Final = ("window_start", "window_end")
 _PLACEHOLDER: Final = re.compile(r"\{\{([^{}]*)\}\}")
+_STRANGE_BLANK: Final = re.compile(r"[^ \t\r\n\f]")
 _INVISIBLE: Final = frozenset({Kind.BLANK, Kind.COMMENT})
 
 
@@ -52,18 +55,12 @@ def validate(query: str, name: str = "query") -> str:
     return "".join(token.text for token in tokens)
 
 
-def render(
-    query: str,
-    start: datetime,
-    end: datetime,
-    timestamp_column: TimestampColumn,
-    name: str = "query",
-) -> str:
+def render(query: str, start: datetime, end: datetime, config: Config, name: str = "query") -> str:
     """Fill the window `[start, end)` (aware) into a query, in the timestamp column's own zone.
 
     A placeholder becomes a TIMESTAMP literal; inside a text literal it becomes the bare text, in
-    the column's own format where it has one. Around a change of the clocks the bounds are wider
-    than the window (see `wall_bounds`).
+    the column's own format where it has one. The bounds may be wider than the window (see
+    `wall_bounds`).
 
     Raises
     ------
@@ -71,9 +68,9 @@ def render(
         As `validate`.
     """
     tokens = scan(validate(query, name))
-    bounds = wall_bounds(start, end, timestamp_column.timezone)
+    bounds = wall_bounds(start, end, *written_in(config))
     values = dict(zip(WINDOW_NAMES, bounds, strict=True))
-    texts = dict(zip(WINDOW_NAMES, _bound_texts(bounds, timestamp_column), strict=True))
+    texts = dict(zip(WINDOW_NAMES, _bound_texts(bounds, config.timestamp_column), strict=True))
     rendered = []
     for token in tokens:
         if token.kind is Kind.PLACEHOLDER:
@@ -85,16 +82,26 @@ def render(
     return "".join(rendered)
 
 
-def wall_bounds(start: datetime, end: datetime, timezone: str) -> tuple[datetime, datetime]:
-    """Naive bounds between which lies the wall-clock time of every instant in `[start, end)`.
+def written_in(config: Config) -> tuple[str, ...]:
+    """Zones in which the timestamp column may be written: its own, and for days also the
+    detector's, because a date means the detector's own day (which type the column has, only the
+    warehouse knows).
+    """
+    own = config.timestamp_column.timezone
+    return (own,) if config.interval != "P1D" else (own, config.timezone)
+
+
+def wall_bounds(start: datetime, end: datetime, *timezones: str) -> tuple[datetime, datetime]:
+    """Naive bounds between which lies the wall-clock time, in each of the zones, of every instant
+    in `[start, end)`.
 
     Where the clocks change within a day of a bound, wall-clock time is not in order there, and a
     warehouse may read an ambiguous or skipped time either way; so the bound moves out by the
     change. The guard on interval_start is exact.
     """
     first, last = start.astimezone(UTC), end.astimezone(UTC)
-    lower = min(_offsets_near(first, timezone))
-    upper = max(_offsets_near(last, timezone))
+    lower = min(min(_offsets_near(first, zone)) for zone in timezones)
+    upper = max(max(_offsets_near(last, zone)) for zone in timezones)
     return (first + lower).replace(tzinfo=None), (last + upper).replace(tzinfo=None)
 
 
@@ -108,7 +115,7 @@ def _offsets_near(moment: datetime, timezone: str) -> set[timedelta]:
 
 
 def _statement(query: str, name: str) -> list[Token]:
-    tokens = list(scan(query))
+    tokens = [_plain(token) for token in scan(query)]
     while tokens and (tokens[-1].kind in _INVISIBLE or tokens[-1].text == ";"):
         tokens.pop()
     while tokens and (tokens[0].kind in _INVISIBLE or tokens[0].text == ";"):
@@ -121,6 +128,7 @@ def _statement(query: str, name: str) -> list[Token]:
             f"{name} begins with '{first}'; it must be one statement that begins with SELECT or "
             "WITH."
         )
+    _refuse_recursion(tokens, name)
     depth = 0
     for token in tokens:
         if token.kind is not Kind.SYMBOL:
@@ -138,6 +146,26 @@ def _statement(query: str, name: str) -> list[Token]:
         raise PermanentError(f"{name} leaves {depth} parenthesis open; close it.")
     _refuse_writing(tokens, name)
     return tokens
+
+
+def _plain(token: Token) -> Token:
+    """The token, its blanks as Redshift knows them."""
+    if token.kind is not Kind.BLANK:
+        return token
+    return replace(token, text=_STRANGE_BLANK.sub(" ", token.text))
+
+
+def _refuse_recursion(tokens: Sequence[Token], name: str) -> None:
+    seen = [token for token in tokens if token.kind not in _INVISIBLE]
+    for first, second in pairwise(seen):
+        if (first.kind, second.kind) == (Kind.WORD, Kind.WORD) and (
+            (first.text.upper(), second.text.upper()) == ("WITH", "RECURSIVE")
+        ):
+            raise PermanentError(
+                f"{name} holds WITH RECURSIVE (line {first.line}), which Redshift does not take in "
+                "a subquery, and the detector puts the query into one: write the recursive part "
+                "to a table on a schedule of its own, and select from that table."
+            )
 
 
 def _refuse_writing(tokens: Sequence[Token], name: str) -> None:

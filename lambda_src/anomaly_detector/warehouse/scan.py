@@ -34,7 +34,7 @@ class Token:
 # An unclosed literal must not be tried again from its middle: the repeats are possessive.
 _SIMPLE: Final = re.compile(
     r"""
-    (?P<BLANK>\s+)
+    (?P<BLANK>[\s\u200b\ufeff]+)  # also a byte order mark, and what web pages paste as a blank
     | (?P<COMMENT>--[^\n]*)
     | (?P<STRING>'(?:[^'\\]|''|\\.)*+')
     | (?P<NAME>"(?:[^"]|"")*+")

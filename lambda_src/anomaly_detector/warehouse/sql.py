@@ -4,21 +4,26 @@ Names: every column is addressed as a quoted name in lower case, because Redshif
 lower case, quoted ones too, unless `enable_case_sensitive_identifier` is on; then the query has to
 name its columns in lower case (the check says so).
 
-Time: the timestamp column holds wall-clock time in `timestamp_column.timezone`. It is cast to
-TIMESTAMP before it is converted to UTC; for TIMESTAMPTZ the cast gives the session's zone, which is
-UTC unless the user was altered, so such a column needs the time zone 'UTC' (`checks.judge_columns`
-sees to it).
+Time: a TIMESTAMP, or a text with a time of day, is wall-clock time in `timestamp_column.timezone`.
+A DATE, or a text without a time of day, is a whole day of the detector's own zone. A TIMESTAMPTZ is
+cast to TIMESTAMP, which gives the session's zone, so it needs `timestamp_column.timezone` 'UTC' and
+a session in UTC (`checks` sees to both). Which of them a column is, only the warehouse knows; the
+SQL is right for each.
+
+Dimension values: a value is compared by its characters, whatever the collation, and without
+trailing blanks, as Redshift compares them. Its name is the value itself, but for a few (`_key`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from anomaly_detector.config import Aggregation, Config, TimestampColumn
+from anomaly_detector.config import Aggregation, Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid
 from anomaly_detector.panel import ROLLED_UP
@@ -28,6 +33,7 @@ from anomaly_detector.warehouse.query import (
     timestamp_literal,
     validate,
     wall_bounds,
+    written_in,
 )
 from anomaly_detector.warehouse.scan import scan
 from anomaly_detector.warehouse.time_format import TimeFormat
@@ -46,6 +52,7 @@ __all__ = [
     "rendered_query",
     "unload",
     "validate",
+    "value_names",
     "wall_bounds",
     "within_limit",
 ]
@@ -53,7 +60,9 @@ __all__ = [
 NULL_VALUE: Final = "(null)"
 # What a dimension's own value '*' becomes, so that it is not taken for a roll-up.
 STAR_VALUE: Final = "(*)"
+# A longer value is named by its beginning and its MD5, together of this length.
 MAX_VALUE_LENGTH: Final = 256
+_MD5_LENGTH: Final = 32
 # The Data API says 100 KB and not which; the smaller reading is safe.
 MAX_STATEMENT_BYTES: Final = 100_000
 
@@ -83,16 +92,35 @@ def _utc(moment: datetime) -> str:
     return timestamp_literal(moment.astimezone(UTC))
 
 
-def _event_time(column: TimestampColumn) -> str:
+def _event_time(config: Config) -> str:
+    column, days_of = config.timestamp_column, config.timezone
     raw = f"source.{identifier(column.name)}"
-    # TO_TIMESTAMP takes the text as the session's zone and the cast goes back from it, so the
-    # session's zone falls out.
-    wall = (
-        f"to_timestamp({raw}, {literal(TimeFormat.parse(column.format).redshift)})"
-        if column.format
-        else raw
+    if column.format:
+        form = TimeFormat.parse(column.format)
+        text = raw
+        for word in sorted(form.blanked, key=len, reverse=True):
+            text = f"replace({text}, {literal(word)}, ' ')"
+        # TO_TIMESTAMP takes the text as the session's zone and the cast goes back from it, so the
+        # session's zone falls out.
+        wall = f"CAST(to_timestamp({text}, {literal(form.redshift)}) AS timestamp)"
+        return _of_day(wall, days_of) if form.dates_only else _of_zone(wall, column.timezone)
+    wall = f"CAST({raw} AS timestamp)"
+    if config.interval != "P1D" or (is_utc(column.timezone) and is_utc(days_of)):
+        return _of_zone(wall, column.timezone)
+    # As text, a DATE has ten characters and every other type more.
+    return (
+        f"CASE WHEN len(CAST({raw} AS varchar(64))) = 10 THEN {_of_day(wall, days_of)} "
+        f"ELSE {_of_zone(wall, column.timezone)} END"
     )
-    return _converted(f"CAST({wall} AS timestamp)", column.timezone, "UTC")
+
+
+def _of_zone(wall: str, timezone: str) -> str:
+    return _converted(wall, timezone, "UTC")
+
+
+def _of_day(midnight: str, timezone: str) -> str:
+    # A day's noon tells which day it is; its midnight may be skipped, or come twice.
+    return _of_zone(f"dateadd(hour, 12, {midnight})", timezone)
 
 
 def is_utc(timezone: str) -> bool:
@@ -106,17 +134,42 @@ def _converted(expression: str, source: str, target: str) -> str:
     return f"convert_timezone({literal(source)}, {literal(target)}, {expression})"
 
 
-def _key(dimension: str) -> str:
-    # Trailing blanks count for the hash but not for equality: without rtrim one value could
-    # land in two shards.
-    text = f"rtrim(CAST(source.{identifier(dimension)} AS varchar({MAX_VALUE_LENGTH * 4})))"
-    named = f"coalesce({text}, '{NULL_VALUE}')"
-    return f"CASE WHEN {text} = '{ROLLED_UP}' THEN '{STAR_VALUE}' ELSE {named} END"
+def _key(text: str) -> str:
+    """The name of a dimension's value, from its text: every value has its own, and always this.
+
+    NULL is `(null)`, `*` is `(*)`; a value that looks like one of these gets one more pair of
+    parentheses, so that it is not taken for it. A value of 256 characters or more is its first 223,
+    a blank and its MD5.
+    """
+    core, kept = f"btrim({text}, '()')", MAX_VALUE_LENGTH - _MD5_LENGTH - 1
+    name = (
+        f"CASE WHEN {text} IS NULL THEN '{NULL_VALUE}' "
+        f"WHEN len({text}) >= {MAX_VALUE_LENGTH} THEN left({text}, {kept}) || ' ' || md5({text}) "
+        f"WHEN {core} = '{ROLLED_UP}' OR ({core} = 'null' AND {text} <> 'null') "
+        f"THEN '(' || {text} || ')' ELSE {text} END"
+    )
+    # The wide text would cost memory in every group. A collation that ignores case would let a
+    # GROUP BY show now this spelling and now that.
+    return f"COLLATE(CAST({name} AS varchar({MAX_VALUE_LENGTH * 4})), 'case_sensitive')"
 
 
-def _raw_filter(column: TimestampColumn, start: datetime, end: datetime) -> list[str]:
+def value_names(value: str) -> tuple[str, ...]:
+    """The names (`_key`) that a value in a filter may mean: it is written as alerts and results
+    show it, or as it stands in the column.
+    """
+    text = value.rstrip(" ")
+    if text == ROLLED_UP:
+        return (STAR_VALUE,)
+    if len(text) < MAX_VALUE_LENGTH:
+        return (text,)
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return (text, f"{text[: MAX_VALUE_LENGTH - _MD5_LENGTH - 1]} {digest}")
+
+
+def _raw_filter(config: Config, start: datetime, end: datetime) -> list[str]:
+    column = config.timestamp_column
     raw = f"source.{identifier(column.name)}"
-    lower, upper = wall_bounds(start, end, column.timezone)
+    lower, upper = wall_bounds(start, end, *written_in(config))
     if column.format is None:
         return [f"{raw} >= {timestamp_literal(lower)}", f"{raw} < {timestamp_literal(upper)}"]
     form = TimeFormat.parse(column.format)
@@ -174,7 +227,7 @@ def rendered_query(config: Config, start: datetime, end: datetime, *, history: b
     query, name = (own, "history_query") if own else (config.query, "query")
     if not query:
         raise PermanentError("The configuration has no query; give one SELECT under query.")
-    return render(query, start, end, config.timestamp_column, name)
+    return render(query, start, end, config, name)
 
 
 def placed(
@@ -186,24 +239,38 @@ def placed(
     prunes blocks.
     """
     query = rendered_query(config, start, end, history=history)
-    columns = [f"{_event_time(config.timestamp_column)} AS event_time"]
-    columns += [f"{_key(name)} AS key_{i}" for i, name in enumerate(config.dimensions)]
-    columns += [
-        f"source.{identifier(name)} AS column_{i}" for i, name in enumerate(config.measures)
+    width = len(config.dimensions)
+    measures = [f"column_{i}" for i in range(len(config.measures))]
+    named = ["event_time", *(f"{_key(f'text_{i}')} AS key_{i}" for i in range(width)), *measures]
+    read = [f"{_event_time(config)} AS event_time"]
+    # Trailing blanks count for the hash but not for equality: without rtrim one value could land
+    # in two shards.
+    read += [
+        f"rtrim(CAST(source.{identifier(name)} AS varchar(65535))) AS text_{i}"
+        for i, name in enumerate(config.dimensions)
     ]
-    conditions = _raw_filter(config.timestamp_column, start, end) if window_only else []
+    read += [
+        f"source.{identifier(name)} AS {column}"
+        for name, column in zip(config.measures, measures, strict=True)
+    ]
+    conditions = _raw_filter(config, start, end) if window_only else []
     where = ("\nWHERE " + "\n  AND ".join(conditions)) if conditions else ""
     # The line breaks keep a comment at the query's end from swallowing the parenthesis.
-    return f"SELECT {_list(columns)}\nFROM (\n{query}\n) AS source{where}"
+    return (
+        f"SELECT {_list(named)}\nFROM (\n"
+        f"SELECT {_list(read)}\nFROM (\n{query}\n) AS source{where}\n) AS read"
+    )
 
 
 def kept_values(config: Config) -> list[str]:
     """Conditions on key_0 … that the dimension filters ask for."""
-    return [
-        f"key_{i} IN ({', '.join(literal(value) for value in config.dimension_filters[name])})"
-        for i, name in enumerate(config.dimensions)
-        if config.dimension_filters.get(name)
-    ]
+    kept = []
+    for i, name in enumerate(config.dimensions):
+        values = config.dimension_filters.get(name, ())
+        names = dict.fromkeys(found for value in values for found in value_names(value))
+        if names:
+            kept.append(f"key_{i} IN ({', '.join(literal(found) for found in names)})")
+    return kept
 
 
 def grouping(config: Config, levels: Sequence[Sequence[str]], first: Sequence[str] = ()) -> str:
@@ -222,8 +289,8 @@ def grouping(config: Config, levels: Sequence[Sequence[str]], first: Sequence[st
 def aggregate(config: Config, start: datetime, end: datetime, *, history: bool) -> str:
     """The SELECT whose rows leave the warehouse: one per interval, level and slice.
 
-    Columns: interval_start TIMESTAMP (UTC), dimension_0 … VARCHAR (`*` rolled up, `(null)` for
-    NULL), measure_0_value DOUBLE PRECISION, measure_0_count BIGINT, …, row_count BIGINT, shard
+    Columns: interval_start TIMESTAMP (UTC), dimension_0 … VARCHAR (`*` rolled up, else the value's
+    name), measure_0_value DOUBLE PRECISION, measure_0_count BIGINT, …, row_count BIGINT, shard
     INTEGER.
 
     Parameters

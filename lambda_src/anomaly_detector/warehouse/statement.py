@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Status: TypeAlias = Literal["SUBMITTED", "PICKED", "STARTED", "FINISHED", "FAILED", "ABORTED"]
@@ -21,6 +21,7 @@ class Statement:
     duration_seconds : time that it ran in the warehouse.
     has_result : whether `DataApi.result` can be asked.
     query_id : the warehouse's own number of the query, for its system tables.
+    sql : the text that was sent.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Statement:
     duration_seconds: float
     has_result: bool
     query_id: int
+    sql: str = field(default="", repr=False)
 
     @property
     def running(self) -> bool:
@@ -39,10 +41,14 @@ class Statement:
 
 @dataclass(frozen=True)
 class Column:
-    """A result's column and its type as Redshift calls it (`int4`, `timestamptz`, …)."""
+    """A result's column and its type as Redshift calls it (`int4`, `timestamptz`, …); precision and
+    scale of a `numeric`.
+    """
 
     name: str
     type_name: str
+    precision: int = 0
+    scale: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Final
 
 from anomaly_detector.errors import PermanentError
 
+_DAY: Final = 86_400
 # Run of pattern letters (java.text.SimpleDateFormat) -> Redshift's TO_TIMESTAMP, Python's
 # strftime, seconds of one unit.
 _FIELDS: Final[dict[str, tuple[str, str, int]]] = {
@@ -16,8 +17,8 @@ _FIELDS: Final[dict[str, tuple[str, str, int]]] = {
     "MMM": ("Mon", "%b", 0),
     "MM": ("MM", "%m", 0),
     "M": ("MM", "%-m", 0),
-    "dd": ("DD", "%d", 86_400),
-    "d": ("DD", "%-d", 86_400),
+    "dd": ("DD", "%d", _DAY),
+    "d": ("DD", "%-d", _DAY),
     "HH": ("HH24", "%H", 3600),
     "H": ("HH24", "%-H", 3600),
     "hh": ("HH12", "%I", 3600),
@@ -29,6 +30,8 @@ _FIELDS: Final[dict[str, tuple[str, str, int]]] = {
 }
 # Texts in one of these orders sort as the times they stand for.
 _SORTABLE: Final = ["yyyy", "MM", "dd", "HH", "mm", "ss"]
+_MONTHS: Final = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"
+_WORD: Final = re.compile(r"[^\W_]")
 _PIECE: Final = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
 
 
@@ -38,12 +41,15 @@ class TimeFormat:
 
     Attributes
     ----------
-    redshift : the format as TO_TIMESTAMP takes it.
+    redshift : the format as TO_TIMESTAMP takes it: fields, and signs between them.
+    blanked : words between the fields, which TO_TIMESTAMP does not document; a blank is to take
+        the place of each in the text, as it does in `redshift`.
     sortable : whether texts sort as their times, so that the raw column can be compared with
         bounds.
     """
 
     redshift: str
+    blanked: tuple[str, ...]
     sortable: bool
     _pieces: tuple[tuple[str, bool], ...]
     _unit: int
@@ -86,15 +92,25 @@ class TimeFormat:
                 "together; "
                 "for hours to 23 write HH."
             )
+        words = [text for text, is_field in pieces if not is_field and _WORD.search(text)]
+        for word in words:
+            _refuse_unclear(pattern, word, fields)
         whole = [field for field in fields if set(field) != {"S"}]
         return cls(
             redshift="".join(
-                _FIELDS[text][0] if is_field else _literal(text) for text, is_field in pieces
+                _FIELDS[text][0] if is_field else " " if text in words else text
+                for text, is_field in pieces
             ),
+            blanked=tuple(dict.fromkeys(words)),
             sortable=whole == _SORTABLE[: len(whole)] and fields[: len(whole)] == whole,
             _pieces=tuple(pieces),
             _unit=min(unit for unit in (_FIELDS[field][2] for field in fields) if unit),
         )
+
+    @property
+    def dates_only(self) -> bool:
+        """Whether it has no time of day, so that a text names a whole day."""
+        return self._unit == _DAY
 
     @property
     def pieces(self) -> tuple[tuple[str, bool], ...]:
@@ -123,10 +139,15 @@ def _strftime(wall: datetime, code: str) -> str:
     return wall.strftime(code)
 
 
-def _literal(text: str) -> str:
-    # Letters between fields would be read as fields (DD"T"HH24 without the quotes is an
-    # ordinal, DDTH).
-    return f'"{text}"' if re.search(r"[^\W_]", text) else text
+def _refuse_unclear(pattern: str, word: str, fields: list[str]) -> None:
+    """A word that a field's own text may hold cannot be replaced without changing that field."""
+    spelled = [_MONTHS] * ("MMM" in fields) + ["AM PM"] * ("a" in fields)
+    said = word.strip().upper()
+    if said.isdecimal() or any(said in text for text in spelled):
+        raise PermanentError(
+            f"timestamp_column.format '{pattern}': '{word}' between the fields cannot be told "
+            "from the text of a field: return a TIMESTAMP from the query instead."
+        )
 
 
 def _unknown(pattern: str, run: str) -> str:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import sqlglot
-from anomaly_detector.local_file.translation import Grammar, generate, rewrite
+from anomaly_detector.local_file.translation import Grammar, collation, generate, rewrite
 from sqlglot import exp
 from sqlglot.dialects.redshift import Redshift
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from local.cloud.redshift.errors import RedshiftError
-from local.cloud.redshift.functions import KNOWN
+from local.cloud.redshift.functions import KNOWN, LEADER_FUNCTIONS, LEADER_WORDS
 
 Kind = Literal["query", "write", "ddl", "unload", "nothing"]
 
@@ -214,11 +214,22 @@ def _refuse(sql: str, tree: exp.Expr) -> None:
         method = (join.args.get("method") or join.args.get("kind") or "").upper()
         if method in ("ASOF", "POSITIONAL", "SEMI", "ANTI", "ARRAY"):
             raise RedshiftError(_near(method))
-    series = [*tree.find_all(exp.GenerateSeries), *tree.find_all(exp.ExplodingGenerateSeries)]
-    if series and (isinstance(tree, exp.Insert | exp.Create) or _tables(tree)):
+    for clause in tree.find_all(exp.With):
+        if clause.recursive and clause.parent is not tree:
+            raise RedshiftError("WITH RECURSIVE is not supported in a subquery")
+    if _of_leader(tokens_of(sql)) and (isinstance(tree, exp.Insert | exp.Create) or _tables(tree)):
         raise RedshiftError(
             "Specified types or functions (one per INFO message) not supported on Redshift tables."
         )
+
+
+def _of_leader(tokens: list[Token]) -> bool:
+    """Whether a text calls what only the leader node has, which no query of tables may."""
+    words = [token.text.lower() for token in tokens if token.token_type != TokenType.STRING]
+    return any(
+        word in LEADER_WORDS or (word in LEADER_FUNCTIONS and following == "(")
+        for word, following in itertools.pairwise([*words, ""])
+    )
 
 
 def _refuse_tokens(tokens: list[Token]) -> None:
@@ -357,6 +368,9 @@ def _create_table(sql: str) -> Statement:
                     this=exp.func("nextval", exp.Literal.string(sequence))
                 )
                 kept.append(exp.ColumnConstraint(kind=default))
+            elif isinstance(rule, exp.CollateColumnConstraint):
+                rule.set("this", _collation(rule.this.name))
+                kept.append(constraint)
             # Redshift does not enforce keys, so they must not be enforced here.
             elif isinstance(rule, exp.NotNullColumnConstraint | exp.DefaultColumnConstraint):
                 kept.append(constraint)
@@ -368,6 +382,13 @@ def _create_table(sql: str) -> Statement:
         )
     tree = _rewrite(tree, {})
     return Statement("ddl", generate(tree), before=tuple(before), target=name, char_columns=widths)
+
+
+def _collation(name: str) -> exp.Expr:
+    try:
+        return collation(name)
+    except ValueError as error:
+        raise RedshiftError(str(error)) from error
 
 
 def _layout_end(tokens: list[Token], place: int) -> int:

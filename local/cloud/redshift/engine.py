@@ -27,6 +27,11 @@ _ERRORS: tuple[tuple[str, str], ...] = (
     (r"Schema with name (\S+) does not exist", r'schema "\1" does not exist'),
     (r"Could not convert string '(.*)' to INT", r'Invalid digit, Value "\1", Type: Integer'),
     (r"[Ii]nvalid (?:timestamp|date) field format: \"([^\"]*)\"", r'invalid input syntax: "\1"'),
+    # DuckDB and Redshift both sum DECIMAL(p,s) as DECIMAL(38,s).
+    (
+        r"Overflow in (HUGEINT \w+|SUM of DECIMAL)|Could not cast value .* to DECIMAL",
+        "Numeric data overflow (addition)",
+    ),
     (r"Division by zero", r"division by zero"),
     (
         r'column "([^"]+)" must appear in the GROUP BY clause',

@@ -46,3 +46,21 @@ KNOWN: frozenset[str] = frozenset(
         """,
     )
 )
+
+# Of the leader node only: a query that reads tables may not use them.
+LEADER_WORDS = frozenset({"current_time", "current_timestamp", "localtime", "localtimestamp"})
+LEADER_FUNCTIONS = frozenset(
+    {
+        "age",
+        "current_schema",
+        "current_schemas",
+        "factorial",
+        "generate_series",
+        "has_database_privilege",
+        "has_schema_privilege",
+        "has_table_privilege",
+        "isfinite",
+        "now",
+        "pg_get_userbyid",
+    }
+)

@@ -1,0 +1,198 @@
+"""What can be done about a failed statement: texts as people have reported them, however worded."""
+
+from __future__ import annotations
+
+import pytest
+from anomaly_detector.warehouse.faults import FaultKind, classify
+
+ROLE, PASSING = FaultKind.ROLE, FaultKind.PASSING
+UNCERTAIN, PERMANENT = FaultKind.UNCERTAIN, FaultKind.PERMANENT
+
+# Texts from AWS's documentation and public reports (issues of dbt-redshift, awswrangler, airbyte,
+# arthur-redshift-etl, spark-redshift, spectrify, OpenMetadata, snowplow), shortened.
+TEXTS: list[tuple[FaultKind, str, str]] = [
+    (
+        ROLE,
+        "User arn:aws:redshift:us-east-1:1:dbuser:c/u is not authorized to assume IAM Role r",
+        "UNLOAD role is attached",
+    ),
+    (ROLE, "The requested role arn:aws:iam::1:role/r is not associated to cluster", "attached"),
+    (ROLE, "ERROR: Not authorized to get credentials of role arn:aws:iam::1:role/r", "attached"),
+    (ROLE, "S3ServiceException:Access Denied,Status 403,Error AccessDenied,Rid 1", "attached"),
+    (ROLE, "ERROR: The IAM role arn:aws:iam::1:role/r is not valid", "attached"),
+    (
+        ROLE,
+        (
+            "S3ServiceException:User: arn:aws:sts::1:assumed-role/r/s is not authorized to "
+            "perform: "
+            "kms:GenerateDataKey on resource: arn:aws:kms:eu-west-1:1:key/k,Status 403"
+        ),
+        "use its key",
+    ),
+    (PASSING, "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown", ""),
+    (PASSING, "could not connect to server: Connection refused", ""),
+    (PASSING, "SSL SYSCALL error: EOF detected", ""),
+    (PASSING, "The workgroup is resuming", ""),
+    (PASSING, "ERROR: Specified unload destination on S3 is not empty.", ""),
+    (PASSING, "ERROR: could not open relation with OID 155466714", ""),
+    (PASSING, "[Amazon](500310) Invalid operation: could not open relation with OID 99;", ""),
+    (PASSING, "Database Error\n  cannot open relation with oid 123456789", ""),
+    (PASSING, "ERROR: cache lookup failed for relation 12345", ""),
+    (
+        PASSING,
+        (
+            "S3Query Exception Connection failed, retries exceeded.\nDETAIL:\n  ---\n  error:  "
+            "S3Query "
+            "Exception Connection failed, retries exceeded.\n  code:      15005\n  "
+            "location: dory_util"
+        ),
+        "",
+    ),
+    (
+        PASSING,
+        (
+            "S3 Query Exception (Fetch) DETAIL: code: 15001 context: boost::thread_resource_error: "
+            "Resource temporarily unavailable"
+        ),
+        "",
+    ),
+    (PASSING, "Spectrum Scan Error: Retries exceeded", ""),
+    (PASSING, "abort query DETAIL: code: 1020 context: system requested abort query: 1011", ""),
+    (
+        PASSING,
+        (
+            "S3CurlException: Operation too slow. Less than 1 bytes/sec transferred the last 60 "
+            "seconds, CurlError 28, multiCurlError 0"
+        ),
+        "",
+    ),
+    (
+        PASSING,
+        (
+            "[Amazon](500310) Invalid operation: 1023 \nDetails: Serializable isolation "
+            "violation on "
+            "table - 100167, transactions forming the cycle are: 557, 558 (pid:16606);"
+        ),
+        "",
+    ),
+    (PASSING, "ERROR: 1023 (SQLSTATE XX000)", ""),
+    (PASSING, "deadlock detected", ""),
+    (PASSING, 'FATAL: connection limit "500" exceeded for non-bootstrap users', ""),
+    (PASSING, "Exceeded maximum number of connections, limit of 100 sessions reached", ""),
+    (PASSING, "terminating connection due to administrator command", ""),
+    (PASSING, "ERROR: cannot execute in read-only mode: cluster is being resized", ""),
+    (PASSING, "Remote end closed: server closed the connection unexpectedly", ""),
+    (PERMANENT, "Cluster c is paused. Resume it and try again.", "resume it"),
+    (PERMANENT, 'FATAL: password authentication failed for user "u"', "username and password"),
+    (PERMANENT, 'FATAL: database "prod" does not exist', "redshift.database"),
+    (PERMANENT, "Redshift endpoint doesn't exist in this region.", "the region"),
+    (PERMANENT, 'ERROR: column "x" does not exist in shop', "Correct the query"),
+    (PERMANENT, 'syntax error at or near "whre" Position: 17', "Correct the query"),
+    (PERMANENT, 'column "ts" must appear in the GROUP BY clause', "Correct the query"),
+    (PERMANENT, 'Invalid digit, Value "a", Pos 0, Type: Integer', "Correct the query"),
+    (PERMANENT, "ERROR: permission denied for relation shop", "SELECT on the tables"),
+    (PERMANENT, "permission denied for schema finance", "USAGE on the schema"),
+    (PERMANENT, "Query cancelled: statement timeout", "limit"),
+    (
+        PERMANENT,
+        'Query (123) cancelled by WLM abort action of Query Monitoring Rule "long"',
+        "limit",
+    ),
+    (
+        PERMANENT,
+        (
+            "ERROR: Specified types or functions (one per INFO message) not supported on Redshift "
+            "tables."
+        ),
+        "getdate()",
+    ),
+    (
+        PERMANENT,
+        (
+            'Function "generate_series(integer,integer)" not supported. Specified types '
+            "or functions "
+            "not supported on Redshift tables."
+        ),
+        "leader node",
+    ),
+    (
+        PERMANENT,
+        (
+            "Numeric data overflow (result precision)\nDETAIL:\n code:      1058\n context: 64 bit "
+            "overflow\n location: numeric.hpp:161"
+        ),
+        "double precision",
+    ),
+    (PERMANENT, "ERROR: Numeric data overflow (addition)", "double precision"),
+    (PERMANENT, "ERROR: bigint out of range", "double precision"),
+    (PERMANENT, "ERROR: Query reached usage limit", "raise it"),
+    (PERMANENT, "Query reached usage limit. Serverless RPU hours used", "raise it"),
+    (PERMANENT, "Disk Full DETAIL: error: Disk Full code: 1016 context: node: 0", "history.chunk"),
+    (
+        PERMANENT,
+        (
+            "S3ServiceException:The bucket you are attempting to access must be addressed "
+            "using the "
+            "specified endpoint. Please send all future requests to this endpoint.,Status 301,"
+            "Error "
+            "PermanentRedirect"
+        ),
+        "region",
+    ),
+    (
+        PERMANENT,
+        "S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket",
+        "apply the module again",
+    ),
+    (PERMANENT, "Default IAM role is not set. Set a default IAM role for the cluster", "default"),
+    (PERMANENT, "Spectrum Scan Error. S3 403 Forbidden: s3://lake/x.parquet", "external schema"),
+    (
+        UNCERTAIN,
+        "S3CurlException: Could not resolve host: b.s3.eu-west-1.amazonaws.com, CurlError 6",
+        "endpoint",
+    ),
+    (UNCERTAIN, "S3CurlException: Failed to connect to b.s3.amazonaws.com, CurlError 7", "VPC"),
+    (UNCERTAIN, 'ERROR: relation "shop" does not exist', "USAGE"),
+    (UNCERTAIN, "ERROR: Out Of Memory: DETAIL: code: 1004 context: alloc", "memory"),
+    (UNCERTAIN, "Query (77) cancelled on user's request", "cancelled"),
+    (UNCERTAIN, "ERROR: Assert DETAIL: error: Assert code: 1000 context: status == 0", ""),
+    (UNCERTAIN, "something that no one has reported yet", ""),
+    (UNCERTAIN, "", ""),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "advice"), TEXTS)
+def test_a_reported_text_is_known(kind: FaultKind, text: str, advice: str) -> None:
+    fault = classify(text)
+    assert fault.kind is kind
+    assert fault.transient is (kind is not PERMANENT)
+    assert advice.lower() in fault.sentence.lower()
+    assert fault.sentence.endswith(".")
+
+
+@pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, text, _ in TEXTS])
+def test_it_is_known_in_any_wrapping(kind: FaultKind, text: str) -> None:
+    wrapped = [
+        text.upper(),
+        text.lower(),
+        text.replace(" ", "  \n"),
+        f"ERROR: {text}",
+        f"[Amazon](500310) Invalid operation: {text};",
+        f"{text}\nDETAIL:\n  -----\n  query:     1{'2' * 7}\n  process:   query1_77 [pid=39704]\n",
+    ]
+    for each in wrapped if text else []:
+        assert classify(each).kind is kind, each
+
+
+@pytest.mark.parametrize("name", ["paused", "usage limit", "disk full", "deadlock", "syntax error"])
+def test_names_and_values_in_a_text_tell_nothing(name: str) -> None:
+    assert classify(f'relation "{name}" does not exist').kind is UNCERTAIN
+    assert classify(f"could not open relation with OID 5 for '{name}'").kind is PASSING
+
+
+def test_a_text_is_told_whole_up_to_a_length() -> None:
+    assert classify("ERROR: out   of\norder").sentence == "out of order."
+    long = classify("disk full " + "x" * 5000)
+    assert "…" in long.sentence
+    assert long.sentence.endswith("history.chunk shorter.")
+    assert len(long.sentence) < 1_300
