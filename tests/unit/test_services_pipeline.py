@@ -214,6 +214,28 @@ def test_prepare_names_the_key_that_is_not_valid(world: World) -> None:
         prepare(world.store, world.ledger, None, "e1", H1)
 
 
+@pytest.mark.parametrize("key", ["query", "history_query"])
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        # 70 KB as it stands, and more than 100 KB in the UNLOAD, where quotes are doubled.
+        (
+            "SELECT *, '" + "'" * 70_000 + "' AS x FROM t WHERE {}",
+            "The statement .* is 14.,... bytes",
+        ),
+        ("WITH RECURSIVE n AS (SELECT 1) SELECT * FROM n, t WHERE {}", "WITH RECURSIVE"),
+    ],
+)
+def test_prepare_refuses_what_could_not_be_sent_before_anything_is(
+    world: World, key: str, query: str, said: str
+) -> None:
+    window = "ts >= {{ window_start }} AND ts < {{ window_end }}"
+    world.upload(document(**{key: query.replace("{}", window)}))
+
+    with pytest.raises(PermanentError, match=said):
+        prepare(world.store, world.ledger, None, "e1", H1)
+
+
 def test_prepare_refuses_a_document_that_was_replaced(world: World) -> None:
     world.upload(document())
     prepare(world.store, world.ledger, None, "e1", H1)

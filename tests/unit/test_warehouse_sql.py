@@ -304,9 +304,8 @@ def test_unload_doubles_quotes_and_backslashes_once_more() -> None:
     assert body.replace("''", "'").replace("\\\\", "\\") == select
     assert options == (
         "'s3://bucket/live/20240101/0000/attempt=a-0/'\n"
-        f"IAM_ROLE '{ROLE}'\n"
-        "FORMAT AS PARQUET\nPARTITION BY (shard)\n"
-        "MANIFEST VERBOSE\nKMS_KEY_ID 'arn:aws:kms:k'\nENCRYPTED"
+        f"IAM_ROLE '{ROLE}'\nKMS_KEY_ID 'arn:aws:kms:k'\nENCRYPTED\n"
+        "FORMAT AS PARQUET\nPARTITION BY (shard)\nMANIFEST VERBOSE"
     )
 
 

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.intervals import Grid
+from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Run
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services import documents
 from anomaly_detector.services.payloads import Prepared
+from anomaly_detector.warehouse import sql
 
 # What the query check looks at: a week shows weekly values, four of them where an interval is a
 # day.
@@ -41,7 +43,8 @@ def prepare(
     Raises
     ------
     PermanentError
-        Naming what is not valid in the document; or where a newer one was uploaded meanwhile.
+        Naming what is not valid in the document, or that a statement made of it would be too
+        long; or where a newer one was uploaded meanwhile.
     """
     if config_hash is None:
         config_hash = _by_hand(store, ledger)
@@ -60,6 +63,7 @@ def prepare(
             raise RetryableError("The detector was changed at the same moment.")
     config = _complete(documents.load(store, config_hash))
     window_start, window_end = _sample(config, started_at)
+    _refuse_unsendable(store, config, window_start, window_end)
     return Prepared(config_hash=config_hash, window_start=window_start, window_end=window_end)
 
 
@@ -78,6 +82,22 @@ def _complete(config: Config) -> Config:
     if lacking:
         raise PermanentError(f"The configuration is not valid: {lacking[0]}: Field required.")
     return config
+
+
+def _refuse_unsendable(
+    store: ObjectStore, config: Config, window_start: datetime, window_end: datetime
+) -> None:
+    """The UNLOADs are the longest statements and the last to be sent, so they are written once
+    before anything is.
+    """
+    assert config.redshift is not None  # see `_complete`
+    for history, prefix in [
+        (True, layout.history_attempt(config.query_hash, window_start, window_end, "x" * 16)),
+        (False, layout.live_attempt(window_start, "x" * 16)),
+    ]:
+        select = sql.aggregate(config, window_start, window_end, history=history)
+        url = f"s3://{store.bucket}/{prefix}"
+        sql.unload(select, url, config.redshift.unload_role, config.redshift.kms_key_arn)
 
 
 def _sample(config: Config, started_at: datetime) -> tuple[datetime, datetime]:

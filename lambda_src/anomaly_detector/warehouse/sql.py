@@ -392,10 +392,10 @@ def unload(
         f"UNLOAD ({literal(select)})",
         f"TO {literal(prefix_url)}",
         f"IAM_ROLE {_role(role)}",
+        *([f"KMS_KEY_ID {literal(kms_key)}", "ENCRYPTED"] if kms_key else []),
         "FORMAT AS PARQUET",
         *([f"PARTITION BY ({partition_by})"] if partition_by else []),
         "MANIFEST VERBOSE",
-        *([f"KMS_KEY_ID {literal(kms_key)}", "ENCRYPTED"] if kms_key else []),
     ]
     return within_limit("\n".join(parts))
 

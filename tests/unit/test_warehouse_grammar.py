@@ -1,0 +1,158 @@
+"""Every statement that can be sent parses in sqlfluff's Redshift dialect, and so does the query
+within an UNLOAD. Its grammar lacks nothing of what is sent; what it lacks one day is to be cut out
+here, with the page of the documentation that has it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from typing import Any
+
+import pytest
+from anomaly_detector.config import Config
+from anomaly_detector.intervals import Grid
+from anomaly_detector.warehouse import checks, sql
+from sqlfluff.core import FluffConfig, Linter
+
+ROLE = "arn:aws:iam::123456789012:role/unload"
+WINDOW = "ts >= {{ window_start }} and ts < {{ window_end }}"
+# The clocks of Havana go back over midnight in it.
+START = datetime(2023, 11, 1, 4, tzinfo=UTC)
+
+
+@lru_cache(maxsize=1)
+def linter() -> Linter:
+    return Linter(config=FluffConfig(overrides={"dialect": "redshift"}))
+
+
+@cache
+def faults(statement: str) -> list[str]:
+    return [str(violation) for violation in linter().parse_string(statement).violations]
+
+
+def config(**changed: Any) -> Config:
+    document: dict[str, Any] = {
+        "interval": "PT1H",
+        "timestamp_column": {"name": "ts"},
+        "measures": {"revenue": {}},
+        "dimensions": ["platform"],
+        "query": f"select * from shop where {WINDOW}",
+    }
+    return Config.model_validate(document | changed)
+
+
+def ten(prefix: str) -> list[str]:
+    return [f"{prefix}{n}" for n in range(10)]
+
+
+# One branch of the rendering each, and everything at once.
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    **{f"interval {name}": {"interval": name} for name in ("PT5M", "PT10M", "PT15M", "PT30M")},
+    "days in UTC": {"interval": "P1D"},
+    "days in a zone": {"interval": "P1D", "timezone": "Europe/Berlin"},
+    "days without one midnight": {"interval": "P1D", "timezone": "America/Havana"},
+    "hours between the hours": {"timezone": "Asia/Kolkata"},
+    "column in a zone": {"timestamp_column": {"name": "ts", "timezone": "America/New_York"}},
+    "days of a column in a zone": {
+        "interval": "P1D",
+        "timestamp_column": {"name": "ts", "timezone": "America/New_York"},
+    },
+    "text in order": {"timestamp_column": {"name": "ts", "format": "yyyy-MM-dd HH:mm:ss"}},
+    "text with words": {
+        "timestamp_column": {"name": "ts", "format": "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"}
+    },
+    "text out of order": {
+        "timestamp_column": {"name": "ts", "format": "dd.MM.yyyy hh:mm a", "timezone": "Asia/Tokyo"}
+    },
+    "text of days": {
+        "interval": "P1D",
+        "timezone": "America/Havana",
+        "timestamp_column": {"name": "ts", "format": "yyyyMMdd"},
+    },
+    "no dimension": {"dimensions": []},
+    "two dimensions": {"dimensions": ["platform", "market"], "shards": 7},
+    "leaves only": {"dimensions": ["platform", "market"], "rollups": []},
+    "total only": {"dimensions": ["platform", "market"], "rollups": ["total"]},
+    "no total": {"dimensions": ["a", "b", "c"], "rollups": ["single", "pairs"]},
+    "filters": {"dimension_filters": {"platform": ["it's", "b\\c", "*", "(null)", "x" * 300, "ä"]}},
+    "odd names": {
+        "timestamp_column": {"name": "Time Stamp"},
+        "dimensions": ['the "best" ünit', "select"],
+        "measures": {"sum(x)": {}, "100%": {}},
+    },
+    "aggregations": {
+        "measures": {
+            name: {"aggregation": name.upper()} for name in ("sum", "avg", "min", "max", "count")
+        }
+    },
+    "everything": {
+        "interval": "P1D",
+        "timezone": "America/Havana",
+        "timestamp_column": {"name": "ts", "timezone": "Europe/Berlin"},
+        "dimensions": ten("dimension "),
+        "measures": {name: {"aggregation": "AVG"} for name in ten("m")},
+        "dimension_filters": {"dimension 3": ["a", "b"]},
+        "shards": 64,
+    },
+    "another query for history": {
+        "history_query": f"select ts, platform, revenue from archive.shop where {WINDOW}"
+    },
+    "a query with much in it": {
+        "query": "/* all /* of */ it */ with base as (select ts, platform, $$it's$$ note, revenue "
+        f"from shop s join \"Other\" o on s.id = o.id where {WINDOW} and 'a\\\\b' <> 'it''s') "
+        "select ts, platform, sum(revenue)::decimal(18,2) as revenue from base where note is not "
+        "null group by 1, 2 having count(*) > 0 order by ts desc limit 1000 -- the end"
+    },
+}
+
+
+def statements(given: Config) -> Iterator[tuple[str, str]]:
+    start = Grid.of(given).floor(START)
+    end = Grid.of(given).floor(START + timedelta(days=10))
+    for history in (False, True)[: 2 if given.history_query else 1]:
+        yield "aggregate", sql.aggregate(given, start, end, history=history)
+        yield "series", checks.series_statement(given, start, end, history=history)
+    yield "columns", checks.columns_statement(given, start, end)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_what_is_sent_parses(name: str) -> None:
+    for kind, statement in statements(config(**CONFIGURATIONS[name])):
+        assert not faults(statement), (kind, statement)
+
+
+@pytest.mark.parametrize("role", [ROLE, f"{ROLE}, {ROLE}2", "default"])
+@pytest.mark.parametrize("kms_key", [None, "arn:aws:kms:eu-west-1:123456789012:key/k"])
+@pytest.mark.parametrize(
+    "select", ["select 'it''s' as x from t", "select x from t limit 5 -- five"]
+)
+def test_an_unload_parses_in_each_form(select: str, kms_key: str | None, role: str) -> None:
+    for partition_by in ("shard", None):
+        text = sql.unload(select, "s3://bucket/live/attempt=a-1/", role, kms_key, partition_by)  # type: ignore[arg-type]
+        assert not faults(text), text
+
+
+def test_the_query_within_an_unload_is_the_query_that_was_parsed() -> None:
+    given = config(**CONFIGURATIONS["everything"])
+    ((_, select), *_) = statements(given)
+    text = sql.unload(select, "s3://bucket/live/attempt=a-1/", ROLE)
+    assert not faults(text)
+    (quoted,) = re.findall(r"(?s)^UNLOAD \('(.*)'\)\nTO ", text)
+    assert quoted.replace("''", "'").replace("\\\\", "\\") == select
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT FROM WHERE",
+        "SELECT a,, b FROM t",
+        "UNLOAD ('select 1') TO 's3://b/p/' FORMAT AS PARQUET WITHOUT ANYTHING",
+        "SELECT a FROM (SELECT b FROM t",
+    ],
+)
+def test_a_statement_that_is_wrong_is_seen(statement: str) -> None:
+    assert faults(statement)
