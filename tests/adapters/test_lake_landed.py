@@ -99,6 +99,29 @@ def test_trailing_blanks_and_nulls_of_a_dimension(world: World) -> None:
     assert landed.panel.values[1, 0, :2].tolist() == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("shards", [1, 4, 64])
+def test_chunks_are_read_whole_however_many_shards_each_was_landed_in(
+    world: World, shards: int
+) -> None:
+    # given one chunk of 2 shards and one of 5, both landed before `shards` was changed
+    config = CONFIG.model_copy(update={"shards": shards})
+    sources = []
+    for chunk, (day, count) in enumerate([(0, 2), (1, 5)]):
+        files = {}
+        for shard in range(count):
+            key = f"history/run=x/chunk={chunk}/shard={shard}/0000_part_00.parquet"
+            world.put_parquet(key, rows([day], [f"p{shard}"], [float(shard)]))
+            files[key] = 1
+        world.store.put_json(f"history/run=x/chunk={chunk}/manifest", world.manifest(files))
+        begin = START + DAY * day
+        sources.append(source(f"history/run=x/chunk={chunk}/manifest", begin, 1))
+    # when
+    landed = read_panel(world.store, sources, config, AXIS)
+    # then
+    assert landed.panel.slices[:, 0].tolist() == [f"p{n}" for n in range(5)]
+    assert landed.rows.tolist() == [2 * 3, 5 * 3, 0]
+
+
 def test_a_null_value_is_missing(world: World) -> None:
     manifest = land(world, rows([0], ["web"], [None]))
 

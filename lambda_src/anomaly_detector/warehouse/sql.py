@@ -141,15 +141,16 @@ def _key(text: str) -> str:
     parentheses, so that it is not taken for it. A value of 256 characters or more is its first 223,
     a blank and its MD5.
     """
-    core, kept = f"btrim({text}, '()')", MAX_VALUE_LENGTH - _MD5_LENGTH - 1
+    # The wide text would cost memory in every group, and has no room for more.
+    short = f"CAST({text} AS varchar({MAX_VALUE_LENGTH * 4}))"
+    core, kept = f"btrim({short}, '()')", MAX_VALUE_LENGTH - _MD5_LENGTH - 1
     name = (
         f"CASE WHEN {text} IS NULL THEN '{NULL_VALUE}' "
-        f"WHEN len({text}) >= {MAX_VALUE_LENGTH} THEN left({text}, {kept}) || ' ' || md5({text}) "
-        f"WHEN {core} = '{ROLLED_UP}' OR ({core} = 'null' AND {text} <> 'null') "
-        f"THEN '(' || {text} || ')' ELSE {text} END"
+        f"WHEN len({text}) >= {MAX_VALUE_LENGTH} THEN left({short}, {kept}) || ' ' || md5({text}) "
+        f"WHEN {core} = '{ROLLED_UP}' OR ({core} = 'null' AND {short} <> 'null') "
+        f"THEN '(' || {short} || ')' ELSE {short} END"
     )
-    # The wide text would cost memory in every group. A collation that ignores case would let a
-    # GROUP BY show now this spelling and now that.
+    # A collation that ignores case would let a GROUP BY show now this spelling and now that.
     return f"COLLATE(CAST({name} AS varchar({MAX_VALUE_LENGTH * 4})), 'case_sensitive')"
 
 
