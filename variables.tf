@@ -638,17 +638,17 @@ variable "logging" {
 variable "lambda" {
   description = <<-EOT
     How the functions run.
-    - `runtime` - (Optional) Python runtime, 3.11 or newer. Defaults to `python3.13`.
+    - `runtime` - (Optional) `python3.11`, `python3.12` or `python3.13`. Defaults to `python3.13`.
     - `architecture` - (Optional) `arm64` or `x86_64`. Defaults to `arm64`.
     - `memory_mb` - (Optional) Memory of the functions that compute, 512-10240. Defaults to 1769, which is one vCPU.
-    - `layers` - (Optional) ARNs of layers that hold numpy, pyarrow, Powertools and pydantic; `[]` for none. Defaults to AWS's public layers, looked up in Systems Manager.
+    - `layers` - (Optional) ARNs of layers that hold numpy, pyarrow, Powertools and pydantic; `[]` for none. Defaults to AWS's managed layers, whose ARNs are read from Systems Manager's public parameters; regions and partitions without them (China, GovCloud, some newer regions) need this input.
     - `package` - (Optional) A package in S3 instead of the one that comes with the module:
       - `bucket` - (Required) Its bucket.
       - `key` - (Required) Its key.
       - `version` - (Optional) Version of the object.
       - `hash` - (Required) Its SHA-256, base64.
-    - `sdk_for_pandas_version` - (Optional) Version of the AWS SDK for pandas layer. Defaults to the one that the package was tested with.
-    - `powertools_version` - (Optional) Version of the Powertools layer. Defaults to the one that the package was tested with.
+    - `sdk_for_pandas_version` - (Optional) Version of the AWS SDK for pandas layer. Defaults to `3.17.1`, which the package was tested with (`layers.toml`).
+    - `powertools_version` - (Optional) Version of the Powertools layer. Defaults to `3.34.0`, which the package was tested with (`layers.toml`).
   EOT
   type = object({
     runtime      = optional(string, "python3.13")
@@ -661,15 +661,15 @@ variable "lambda" {
       version = optional(string)
       hash    = string
     }))
-    sdk_for_pandas_version = optional(string, "3.16.1")
-    powertools_version     = optional(string, "3.22.1")
+    sdk_for_pandas_version = optional(string, "3.17.1")
+    powertools_version     = optional(string, "3.34.0")
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = can(regex("^python3\\.1[1-9]$", var.lambda.runtime))
-    error_message = "lambda.runtime must be python3.11 or newer; it is ${jsonencode(var.lambda.runtime)}."
+    condition     = can(regex("^python3\\.1[1-3]$", var.lambda.runtime))
+    error_message = "lambda.runtime must be python3.11, python3.12 or python3.13, for which both layers exist; it is ${jsonencode(var.lambda.runtime)}."
   }
 
   validation {

@@ -196,8 +196,8 @@ module "detector" {
     memory_mb              = 3008
     layers                 = null
     package                = null
-    sdk_for_pandas_version = "3.16.1"
-    powertools_version     = "3.22.1"
+    sdk_for_pandas_version = "3.17.1"
+    powertools_version     = "3.34.0"
   }
 
   iam = {

@@ -19,14 +19,26 @@ locals {
   package_file = "${path.module}/../../lambda_src/dist/package.zip"
 
   python_version = trimprefix(var.lambda.runtime, "python")
+  # Read by folder: a parameter that is missing is then a matter of the postcondition, which can say what to do.
   layer_parameters = {
-    sdk_for_pandas = "/aws/service/aws-sdk-pandas/${var.lambda.sdk_for_pandas_version}/py${local.python_version}/${var.lambda.architecture}/layer-arn"
-    powertools     = "/aws/service/powertools/python/${var.lambda.architecture}/${var.lambda.runtime}/${var.lambda.powertools_version}"
+    sdk_for_pandas = {
+      path = "/aws/service/aws-sdk-pandas/${var.lambda.sdk_for_pandas_version}/py${local.python_version}/${var.lambda.architecture}"
+      name = "layer-arn"
+    }
+    powertools = {
+      path = "/aws/service/powertools/python/${var.lambda.architecture}/${var.lambda.runtime}"
+      name = var.lambda.powertools_version
+    }
   }
   layers = (
     var.lambda.layers != null
     ? var.lambda.layers
-    : [for key in ["sdk_for_pandas", "powertools"] : nonsensitive(data.aws_ssm_parameter.layer[key].value)]
+    : [
+      for key in ["sdk_for_pandas", "powertools"] :
+      zipmap(data.aws_ssm_parameters_by_path.layer[key].names, nonsensitive(data.aws_ssm_parameters_by_path.layer[key].values))[
+        "${local.layer_parameters[key].path}/${local.layer_parameters[key].name}"
+      ]
+    ]
   )
 
   environment = merge(
@@ -42,10 +54,17 @@ locals {
   )
 }
 
-data "aws_ssm_parameter" "layer" {
+data "aws_ssm_parameters_by_path" "layer" {
   for_each = var.lambda.layers == null ? local.layer_parameters : {}
 
-  name = each.value
+  path = each.value.path
+
+  lifecycle {
+    postcondition {
+      condition     = contains(self.names, "${each.value.path}/${each.value.name}")
+      error_message = "There is no managed layer ${each.value.path}/${each.value.name} in this region. Give lambda.layers: the ARNs of layers of your own that hold numpy, pyarrow, pydantic and Powertools (layers.toml has the versions), or choose a version of the layer, a runtime or an architecture that exists here."
+    }
+  }
 }
 
 # Uploaded once and by way of S3: the provider makes functions that carry a file one after the other, at five seconds each.

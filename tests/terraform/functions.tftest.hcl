@@ -80,7 +80,7 @@ run "runtime_and_layers" {
   }
 
   assert {
-    condition     = length(data.aws_ssm_parameter.layer) == 0 && alltrue([for function in aws_lambda_function.this : length(function.layers) == 0])
+    condition     = length(data.aws_ssm_parameters_by_path.layer) == 0 && alltrue([for function in aws_lambda_function.this : length(function.layers) == 0])
     error_message = "An empty list of layers means none."
   }
 
@@ -159,24 +159,66 @@ run "layers_from_systems_manager" {
   }
 
   override_data {
-    target = data.aws_ssm_parameter.layer
+    target = data.aws_ssm_parameters_by_path.layer
     values = {
-      value = "arn:aws:lambda:eu-west-1:222233334444:layer:found:7"
+      names = [
+        "/aws/service/aws-sdk-pandas/3.13.0/py3.12/x86_64/layer-arn",
+        "/aws/service/powertools/python/x86_64/python3.12/3.21.0",
+        "/aws/service/powertools/python/x86_64/python3.12/3.22.1",
+        "/aws/service/powertools/python/x86_64/python3.12/latest",
+      ]
+      values = [
+        "arn:aws:lambda:eu-west-1:222233334444:layer:pandas:7",
+        "arn:aws:lambda:eu-west-1:222233334444:layer:powertools:6",
+        "arn:aws:lambda:eu-west-1:222233334444:layer:powertools:7",
+        "arn:aws:lambda:eu-west-1:222233334444:layer:powertools:8",
+      ]
     }
   }
 
   assert {
-    condition = toset([for parameter in data.aws_ssm_parameter.layer : parameter.name]) == toset([
-      "/aws/service/aws-sdk-pandas/3.13.0/py3.12/x86_64/layer-arn",
-      "/aws/service/powertools/python/x86_64/python3.12/3.22.1",
+    condition = toset([for folder in data.aws_ssm_parameters_by_path.layer : folder.path]) == toset([
+      "/aws/service/aws-sdk-pandas/3.13.0/py3.12/x86_64",
+      "/aws/service/powertools/python/x86_64/python3.12",
     ])
-    error_message = "The parameters name version, runtime and architecture."
+    error_message = "The folders of parameters name version, runtime and architecture."
   }
 
   assert {
     condition = alltrue([
-      for function in aws_lambda_function.this : length(function.layers) == 2 && function.layers[0] == "arn:aws:lambda:eu-west-1:222233334444:layer:found:7"
+      for function in aws_lambda_function.this : function.layers == tolist([
+        "arn:aws:lambda:eu-west-1:222233334444:layer:pandas:7", "arn:aws:lambda:eu-west-1:222233334444:layer:powertools:7",
+      ])
     ])
-    error_message = "Both layers are attached."
+    error_message = "Both layers are attached, each in the version that was asked for."
   }
+}
+
+run "region_without_the_layers" {
+  command = plan
+
+  module {
+    source = "./modules/functions"
+  }
+
+  variables {
+    lambda = {
+      package                = { bucket = "packages", key = "package.zip", hash = "aGFzaA==" }
+      architecture           = "arm64"
+      memory_mb              = 1769
+      runtime                = "python3.13"
+      sdk_for_pandas_version = "3.17.1"
+      powertools_version     = "3.34.0"
+    }
+  }
+
+  override_data {
+    target = data.aws_ssm_parameters_by_path.layer
+    values = {
+      names  = []
+      values = []
+    }
+  }
+
+  expect_failures = [data.aws_ssm_parameters_by_path.layer]
 }

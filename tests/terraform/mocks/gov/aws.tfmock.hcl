@@ -22,10 +22,16 @@ mock_data "aws_iam_policy_document" {
   }
 }
 
-mock_data "aws_ssm_parameter" {
+mock_data "aws_ssm_parameters_by_path" {
   defaults = {
-    value          = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:layer:layer:1"
-    insecure_value = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:layer:layer:1"
+    names = [
+      "/aws/service/aws-sdk-pandas/3.17.1/py3.13/arm64/layer-arn",
+      "/aws/service/powertools/python/arm64/python3.13/3.34.0",
+    ]
+    values = [
+      "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:layer:layer:1",
+      "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:layer:layer:1",
+    ]
   }
 }
 
