@@ -78,6 +78,11 @@ class Redshift(_Model):
     unload_role: str
     kms_key_arn: str | None = None
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the bucket has a customer key as its default."""
+        return self.kms_key_arn is not None
+
     @model_validator(mode="after")
     def _one_warehouse(self) -> Self:
         if (self.cluster_identifier is None) == (self.workgroup_name is None):

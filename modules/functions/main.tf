@@ -43,12 +43,11 @@ locals {
 
   environment = merge(
     {
-      DETECTOR_NAME                = var.name
-      LOG_LEVEL                    = var.logging.level
-      POWERTOOLS_LOG_LEVEL         = var.logging.level
-      POWERTOOLS_METRICS_NAMESPACE = "AnomalyDetector"
-      POWERTOOLS_SERVICE_NAME      = var.name
-      POWERTOOLS_TRACE_DISABLED    = tostring(!var.logging.tracing)
+      DETECTOR_NAME             = var.name
+      LOG_LEVEL                 = var.logging.level
+      POWERTOOLS_LOG_LEVEL      = var.logging.level
+      POWERTOOLS_SERVICE_NAME   = var.name
+      POWERTOOLS_TRACE_DISABLED = tostring(!var.logging.tracing)
     },
     var.environment,
   )

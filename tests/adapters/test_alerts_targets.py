@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
@@ -9,13 +10,17 @@ import boto3
 import pytest
 from anomaly_detector.alerts.targets import SEND_ONCE, Message, Targets, UncertainError
 from anomaly_detector.errors import PermanentError, RetryableError
+from anomaly_detector.handlers._wiring import _sender
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
 REGION = "eu-west-1"
 FUNCTION = f"arn:aws:lambda:{REGION}:123456789012:function:tell"
-MESSAGE = Message("shop: revenue down", json.dumps({"anomalyScore": 83.33, "name": "ü"}))
+ALERT = f"arn:aws:states:{REGION}:123456789012:stateMachine:shop-crawl:alert/any"
+MESSAGE = Message(
+    "shop: revenue down", json.dumps({"anomalyScore": 83.33, "name": "ü"}), f"{ALERT}:event/1"
+)
 
 
 class Raw(io.BytesIO):
@@ -34,7 +39,8 @@ class Cloud:
         self.sns.subscribe(
             TopicArn=self.topic, Protocol="sqs", Endpoint=answer["Attributes"]["QueueArn"]
         )
-        self.targets = Targets(self.sns, self.functions)
+        clients = {"sns": self.sns, "lambda": self.functions}
+        self.targets = Targets(lambda service, _: clients[service])
 
     def received(self) -> list[dict]:
         answer = self.queues.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)
@@ -98,7 +104,9 @@ def test_a_target_that_does_not_exist_is_permanent(cloud: Cloud) -> None:
         cloud.targets.send(FUNCTION, MESSAGE)
 
 
-@pytest.mark.parametrize("arn", ["nobody", "arn:aws:sqs:eu-west-1:123456789012:orders"])
+@pytest.mark.parametrize(
+    "arn", ["nobody", "arn:aws:sqs:eu-west-1:123456789012:orders", "arn:aws:sns:::orders"]
+)
 def test_what_is_neither_topic_nor_function_is_permanent(cloud: Cloud, arn: str) -> None:
     with pytest.raises(PermanentError, match="neither"):
         cloud.targets.send(arn, MESSAGE)
@@ -134,3 +142,46 @@ def test_a_lost_answer_is_not_sent_again_by_the_client(cloud: Cloud) -> None:
     with pytest.raises(UncertainError):
         cloud.targets.send(cloud.topic, MESSAGE)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("service", ["sns", "lambda"])
+def test_given_a_target_of_another_region_when_sent_to_then_the_client_is_of_that_region(
+    monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    asked = []
+
+    def client(wanted: str, region: str) -> object:
+        made = _sender(wanted, region)
+
+        def take(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+            asked.append(request.url)
+            body = b"<PublishResponse><PublishResult/></PublishResponse>"
+            return AWSResponse(request.url, 200, {}, Raw(body))
+
+        made.meta.events.register_first("before-send", take)
+        return made
+
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    name = "orders" if service == "sns" else "function:tell"
+    Targets(client).send(f"arn:aws:{service}:ap-south-1:123456789012:{name}", MESSAGE)
+    assert f"https://{service}.ap-south-1.amazonaws.com" in asked[0]
+
+
+def test_given_a_fifo_topic_when_an_event_is_sent_twice_then_it_arrives_once(cloud: Cloud) -> None:
+    fifo = {"FifoTopic": "true", "ContentBasedDeduplication": "false"}
+    topic = cloud.sns.create_topic(Name="orders.fifo", Attributes=fifo)["TopicArn"]
+    sent = []
+    cloud.sns.meta.events.register(
+        "provide-client-params.sns.Publish", lambda params, **_: sent.append(params)
+    )
+    other = Message(MESSAGE.subject, MESSAGE.body, f"{ALERT}:event/2")
+    for message in (MESSAGE, MESSAGE, other):
+        cloud.targets.send(topic, message)
+    groups = {one["MessageGroupId"] for one in sent}
+    copies = [one["MessageDeduplicationId"] for one in sent]
+    assert len(groups) == 1
+    assert copies[0] == copies[1] != copies[2]
+    assert all(re.fullmatch(r"[\w-]{1,128}", one) for one in (*groups, *copies))

@@ -1,4 +1,4 @@
-"""The tests run what the managed layers hold (layers.toml), and those are the layers that are deployed."""
+"""The tests run what the managed layers hold (layers.toml), and those are the deployed layers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def test_given_a_runtime_when_the_tests_environment_is_pinned_then_it_is_what_th
     assert {name: pinned.get(name) for name in held} == held
 
 
-@pytest.mark.skipif(HERE not in RUNTIMES, reason=f"Lambda's Python {HERE} is not among the runtimes")
+@pytest.mark.skipif(
+    HERE not in RUNTIMES, reason=f"Lambda's Python {HERE} is not among the runtimes"
+)
 def test_given_this_environment_when_it_runs_the_tests_then_it_holds_what_is_pinned():
     held = _held(HERE)
     assert {name: version(name) for name in held} == held

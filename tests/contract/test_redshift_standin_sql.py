@@ -253,7 +253,7 @@ def test_given_every_option_then_each_is_read() -> None:
         "iam_role 'arn:aws:iam::000000000000:role/a,arn:aws:iam::000000000000:role/b' "
         "format as csv header gzip delimiter as ';' partition by (\"A\", b) include "
         "manifest verbose allowoverwrite parallel off maxfilesize 100 mb region 'eu-west-1' "
-        "kms_key_id 'k' encrypted extension 'csv.gz';"
+        "kms_key_id '1234abcd-12ab-34cd-56ef-1234567890ab' encrypted extension 'csv.gz';"
     )
     assert (unload.bucket, unload.prefix) == ("bucket", "some/prefix-")
     assert [role[-1] for role in unload.roles] == ["a", "b"]
@@ -263,7 +263,7 @@ def test_given_every_option_then_each_is_read() -> None:
     assert unload.include
     assert unload.verbose
     assert not unload.parallel
-    assert unload.kms_key_id == "k"
+    assert unload.kms_key_id == "1234abcd-12ab-34cd-56ef-1234567890ab"
     assert unload.extension == "csv.gz"
     assert unload_sql.parse("unload ('select 1') to 's3://b/' iam_role default").roles == (
         "default",
@@ -280,6 +280,18 @@ def test_given_every_option_then_each_is_read() -> None:
         ("select 1", "FORMAT PARQUET GZIP", "GZIP"),
         ("select 1", "ALLOWOVERWRITE CLEANPATH", "cannot be specified together"),
         ("select 1", "KMS_KEY_ID 'k'", "ENCRYPTED"),
+        (
+            "select 1",
+            "KMS_KEY_ID 'arn:aws:kms:eu-west-1:000000000000:key/1234abcd' ENCRYPTED",
+            "id of a key",
+        ),
+        ("select 1", "KMS_KEY_ID 'alias/orders' ENCRYPTED", "id of a key"),
+        (
+            "select 1",
+            "KMS_KEY_ID '1234abcd-12ab-34cd-56ef-1234567890ab' ENCRYPTED AUTO",
+            "with ENCRYPTED AUTO",
+        ),
+        ("select 1", "ENCRYPTED", "ENCRYPTED needs"),
         ("select 1", "MAXFILESIZE 1 MB", "between 5 MB"),
         ("select 1", "NONSENSE", "syntax error"),
         ("delete from t", "", "takes a SELECT"),

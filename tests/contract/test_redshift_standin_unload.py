@@ -386,13 +386,45 @@ class TestRole:
         plain = scene.unload_role(bucket)
         keyed = scene.unload_role(bucket, allow(["kms:GenerateDataKey", "kms:Decrypt"], key))
         cluster = scene.cluster([plain, keyed], ORDERS)
-        options = f"FORMAT PARQUET KMS_KEY_ID '{key}' ENCRYPTED"
+        key_id = key.rsplit("/", 1)[1]
+        options = f"FORMAT PARQUET KMS_KEY_ID '{key_id}' ENCRYPTED"
         failed = scene.run(cluster, text("select id from orders", f"{bucket}/p/", plain, options))
         assert "kms:GenerateDataKey" in failed["Error"]
         good = scene.run(cluster, text("select id from orders", f"{bucket}/p/", keyed, options))
         assert good["Status"] == "FINISHED", good
         head = scene.s3.head_object(Bucket=bucket, Key="p/0000_part_00.parquet")
-        assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+        assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key_id)
+
+    def test_given_auto_then_the_bucket_s_key_is_used_and_without_it_never(self, scene: Scene):
+        bucket = scene.bucket()
+        key = scene.cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+        default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+        scene.s3.put_bucket_encryption(
+            Bucket=bucket,
+            ServerSideEncryptionConfiguration={
+                "Rules": [{"ApplyServerSideEncryptionByDefault": default}]
+            },
+        )
+        use = allow(["kms:GenerateDataKey", "kms:Decrypt"], key)
+        blind = scene.unload_role(bucket, use)
+        look = allow("s3:GetEncryptionConfiguration", f"arn:aws:s3:::{bucket}")
+        good = scene.unload_role(bucket, use, look)
+        cluster = scene.cluster([blind, good], ORDERS)
+        sql = "select id from orders"
+
+        def run(prefix: str, role: str, options: str) -> dict:
+            return scene.run(cluster, text(sql, f"{bucket}/{prefix}/", role, options))
+
+        refused = run("p", blind, "FORMAT PARQUET ENCRYPTED AUTO")
+        assert "s3:GetEncryptionConfiguration" in refused["Error"]
+        assert run("p", good, "FORMAT PARQUET ENCRYPTED AUTO")["Status"] == "FINISHED"
+        assert run("q", good, "FORMAT PARQUET")["Status"] == "FINISHED"
+        heads = [
+            scene.s3.head_object(Bucket=bucket, Key=f"{prefix}/0000_part_00.parquet")
+            for prefix in "pq"
+        ]
+        assert [head["ServerSideEncryption"] for head in heads] == ["aws:kms", "AES256"]
+        assert heads[0]["SSEKMSKeyId"] == key
 
     def test_given_a_role_attached_a_moment_ago_then_it_can_be_refused_on_request(
         self, scene, lake

@@ -86,7 +86,7 @@ class Cloud:
         self.post = Post(
             self.table,
             self.objects,
-            Targets(self.clients["sns"], None),
+            Targets(lambda service, _: self.clients[service]),
             Origin(CRAWL, "shop-results"),
             self.topics["operations"],
         )

@@ -52,7 +52,6 @@ def test_the_command_line_is_not_in_the_package() -> None:
 
 def test_each_module_of_the_package_can_be_imported_without_it(package: Path) -> None:
     environment = {
-        "POWERTOOLS_METRICS_NAMESPACE": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
         "PATH": "",
     }

@@ -126,13 +126,14 @@ def test_what_is_sent_parses(name: str) -> None:
 
 
 @pytest.mark.parametrize("role", [ROLE, f"{ROLE}, {ROLE}2", "default"])
-@pytest.mark.parametrize("kms_key", [None, "arn:aws:kms:eu-west-1:123456789012:key/k"])
+@pytest.mark.parametrize("encrypted", [False, True])
 @pytest.mark.parametrize(
     "select", ["select 'it''s' as x from t", "select x from t limit 5 -- five"]
 )
-def test_an_unload_parses_in_each_form(select: str, kms_key: str | None, role: str) -> None:
+def test_an_unload_parses_in_each_form(select: str, *, encrypted: bool, role: str) -> None:
     for partition_by in ("shard", None):
-        text = sql.unload(select, "s3://bucket/live/attempt=a-1/", role, kms_key, partition_by)  # type: ignore[arg-type]
+        url = "s3://bucket/live/attempt=a-1/"
+        text = sql.unload(select, url, role, encrypted=encrypted, partition_by=partition_by)  # type: ignore[arg-type]
         assert not faults(text), text
 
 

@@ -299,12 +299,12 @@ def test_bounds_widen_only_near_a_change_of_clocks() -> None:
 
 def test_unload_doubles_quotes_and_backslashes_once_more() -> None:
     select = sql.aggregate(config(), START, START + timedelta(hours=1), history=False)
-    text = sql.unload(select, "s3://bucket/live/20240101/0000/attempt=a-0/", ROLE, "arn:aws:kms:k")
+    text = sql.unload(select, "s3://bucket/live/20240101/0000/attempt=a-0/", ROLE, encrypted=True)
     body, options = text.removeprefix("UNLOAD ('").split("')\nTO ")
     assert body.replace("''", "'").replace("\\\\", "\\") == select
     assert options == (
         "'s3://bucket/live/20240101/0000/attempt=a-0/'\n"
-        f"IAM_ROLE '{ROLE}'\nKMS_KEY_ID 'arn:aws:kms:k'\nENCRYPTED\n"
+        f"IAM_ROLE '{ROLE}'\nENCRYPTED AUTO\n"
         "FORMAT AS PARQUET\nPARTITION BY (shard)\nMANIFEST VERBOSE"
     )
 

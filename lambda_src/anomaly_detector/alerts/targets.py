@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,23 +58,28 @@ class UncertainError(Exception):
 
 @dataclass(frozen=True)
 class Message:
-    """What goes to a target: the payload as JSON, and a subject where the target shows one."""
+    """What goes to a target: the payload as JSON, and a subject where the target shows one.
+
+    `event_id` is Lookout's `alertEventId`: `<ARN of the alert>:event/<id of the group>`. A FIFO
+    topic keeps the events of one alert in order, and drops one that it got within five minutes.
+    """
 
     subject: str
     body: str
+    event_id: str
 
 
 class Targets:
-    """SNS topics and Lambda functions, told apart by their ARNs.
+    """SNS topics and Lambda functions of any region, told apart by their ARNs.
 
     Parameters
     ----------
-    sns, functions : clients of boto3 for `sns` and `lambda`, made with `SEND_ONCE`.
+    client : gives boto3's client for `sns` or `lambda` in a region, made with `SEND_ONCE`. A client
+        of one region reaches no function or topic of another.
     """
 
-    def __init__(self, sns: Any, functions: Any) -> None:  # noqa: ANN401
-        self._sns = sns
-        self._functions = functions
+    def __init__(self, client: Callable[[str, str], Any]) -> None:
+        self._client = client
 
     def send(self, arn: str, message: Message) -> None:
         """Send once.
@@ -86,16 +93,22 @@ class Targets:
         UncertainError
             It may have been sent.
         """
-        service = arn.split(":")[2] if arn.count(":") > 2 else ""
+        _, _, service, region, *_ = [*arn.split(":"), "", "", "", ""]
+        if service not in ("sns", "lambda") or not region:
+            raise PermanentError(f"'{arn}' is neither an SNS topic nor a Lambda function.")
+        client = self._client(service, region)
         try:
             if service == "sns":
-                self._sns.publish(TopicArn=arn, Subject=message.subject, Message=message.body)
-            elif service == "lambda":
-                self._functions.invoke(
-                    FunctionName=arn, InvocationType="Event", Payload=message.body.encode()
+                client.publish(
+                    TopicArn=arn,
+                    Subject=message.subject,
+                    Message=message.body,
+                    **(_fifo(message) if arn.endswith(".fifo") else {}),
                 )
             else:
-                raise PermanentError(f"'{arn}' is neither an SNS topic nor a Lambda function.")
+                client.invoke(
+                    FunctionName=arn, InvocationType="Event", Payload=message.body.encode()
+                )
         except (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError) as error:
             raise RetryableError(f"{arn}: {error}") from error
         except ParamValidationError as error:
@@ -104,6 +117,15 @@ class Targets:
             raise _classified(arn, error) from error
         except BotoCoreError as error:
             raise UncertainError(f"{arn}: {error}") from error
+
+
+def _fifo(message: Message) -> dict[str, str]:
+    # At most 128 characters of which not all may stand in an ARN's last part.
+    alert, _, _ = message.event_id.rpartition(":event/")
+    return {
+        "MessageGroupId": hashlib.sha256(alert.encode()).hexdigest(),
+        "MessageDeduplicationId": hashlib.sha256(message.event_id.encode()).hexdigest(),
+    }
 
 
 def _classified(arn: str, error: ClientError) -> Exception:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 
 
 class _NoPandas(MetaPathFinder):
@@ -17,13 +14,10 @@ class _NoPandas(MetaPathFinder):
     it does where none is installed, which is how the tests run.
     """
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, *_: object) -> None:
         """Refuse pandas; leave all else to the other finders."""
         if fullname == "pandas":
             raise ModuleNotFoundError("The functions run without pandas.", name=fullname)
-        return None
 
 
 sys.meta_path.insert(0, _NoPandas())

@@ -1,4 +1,4 @@
-"""What surrounds every handler: logs, metrics, traces, and the two error classes that the
+"""What surrounds every handler: logs, traces, and the two error classes that the
 machines know.
 """
 
@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from pydantic import ValidationError
 
 from anomaly_detector.errors import PermanentError, RetryableError
-from anomaly_detector.observability import Handler, logger, metrics, traced
+from anomaly_detector.observability import Handler, logger, traced
 
 Event = dict[str, Any]
 
@@ -65,8 +65,7 @@ def boundary(function: Handler) -> Handler:
             raise RetryableError(f"AWS could not be reached: {error}") from error
 
     logged = logger.inject_lambda_context(guarded, clear_state=True)
-    counted = metrics.log_metrics(logged)
-    return traced(counted)
+    return traced(logged)
 
 
 def _told(event: Event) -> dict[str, object]:

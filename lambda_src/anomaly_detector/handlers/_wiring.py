@@ -70,7 +70,7 @@ class Wiring:
         return Post(
             table=self.table,
             objects=self.store,
-            targets=Targets(_client("sns", SEND_ONCE), _client("lambda", SEND_ONCE)),
+            targets=Targets(_sender),
             origin=Origin(settings.crawl_arn, settings.bucket_name),
             operations_topic_arn=settings.operations_topic_arn,
             read_groups=groups_from_bytes,
@@ -93,6 +93,11 @@ class Wiring:
 def wiring() -> Wiring:
     """Adapters as the environment names them."""
     return Wiring(Settings.of(os.environ))
+
+
+@cache
+def _sender(service: str, region: str) -> Any:  # noqa: ANN401 boto3 has no types
+    return boto3.client(service, region_name=region, config=SEND_ONCE)
 
 
 def _client(service: str, config: ClientConfig = _RETRYING) -> Any:  # noqa: ANN401 boto3 has no types

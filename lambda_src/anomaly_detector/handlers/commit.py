@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
-from anomaly_detector.observability import logger, metrics
+from anomaly_detector.observability import logger
 from anomaly_detector.services.crawling import commit
 from anomaly_detector.services.payloads import (
     Committed,
@@ -32,15 +31,15 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     parts = wiring()
     wanted = Commit.model_validate(event)
     outcome = commit(parts.store, parts.ledger, wanted.plan, wanted.landed, wanted.shards)
-    if outcome.committed:
-        for name, count in (
-            ("IntervalsScored", outcome.scored),
-            ("IntervalsMissing", outcome.missing),
-            ("IntervalsRevised", outcome.revised),
-            ("AnomalousSeries", outcome.anomalous),
-            ("GroupsOpen", outcome.open_groups),
-            ("RowsRead", outcome.rows),
-        ):
-            metrics.add_metric(name, MetricUnit.Count, count)
-    logger.info("committed" if outcome.committed else "superseded by another crawl")
+    logger.info(
+        "committed" if outcome.committed else "superseded by another crawl",
+        extra={
+            "intervals_scored": outcome.scored,
+            "intervals_missing": outcome.missing,
+            "intervals_revised": outcome.revised,
+            "anomalous_series": outcome.anomalous,
+            "groups_open": outcome.open_groups,
+            "rows_read": outcome.rows,
+        },
+    )
     return Committed(committed=outcome.committed, groups=outcome.groups).answer()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
-from anomaly_detector.observability import metrics
+from anomaly_detector.observability import logger
 from anomaly_detector.services.delivery import deliver
 
 
@@ -22,10 +21,13 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 what
         lease=timedelta(milliseconds=context.get_remaining_time_in_millis()),
         holder=context.aws_request_id,
     )
-    for name, count in (
-        ("AlertsSent", done.sent),
-        ("AlertsSuppressed", done.suppressed),
-        ("AlertsReported", done.reported),
-    ):
-        metrics.add_metric(name, MetricUnit.Count, count)
+    logger.info(
+        "delivered",
+        extra={
+            "alerts_sent": done.sent,
+            "alerts_suppressed": done.suppressed,
+            "alerts_reported": done.reported,
+            "intervals_published": done.published,
+        },
+    )
     return {"sent": done.sent, "published": done.published}

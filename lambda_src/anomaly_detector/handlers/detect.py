@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
-from anomaly_detector.observability import metrics
+from anomaly_detector.observability import logger
 from anomaly_detector.services.crawling import detect
 from anomaly_detector.services.payloads import CrawlPlan, LandedFiles, Payload
 
@@ -34,5 +33,5 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
         wanted.shard,
         wanted.model_version,
     )
-    metrics.add_metric("SeriesScored", MetricUnit.Count, answer.series)
+    logger.info("scored", extra={"series": answer.series})
     return answer.answer()

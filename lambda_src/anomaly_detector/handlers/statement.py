@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, TypeAdapter
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
-from anomaly_detector.observability import logger, metrics
+from anomaly_detector.observability import logger
 from anomaly_detector.services.payloads import Payload, Request, Statement
 from anomaly_detector.services.statement import poll, submit
 
@@ -54,8 +53,7 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
             "purpose": wanted.request.purpose,
             "statement_id": answer.statement_id,
             "attempt": answer.attempt,
+            "rows": answer.result.get("rows"),
         },
     )
-    if "rows" in answer.result:
-        metrics.add_metric("RowsLanded", MetricUnit.Count, answer.result["rows"])
     return answer.answer()

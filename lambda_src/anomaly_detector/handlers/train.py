@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
-from anomaly_detector.observability import metrics
+from anomaly_detector.observability import logger
 from anomaly_detector.services.payloads import Moment, Payload
 from anomaly_detector.services.training import train
 
@@ -28,5 +27,5 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     parts = wiring()
     wanted = Train.model_validate(event)
     answer = train(parts.store, parts.ledger, **wanted.model_dump())
-    metrics.add_metric("SeriesTrained", MetricUnit.Count, answer.series)
+    logger.info("trained", extra={"series": answer.series})
     return answer.answer()

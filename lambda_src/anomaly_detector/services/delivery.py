@@ -326,7 +326,9 @@ class _Errand:
             return self._report(key, item, arn, "UNKNOWN", reason, payload)
         item = self._mark(key, item, arn, "CLAIMED")
         try:
-            message = Message(subject(self._config, group), encode(payload))
+            message = Message(
+                subject(self._config, group), encode(payload), payload["alertEventId"]
+            )
             self._post.targets.send(arn, message)
         except UncertainError as error:
             return self._report(key, item, arn, "UNKNOWN", str(error), payload)
@@ -366,7 +368,11 @@ class _Errand:
         try:
             self._post.targets.send(
                 self._post.operations_topic_arn,
-                Message(title, json.dumps(report, ensure_ascii=False, allow_nan=False)),
+                Message(
+                    title,
+                    json.dumps(report, ensure_ascii=False, allow_nan=False),
+                    payload["alertEventId"],
+                ),
             )
         except (RetryableError, PermanentError, UncertainError) as error:
             # The next run goes on from here: it reports twice rather than never.

@@ -97,7 +97,8 @@ def _refuse_unsendable(
     ]:
         select = sql.aggregate(config, window_start, window_end, history=history)
         url = f"s3://{store.bucket}/{prefix}"
-        sql.unload(select, url, config.redshift.unload_role, config.redshift.kms_key_arn)
+        role, encrypted = config.redshift.unload_role, config.redshift.encrypted
+        sql.unload(select, url, role, encrypted=encrypted)
 
 
 def _sample(config: Config, started_at: datetime) -> tuple[datetime, datetime]:

@@ -128,7 +128,7 @@ def _text(
         return checks.series_statement(config, start, end, history=True)
     select = sql.aggregate(config, start, end, history=request.purpose == "history")
     url = f"s3://{store.bucket}/{_prefix(config, request, attempt_id)}"
-    return sql.unload(select, url, redshift.unload_role, redshift.kms_key_arn)
+    return sql.unload(select, url, redshift.unload_role, encrypted=redshift.encrypted)
 
 
 def _prefix(config: Config, request: Request, attempt_id: str) -> str:

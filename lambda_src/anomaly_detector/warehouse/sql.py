@@ -367,7 +367,8 @@ def unload(
     select: str,
     prefix_url: str,
     role: str,
-    kms_key: str | None = None,
+    *,
+    encrypted: bool = False,
     partition_by: Literal["shard"] | None = "shard",
 ) -> str:
     """An UNLOAD of `select` as Parquet with a verbose manifest.
@@ -378,8 +379,8 @@ def unload(
         demands.
     prefix_url : `s3://bucket/…/`; the manifest is `<prefix_url>manifest`.
     role : a role's ARN, a chain of ARNs joined by commas, or `default`.
-    kms_key : ARN of the key that the objects are encrypted with; without it the bucket's own
-        setting holds.
+    encrypted : whether objects get the bucket's default key. UNLOAD would else ask for S3's own.
+        `KMS_KEY_ID` takes a key's id only, which names no key of another account.
     partition_by : column that becomes a folder, `shard=0/`.
 
     Raises
@@ -393,7 +394,7 @@ def unload(
         f"UNLOAD ({literal(select)})",
         f"TO {literal(prefix_url)}",
         f"IAM_ROLE {_role(role)}",
-        *([f"KMS_KEY_ID {literal(kms_key)}", "ENCRYPTED"] if kms_key else []),
+        *(["ENCRYPTED AUTO"] if encrypted else []),
         "FORMAT AS PARQUET",
         *([f"PARTITION BY ({partition_by})"] if partition_by else []),
         "MANIFEST VERBOSE",

@@ -163,33 +163,39 @@ def _prepare_destination(s3: Any, unload: Unload) -> None:
 def _encryption_key(
     unload: Unload, warehouse: Warehouse, role: str, who: identity.Credentials, endpoint: str
 ) -> str | None:
-    """Return the key to encrypt with; the role must be allowed to use it, or the bucket's own."""
+    """Return the key to encrypt with, or None for S3's own; the role must be allowed to use it."""
+    if not unload.encrypted:
+        return None
     key = unload.kms_key_id
-    root = boto3.client("s3", endpoint_url=endpoint, region_name=warehouse.region)
     if key is None:
+        bucket = f"arn:aws:s3:::{unload.bucket}"
+        action = "s3:GetEncryptionConfiguration"
+        if not identity.role_is_allowed(role, who, action, bucket, warehouse.region):
+            raise RedshiftError(_refused(action, bucket))
+        root = boto3.client("s3", endpoint_url=endpoint, region_name=warehouse.region)
         try:
             rules = root.get_bucket_encryption(Bucket=unload.bucket)
             default = rules["ServerSideEncryptionConfiguration"]["Rules"][0]
-            key_id = default["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID")
+            key = default["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID")
         except (ClientError, KeyError, IndexError):
-            key_id = None
-        if key_id is None:
+            key = None
+        if key is None:
             return None
-    else:
-        key_id = key
-    arn = (
-        key_id
-        if key_id.startswith("arn:")
-        else f"arn:aws:kms:{warehouse.region}:{warehouse.account}:key/{key_id}"
-    )
+    # An id means a key of the role's own account.
+    owner = role.split(":")[4]
+    arn = key if key.startswith("arn:") else f"arn:aws:kms:{warehouse.region}:{owner}:key/{key}"
     # ministack stores the key's name with the object but asks nobody.
     for action in ("kms:GenerateDataKey", "kms:Decrypt"):
         if not identity.role_is_allowed(role, who, action, arn, warehouse.region):
-            raise RedshiftError(
-                "S3ServiceException:User is not authorized to perform: "
-                f"{action} on resource: {arn},Status 403,Error AccessDenied,CanRetry 1"
-            )
+            raise RedshiftError(_refused(action, arn))
     return key
+
+
+def _refused(action: str, arn: str) -> str:
+    return (
+        f"S3ServiceException:User is not authorized to perform: {action} on resource: {arn},"
+        "Status 403,Error AccessDenied,CanRetry 1"
+    )
 
 
 def _s3_error(error: ClientError) -> RedshiftError:
@@ -233,11 +239,10 @@ def _write(
     timestamps: TimestampEncoding,
     stop_after_files: int | None,
 ) -> int:
-    options: dict[str, Any] = {}
-    if unload.encrypted and key:
+    # Without a key UNLOAD asks for S3's own, whatever the bucket's default is.
+    options: dict[str, Any] = {"ServerSideEncryption": "AES256"}
+    if key:
         options = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
-    elif unload.encrypted:
-        options = {"ServerSideEncryption": "AES256"}
     entries = []
     for count, file in enumerate(_files(unload, table, timestamps)):
         if stop_after_files is not None and count >= stop_after_files:

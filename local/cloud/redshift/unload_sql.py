@@ -22,6 +22,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
+# The documentation knows no ARN and no alias here.
+_KEY_ID = re.compile(r"(mrk-)?[0-9a-f-]{32,36}")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
@@ -37,6 +39,8 @@ class Unload:
         The destination; the prefix may end anywhere, file names are appended to it.
     roles
         Role ARNs, first the attached one, each assumed by the one before; ``("default",)``.
+    bucket_key
+        ENCRYPTED AUTO: the bucket's default key is used.
     max_bytes
         Upper size of a file, or None for Redshift's 6.2 GB.
     """
@@ -62,6 +66,7 @@ class Unload:
     max_bytes: int | None = None
     kms_key_id: str | None = None
     encrypted: bool = False
+    bucket_key: bool = False
     region: str | None = None
     extension: str | None = None
 
@@ -199,7 +204,7 @@ def _option(read: _Reader, given: dict[str, Any]) -> None:
         if word == "MANIFEST" and read.take("VERBOSE"):
             given["verbose"] = True
         elif word == "ENCRYPTED":
-            read.take("AUTO")
+            given["bucket_key"] = read.take("AUTO")
     elif word in _TEXTS:
         read.take(word)
         read.take("AS")
@@ -300,6 +305,17 @@ def _unit(read: _Reader) -> str:
     return "MB"
 
 
+def _check_encryption(unload: Unload) -> None:
+    if unload.kms_key_id and not unload.encrypted:
+        raise RedshiftError("KMS_KEY_ID must be used together with ENCRYPTED")
+    if unload.kms_key_id and unload.bucket_key:
+        raise RedshiftError("KMS_KEY_ID cannot be used with ENCRYPTED AUTO")
+    if unload.kms_key_id and not _KEY_ID.fullmatch(unload.kms_key_id):
+        raise RedshiftError(f"KMS_KEY_ID must be the id of a key, it is '{unload.kms_key_id}'")
+    if unload.encrypted and not (unload.kms_key_id or unload.bucket_key):
+        raise RedshiftError("ENCRYPTED needs AUTO, KMS_KEY_ID or a MASTER_SYMMETRIC_KEY")
+
+
 def _check(unload: Unload) -> None:
     if unload.header and unload.format not in ("CSV", "TEXT"):
         raise RedshiftError(f"HEADER is not supported for UNLOAD to {unload.format}")
@@ -313,8 +329,7 @@ def _check(unload: Unload) -> None:
         raise RedshiftError("FORMAT JSON is not in the stand-in")
     if unload.allow_overwrite and unload.clean_path:
         raise RedshiftError("ALLOWOVERWRITE and CLEANPATH cannot be specified together")
-    if unload.kms_key_id and not unload.encrypted:
-        raise RedshiftError("KMS_KEY_ID must be used together with ENCRYPTED")
+    _check_encryption(unload)
     if unload.max_bytes is not None and not 5 * 2**20 <= unload.max_bytes <= 6.2 * 2**30:
         raise RedshiftError("MAXFILESIZE must be between 5 MB and 6.2 GB")
     if unload.clean_path and not unload.prefix.strip("/"):
