@@ -200,8 +200,3 @@ output "alarm_names" {
   description = "Name of each CloudWatch alarm, by alarm key."
   value       = module.monitoring.alarm_names
 }
-
-output "params_json_ignored" {
-  description = "Keys of `params_json` that no longer mean anything, each with the reason."
-  value       = local.params_ignored
-}

@@ -1,41 +1,36 @@
 variable "name" {
-  description = "Name of the detector and the beginning of every resource's name: 1-32 lower case letters, digits and hyphens. Defaults to `detector_name` of `params_json`, brought into this form; one of both must be given."
+  description = "Name of the detector, and prefix of every resource name: 3-32 lowercase letters, digits and hyphens, starting with a letter. IAM role names are global, so a name can be used once per account."
   type        = string
-  default     = null
+  nullable    = false
 
   validation {
-    condition     = var.name != null || local.params.name != null
-    error_message = "name must be given, here or as detector_name in params_json; both are null."
-  }
-
-  validation {
-    condition     = var.name == null || can(regex("^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$", var.name))
-    error_message = "name must be 1-32 lower case letters, digits and hyphens, and begin and end with a letter or digit; it is ${jsonencode(var.name)}."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
+    error_message = "name must be 3-32 lowercase letters, digits and hyphens, starting with a letter and not ending with a hyphen; got ${jsonencode(var.name)}."
   }
 }
 
 variable "description" {
-  description = "What the detector watches, for people. Defaults to `detector_description` of `params_json`."
+  description = "Free-text description of what the detector monitors."
   type        = string
   default     = null
 }
 
 variable "redshift" {
   description = <<-EOT
-    Warehouse that is queried, how the functions sign in to it, and the role that UNLOAD writes with.
-    - `cluster_identifier` - (Optional) Provisioned cluster. Exactly one of this and `workgroup_name` is given.
-    - `workgroup_name` - (Optional) Serverless workgroup.
-    - `database` - (Required) Database that is queried.
-    - `secret_arn` - (Optional) Secret that holds `username` and `password`. Defaults to the secret that `secret_name` of `params_json` names. At most one of this and `db_user` is given; with neither, the functions sign in as their own IAM role.
-    - `secret_kms_key_arn` - (Optional) Customer key that the secret is encrypted with.
-    - `db_user` - (Optional) Database user that gets temporary credentials. Only with a cluster.
-    - `serverless` - (Optional) Workgroup that is created in the same configuration: its ARNs, which are looked up otherwise. A workgroup that has been replaced by another one of its name is found by the next apply.
+    Redshift warehouse, how the functions authenticate to it, and the role that UNLOAD uses.
+    - `cluster_identifier` - (Optional) Identifier of a provisioned cluster. Set exactly one of this and `workgroup_name`.
+    - `workgroup_name` - (Optional) Name of a Redshift Serverless workgroup.
+    - `database` - (Required) Name of the database.
+    - `secret_arn` - (Optional) ARN of the Secrets Manager secret that holds `username` and `password`. Set at most one of this and `db_user`; with neither, the functions authenticate as their IAM role.
+    - `secret_kms_key_arn` - (Optional) ARN of the customer managed KMS key that encrypts the secret.
+    - `db_user` - (Optional) Database user to request temporary credentials for. Clusters only.
+    - `serverless` - (Optional) ARNs of a workgroup that is created in the same configuration. Otherwise the module looks them up by `workgroup_name`:
       - `workgroup_arn` - (Required) ARN of the workgroup.
       - `namespace_arn` - (Required) ARN of its namespace.
-      - `iam_role_arns` - (Optional) ARNs of the other roles of the namespace. The API takes only the whole list of roles, so the module passes them on when it attaches its own; a role that is attached later needs another apply. Defaults to none.
-    - `unload_role` - (Optional) Role that Redshift assumes to write to the bucket:
-      - `create` - (Optional) Whether the module makes the role, attaches it beside the warehouse's other roles and detaches it at destroy. Defaults to true.
-      - `arn` - (Optional) Where `create` is false: the ARN of a role that is attached already, a chain `arn1,arn2`, or `default`.
+      - `iam_role_arns` - (Optional) ARNs of the other roles of the namespace. The API only accepts the complete list of roles, so the module passes them on when it attaches its own; after attaching another role, apply again. Defaults to none.
+    - `unload_role` - (Optional) IAM role that Redshift assumes to UNLOAD into the bucket:
+      - `create` - (Optional) Whether the module creates the role, attaches it to the warehouse alongside its other roles, and detaches it on destroy. Defaults to `true`.
+      - `arn` - (Optional) Required if `create` is `false`: ARN of a role that is already attached, a role chain `arn1,arn2`, or `default`.
   EOT
   type = object({
     cluster_identifier = optional(string)
@@ -58,22 +53,22 @@ variable "redshift" {
 
   validation {
     condition     = (var.redshift.cluster_identifier == null) != (var.redshift.workgroup_name == null)
-    error_message = "redshift needs exactly one of cluster_identifier and workgroup_name; they are ${jsonencode(var.redshift.cluster_identifier)} and ${jsonencode(var.redshift.workgroup_name)}."
+    error_message = "redshift must have exactly one of cluster_identifier and workgroup_name; got ${jsonencode(var.redshift.cluster_identifier)} and ${jsonencode(var.redshift.workgroup_name)}."
   }
 
   validation {
     condition     = var.redshift.cluster_identifier == null || can(regex("^[a-z][a-z0-9-]{0,62}$", var.redshift.cluster_identifier))
-    error_message = "redshift.cluster_identifier must be 1-63 lower case letters, digits and hyphens, and begin with a letter; it is ${jsonencode(var.redshift.cluster_identifier)}."
+    error_message = "redshift.cluster_identifier must be 1-63 lowercase letters, digits and hyphens, starting with a letter; got ${jsonencode(var.redshift.cluster_identifier)}."
   }
 
   validation {
     condition     = var.redshift.workgroup_name == null || can(regex("^[a-z0-9-]{3,64}$", var.redshift.workgroup_name))
-    error_message = "redshift.workgroup_name must be 3-64 lower case letters, digits and hyphens; it is ${jsonencode(var.redshift.workgroup_name)}."
+    error_message = "redshift.workgroup_name must be 3-64 lowercase letters, digits and hyphens; got ${jsonencode(var.redshift.workgroup_name)}."
   }
 
   validation {
     condition     = var.redshift.serverless == null || var.redshift.cluster_identifier == null
-    error_message = "redshift.serverless goes with workgroup_name, not with cluster_identifier; it is ${jsonencode(var.redshift.serverless)}."
+    error_message = "redshift.serverless must not be set with a cluster; got ${jsonencode(var.redshift.serverless)}."
   }
 
   validation {
@@ -81,164 +76,161 @@ variable "redshift" {
       for noun in ["workgroup", "namespace"] :
       can(regex("^arn:aws[a-z-]*:redshift-serverless:[a-z0-9-]+:[0-9]{12}:${noun}/[^*]+$", try(var.redshift.serverless["${noun}_arn"], "")))
     ])
-    error_message = "redshift.serverless needs workgroup_arn and namespace_arn, ARNs that end in the ids of both; it is ${jsonencode(var.redshift.serverless)}."
+    error_message = "redshift.serverless must have workgroup_arn and namespace_arn, ARNs that end in the IDs of the two; got ${jsonencode(var.redshift.serverless)}."
   }
 
   validation {
-    condition = alltrue([
-      for arn in try(var.redshift.serverless.iam_role_arns, []) : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*]+$", arn))
-    ])
-    error_message = "redshift.serverless.iam_role_arns must be ARNs of roles; it is ${jsonencode(try(var.redshift.serverless.iam_role_arns, []))}."
+    condition     = alltrue([for arn in try(var.redshift.serverless.iam_role_arns, []) : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*]+$", arn))])
+    error_message = "redshift.serverless.iam_role_arns must be ARNs of IAM roles; got ${jsonencode(try(var.redshift.serverless.iam_role_arns, []))}."
   }
 
   validation {
     condition     = length(var.redshift.database) >= 1 && length(var.redshift.database) <= 127
-    error_message = "redshift.database must be 1-127 characters; it is ${jsonencode(var.redshift.database)}."
+    error_message = "redshift.database must be 1-127 characters long; got ${jsonencode(var.redshift.database)}."
   }
 
   validation {
     condition     = var.redshift.secret_arn == null || var.redshift.db_user == null
-    error_message = "redshift takes at most one of secret_arn and db_user; they are ${jsonencode(var.redshift.secret_arn)} and ${jsonencode(var.redshift.db_user)}."
+    error_message = "redshift must have at most one of secret_arn and db_user; got ${jsonencode(var.redshift.secret_arn)} and ${jsonencode(var.redshift.db_user)}."
   }
 
   validation {
     condition     = var.redshift.workgroup_name == null || var.redshift.db_user == null
-    error_message = "redshift.db_user goes with a cluster; a workgroup takes secret_arn or the functions' own role. It is ${jsonencode(var.redshift.db_user)}."
+    error_message = "redshift.db_user must not be set with a workgroup: use secret_arn, or neither to authenticate as the function's IAM role; got ${jsonencode(var.redshift.db_user)}."
   }
 
   validation {
-    condition     = var.redshift.secret_arn == null || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+$", var.redshift.secret_arn))
-    error_message = "redshift.secret_arn must be the ARN of a secret; it is ${jsonencode(var.redshift.secret_arn)}."
+    condition     = var.redshift.secret_arn == null || can(regex(local.arns.secret, var.redshift.secret_arn))
+    error_message = "redshift.secret_arn must be the ARN of a Secrets Manager secret; got ${jsonencode(var.redshift.secret_arn)}."
   }
 
   validation {
-    condition     = var.redshift.secret_kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.redshift.secret_kms_key_arn))
-    error_message = "redshift.secret_kms_key_arn must be the ARN of a KMS key, not of an alias; it is ${jsonencode(var.redshift.secret_kms_key_arn)}."
+    condition     = var.redshift.secret_kms_key_arn == null || can(regex(local.arns.key, var.redshift.secret_kms_key_arn))
+    error_message = "redshift.secret_kms_key_arn must be the ARN of a KMS key, not of an alias; got ${jsonencode(var.redshift.secret_kms_key_arn)}."
   }
 
   validation {
     condition     = var.redshift.unload_role.create == (var.redshift.unload_role.arn == null)
-    error_message = "redshift.unload_role.arn must be given where unload_role.create is false, and only there; create is ${jsonencode(var.redshift.unload_role.create)} and arn ${jsonencode(var.redshift.unload_role.arn)}."
+    error_message = "redshift.unload_role.arn must be set if, and only if, unload_role.create is false; got create = ${jsonencode(var.redshift.unload_role.create)} and arn = ${jsonencode(var.redshift.unload_role.arn)}."
   }
 
   validation {
     condition = (
       var.redshift.unload_role.arn == null ? true :
       var.redshift.unload_role.arn == "default" ? true :
-      can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^, ]+(,arn:aws[a-z-]*:iam::[0-9]{12}:role/[^, ]+)*$", var.redshift.unload_role.arn))
+      alltrue([for arn in split(",", var.redshift.unload_role.arn) : can(regex(local.arns.role, arn))])
     )
-    error_message = "redshift.unload_role.arn must be the ARN of a role, a chain of them divided by commas without blanks, or default; it is ${jsonencode(var.redshift.unload_role.arn)}."
+    error_message = "redshift.unload_role.arn must be the ARN of an IAM role, a chain of role ARNs separated by commas without spaces, or default; got ${jsonencode(var.redshift.unload_role.arn)}."
   }
 }
 
 variable "query" {
-  description = "One SELECT, or WITH … SELECT, that returns the rows to watch: the timestamp column, the measures and the dimensions. `{{ window_start }}` and `{{ window_end }}` become timestamp literals in the column's time zone. Rows outside the window are dropped in any case."
+  description = "A single SELECT (or WITH … SELECT) statement that returns the rows to monitor: the timestamp column, the measures and the dimensions. `{{ window_start }}` and `{{ window_end }}` are replaced by timestamp literals in the time zone of the timestamp column. Rows outside the window are dropped in any case."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex(local.sql.window_start, var.query)) && can(regex(local.sql.window_end, var.query))
-    error_message = "query must contain both {{ window_start }} and {{ window_end }}; it is ${jsonencode(substr(var.query, 0, 200))}."
+    condition = alltrue([
+      for name in ["window_start", "window_end"] :
+      anytrue([for tokens in local.sql.tokens : can(regex(local.sql[name], replace(var.query, tokens, "$1$2 ")))])
+    ])
+    error_message = "query must contain both {{ window_start }} and {{ window_end }} outside of comments; got ${jsonencode(substr(var.query, 0, 200))}."
   }
 
   validation {
-    condition     = alltrue([for found in try(regexall(local.sql.placeholder, var.query), []) : contains(["window_start", "window_end"], found[0])])
-    error_message = "query must hold no other placeholder than {{ window_start }} and {{ window_end }}; it holds ${jsonencode(distinct(flatten(try(regexall(local.sql.placeholder, var.query), []))))}."
+    condition     = alltrue([for found in regexall(local.sql.placeholder, var.query) : contains(["window_start", "window_end"], found[0])])
+    error_message = "query must contain no placeholder other than {{ window_start }} and {{ window_end }}; got ${jsonencode(distinct(flatten(regexall(local.sql.placeholder, var.query))))}."
   }
 
   validation {
     condition     = can(regex(local.sql.select, var.query))
-    error_message = "query must begin with SELECT or WITH; it begins with ${jsonencode(substr(trimspace(var.query), 0, 60))}."
+    error_message = "query must start with SELECT or WITH; got ${jsonencode(substr(trimspace(var.query), 0, 60))}."
+  }
+
+  validation {
+    condition = alltrue([
+      for pattern in values(local.sql.refused) : anytrue([for tokens in local.sql.tokens : !can(regex(pattern, replace(var.query, tokens, " ")))])
+    ])
+    error_message = "query ${join("; ", [
+      for rule, pattern in local.sql.refused : rule if alltrue([for tokens in local.sql.tokens : can(regex(pattern, replace(var.query, tokens, " ")))])
+    ])}; got ${jsonencode(substr(var.query, 0, 200))}."
   }
 
   validation {
     condition = anytrue([
-      for tokens in local.sql.tokens : !can(regex(";\\s*[^\\s;]", replace(var.query, tokens, " ")))
+      for tokens in local.sql.tokens :
+      length(regexall("\\(", replace(var.query, tokens, " "))) == length(regexall("\\)", replace(var.query, tokens, " ")))
     ])
-    error_message = "query must be one statement; something follows a semicolon in ${jsonencode(substr(var.query, 0, 200))}."
+    error_message = "query must have balanced parentheses; got ${jsonencode(substr(var.query, 0, 200))}."
   }
 
   validation {
     condition     = length(base64encode(var.query)) * 3 / 4 <= local.sql.bytes + 2
-    error_message = "query must be at most 100 KB, which is what the Redshift Data API takes; it is ${floor(length(base64encode(var.query)) * 3 / 4)} bytes."
-  }
-}
-
-variable "history_query" {
-  description = "Another query for the history, by the same rules as `query` and with the same columns, such as one that reads an archive. Defaults to `query`."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.history_query == null || can(regex(local.sql.window_start, var.history_query)) && can(regex(local.sql.window_end, var.history_query))
-    error_message = "history_query must contain both {{ window_start }} and {{ window_end }}; it is ${jsonencode(var.history_query)}."
-  }
-
-  validation {
-    condition     = var.history_query == null || alltrue([for found in try(regexall(local.sql.placeholder, var.history_query), []) : contains(["window_start", "window_end"], found[0])])
-    error_message = "history_query must hold no other placeholder than {{ window_start }} and {{ window_end }}; it holds ${jsonencode(distinct(flatten(try(regexall(local.sql.placeholder, var.history_query), []))))}."
-  }
-
-  validation {
-    condition     = var.history_query == null || can(regex(local.sql.select, var.history_query))
-    error_message = "history_query must begin with SELECT or WITH; it is ${jsonencode(var.history_query)}."
-  }
-
-  validation {
-    condition = var.history_query == null || anytrue([
-      for tokens in local.sql.tokens : !can(regex(";\\s*[^\\s;]", try(replace(var.history_query, tokens, " "), "")))
-    ])
-    error_message = "history_query must be one statement; something follows a semicolon in ${jsonencode(var.history_query)}."
-  }
-
-  validation {
-    condition     = var.history_query == null || try(length(base64encode(var.history_query)), 0) * 3 / 4 <= local.sql.bytes + 2
-    error_message = "history_query must be at most 100 KB, which is what the Redshift Data API takes; it is ${floor(try(length(base64encode(var.history_query)), 0) * 3 / 4)} bytes."
+    error_message = "query must be at most ${local.sql.bytes} bytes long, the limit of the Redshift Data API; got ${floor(length(base64encode(var.query)) * 3 / 4)} bytes."
   }
 }
 
 variable "timestamp_column" {
   description = <<-EOT
-    Column that says when a row happened. Defaults to `timestamp_column.ColumnName` of `params_json`; one of both must be given.
-    - `name` - (Required) Name of the column in the query's result.
-    - `format` - (Optional) Where the column is text: its format in the letters of Lookout's `ColumnFormat`, such as `yyyy-MM-dd HH:mm:ss` or `yyyy-MM-dd'T'HH:mm:ss`. Defaults to null: the column is a timestamp or date.
-    - `timezone` - (Optional) IANA time zone of the column's values. A TIMESTAMPTZ column takes `UTC`. Defaults to `UTC`.
+    Column of the query result that holds the time of each row.
+    - `name` - (Required) Name of the column.
+    - `format` - (Optional) Format of a text column, in the pattern letters of Lookout for Metrics' `ColumnFormat`, such as `yyyy-MM-dd HH:mm:ss` or `yyyy-MM-dd'T'HH:mm:ss`. Defaults to null: the column is a timestamp or a date.
+    - `timezone` - (Optional) IANA time zone of the column's values. Use `UTC` for a TIMESTAMPTZ column. Defaults to `UTC`.
   EOT
   type = object({
     name     = string
     format   = optional(string)
     timezone = optional(string, "UTC")
   })
-  default = null
+  nullable = false
 
   validation {
-    condition     = var.timestamp_column != null || local.params.timestamp_column != null
-    error_message = "timestamp_column must be given, here or in params_json; both are null."
+    condition     = length(trimspace(var.timestamp_column.name)) >= 1 && length(var.timestamp_column.name) <= 127 && var.timestamp_column.name != "*"
+    error_message = "timestamp_column.name must be the name of a column, 1-127 characters and not *; got ${jsonencode(var.timestamp_column.name)}."
   }
 
   validation {
-    condition     = var.timestamp_column == null || try(length(var.timestamp_column.name) >= 1 && length(var.timestamp_column.name) <= 127, false)
-    error_message = "timestamp_column.name must be 1-127 characters; it is ${jsonencode(try(var.timestamp_column.name, null))}."
+    condition     = var.timestamp_column.format == null || length(regexall("'", coalesce(var.timestamp_column.format, " "))) % 2 == 0
+    error_message = "timestamp_column.format must close its quotes; got ${jsonencode(var.timestamp_column.format)}."
   }
 
   validation {
-    condition     = try(var.timestamp_column.format, null) == null || alltrue([for part in ["yyyy", "M", "d"] : can(regex(part, var.timestamp_column.format))])
-    error_message = "timestamp_column.format must name year, month and day as in yyyy-MM-dd HH:mm:ss; it is ${jsonencode(try(var.timestamp_column.format, null))}."
+    condition = var.timestamp_column.format == null || alltrue([
+      for part in regexall(local.time_format.parts, coalesce(var.timestamp_column.format, " ")) :
+      contains(local.time_format.fields, part) || !can(regex("^[A-Za-z]", part))
+    ])
+    error_message = "timestamp_column.format must consist of ${join(", ", local.time_format.fields)}, with other letters in quotes, such as 'T'; cast a column with a time zone in the query; got ${jsonencode(var.timestamp_column.format)}."
   }
 
   validation {
-    condition     = var.timestamp_column == null || can(regex(local.timezone_pattern, var.timestamp_column.timezone))
-    error_message = "timestamp_column.timezone must be an IANA time zone such as Europe/Berlin, or UTC; it is ${jsonencode(try(var.timestamp_column.timezone, null))}."
+    condition = var.timestamp_column.format == null || alltrue([
+      for spellings in [["yyyy"], ["MM", "M", "MMM"], ["dd", "d"]] :
+      length(setintersection(spellings, regexall(local.time_format.parts, coalesce(var.timestamp_column.format, " ")))) >= 1
+    ])
+    error_message = "timestamp_column.format must contain year, month and day, such as yyyy-MM-dd HH:mm:ss; got ${jsonencode(var.timestamp_column.format)}."
+  }
+
+  validation {
+    condition = var.timestamp_column.format == null || (
+      contains(regexall(local.time_format.parts, coalesce(var.timestamp_column.format, " ")), "hh") ==
+      contains(regexall(local.time_format.parts, coalesce(var.timestamp_column.format, " ")), "a")
+    )
+    error_message = "timestamp_column.format must use hh (hours 1-12) and a (AM or PM) together, or HH (hours 0-23); got ${jsonencode(var.timestamp_column.format)}."
+  }
+
+  validation {
+    condition     = contains(local.timezones, var.timestamp_column.timezone)
+    error_message = "timestamp_column.timezone must be an IANA time zone such as Europe/Berlin, or UTC; got ${jsonencode(var.timestamp_column.timezone)}."
   }
 }
 
 variable "measures" {
   description = <<-EOT
-    Numeric columns that are watched, 1 to 10, by name. Defaults to `metrics_set` of `params_json`; one of both must be given.
-    - `aggregation` - (Optional) How rows of an interval become one value: `SUM`, `AVG`, `MIN`, `MAX` or `COUNT` (of values that are not null). Defaults to `SUM`.
-    - `direction` - (Optional) Which changes matter: `up`, `down` or `both`. Defaults to `both`.
-    - `min_absolute_change` - (Optional) Smallest difference between actual and expected value that is an anomaly. Defaults to 0.
-    - `min_relative_change` - (Optional) The same as a share of the expected value: 0.1 is 10 %. Defaults to 0.
+    Numeric columns to monitor, 1-10, keyed by column name.
+    - `aggregation` - (Optional) How the rows of an interval are aggregated: `SUM`, `AVG`, `MIN`, `MAX` or `COUNT` (non-null values). Defaults to `SUM`.
+    - `direction` - (Optional) Direction of change to detect: `up`, `down` or `both`. Defaults to `both`.
+    - `min_absolute_change` - (Optional) Minimum difference between the actual and the expected value of an anomaly. Defaults to `0`.
+    - `min_relative_change` - (Optional) The same as a fraction of the expected value: `0.1` is 10 %. Defaults to `0`.
   EOT
   type = map(object({
     aggregation         = optional(string, "SUM")
@@ -246,151 +238,148 @@ variable "measures" {
     min_absolute_change = optional(number, 0)
     min_relative_change = optional(number, 0)
   }))
-  default = null
+  nullable = false
 
   validation {
-    condition = (
-      length(var.measures == null ? local.params.measures : var.measures) >= 1 &&
-      length(var.measures == null ? local.params.measures : var.measures) <= 10
-    )
-    error_message = "measures must be 1 to 10, given here or as metrics_set in params_json; there are ${length(var.measures == null ? local.params.measures : var.measures)}."
+    condition     = length(var.measures) >= 1 && length(var.measures) <= 10
+    error_message = "measures must have 1 to 10 entries; got ${length(var.measures)}."
   }
 
   validation {
-    condition     = alltrue([for name in keys(var.measures == null ? local.params.measures : var.measures) : length(name) >= 1 && length(name) <= 127])
-    error_message = "Names of measures must be 1-127 characters; they are ${jsonencode(keys(var.measures == null ? local.params.measures : var.measures))}."
+    condition     = alltrue([for name in keys(var.measures) : length(trimspace(name)) >= 1 && length(name) <= 127 && name != "*"])
+    error_message = "measures must be keyed by names of columns, 1-127 characters and not *; got ${jsonencode(keys(var.measures))}."
   }
 
   validation {
-    condition = alltrue([
-      for measure in values(var.measures == null ? local.params.measures : var.measures) :
-      contains(["SUM", "AVG", "MIN", "MAX", "COUNT"], measure.aggregation)
-    ])
-    error_message = "measures.*.aggregation must be SUM, AVG, MIN, MAX or COUNT; given: ${jsonencode({ for name, measure in(var.measures == null ? local.params.measures : var.measures) : name => measure.aggregation })}."
+    condition     = length(distinct([for name in keys(var.measures) : lower(name)])) == length(var.measures)
+    error_message = "measures must not name a column twice, in any case; got ${jsonencode(keys(var.measures))}."
   }
 
   validation {
-    condition = alltrue([
-      for measure in values(var.measures == null ? local.params.measures : var.measures) :
-      contains(["up", "down", "both"], measure.direction)
-    ])
-    error_message = "measures.*.direction must be up, down or both; given: ${jsonencode({ for name, measure in(var.measures == null ? local.params.measures : var.measures) : name => measure.direction })}."
+    condition     = alltrue([for measure in values(var.measures) : contains(["SUM", "AVG", "MIN", "MAX", "COUNT"], measure.aggregation)])
+    error_message = "measures.*.aggregation must be SUM, AVG, MIN, MAX or COUNT; got ${jsonencode({ for name, measure in var.measures : name => measure.aggregation })}."
   }
 
   validation {
-    condition = alltrue([
-      for measure in values(var.measures == null ? local.params.measures : var.measures) :
-      measure.min_absolute_change >= 0 && measure.min_relative_change >= 0
-    ])
-    error_message = "measures.*.min_absolute_change and min_relative_change must be 0 or more; given: ${jsonencode({ for name, measure in(var.measures == null ? local.params.measures : var.measures) : name => [measure.min_absolute_change, measure.min_relative_change] })}."
+    condition     = alltrue([for measure in values(var.measures) : contains(["up", "down", "both"], measure.direction)])
+    error_message = "measures.*.direction must be up, down or both; got ${jsonencode({ for name, measure in var.measures : name => measure.direction })}."
+  }
+
+  validation {
+    condition     = alltrue([for measure in values(var.measures) : measure.min_absolute_change >= 0])
+    error_message = "measures.*.min_absolute_change must be 0 or greater; got ${jsonencode({ for name, measure in var.measures : name => measure.min_absolute_change })}."
+  }
+
+  validation {
+    condition     = alltrue([for measure in values(var.measures) : measure.min_relative_change >= 0])
+    error_message = "measures.*.min_relative_change must be 0 or greater; got ${jsonencode({ for name, measure in var.measures : name => measure.min_relative_change })}."
   }
 }
 
 variable "dimensions" {
-  description = "Columns that the measures are split by, 0 to 10. Defaults to `dimension_list` of `params_json`, else to none."
+  description = "Columns that split each measure into series, 0-10."
   type        = list(string)
-  default     = null
+  default     = []
+  nullable    = false
 
   validation {
-    condition     = length(var.dimensions == null ? local.params.dimensions : var.dimensions) <= 10
-    error_message = "dimensions must be at most 10; there are ${length(var.dimensions == null ? local.params.dimensions : var.dimensions)}."
+    condition     = length(var.dimensions) <= 10
+    error_message = "dimensions must have at most 10 entries; got ${length(var.dimensions)}."
   }
 
   validation {
-    condition     = alltrue([for name in(var.dimensions == null ? local.params.dimensions : var.dimensions) : length(name) >= 1 && length(name) <= 127])
-    error_message = "Names of dimensions must be 1-127 characters; they are ${jsonencode(var.dimensions == null ? local.params.dimensions : var.dimensions)}."
+    condition     = alltrue([for name in var.dimensions : length(trimspace(name)) >= 1 && length(name) <= 127 && name != "*"])
+    error_message = "dimensions must be names of columns, 1-127 characters and not *; got ${jsonencode(var.dimensions)}."
   }
 
   validation {
-    condition = (
-      length(distinct([for name in(var.dimensions == null ? local.params.dimensions : var.dimensions) : lower(name)])) ==
-      length(var.dimensions == null ? local.params.dimensions : var.dimensions)
-    )
-    error_message = "dimensions must not name a column twice; they are ${jsonencode(var.dimensions == null ? local.params.dimensions : var.dimensions)}."
+    condition     = length(distinct([for name in var.dimensions : lower(name)])) == length(var.dimensions)
+    error_message = "dimensions must not name a column twice, in any case; got ${jsonencode(var.dimensions)}."
   }
 
   validation {
-    condition     = alltrue([for name in(var.dimensions == null ? local.params.dimensions : var.dimensions) : !contains(local.reserved_columns, lower(name))])
-    error_message = "dimensions must not have the name of a results column (${join(", ", local.reserved_columns)}); rename the column in the query. They are ${jsonencode(var.dimensions == null ? local.params.dimensions : var.dimensions)}."
+    condition     = alltrue([for name in var.dimensions : !contains(local.reserved_columns, lower(name))])
+    error_message = "dimensions must not use the name of a results column (${join(", ", local.reserved_columns)}): rename the column in the query; got ${jsonencode(var.dimensions)}."
   }
 
   validation {
-    condition     = alltrue([for name in(var.dimensions == null ? local.params.dimensions : var.dimensions) : !contains(keys(local.measures), name)])
-    error_message = "A column cannot be a measure and a dimension at once; both name ${jsonencode([for name in(var.dimensions == null ? local.params.dimensions : var.dimensions) : name if contains(keys(local.measures), name)])}."
+    condition     = length(setintersection([for name in var.dimensions : lower(name)], [for name in keys(var.measures) : lower(name)])) == 0
+    error_message = "dimensions must not contain a measure; got ${jsonencode(var.dimensions)}."
   }
 
   validation {
-    condition     = !contains(var.dimensions == null ? local.params.dimensions : var.dimensions, try(local.timestamp_column.name, ""))
-    error_message = "dimensions must not hold the timestamp column; it is ${jsonencode(try(local.timestamp_column.name, ""))}."
+    condition     = !contains([for name in var.dimensions : lower(name)], lower(var.timestamp_column.name))
+    error_message = "dimensions must not contain the timestamp column; got ${jsonencode(var.dimensions)}."
   }
 }
 
 variable "dimension_filters" {
-  description = "Values that are watched, by dimension: a row counts if each filtered dimension has one of its values. Defaults to no filter."
+  description = "Values to monitor, by dimension: a row counts only if every filtered dimension has one of its values. Defaults to no filter."
   type        = map(list(string))
   default     = {}
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in keys(var.dimension_filters) : contains(local.dimensions, name)])
-    error_message = "Keys of dimension_filters must be dimensions (${join(", ", local.dimensions)}); they are ${jsonencode(keys(var.dimension_filters))}."
+    condition     = alltrue([for name in keys(var.dimension_filters) : contains(var.dimensions, name)])
+    error_message = "dimension_filters must be keyed by dimensions (${join(", ", var.dimensions)}); got ${jsonencode(keys(var.dimension_filters))}."
   }
 
   validation {
     condition     = alltrue([for values in values(var.dimension_filters) : length(values) >= 1])
-    error_message = "Each of dimension_filters must hold at least one value; given: ${jsonencode(var.dimension_filters)}."
+    error_message = "dimension_filters must have at least one value for each dimension; got ${jsonencode(var.dimension_filters)}."
   }
 }
 
 variable "interval" {
-  description = "Length of an interval: `PT5M`, `PT10M`, `PT15M`, `PT30M`, `PT1H` or `P1D`. Defaults to `detector_frequency` of `params_json`; one of both must be given."
+  description = "Length of an interval: `PT5M`, `PT10M`, `PT15M`, `PT30M`, `PT1H` or `P1D`."
   type        = string
-  default     = null
-
-  validation {
-    condition     = try(contains(["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D"], coalesce(var.interval, local.params.interval)), false)
-    error_message = "interval must be PT5M, PT10M, PT15M, PT30M, PT1H or P1D, given here or as detector_frequency in params_json; it is ${jsonencode(try(coalesce(var.interval, local.params.interval), null))}."
-  }
-}
-
-variable "timezone" {
-  description = "IANA time zone of the intervals and of the schedule. Days of `P1D` follow its daylight saving."
-  type        = string
-  default     = "UTC"
   nullable    = false
 
   validation {
-    condition     = can(regex(local.timezone_pattern, var.timezone))
-    error_message = "timezone must be an IANA time zone such as Europe/Berlin, or UTC; it is ${jsonencode(var.timezone)}."
+    condition     = contains(["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D"], var.interval)
+    error_message = "interval must be PT5M, PT10M, PT15M, PT30M, PT1H or P1D; got ${jsonencode(var.interval)}."
   }
 }
 
-variable "offset_seconds" {
-  description = "Seconds to wait after an interval ends before it is crawled, 0-432000. Defaults to `offset` of `params_json`, else to 300."
-  type        = number
-  default     = null
+variable "schedule" {
+  description = <<-EOT
+    When intervals are crawled.
+    - `offset_seconds` - (Optional) Seconds to wait after an interval ends before it is crawled, 0-432000. Defaults to `300`.
+    - `timezone` - (Optional) IANA time zone of the intervals and the schedule. Intervals of `P1D` follow its daylight saving time. Defaults to `UTC`.
+    - `enabled` - (Optional) Whether the schedule is enabled. The history is loaded and the detector trained in any case. Defaults to `true`.
+  EOT
+  type = object({
+    offset_seconds = optional(number, 300)
+    timezone       = optional(string, "UTC")
+    enabled        = optional(bool, true)
+  })
+  default  = {}
+  nullable = false
 
   validation {
-    condition = (
-      (var.offset_seconds == null ? local.params.offset_seconds : var.offset_seconds) >= 0 &&
-      (var.offset_seconds == null ? local.params.offset_seconds : var.offset_seconds) <= 432000 &&
-      floor(var.offset_seconds == null ? local.params.offset_seconds : var.offset_seconds) == (var.offset_seconds == null ? local.params.offset_seconds : var.offset_seconds)
-    )
-    error_message = "offset_seconds must be a whole number from 0 to 432000; it is ${var.offset_seconds == null ? local.params.offset_seconds : var.offset_seconds}."
+    condition     = var.schedule.offset_seconds >= 0 && var.schedule.offset_seconds <= 432000 && floor(var.schedule.offset_seconds) == var.schedule.offset_seconds
+    error_message = "schedule.offset_seconds must be a whole number from 0 to 432000; got ${var.schedule.offset_seconds}."
+  }
+
+  validation {
+    condition     = contains(local.timezones, var.schedule.timezone)
+    error_message = "schedule.timezone must be an IANA time zone such as Europe/Berlin, or UTC; got ${jsonencode(var.schedule.timezone)}."
   }
 }
 
 variable "history" {
   description = <<-EOT
-    Past that is loaded once to learn from.
-    - `start` - (Optional) Where it begins, RFC 3339 such as `2024-01-01T00:00:00Z`. At most one of this and `length` is given; with neither, 30 to 730 days by interval.
-    - `length` - (Optional) How long it is in days, such as `P90D`.
-    - `chunk` - (Optional) How much one UNLOAD reads. Defaults to `P30D`.
-    - `parallelism` - (Optional) Most UNLOADs at a time, 1-40. Defaults to 4.
+    Historical data loaded once for training.
+    - `start` - (Optional) Start of the history as an RFC 3339 timestamp, such as `2024-01-01T00:00:00Z`. Set at most one of this and `length`; with neither, the module loads 30-730 days depending on `interval`.
+    - `length` - (Optional) Length of the history in days, such as `P90D`.
+    - `query` - (Optional) Query for the history, such as one that reads an archive table. It must return the same columns as `query` and follow the same rules. Defaults to `query`.
+    - `chunk` - (Optional) Time range that one UNLOAD reads, in days. Defaults to `P30D`.
+    - `parallelism` - (Optional) Maximum number of concurrent UNLOADs, 1-40. Defaults to `4`.
   EOT
   type = object({
     start       = optional(string)
     length      = optional(string)
+    query       = optional(string)
     chunk       = optional(string, "P30D")
     parallelism = optional(number, 4)
   })
@@ -399,99 +388,129 @@ variable "history" {
 
   validation {
     condition     = var.history.start == null || var.history.length == null
-    error_message = "history takes at most one of start and length; they are ${jsonencode(var.history.start)} and ${jsonencode(var.history.length)}."
+    error_message = "history must have at most one of start and length; got ${jsonencode(var.history.start)} and ${jsonencode(var.history.length)}."
   }
 
   validation {
     condition     = var.history.start == null || can(formatdate("YYYY", var.history.start))
-    error_message = "history.start must be an RFC 3339 time such as 2024-01-01T00:00:00Z; it is ${jsonencode(var.history.start)}."
+    error_message = "history.start must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z; got ${jsonencode(var.history.start)}."
+  }
+
+  validation {
+    condition     = !can(timecmp(var.history.start, plantimestamp())) || try(timecmp(var.history.start, plantimestamp()) < 0, false)
+    error_message = "history.start must be in the past; got ${jsonencode(var.history.start)}."
   }
 
   validation {
     condition     = var.history.length == null || can(regex("^P[1-9][0-9]{0,4}D$", var.history.length))
-    error_message = "history.length must be a number of days such as P90D; it is ${jsonencode(var.history.length)}."
+    error_message = "history.length must be a number of days such as P90D; got ${jsonencode(var.history.length)}."
   }
 
   validation {
     condition     = can(regex("^P[1-9][0-9]{0,4}D$", var.history.chunk))
-    error_message = "history.chunk must be a number of days such as P30D; it is ${jsonencode(var.history.chunk)}."
+    error_message = "history.chunk must be a number of days such as P30D; got ${jsonencode(var.history.chunk)}."
   }
 
   validation {
     condition     = var.history.parallelism >= 1 && var.history.parallelism <= 40 && floor(var.history.parallelism) == var.history.parallelism
-    error_message = "history.parallelism must be a whole number from 1 to 40; it is ${jsonencode(var.history.parallelism)}."
+    error_message = "history.parallelism must be a whole number from 1 to 40; got ${var.history.parallelism}."
+  }
+
+  validation {
+    condition = var.history.query == null || alltrue([
+      for name in ["window_start", "window_end"] :
+      anytrue([for tokens in local.sql.tokens : can(regex(local.sql[name], replace(coalesce(var.history.query, " "), tokens, "$1$2 ")))])
+    ])
+    error_message = "history.query must contain both {{ window_start }} and {{ window_end }} outside of comments; got ${jsonencode(substr(coalesce(var.history.query, " "), 0, 200))}."
+  }
+
+  validation {
+    condition     = var.history.query == null || alltrue([for found in regexall(local.sql.placeholder, coalesce(var.history.query, " ")) : contains(["window_start", "window_end"], found[0])])
+    error_message = "history.query must contain no placeholder other than {{ window_start }} and {{ window_end }}; got ${jsonencode(distinct(flatten(regexall(local.sql.placeholder, coalesce(var.history.query, " ")))))}."
+  }
+
+  validation {
+    condition     = var.history.query == null || can(regex(local.sql.select, coalesce(var.history.query, " ")))
+    error_message = "history.query must start with SELECT or WITH; got ${jsonencode(substr(trimspace(coalesce(var.history.query, " ")), 0, 60))}."
+  }
+
+  validation {
+    condition = var.history.query == null || alltrue([
+      for pattern in values(local.sql.refused) : anytrue([for tokens in local.sql.tokens : !can(regex(pattern, replace(coalesce(var.history.query, " "), tokens, " ")))])
+    ])
+    error_message = "history.query ${join("; ", [
+      for rule, pattern in local.sql.refused : rule if alltrue([for tokens in local.sql.tokens : can(regex(pattern, replace(coalesce(var.history.query, " "), tokens, " ")))])
+    ])}; got ${jsonencode(substr(coalesce(var.history.query, " "), 0, 200))}."
+  }
+
+  validation {
+    condition = var.history.query == null || anytrue([
+      for tokens in local.sql.tokens :
+      length(regexall("\\(", replace(coalesce(var.history.query, " "), tokens, " "))) == length(regexall("\\)", replace(coalesce(var.history.query, " "), tokens, " ")))
+    ])
+    error_message = "history.query must have balanced parentheses; got ${jsonencode(substr(coalesce(var.history.query, " "), 0, 200))}."
+  }
+
+  validation {
+    condition     = var.history.query == null || length(base64encode(coalesce(var.history.query, " "))) * 3 / 4 <= local.sql.bytes + 2
+    error_message = "history.query must be at most ${local.sql.bytes} bytes long, the limit of the Redshift Data API; got ${floor(length(base64encode(coalesce(var.history.query, " "))) * 3 / 4)} bytes."
   }
 }
 
-variable "lookback_intervals" {
-  description = "Intervals before the due ones that each crawl reads again, so that rows which arrive late still count; 0-24."
-  type        = number
-  default     = 3
-  nullable    = false
+variable "detection" {
+  description = <<-EOT
+    Detection settings.
+    - `rollups` - (Optional) Roll-ups to monitor in addition to the full combinations of dimension values: any of `total`, `single` (each dimension alone) and `pairs`. Defaults to all three.
+    - `false_events_per_week` - (Optional) Expected number of false events per week, over all series, at severity 50; greater than 0, at most 1000. Defaults to `1`.
+    - `lookback_intervals` - (Optional) Number of earlier intervals that each crawl reads again to pick up late data, 0-24. Defaults to `3`.
+    - `max_series` - (Optional) Maximum number of series (measures × combinations of dimension values, including roll-ups), 1-1000000. A query that returns more is rejected before the history is loaded. Defaults to `50000`.
+    - `shards` - (Optional) Number of parts that rows are unloaded in, so that the warehouse writes and the functions read in parallel, 1-64. One model scores all of them. Defaults to `1`.
+  EOT
+  type = object({
+    rollups               = optional(list(string), ["total", "single", "pairs"])
+    false_events_per_week = optional(number, 1)
+    lookback_intervals    = optional(number, 3)
+    max_series            = optional(number, 50000)
+    shards                = optional(number, 1)
+  })
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = var.lookback_intervals >= 0 && var.lookback_intervals <= 24 && floor(var.lookback_intervals) == var.lookback_intervals
-    error_message = "lookback_intervals must be a whole number from 0 to 24; it is ${var.lookback_intervals}."
+    condition     = length(setsubtract(var.detection.rollups, ["total", "single", "pairs"])) == 0 && length(distinct(var.detection.rollups)) == length(var.detection.rollups)
+    error_message = "detection.rollups must be any of total, single and pairs, each at most once; got ${jsonencode(var.detection.rollups)}."
   }
-}
-
-variable "rollups" {
-  description = "Which sums over dimension values are watched besides the single combinations: any of `total`, `single` (each dimension alone) and `pairs`."
-  type        = list(string)
-  default     = ["total", "single", "pairs"]
-  nullable    = false
 
   validation {
-    condition     = length(setsubtract(var.rollups, ["total", "single", "pairs"])) == 0 && length(distinct(var.rollups)) == length(var.rollups)
-    error_message = "rollups must be any of total, single and pairs, each once; they are ${jsonencode(var.rollups)}."
+    condition     = var.detection.false_events_per_week > 0 && var.detection.false_events_per_week <= 1000
+    error_message = "detection.false_events_per_week must be greater than 0 and at most 1000; got ${var.detection.false_events_per_week}."
   }
-}
-
-variable "false_events_per_week" {
-  description = "False events a week that a severity of 50 is calibrated to, over all series; more than 0, at most 1000."
-  type        = number
-  default     = 1
-  nullable    = false
 
   validation {
-    condition     = var.false_events_per_week > 0 && var.false_events_per_week <= 1000
-    error_message = "false_events_per_week must be more than 0 and at most 1000; it is ${var.false_events_per_week}."
+    condition     = var.detection.lookback_intervals >= 0 && var.detection.lookback_intervals <= 24 && floor(var.detection.lookback_intervals) == var.detection.lookback_intervals
+    error_message = "detection.lookback_intervals must be a whole number from 0 to 24; got ${var.detection.lookback_intervals}."
   }
-}
-
-variable "max_series" {
-  description = "Most series (measure and combination of dimension values, sums included) that are accepted, 1-1000000. The check before the first load refuses more."
-  type        = number
-  default     = 50000
-  nullable    = false
 
   validation {
-    condition     = var.max_series >= 1 && var.max_series <= 1000000 && floor(var.max_series) == var.max_series
-    error_message = "max_series must be a whole number from 1 to 1000000; it is ${var.max_series}."
+    condition     = var.detection.max_series >= 1 && var.detection.max_series <= 1000000 && floor(var.detection.max_series) == var.detection.max_series
+    error_message = "detection.max_series must be a whole number from 1 to 1000000; got ${var.detection.max_series}."
   }
-}
-
-variable "shards" {
-  description = "Parts that rows are unloaded in, so that the warehouse writes and functions read them in parallel; one model scores all. 1-64."
-  type        = number
-  default     = 1
-  nullable    = false
 
   validation {
-    condition     = var.shards >= 1 && var.shards <= 64 && floor(var.shards) == var.shards
-    error_message = "shards must be a whole number from 1 to 64; it is ${var.shards}."
+    condition     = var.detection.shards >= 1 && var.detection.shards <= 64 && floor(var.detection.shards) == var.detection.shards
+    error_message = "detection.shards must be a whole number from 1 to 64; got ${var.detection.shards}."
   }
 }
 
 variable "alerts" {
   description = <<-EOT
-    What is sent to whom, by name of the alert; at most 10. Defaults to the alert of `params_json`, else to none.
-    - `threshold` - (Optional) Severity from which an event is sent, 0-100. Defaults to 50.
-    - `description` - (Optional) Text that goes with the alert.
-    - `sns_topic_arns` - (Optional) Topics that get it as JSON. With neither topics nor functions it goes to the module's alerts topic.
-    - `lambda_function_arns` - (Optional) Functions that are called with it.
-    - `measures` - (Optional) Measures that it is limited to. Defaults to all.
-    - `dimension_filters` - (Optional) Values that it is limited to, by dimension. Defaults to all.
+    Alerts to send, at most 10, keyed by a name of your choice.
+    - `threshold` - (Optional) Minimum severity of an event that is sent, 0-100. Defaults to `50`.
+    - `description` - (Optional) Text sent with the alert.
+    - `sns_topic_arns` - (Optional) ARNs of SNS topics to publish to, as JSON. An alert without topics and functions is published to the module's alerts topic.
+    - `lambda_function_arns` - (Optional) ARNs of Lambda functions to invoke.
+    - `measures` - (Optional) Measures to limit the alert to. Defaults to all.
+    - `dimension_filters` - (Optional) Dimension values to limit the alert to, by dimension. Defaults to all.
   EOT
   type = map(object({
     threshold            = optional(number, 50)
@@ -501,71 +520,57 @@ variable "alerts" {
     measures             = optional(list(string), [])
     dimension_filters    = optional(map(list(string)), {})
   }))
-  default = null
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = var.alerts == null || try(length(var.alerts) <= 10, false)
-    error_message = "alerts must be at most 10; there are ${try(length(var.alerts), 0)}."
+    condition     = length(var.alerts) <= 10
+    error_message = "alerts must have at most 10 entries; got ${length(var.alerts)}."
   }
 
   validation {
-    condition = alltrue([
-      for name in keys(var.alerts == null ? local.params.alerts : var.alerts) : can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))
-    ])
-    error_message = "Names of alerts must be 1-63 letters, digits, hyphens and underscores, and begin with a letter or digit; they are ${jsonencode(keys(var.alerts == null ? local.params.alerts : var.alerts))}."
+    condition     = alltrue([for name in keys(var.alerts) : can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))])
+    error_message = "alerts must be keyed by names of 1-63 letters, digits, hyphens and underscores, starting with a letter or digit; got ${jsonencode(keys(var.alerts))}."
   }
 
   validation {
-    condition = alltrue([
-      for alert in values(var.alerts == null ? local.params.alerts : var.alerts) : alert.threshold >= 0 && alert.threshold <= 100
-    ])
-    error_message = "alerts.*.threshold must be 0-100; given: ${jsonencode({ for name, alert in(var.alerts == null ? local.params.alerts : var.alerts) : name => alert.threshold })}."
+    condition     = alltrue([for alert in values(var.alerts) : alert.threshold >= 0 && alert.threshold <= 100])
+    error_message = "alerts.*.threshold must be a number from 0 to 100; got ${jsonencode({ for name, alert in var.alerts : name => alert.threshold })}."
   }
 
   validation {
-    condition = alltrue(flatten([
-      for alert in values(var.alerts == null ? local.params.alerts : var.alerts) : [
-        for arn in alert.sns_topic_arns : can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:.+$", arn))
-      ]
-    ]))
-    error_message = "alerts.*.sns_topic_arns must be ARNs of SNS topics; given: ${jsonencode({ for name, alert in(var.alerts == null ? local.params.alerts : var.alerts) : name => alert.sns_topic_arns })}."
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.sns_topic_arns : can(regex(local.arns.topic, arn))]]))
+    error_message = "alerts.*.sns_topic_arns must be ARNs of SNS topics; got ${jsonencode({ for name, alert in var.alerts : name => alert.sns_topic_arns })}."
   }
 
   validation {
-    condition = alltrue(flatten([
-      for alert in values(var.alerts == null ? local.params.alerts : var.alerts) : [
-        for arn in alert.lambda_function_arns : can(regex("^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:.+$", arn))
-      ]
-    ]))
-    error_message = "alerts.*.lambda_function_arns must be ARNs of Lambda functions; given: ${jsonencode({ for name, alert in(var.alerts == null ? local.params.alerts : var.alerts) : name => alert.lambda_function_arns })}."
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.lambda_function_arns : can(regex(local.arns.function, arn))]]))
+    error_message = "alerts.*.lambda_function_arns must be ARNs of Lambda functions; got ${jsonencode({ for name, alert in var.alerts : name => alert.lambda_function_arns })}."
   }
 
   validation {
-    condition = alltrue(flatten([
-      for alert in values(var.alerts == null ? local.params.alerts : var.alerts) : [
-        for measure in alert.measures : contains(keys(local.measures), measure)
-      ]
-    ]))
-    error_message = "alerts.*.measures must be measures (${join(", ", keys(local.measures))}); given: ${jsonencode({ for name, alert in(var.alerts == null ? local.params.alerts : var.alerts) : name => alert.measures })}."
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for measure in alert.measures : contains(keys(var.measures), measure)]]))
+    error_message = "alerts.*.measures must be measures (${join(", ", keys(var.measures))}); got ${jsonencode({ for name, alert in var.alerts : name => alert.measures })}."
   }
 
   validation {
-    condition = alltrue(flatten([
-      for alert in values(var.alerts == null ? local.params.alerts : var.alerts) : [
-        for name, values in alert.dimension_filters : contains(local.dimensions, name) && length(values) >= 1
-      ]
-    ]))
-    error_message = "alerts.*.dimension_filters must be dimensions (${join(", ", local.dimensions)}) with at least one value each; given: ${jsonencode({ for name, alert in(var.alerts == null ? local.params.alerts : var.alerts) : name => alert.dimension_filters })}."
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for name in keys(alert.dimension_filters) : contains(var.dimensions, name)]]))
+    error_message = "alerts.*.dimension_filters must be keyed by dimensions (${join(", ", var.dimensions)}); got ${jsonencode({ for name, alert in var.alerts : name => alert.dimension_filters })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for values in values(alert.dimension_filters) : length(values) >= 1]]))
+    error_message = "alerts.*.dimension_filters must have at least one value for each dimension; got ${jsonencode({ for name, alert in var.alerts : name => alert.dimension_filters })}."
   }
 }
 
 variable "subscriptions" {
   description = <<-EOT
-    Who hears of the module's own topics, by any name. E-mail subscriptions wait until their owner confirms them; a queue or function must itself allow the topic.
-    - `alerts` - (Optional) Of the alerts topic.
+    Subscriptions to the module's SNS topics, keyed by a name of your choice. Email subscriptions must be confirmed by the recipient; the policy of a subscribed queue or function must allow the topic.
+    - `alerts` - (Optional) Subscriptions to the alerts topic:
       - `protocol` - (Required) `email`, `email-json`, `https`, `lambda`, `sms` or `sqs`.
-      - `endpoint` - (Required) Address or ARN.
-    - `operations` - (Optional) Of the operations topic, which failures and alarms go to; of the same form.
+      - `endpoint` - (Required) Email address, phone number, URL or ARN.
+    - `operations` - (Optional) Subscriptions to the operations topic, which receives failures and alarms; same keys.
   EOT
   type = object({
     alerts = optional(map(object({
@@ -585,15 +590,15 @@ variable "subscriptions" {
       for subscription in concat(values(var.subscriptions.alerts), values(var.subscriptions.operations)) :
       contains(["email", "email-json", "https", "lambda", "sms", "sqs"], subscription.protocol)
     ])
-    error_message = "subscriptions.*.*.protocol must be email, email-json, https, lambda, sms or sqs; given: ${jsonencode(distinct([for subscription in concat(values(var.subscriptions.alerts), values(var.subscriptions.operations)) : subscription.protocol]))}."
+    error_message = "subscriptions.*.*.protocol must be email, email-json, https, lambda, sms or sqs; got ${jsonencode(distinct([for subscription in concat(values(var.subscriptions.alerts), values(var.subscriptions.operations)) : subscription.protocol]))}."
   }
 }
 
 variable "encryption" {
   description = <<-EOT
-    Customer key for bucket, table, topics, queue, logs, schedule and functions' environment. Defaults to null: AWS's own keys. The key's policy must allow
-    the account's roles, and the services `logs.<region>`, `cloudwatch`, `events` and `sns` to use it; `examples/complete` has such a policy.
-    - `kms_key_arn` - (Required) ARN of the key.
+    Customer managed KMS key for the bucket, table, topics, queue, logs, schedule and function environments. Defaults to null: AWS owned and AWS managed keys. The key policy must allow
+    the account's roles and the services `logs.<region>`, `cloudwatch`, `events` and `sns` to use the key; see `examples/complete`.
+    - `kms_key_arn` - (Required) ARN of the KMS key.
   EOT
   type = object({
     kms_key_arn = string
@@ -601,17 +606,17 @@ variable "encryption" {
   default = null
 
   validation {
-    condition     = var.encryption == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.encryption.kms_key_arn))
-    error_message = "encryption.kms_key_arn must be the ARN of a KMS key, not of an alias; it is ${jsonencode(try(var.encryption.kms_key_arn, null))}."
+    condition     = var.encryption == null || can(regex(local.arns.key, var.encryption.kms_key_arn))
+    error_message = "encryption.kms_key_arn must be the ARN of a KMS key, not of an alias; got ${jsonencode(try(var.encryption.kms_key_arn, null))}."
   }
 }
 
 variable "logging" {
   description = <<-EOT
-    Logs and traces of functions and state machines.
-    - `retention_days` - (Optional) Days that logs are kept, one of the numbers that CloudWatch has; 0 is for ever. Defaults to 365.
-    - `level` - (Optional) `DEBUG`, `INFO`, `WARNING` or `ERROR`. Defaults to `INFO`.
-    - `tracing` - (Optional) Whether X-Ray traces are written. Defaults to true.
+    Logging and tracing of the functions and state machines.
+    - `retention_days` - (Optional) Log retention in days, one of the values that CloudWatch Logs supports; `0` keeps logs forever. Defaults to `365`.
+    - `level` - (Optional) Log level: `DEBUG`, `INFO`, `WARNING` or `ERROR`. Defaults to `INFO`.
+    - `tracing` - (Optional) Whether AWS X-Ray traces are recorded. Defaults to `true`.
   EOT
   type = object({
     retention_days = optional(number, 365)
@@ -626,29 +631,29 @@ variable "logging" {
       [0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
       var.logging.retention_days
     )
-    error_message = "logging.retention_days must be one of CloudWatch's: 0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653; it is ${var.logging.retention_days}."
+    error_message = "logging.retention_days must be 0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653; got ${var.logging.retention_days}."
   }
 
   validation {
     condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.logging.level)
-    error_message = "logging.level must be DEBUG, INFO, WARNING or ERROR; it is ${jsonencode(var.logging.level)}."
+    error_message = "logging.level must be DEBUG, INFO, WARNING or ERROR; got ${jsonencode(var.logging.level)}."
   }
 }
 
 variable "lambda" {
   description = <<-EOT
-    How the functions run.
+    Runtime settings of the Lambda functions.
     - `runtime` - (Optional) `python3.11`, `python3.12` or `python3.13`. Defaults to `python3.13`.
     - `architecture` - (Optional) `arm64` or `x86_64`. Defaults to `arm64`.
-    - `memory_mb` - (Optional) Memory of the functions that compute, 512-10240. Defaults to 1769, which is one vCPU.
-    - `layers` - (Optional) ARNs of layers that hold numpy, pyarrow, Powertools and pydantic; `[]` for none. Defaults to AWS's managed layers, whose ARNs are read from Systems Manager's public parameters; regions and partitions without them (China, GovCloud, some newer regions) need this input.
-    - `package` - (Optional) A package in S3 instead of the one that comes with the module:
-      - `bucket` - (Required) Its bucket.
-      - `key` - (Required) Its key.
-      - `version` - (Optional) Version of the object.
-      - `hash` - (Required) Its SHA-256, base64.
-    - `sdk_for_pandas_version` - (Optional) Version of the AWS SDK for pandas layer. Defaults to `3.17.1`, which the package was tested with (`layers.toml`).
-    - `powertools_version` - (Optional) Version of the Powertools layer. Defaults to `3.34.0`, which the package was tested with (`layers.toml`).
+    - `memory_mb` - (Optional) Memory in MB of the functions that process data, 512-10240. Defaults to `1769`, which provides one vCPU.
+    - `layers` - (Optional) ARNs of layers that provide numpy, pyarrow, Powertools and pydantic; `[]` for no layer. Defaults to the AWS managed layers, looked up in the public parameters of Systems Manager. Set this input in Regions and partitions without them (China, GovCloud, some newer Regions).
+    - `package` - (Optional) Deployment package in S3 to use instead of the bundled one:
+      - `bucket` - (Required) Name of the bucket.
+      - `key` - (Required) Key of the object.
+      - `version` - (Optional) Version ID of the object.
+      - `hash` - (Required) Base64-encoded SHA-256 hash of the object.
+    - `sdk_for_pandas_version` - (Optional) Version of the AWS SDK for pandas layer. Defaults to `3.17.1`, the version that the package is tested with (`layers.toml`).
+    - `powertools_version` - (Optional) Version of the Powertools layer. Defaults to `3.34.0`, the version that the package is tested with (`layers.toml`).
   EOT
   type = object({
     runtime      = optional(string, "python3.13")
@@ -669,25 +674,25 @@ variable "lambda" {
 
   validation {
     condition     = can(regex("^python3\\.1[1-3]$", var.lambda.runtime))
-    error_message = "lambda.runtime must be python3.11, python3.12 or python3.13, for which both layers exist; it is ${jsonencode(var.lambda.runtime)}."
+    error_message = "lambda.runtime must be python3.11, python3.12 or python3.13, which both layers support; got ${jsonencode(var.lambda.runtime)}."
   }
 
   validation {
     condition     = contains(["arm64", "x86_64"], var.lambda.architecture)
-    error_message = "lambda.architecture must be arm64 or x86_64; it is ${jsonencode(var.lambda.architecture)}."
+    error_message = "lambda.architecture must be arm64 or x86_64; got ${jsonencode(var.lambda.architecture)}."
   }
 
   validation {
     condition     = var.lambda.memory_mb >= 512 && var.lambda.memory_mb <= 10240 && floor(var.lambda.memory_mb) == var.lambda.memory_mb
-    error_message = "lambda.memory_mb must be a whole number from 512 to 10240; it is ${var.lambda.memory_mb}."
+    error_message = "lambda.memory_mb must be a whole number from 512 to 10240; got ${var.lambda.memory_mb}."
   }
 }
 
 variable "iam" {
   description = <<-EOT
-    What every role gets.
-    - `path` - (Optional) Path of the roles; begins and ends with a slash. Defaults to `/`.
-    - `permissions_boundary_arn` - (Optional) Policy that bounds the roles. Defaults to none.
+    Settings applied to every IAM role.
+    - `path` - (Optional) IAM path of the roles; starts and ends with a slash. Defaults to `/`.
+    - `permissions_boundary_arn` - (Optional) ARN of the permissions boundary of the roles. Defaults to none.
   EOT
   type = object({
     path                     = optional(string, "/")
@@ -698,23 +703,23 @@ variable "iam" {
 
   validation {
     condition     = can(regex("^/([!-~]*/)?$", var.iam.path))
-    error_message = "iam.path must begin and end with a slash and hold no blanks; it is ${jsonencode(var.iam.path)}."
+    error_message = "iam.path must start and end with a slash and contain no spaces; got ${jsonencode(var.iam.path)}."
   }
 
   validation {
-    condition     = var.iam.permissions_boundary_arn == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.iam.permissions_boundary_arn))
-    error_message = "iam.permissions_boundary_arn must be the ARN of a policy; it is ${jsonencode(var.iam.permissions_boundary_arn)}."
+    condition     = var.iam.permissions_boundary_arn == null || can(regex(local.arns.policy, var.iam.permissions_boundary_arn))
+    error_message = "iam.permissions_boundary_arn must be the ARN of an IAM policy; got ${jsonencode(var.iam.permissions_boundary_arn)}."
   }
 }
 
 variable "storage" {
   description = <<-EOT
-    Bucket and table.
+    Settings of the bucket and the table.
     - `bucket_name` - (Optional) Name of the bucket. Defaults to `<name>-<account>-<region>`.
-    - `force_destroy` - (Optional) Whether destroy also deletes what the bucket holds. Defaults to false.
-    - `landed_retention_days` - (Optional) Days that unloaded rows are kept, 30 or more. Defaults to null: for ever, so that training again need not unload again.
-    - `results_retention_days` - (Optional) Days that results are kept, 1 or more. Defaults to null: for ever.
-    - `point_in_time_recovery` - (Optional) Whether the table can be brought back to any second of the last 35 days. Defaults to true.
+    - `force_destroy` - (Optional) Whether destroy deletes the bucket even if it holds objects. Defaults to `false`.
+    - `landed_retention_days` - (Optional) Days to keep unloaded rows, at least 30. Defaults to null: forever, so that training again does not have to unload again.
+    - `results_retention_days` - (Optional) Days to keep results, at least 1. Defaults to null: forever.
+    - `point_in_time_recovery` - (Optional) Whether point-in-time recovery of the table is enabled. Defaults to `true`.
   EOT
   type = object({
     bucket_name            = optional(string)
@@ -728,72 +733,22 @@ variable "storage" {
 
   validation {
     condition     = var.storage.bucket_name == null || can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.storage.bucket_name))
-    error_message = "storage.bucket_name must be 3-63 lower case letters, digits and hyphens, and begin and end with a letter or digit; it is ${jsonencode(var.storage.bucket_name)}."
+    error_message = "storage.bucket_name must be 3-63 lowercase letters, digits and hyphens, starting and ending with a letter or digit; got ${jsonencode(var.storage.bucket_name)}."
   }
 
   validation {
     condition     = try(var.storage.landed_retention_days >= 30, var.storage.landed_retention_days == null)
-    error_message = "storage.landed_retention_days must be 30 or more, or null; it is ${jsonencode(var.storage.landed_retention_days)}."
+    error_message = "storage.landed_retention_days must be at least 30, or null; got ${jsonencode(var.storage.landed_retention_days)}."
   }
 
   validation {
     condition     = try(var.storage.results_retention_days >= 1, var.storage.results_retention_days == null)
-    error_message = "storage.results_retention_days must be 1 or more, or null; it is ${jsonencode(var.storage.results_retention_days)}."
-  }
-}
-
-variable "enabled" {
-  description = "Whether the schedule runs. History is loaded and the detector trained in any case."
-  type        = bool
-  default     = true
-  nullable    = false
-}
-
-variable "params_json" {
-  description = "The old connector's `params.json`, unchanged: `file(\"params.json\")`. Fills `name`, `description`, `interval`, `timestamp_column`, `measures`, `dimensions`, `alerts`, `offset_seconds` and, by `secret_name`, `redshift.secret_arn` where they are not given. Keys that no longer mean anything are named in the output `params_json_ignored`."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.params_json == null || can(keys(jsondecode(var.params_json)))
-    error_message = "params_json must be a JSON object; it is ${jsonencode(var.params_json)}."
-  }
-
-  validation {
-    condition = length(setsubtract(try(keys(jsondecode(var.params_json)), []), [
-      "database_type", "detector_name", "detector_description", "detector_frequency", "timestamp_column", "dimension_list", "metrics_set",
-      "metric_source", "s3_bucket", "alert_name", "alert_threshold", "alert_description", "alert_lambda_arn", "offset", "secret_name"
-    ])) == 0
-    error_message = "params_json must hold only the old connector's keys: database_type, detector_name, detector_description, detector_frequency, timestamp_column, dimension_list, metrics_set, metric_source, s3_bucket, alert_name, alert_threshold, alert_description, alert_lambda_arn, offset, secret_name; it holds ${jsonencode(try(keys(jsondecode(var.params_json)), []))}."
-  }
-
-  validation {
-    condition = !can(jsondecode(var.params_json).metrics_set) || try(
-      length(distinct([for metric in jsondecode(var.params_json).metrics_set : "${metric.MetricName} ${metric.AggregationFunction}"])) ==
-      length({ for metric in jsondecode(var.params_json).metrics_set : metric.MetricName => metric }),
-      false
-    )
-    error_message = "params_json: metrics_set must be a list of objects with MetricName, each name once, and AggregationFunction; it is ${jsonencode(try(jsondecode(var.params_json).metrics_set, null))}."
-  }
-
-  validation {
-    condition     = !can(jsondecode(var.params_json).dimension_list) || can([for name in jsondecode(var.params_json).dimension_list : tostring(name)])
-    error_message = "params_json: dimension_list must be a list of column names; it is ${jsonencode(try(jsondecode(var.params_json).dimension_list, null))}."
-  }
-
-  validation {
-    condition     = !can(jsondecode(var.params_json).timestamp_column) || try(length(jsondecode(var.params_json).timestamp_column.ColumnName) > 0, false)
-    error_message = "params_json: timestamp_column must be an object with ColumnName; it is ${jsonencode(try(jsondecode(var.params_json).timestamp_column, null))}."
-  }
-
-  validation {
-    condition     = alltrue([for key in ["offset", "alert_threshold"] : can(tonumber(try(jsondecode(var.params_json)[key], 0)))])
-    error_message = "params_json: offset and alert_threshold must be numbers; they are ${jsonencode([for key in ["offset", "alert_threshold"] : try(jsondecode(var.params_json)[key], null)])}."
+    error_message = "storage.results_retention_days must be at least 1, or null; got ${jsonencode(var.storage.results_retention_days)}."
   }
 }
 
 variable "tags" {
-  description = "Tags of every resource."
+  description = "Tags applied to every resource."
   type        = map(string)
   default     = {}
   nullable    = false

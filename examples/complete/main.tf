@@ -93,8 +93,6 @@ module "detector" {
 
   name        = var.name
   description = "Revenue and orders of the shop, by country and channel"
-  enabled     = true
-  params_json = var.params_json
 
   redshift = {
     cluster_identifier = var.cluster_identifier
@@ -120,12 +118,6 @@ module "detector" {
     WHERE ordered_at >= {{ window_start }} AND ordered_at < {{ window_end }}
   SQL
 
-  history_query = <<-SQL
-    SELECT ordered_at, amount, order_id, country, channel
-    FROM orders_archive
-    WHERE ordered_at >= {{ window_start }} AND ordered_at < {{ window_end }}
-  SQL
-
   timestamp_column = {
     name     = "ordered_at"
     format   = null
@@ -147,23 +139,33 @@ module "detector" {
 
   dimensions        = ["country", "channel"]
   dimension_filters = { country = ["DE", "FR", "IT"] }
-  rollups           = ["total", "single", "pairs"]
 
-  interval           = "P1D"
-  timezone           = "Europe/Berlin"
-  offset_seconds     = 7200
-  lookback_intervals = 2
+  interval = "P1D"
+  schedule = {
+    offset_seconds = 7200
+    timezone       = "Europe/Berlin"
+    enabled        = true
+  }
 
   history = {
     start       = "2023-01-01T00:00:00Z"
     length      = null
+    query       = <<-SQL
+      SELECT ordered_at, amount, order_id, country, channel
+      FROM orders_archive
+      WHERE ordered_at >= {{ window_start }} AND ordered_at < {{ window_end }}
+    SQL
     chunk       = "P60D"
     parallelism = 8
   }
 
-  false_events_per_week = 0.5
-  max_series            = 5000
-  shards                = 2
+  detection = {
+    rollups               = ["total", "single", "pairs"]
+    false_events_per_week = 0.5
+    lookback_intervals    = 2
+    max_series            = 5000
+    shards                = 2
+  }
 
   alerts = {
     revenue = {

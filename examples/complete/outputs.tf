@@ -77,8 +77,3 @@ output "alarm_names" {
   description = "Name of each alarm, by what it watches."
   value       = module.detector.alarm_names
 }
-
-output "params_json_ignored" {
-  description = "Keys of `params_json` that no longer mean anything, each with the reason."
-  value       = module.detector.params_json_ignored
-}

@@ -67,12 +67,6 @@ variable "permissions_boundary_arn" {
   default     = null
 }
 
-variable "params_json" {
-  description = "The old connector's `params.json`, of which what is not given here is taken."
-  type        = string
-  default     = null
-}
-
 variable "tags" {
   description = "Tags of every resource."
   type        = map(string)

@@ -23,13 +23,18 @@ module "detector" {
   timestamp_column = {
     name = "timestamp"
   }
-  measures           = var.measures
-  dimensions         = var.dimensions
-  interval           = var.interval
-  offset_seconds     = var.offset_seconds
-  lookback_intervals = var.lookback_intervals
-  history            = var.history
-  shards             = var.shards
+  measures   = var.measures
+  dimensions = var.dimensions
+  interval   = var.interval
+  history    = var.history
+  schedule = {
+    offset_seconds = var.offset_seconds
+    enabled        = var.enabled
+  }
+  detection = {
+    lookback_intervals = var.lookback_intervals
+    shards             = var.shards
+  }
 
   alerts = merge({
     everything = {
@@ -64,7 +69,6 @@ module "detector" {
   storage = {
     force_destroy = true
   }
-  enabled = var.enabled
 }
 
 # Where the demo reads what the topics send; at home this would be an address or a chat.

@@ -22,11 +22,6 @@ run "least_input" {
     condition     = output.configuration_key == "config/detector.json"
     error_message = "The configuration is where the design says; it is ${output.configuration_key}."
   }
-
-  assert {
-    condition     = length(output.params_json_ignored) == 0
-    error_message = "Nothing is ignored without params_json."
-  }
 }
 
 run "every_input" {
@@ -42,23 +37,22 @@ run "every_input" {
       secret_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-1111-1111-1111-111111111111"
       unload_role        = { create = false, arn = "arn:aws:iam::123456789012:role/a,arn:aws:iam::210987654321:role/b" }
     }
-    history_query    = "with a as (select * from archive where ts >= {{ window_start }} and ts < {{ window_end }}) select * from a"
     timestamp_column = { name = "ts", format = "yyyy-MM-dd HH:mm:ss", timezone = "Europe/Berlin" }
     measures = {
       revenue = { aggregation = "SUM", direction = "down", min_absolute_change = 100, min_relative_change = 0.1 }
       orders  = { aggregation = "COUNT" }
     }
-    dimensions            = ["country", "channel"]
-    dimension_filters     = { country = ["DE", "FR"] }
-    interval              = "P1D"
-    timezone              = "America/Argentina/Buenos_Aires"
-    offset_seconds        = 7200
-    history               = { start = "2023-01-01T00:00:00+01:00", chunk = "P60D", parallelism = 8 }
-    lookback_intervals    = 2
-    rollups               = ["total", "single"]
-    false_events_per_week = 0.5
-    max_series            = 1000
-    shards                = 4
+    dimensions        = ["country", "channel"]
+    dimension_filters = { country = ["DE", "FR"] }
+    interval          = "P1D"
+    schedule          = { timezone = "America/Argentina/Buenos_Aires", offset_seconds = 7200, enabled = false }
+    history = {
+      start       = "2023-01-01T00:00:00+01:00"
+      query       = "with a as (select * from archive where ts >= {{ window_start }} and ts < {{ window_end }}) select * from a"
+      chunk       = "P60D"
+      parallelism = 8
+    }
+    detection = { lookback_intervals = 2, rollups = ["total", "single"], false_events_per_week = 0.5, max_series = 1000, shards = 4 }
     alerts = {
       own      = {}
       revenue  = { threshold = 80, description = "Down", sns_topic_arns = ["arn:aws:sns:eu-west-1:123456789012:mine"], measures = ["revenue"], dimension_filters = { country = ["DE"] } }
@@ -73,7 +67,6 @@ run "every_input" {
     lambda     = { runtime = "python3.12", architecture = "x86_64", memory_mb = 2048, layers = [] }
     iam        = { path = "/detectors/", permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary" }
     storage    = { bucket_name = "my-bucket", force_destroy = true, landed_retention_days = 90, results_retention_days = 400, point_in_time_recovery = false }
-    enabled    = false
     tags       = { team = "data" }
   }
 
@@ -88,76 +81,14 @@ run "every_input" {
   }
 }
 
-run "params_json_unchanged" {
+run "connector" {
   command = apply
+
+  module {
+    source = "./tests/terraform/fixtures/connector"
+  }
 
   variables {
     params_json = file("tests/terraform/fixtures/params.json")
-  }
-
-  assert {
-    condition = toset(keys(output.params_json_ignored)) == toset([
-      "database_type", "metric_source", "s3_bucket", "timestamp_column.ColumnFormat",
-    ])
-    error_message = "Keys without meaning are named; they are ${jsonencode(output.params_json_ignored)}."
-  }
-
-  assert {
-    condition     = output.function_names["detect"] == "redshift-ecommerce-detector-detect"
-    error_message = "The detector's name is brought into our form; the function is ${output.function_names["detect"]}."
-  }
-}
-
-run "params_json_beside_inputs" {
-  command = apply
-
-  variables {
-    params_json    = file("tests/terraform/fixtures/params.json")
-    name           = "mine"
-    redshift       = { cluster_identifier = "analytics", database = "prod", secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:mine-AbCdEf" }
-    interval       = "PT5M"
-    measures       = { views = { aggregation = "MAX" } }
-    dimensions     = []
-    alerts         = {}
-    offset_seconds = 0
-    description    = "Mine"
-  }
-
-  assert {
-    condition     = output.function_names["detect"] == "mine-detect"
-    error_message = "What is given wins; the function is ${output.function_names["detect"]}."
-  }
-}
-
-run "params_json_almost_empty" {
-  command = apply
-
-  variables {
-    name             = "shop"
-    timestamp_column = { name = "ts" }
-    measures         = { revenue = {} }
-    interval         = "PT1H"
-    params_json      = jsonencode({ alert_threshold = 70, alert_lambda_arn = "", offset = null, detector_description = "" })
-  }
-
-  assert {
-    condition     = toset(keys(output.params_json_ignored)) == toset(["alert_threshold", "alert_lambda_arn"])
-    error_message = "An alert without a name is ignored, and said to be; ignored are ${jsonencode(output.params_json_ignored)}."
-  }
-}
-
-run "params_json_long_name" {
-  command = apply
-
-  variables {
-    timestamp_column = { name = "ts" }
-    measures         = { revenue = {} }
-    interval         = "PT1H"
-    params_json      = jsonencode({ detector_name = "a-name-that-Lookout-for-Metrics-took-with-63-characters" })
-  }
-
-  assert {
-    condition     = can(regex("^a-name-that-lookout-for-m-[0-9a-f]{6}-detect$", output.function_names["detect"]))
-    error_message = "A long name is cut and gets a hash; the function is ${output.function_names["detect"]}."
   }
 }

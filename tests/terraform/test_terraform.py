@@ -3,100 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from anomaly_detector import config
 from anomaly_detector.lake import results
 
-from local.terraform import ROOT, cli_config, find_terraform
+from local.terraform import ROOT
+from tests.terraform.running import FOLDER, terraform
 
-HERE = Path(__file__).parent
-FOLDER = "tests/terraform"
-_RUN = re.compile(r'^run "(\w+)" \{\n  # says: ([^\n]+)\n(.*?)^\}\n', re.MULTILINE | re.DOTALL)
 _GLUE_TYPES = {"timestamp[ms, tz=UTC]": "timestamp", "bool": "boolean", "int32": "int"}
-
-
-def _cases() -> tuple[str, dict[str, tuple[str, str]]]:
-    """Beginning of validations.tftest.hcl, and (message, body) of each of its runs."""
-    text = (HERE / "validations.tftest.hcl").read_text(encoding="utf-8")
-    found = {name: (says, body) for name, says, body in _RUN.findall(text)}
-    assert len(found) == text.count('\nrun "')
-    return text[: text.index('\nrun "')], found
-
-
-HEAD, CASES = _cases()
-
-
-def _terraform(folder: Path, *arguments: str) -> list[dict[str, Any]]:
-    """Lines that Terraform says in JSON; lines in plain text are left out."""
-    done = subprocess.run(
-        [find_terraform(), *arguments],
-        cwd=folder,
-        env={
-            **os.environ,
-            "TF_CLI_CONFIG_FILE": str(cli_config(folder / "terraform.rc")),
-            "CHECKPOINT_DISABLE": "1",
-            "AWS_REGION": "eu-west-1",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert lines or done.returncode == 0, done.stdout + done.stderr
-    return lines
-
-
-def _blocks(text: str) -> Iterator[str]:
-    """Top-level blocks of a formatted Terraform file."""
-    yield from re.findall(r"^\w[^\n]*\{(?:\}\n|\n.*?^\}\n)", text, re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture(scope="module")
-def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What Terraform says to each bad input.
-
-    Validations need inputs and a few locals only. Without resources and modules, and so without
-    the provider, a hundred runs take seconds.
-    """
-    folder = tmp_path_factory.mktemp("inputs")
-    shutil.copy2(ROOT / "variables.tf", folder)
-    needed = [
-        re.sub(r"lookup\(data\.[^\n]*|data\.\w+\.\w+(\[0\])?\.\w+", "null", block)
-        for block in _blocks((ROOT / "main.tf").read_text(encoding="utf-8"))
-        if block.startswith("locals") and "module." not in block
-    ]
-    (folder / "main.tf").write_text("\n".join(needed), encoding="utf-8")
-    tests = folder / FOLDER
-    tests.mkdir(parents=True)
-    head = re.sub(r'^mock_provider "aws" \{.*?^\}\n', "", HEAD, flags=re.MULTILINE | re.DOTALL)
-    for name, (_, body) in CASES.items():
-        good = re.sub(r"\n  expect_failures = .*\n", "\n", body)
-        # An error skips the runs after it in the same file.
-        (tests / f"{name}.tftest.hcl").write_text(
-            f'{head}\nrun "{name}" {{\n{good}}}\n', encoding="utf-8"
-        )
-    _terraform(folder, "init", "-backend=false", "-input=false", f"-test-directory={FOLDER}")
-    found: dict[str, str] = {}
-    for line in _terraform(folder, "test", "-json", f"-test-directory={FOLDER}"):
-        if line["type"] == "diagnostic":
-            name = line.get("@testrun", "")
-            found[name] = found.get(name, "") + line["diagnostic"]["detail"] + "\n"
-    return found
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_bad_input_is_refused_with_its_message(messages: dict[str, str], name: str) -> None:
-    assert CASES[name][0] in messages.get(name, "")
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +24,7 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     skipped = shutil.ignore_patterns(".terraform*", "__pycache__", "*.py")
     for place in ("modules", FOLDER):
         shutil.copytree(ROOT / place, folder / place, ignore=skipped)
-    for file in ROOT.glob("*.tf"):
+    for file in [*ROOT.glob("*.tf"), ROOT / "timezones.txt"]:
         shutil.copy2(file, folder)
     package = "lambda_src/dist/package.zip"
     (folder / package).parent.mkdir(parents=True)
@@ -115,14 +33,14 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     for file in (folder / FOLDER).glob("*.tftest.hcl"):
         if f"{FOLDER}/{file.name}" not in wanted:
             file.unlink()
-    _terraform(folder, "init", "-backend=false", "-input=false", f"-test-directory={FOLDER}")
-    lines = _terraform(folder, "test", "-json", "-verbose", f"-test-directory={FOLDER}")
+    terraform(folder, "init", "-backend=false", "-input=false", f"-test-directory={FOLDER}")
+    lines = terraform(folder, "test", "-json", "-verbose", f"-test-directory={FOLDER}")
     failed = [line["diagnostic"] for line in lines if line["type"] == "diagnostic"]
     assert not failed
     return {
         line["@testrun"]: {
             **line["test_state"]["root_module"],
-            "outputs": line["test_state"]["outputs"],
+            "outputs": line["test_state"].get("outputs", {}),
         }
         for line in lines
         if line["type"] == "test_state"
@@ -179,8 +97,8 @@ def test_every_input_reaches_the_document(states: dict[str, dict[str, Any]]) -> 
     assert made.alerts["revenue"].sns_topic_arns == ("arn:aws:sns:eu-west-1:123456789012:mine",)
 
 
-def test_params_json_fills_what_is_not_given(states: dict[str, dict[str, Any]]) -> None:
-    made = _document(states["params_json_unchanged"])
+def test_connector_fills_the_document(states: dict[str, dict[str, Any]]) -> None:
+    made = _document(states["connector"])
     assert made.name == "redshift-ecommerce-detector"
     assert made.description == "Watches views and revenue"
     assert (made.interval, made.offset_seconds) == ("PT1H", 120)
@@ -196,21 +114,6 @@ def test_params_json_fills_what_is_not_given(states: dict[str, dict[str, Any]]) 
     assert made.redshift is not None
     assert made.redshift.secret_arn is not None
     assert "found-by-name" in made.redshift.secret_arn
-
-
-def test_explicit_input_wins_over_params_json(states: dict[str, dict[str, Any]]) -> None:
-    made = _document(states["params_json_beside_inputs"])
-    assert (made.name, made.description, made.interval) == ("mine", "Mine", "PT5M")
-    assert (made.offset_seconds, made.dimensions, made.alerts) == (0, (), {})
-    assert made.measures["views"].aggregation == "MAX"
-    assert made.redshift is not None
-    assert made.redshift.secret_arn is not None
-    assert "mine" in made.redshift.secret_arn
-
-
-def test_empty_values_of_params_json_are_not_given(states: dict[str, dict[str, Any]]) -> None:
-    made = _document(states["params_json_almost_empty"])
-    assert (made.description, made.offset_seconds, made.alerts) == (None, 300, {})
 
 
 def test_govcloud_names_no_commercial_arn(states: dict[str, dict[str, Any]]) -> None:
@@ -293,14 +196,6 @@ def test_no_file_names_the_partition() -> None:
     ]
     files += (ROOT / "modules").rglob("*.json")
     assert [str(file) for file in files if "arn:aws:" in file.read_text(encoding="utf-8")] == []
-
-
-def test_reserved_columns_are_those_of_the_package() -> None:
-    found = re.search(
-        r"reserved_columns = (\[.*?\])", (ROOT / "main.tf").read_text(encoding="utf-8")
-    )
-    assert found is not None
-    assert set(json.loads(found[1])) == config.RESERVED_COLUMNS
 
 
 def test_results_tables_have_the_columns_that_are_written(

@@ -11,18 +11,6 @@ run "plan_with_unknown_arns" {
   }
 }
 
-run "plan_with_unknown_arns_beside_params_json" {
-  command = plan
-
-  variables {
-    params_json = file("tests/terraform/fixtures/params.json")
-  }
-
-  module {
-    source = "./tests/terraform/fixtures/unknown"
-  }
-}
-
 run "apply_with_unknown_arns" {
   command = apply
 

@@ -1,0 +1,102 @@
+"""Terraform and the package refuse the same inputs with the same words (`validation_cases`)."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from anomaly_detector import config
+
+from local.terraform import ROOT
+from tests.terraform.running import FOLDER, terraform
+from tests.terraform.validation_cases import ACCEPTED, BASE, BOTH, TERRAFORM
+
+REFUSED = [*BOTH, *TERRAFORM]
+Answers = dict[str, str]
+
+
+def _name(inputs: dict[str, Any], says: str) -> str:
+    """An id that can be read, for a case."""
+    text = json.dumps(inputs)
+    return f"{text if len(text) < 80 else text[:77] + '…'}-{says[:30]}"
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """What Terraform says to each case, by its run; runs without a fault are left out.
+
+    Validations need the variables and one block of locals. Without resources and modules, and so
+    without the provider, all cases take seconds, in one process.
+    """
+    folder = tmp_path_factory.mktemp("inputs")
+    shutil.copy2(ROOT / "variables.tf", folder)
+    shutil.copy2(ROOT / "timezones.txt", folder)
+    blocks = re.findall(
+        r"^locals \{\n.*?^\}\n",
+        (ROOT / "main.tf").read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    (needed,) = [block for block in blocks if "reserved_columns =" in block]
+    (folder / "main.tf").write_text(needed, encoding="utf-8")
+    tests = folder / FOLDER
+    tests.mkdir(parents=True)
+    cases = {f"refused_{n}": inputs for n, (inputs, _) in enumerate(REFUSED)}
+    cases |= {f"accepted_{n}": inputs for n, inputs in enumerate(ACCEPTED)}
+    for run, inputs in cases.items():
+        # A file each: a fault skips the runs after it in the same file.
+        file = {"run": {run: {"command": "plan", "variables": _escaped({**BASE, **inputs})}}}
+        (tests / f"{run}.tftest.json").write_text(json.dumps(file), encoding="utf-8")
+    terraform(folder, "init", "-backend=false", "-input=false", f"-test-directory={FOLDER}")
+    found: Answers = {}
+    seen = set()
+    for line in terraform(folder, "test", "-json", f"-test-directory={FOLDER}"):
+        if line["type"] == "test_run":
+            seen.add(line["@testrun"])
+        if line["type"] == "diagnostic":
+            run = line.get("@testrun", "")
+            found[run] = found.get(run, "") + line["diagnostic"]["detail"] + "\n"
+    assert seen == set(cases)
+    return found
+
+
+def _escaped(value: Any) -> Any:
+    """JSON in Terraform is a template."""
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_escaped(each) for each in value]
+    return value.replace("${", "$${").replace("%{", "%%{") if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        pytest.param(number, says, id=_name(inputs, says))
+        for number, (inputs, says) in enumerate(REFUSED)
+    ],
+)
+def test_terraform_refuses_with_these_words(answers: Answers, number: int, says: str) -> None:
+    assert says in answers.get(f"refused_{number}", "accepted")
+
+
+@pytest.mark.parametrize("number", range(len(ACCEPTED)))
+def test_terraform_accepts(answers: Answers, number: int) -> None:
+    assert f"accepted_{number}" not in answers
+
+
+def test_time_zones_are_those_of_the_iana_database() -> None:
+    listed = (ROOT / "timezones.txt").read_text(encoding="utf-8").split()
+    known = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
+    assert listed == sorted(set(known) - {"Factory"})
+
+
+def test_reserved_columns_are_those_of_the_package() -> None:
+    found = re.search(
+        r"reserved_columns = (\[.*?\])", (ROOT / "main.tf").read_text(encoding="utf-8")
+    )
+    assert found is not None
+    assert set(json.loads(found[1])) == config.RESERVED_COLUMNS

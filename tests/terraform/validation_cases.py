@@ -1,0 +1,483 @@
+"""Inputs that are refused, each with the words that say why.
+
+Terraform and the package's model refuse the same, with the same words: one pytest reads these
+cases and asks both (`test_validations.py`). An input is written as in Terraform; what does not
+reach the configuration document is refused by Terraform alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+WINDOW = "ts >= {{ window_start }} and ts < {{ window_end }}"
+BASE: dict[str, Any] = {
+    "name": "shop",
+    "redshift": {"cluster_identifier": "analytics", "database": "prod"},
+    "query": f"select * from orders where {WINDOW}",
+    "timestamp_column": {"name": "ts"},
+    "measures": {"revenue": {}},
+    "dimensions": ["country", "channel"],
+    "interval": "PT1H",
+}
+_CLUSTER = {"cluster_identifier": "a", "database": "prod"}
+_WORKGROUP = {"workgroup_name": "analytics", "database": "prod"}
+_SERVERLESS = {
+    "workgroup_arn": "arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/0a1b2c3d",
+    "namespace_arn": "arn:aws:redshift-serverless:eu-west-1:123456789012:namespace/4e5f6a7b",
+}
+_SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:s-AbCdEf"
+_ROLE = "arn:aws:iam::123456789012:role/a"
+
+
+def _alert(**keys: Any) -> dict[str, Any]:
+    return {"alerts": {"a": keys}}
+
+
+def _query(text: str) -> list[dict[str, Any]]:
+    """The same text as the query and as that of the history."""
+    return [{"query": text}, {"history": {"query": text}}]
+
+
+def _format(text: str) -> dict[str, Any]:
+    return {"timestamp_column": {"name": "ts", "format": text}}
+
+
+# What reaches the configuration document: inputs that differ from BASE, words of the refusal.
+BOTH: list[tuple[dict[str, Any], str]] = [
+    *[
+        ({"name": name}, "name must be 3-32 lowercase letters, digits and hyphens, starting with a")
+        for name in ("Shop", "ab", "a" * 33, "shop-", "1shop", "my_shop", "")
+    ],
+    (
+        {"redshift": {"database": "prod"}},
+        "must have exactly one of cluster_identifier and workgroup_name; got null and null",
+    ),
+    (
+        {"redshift": {**_CLUSTER, "workgroup_name": "abc"}},
+        'must have exactly one of cluster_identifier and workgroup_name; got "a" and "abc"',
+    ),
+    (
+        {"redshift": {"workgroup_name": "wg", "database": "prod"}},
+        'workgroup_name must be 3-64 lowercase letters, digits and hyphens; got "wg"',
+    ),
+    (
+        {"redshift": {"cluster_identifier": "a.redshift.amazonaws.com", "database": "prod"}},
+        "cluster_identifier must be 1-63 lowercase letters, digits and hyphens",
+    ),
+    *[
+        (
+            {"redshift": {"cluster_identifier": "a", "database": name}},
+            "database must be 1-127 characters long",
+        )
+        for name in ("", "d" * 128)
+    ],
+    (
+        {"redshift": {**_CLUSTER, "secret_arn": _SECRET, "db_user": "u"}},
+        "must have at most one of secret_arn and db_user",
+    ),
+    (
+        {"redshift": {"workgroup_name": "abc", "database": "prod", "db_user": "u"}},
+        "db_user must not be set with a workgroup",
+    ),
+    (
+        {"redshift": {**_CLUSTER, "secret_arn": "my-secret"}},
+        'secret_arn must be the ARN of a Secrets Manager secret; got "my-secret"',
+    ),
+    *[
+        (
+            {"redshift": {**_CLUSTER, "unload_role": {"create": False, "arn": arn}}},
+            "must be the ARN of an IAM role, a chain of role ARNs separated by commas without",
+        )
+        for arn in ("role", f"{_ROLE}, {_ROLE}", f"{_ROLE},default", "")
+    ],
+    *[
+        (inputs, "must contain both {{ window_start }} and {{ window_end }} outside of comments")
+        for text in (
+            "select * from orders where ts >= {{ window_start }}",
+            "select * from orders where ts < {{ window_end }}",
+            f"select * from orders -- where {WINDOW}",
+            f"select * from orders /* where {WINDOW} */",
+            "select * from orders",
+        )
+        for inputs in _query(text)
+    ],
+    *[
+        (inputs, "must contain no placeholder other than {{ window_start }} and {{ window_end }}")
+        for inputs in _query(f"select * from {{{{ table }}}} where {WINDOW}")
+    ],
+    *[
+        (inputs, "must start with SELECT or WITH")
+        for text in (f"delete from orders where {WINDOW}", f"(select 1) -- {WINDOW}")
+        for inputs in _query(text)
+    ],
+    *[
+        (inputs, "must be a single statement: something follows a semicolon")
+        for text in (
+            f"select * from orders where {WINDOW}; drop table orders",
+            f"select ';' from orders where {WINDOW}; select 1",
+            f"select * from orders where {WINDOW}; -- and\nselect 1",
+        )
+        for inputs in _query(text)
+    ],
+    *[
+        (inputs, "must close every string, quoted name and comment, and must not nest comments")
+        for text in (
+            f"select 'a from orders where {WINDOW}",
+            f'select "a from orders where {WINDOW}',
+            f"select $$a from orders where {WINDOW}",
+            f"select a from orders where {WINDOW} /* b",
+            f"select a /* b /* c */ d */ from orders where {WINDOW}",
+        )
+        for inputs in _query(text)
+    ],
+    *[
+        (inputs, "must not quote strings with a tag such as $q$")
+        for inputs in _query(f"select $q$; drop$q$ from orders where {WINDOW}")
+    ],
+    *[
+        (inputs, "must have balanced parentheses")
+        for text in (
+            f"select sum(a from orders where {WINDOW}",
+            f"select a) from orders where {WINDOW}",
+        )
+        for inputs in _query(text)
+    ],
+    *[
+        (inputs, "must not contain SELECT … INTO, which creates a table")
+        for inputs in _query(f"select * into copy from orders where {WINDOW}")
+    ],
+    *[
+        (inputs, "must not contain WITH RECURSIVE, which Redshift rejects in a subquery")
+        for inputs in _query(
+            f"with recursive t as (select 1) select * from t, orders where {WINDOW}"
+        )
+    ],
+    *[
+        ({"timestamp_column": {"name": name}}, "name must be the name of a column, 1-127")
+        for name in ("", " ", "*", "t" * 128)
+    ],
+    *[
+        (_format(text), "format must contain year, month and day, such as yyyy-MM-dd HH:mm:ss")
+        for text in ("yyyy-MM", "HH:mm:ss", "MM/dd", "'yyyy'-MM-dd", "")
+    ],
+    *[
+        (_format(text), "format must consist of yyyy, MMM, MM, M, dd, d, HH, H, hh, a, mm, ss")
+        for text in (
+            "YYYY-MM-DD",
+            "yyyy-MM-ddTHH:mm:ss",
+            "yyyy-MM-dd HH:mm:ssZ",
+            "yyyy-MM-dd HH:mm:ss z",
+            "yyyyMMddd",
+            "yyyy-MMMM-dd",
+            "yyyy-MM-dd hh:mm aa",
+            "yy-MM-dd",
+        )
+    ],
+    (_format("yyyy-MM-dd'T"), "format must close its quotes"),
+    *[
+        (_format(text), "format must use hh (hours 1-12) and a (AM or PM) together, or HH")
+        for text in ("yyyy-MM-dd hh:mm", "yyyy-MM-dd HH:mm a")
+    ],
+    *[
+        (inputs, f'timezone must be an IANA time zone such as Europe/Berlin, or UTC; got "{zone}"')
+        for zone in ("CET+1", "CEST", "Europe/Berln", "europe/berlin", "UTC+2", "", "localtime")
+        for inputs in (
+            {"timestamp_column": {"name": "ts", "timezone": zone}},
+            {"schedule": {"timezone": zone}},
+        )
+    ],
+    ({"measures": {}}, "measures must have 1 to 10 entries; got 0"),
+    ({"measures": {f"m{i}": {} for i in range(11)}}, "measures must have 1 to 10 entries; got 11"),
+    *[
+        ({"measures": {name: {}}}, "measures must be keyed by names of columns, 1-127 characters")
+        for name in ("", " ", "*", "m" * 128)
+    ],
+    ({"measures": {"a": {}, "A": {}}}, "measures must not name a column twice, in any case"),
+    *[
+        (
+            {"measures": {"revenue": {"aggregation": name}}},
+            "aggregation must be SUM, AVG, MIN, MAX or COUNT; got",
+        )
+        for name in ("MEDIAN", "sum", "")
+    ],
+    (
+        {"measures": {"revenue": {"direction": "sideways"}}},
+        "direction must be up, down or both; got",
+    ),
+    *[
+        ({"measures": {"revenue": {key: -0.1}}}, f"{key} must be 0 or greater; got")
+        for key in ("min_absolute_change", "min_relative_change")
+    ],
+    (
+        {"dimensions": [f"d{i}" for i in range(11)]},
+        "dimensions must have at most 10 entries; got 11",
+    ),
+    *[
+        ({"dimensions": [name]}, "dimensions must be names of columns, 1-127 characters and not *")
+        for name in ("", " ", "*", "d" * 128)
+    ],
+    (
+        {"dimensions": ["country", "Country"]},
+        'dimensions must not name a column twice, in any case; got ["country","Country"]',
+    ),
+    (
+        {"dimensions": ["Severity"]},
+        "dimensions must not use the name of a results column",
+    ),
+    *[
+        ({"dimensions": ["country", name]}, "dimensions must not contain a measure")
+        for name in ("revenue", "Revenue")
+    ],
+    *[
+        ({"dimensions": [name]}, "dimensions must not contain the timestamp column")
+        for name in ("ts", "TS")
+    ],
+    (
+        {"dimension_filters": {"city": ["Rome"]}},
+        "dimension_filters must be keyed by dimensions (country, channel); got",
+    ),
+    (
+        {"dimension_filters": {"country": []}},
+        "dimension_filters must have at least one value for each dimension; got",
+    ),
+    *[
+        ({"interval": name}, "interval must be PT5M, PT10M, PT15M, PT30M, PT1H or P1D; got")
+        for name in ("PT2H", "pt1h", "")
+    ],
+    *[
+        (
+            {"schedule": {"offset_seconds": number}},
+            f"offset_seconds must be a whole number from 0 to 432000; got {number}",
+        )
+        for number in (-1, 432001, 0.5)
+    ],
+    (
+        {"history": {"start": "2024-01-01T00:00:00Z", "length": "P90D"}},
+        "history must have at most one of start and length; got",
+    ),
+    *[
+        (
+            {"history": {"start": time}},
+            f'start must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z; got "{time}"',
+        )
+        for time in ("2024-01-01", "2024-01-01T00:00:00", "2024-01-01 00:00:00Z", "1704067200", "")
+    ],
+    ({"history": {"start": "2999-01-01T00:00:00Z"}}, "history.start must be in the past"),
+    *[
+        (
+            {"history": {key: length}},
+            f'{key} must be a number of days such as {such}; got "{length}"',
+        )
+        for key, such in (("length", "P90D"), ("chunk", "P30D"))
+        for length in ("P3M", "P0D", "90", "")
+    ],
+    *[
+        (
+            {"history": {"parallelism": number}},
+            f"parallelism must be a whole number from 1 to 40; got {number}",
+        )
+        for number in (0, 41, 1.5)
+    ],
+    *[
+        (
+            {"detection": {"lookback_intervals": number}},
+            f"lookback_intervals must be a whole number from 0 to 24; got {number}",
+        )
+        for number in (-1, 25, 0.5)
+    ],
+    *[
+        (
+            {"detection": {"rollups": names}},
+            "rollups must be any of total, single and pairs, each at most once; got",
+        )
+        for names in (["triples"], ["total", "total"])
+    ],
+    *[
+        (
+            {"detection": {"false_events_per_week": number}},
+            "false_events_per_week must be greater than 0 and at most 1000; got",
+        )
+        for number in (0, 1000.5, -1)
+    ],
+    *[
+        (
+            {"detection": {"max_series": number}},
+            "max_series must be a whole number from 1 to 1000000; got",
+        )
+        for number in (0, 1000001, 1.5)
+    ],
+    *[
+        (
+            {"detection": {"shards": number}},
+            f"shards must be a whole number from 1 to 64; got {number}",
+        )
+        for number in (0, 65, 1.5)
+    ],
+    ({"alerts": {f"a{i}": {} for i in range(11)}}, "alerts must have at most 10 entries; got 11"),
+    *[
+        (
+            {"alerts": {name: {}}},
+            "alerts must be keyed by names of 1-63 letters, digits, hyphens and underscores",
+        )
+        for name in ("a b", "", "-a", "a" * 64)
+    ],
+    *[
+        (_alert(threshold=number), "threshold must be a number from 0 to 100; got")
+        for number in (-1, 100.5)
+    ],
+    *[
+        (_alert(sns_topic_arns=[arn]), "sns_topic_arns must be ARNs of SNS topics; got")
+        for arn in ("topic", "arn:aws:sqs:eu-west-1:123456789012:queue", "")
+    ],
+    *[
+        (
+            _alert(lambda_function_arns=[arn]),
+            "lambda_function_arns must be ARNs of Lambda functions; got",
+        )
+        for arn in ("function", "arn:aws:sns:eu-west-1:123456789012:topic", "")
+    ],
+    (_alert(measures=["views"]), "measures must be measures (revenue); got"),
+    (
+        _alert(dimension_filters={"city": ["Rome"]}),
+        "dimension_filters must be keyed by dimensions (country, channel); got",
+    ),
+    (
+        _alert(dimension_filters={"country": []}),
+        "dimension_filters must have at least one value for each dimension; got",
+    ),
+]
+
+# What only Terraform reads.
+TERRAFORM: list[tuple[dict[str, Any], str]] = [
+    ({"name": None}, "name"),
+    ({"measures": None}, "measures"),
+    (
+        {"redshift": {**_CLUSTER, "secret_kms_key_arn": "arn:aws:kms:eu-west-1:1:alias/a"}},
+        "secret_kms_key_arn must be the ARN of a KMS key, not of an alias",
+    ),
+    *[
+        (
+            {"redshift": {**_CLUSTER, "unload_role": role}},
+            "unload_role.arn must be set if, and only if, unload_role.create is false",
+        )
+        for role in ({"arn": "default"}, {"create": False})
+    ],
+    (
+        {"redshift": {**_CLUSTER, "serverless": _SERVERLESS}},
+        "redshift.serverless must not be set with a cluster",
+    ),
+    *[
+        (
+            {"redshift": {**_WORKGROUP, "serverless": {**_SERVERLESS, key: arn}}},
+            "redshift.serverless must have workgroup_arn and namespace_arn, ARNs that end in the",
+        )
+        for key, arn in (
+            ("workgroup_arn", _SERVERLESS["namespace_arn"]),
+            ("namespace_arn", "arn:aws:redshift-serverless:eu-west-1:123456789012:namespace/*"),
+        )
+    ],
+    (
+        {
+            "redshift": {
+                **_WORKGROUP,
+                "serverless": {
+                    **_SERVERLESS,
+                    "iam_role_arns": ["arn:aws:iam::123456789012:role/*"],
+                },
+            }
+        },
+        "redshift.serverless.iam_role_arns must be ARNs of IAM roles; got",
+    ),
+    *[
+        (inputs, "must be at most")
+        for inputs in _query(f"select * from orders where {WINDOW} -- " + "long " * 21_000)
+    ],
+    (
+        {"subscriptions": {"alerts": {"pager": {"protocol": "http", "endpoint": "http://a.b"}}}},
+        'protocol must be email, email-json, https, lambda, sms or sqs; got ["http"]',
+    ),
+    (
+        {"encryption": {"kms_key_arn": "alias/mine"}},
+        'encryption.kms_key_arn must be the ARN of a KMS key, not of an alias; got "alias/mine"',
+    ),
+    ({"logging": {"retention_days": 10}}, "3288 or 3653; got 10"),
+    (
+        {"logging": {"level": "TRACE"}},
+        'logging.level must be DEBUG, INFO, WARNING or ERROR; got "TRACE"',
+    ),
+    *[
+        (
+            {"lambda": {"runtime": name}},
+            f'python3.12 or python3.13, which both layers support; got "{name}"',
+        )
+        for name in ("python3.9", "python3.14")
+    ],
+    (
+        {"lambda": {"architecture": "amd64"}},
+        'lambda.architecture must be arm64 or x86_64; got "amd64"',
+    ),
+    *[
+        (
+            {"lambda": {"memory_mb": number}},
+            "lambda.memory_mb must be a whole number from 512 to 10240; got",
+        )
+        for number in (128, 10241, 512.5)
+    ],
+    *[
+        ({"iam": {"path": path}}, "iam.path must start and end with a slash and contain no spaces")
+        for path in ("detectors", "/detectors", "/my detectors/")
+    ],
+    (
+        {"iam": {"permissions_boundary_arn": "boundary"}},
+        "iam.permissions_boundary_arn must be the ARN of an IAM policy",
+    ),
+    (
+        {"storage": {"bucket_name": "My_Bucket"}},
+        "storage.bucket_name must be 3-63 lowercase letters, digits and hyphens",
+    ),
+    (
+        {"storage": {"landed_retention_days": 29}},
+        "storage.landed_retention_days must be at least 30, or null; got 29",
+    ),
+    (
+        {"storage": {"results_retention_days": 0}},
+        "storage.results_retention_days must be at least 1, or null; got 0",
+    ),
+]
+
+# What both take, though it looks like what they refuse.
+ACCEPTED: list[dict[str, Any]] = [
+    {},
+    {"query": f"-- revenue; by hour\n/* and\nviews; */\nSELECT * FROM orders WHERE {WINDOW}"},
+    {"query": f"with a as (select * from orders) select * from a where {WINDOW}"},
+    {"query": f"select * from orders where {WINDOW};\n ; -- done\n"},
+    {
+        "query": "select ts, ';' as a, 'it''s; fine' as b, $$;x$$ as c, \"odd;name\", 'a\\';b' as d"
+        f" /* ; e */ -- ; f\nfrom orders where {WINDOW}"
+    },
+    {"query": f"select '\\\\' as a, ';x' as b from orders where {WINDOW}"},
+    {"query": f"select '(' as a, '/* ''' as b, \"into\" from orders where {WINDOW}"},
+    {"query": "select * from orders where ts >= '{{window_start}}' and ts < '{{window_end}}'"},
+    {"history": {"query": f"select * from archive where {WINDOW}"}},
+    {"history": {"start": "2024-01-01T00:00:00+01:00"}},
+    {"redshift": {**_CLUSTER, "db_user": "watcher"}},
+    {
+        "redshift": {
+            "workgroup_name": "analytics",
+            "database": "prod",
+            "unload_role": {"create": False, "arn": "default"},
+        }
+    },
+    {"redshift": {**_CLUSTER, "unload_role": {"create": False, "arn": f"{_ROLE},{_ROLE}"}}},
+    *[
+        _format(text)
+        for text in ("yyyy-MM-dd'T'HH:mm:ss", "d MMM yyyy hh:mm a", "yyyyMMddHHmm", "M/d/yyyy H:mm")
+    ],
+    *[
+        {"schedule": {"timezone": zone}}
+        for zone in ("Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "UTC")
+    ],
+    {"dimensions": [f"dimension_{i}" for i in range(10)]},
+    {"measures": {f"m{i}": {} for i in range(10)}},
+    {"alerts": {f"a{i}": {} for i in range(10)}},
+]
