@@ -9,12 +9,16 @@ import itertools
 import json
 import time
 import zipfile
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
 
 from local.cloud.process import LocalCloud
 
 ACCOUNT = "000000000000"
 REGION = "eu-west-1"
+T = TypeVar("T")
 _numbers = itertools.count(1)
 
 
@@ -26,6 +30,27 @@ def allow(
     actions: str | list[str], resources: str | list[str] = "*", **more: Any
 ) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": actions, "Resource": resources, **more}
+
+
+def eventually(check: Callable[[], T], seconds: float = 300) -> T:
+    """Return the first true answer of a check.
+
+    A busy machine may take long; only what never comes fails.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not so after {seconds:.0f} s; last seen: {found!r}")
+        time.sleep(0.02)
+    return found
+
+
+def allowed(call: Callable[..., T], *arguments: Any) -> T | None:
+    """Return a call's answer, None where AWS refuses it."""
+    try:
+        return call(*arguments)
+    except ClientError:
+        return None
 
 
 class Scene:
@@ -96,13 +121,27 @@ class Scene:
     def wait(self, statement: str, client: Any = None, *statuses: str) -> dict[str, Any]:
         client = client or self.cloud.client("redshift-data")
         wanted = statuses or ("FINISHED", "FAILED", "ABORTED")
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
+
+        def ended() -> dict[str, Any] | None:
             found = client.describe_statement(Id=statement)
-            if found["Status"] in wanted:
-                return dict(found)
-            time.sleep(0.01)
-        raise AssertionError(f"still {found['Status']}")
+            return dict(found) if found["Status"] in wanted else None
+
+        return eventually(ended) or {}
+
+    def attach_in(self, warehouse: str, seconds: float) -> None:
+        """Let attaching and detaching a role take so long at a warehouse, also what goes on."""
+        path = f"redshift/warehouses/{warehouse}"
+        self.cloud.admin("PATCH", path, {"attach_seconds": seconds})
+
+    def end_changes(self, warehouse: str, roles: list[str]) -> None:
+        """Let a warehouse have these roles in sync, and no other, from now on."""
+        self.cloud.admin("PATCH", f"redshift/warehouses/{warehouse}", {"roles": roles})
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        """Return what has arrived at a queue, the first message waited for."""
+        client = self.cloud.client("sqs")
+        call = {"QueueUrl": queue, "WaitTimeSeconds": 5, "MaxNumberOfMessages": 10}
+        return eventually(lambda: list(client.receive_message(**call).get("Messages", [])))
 
     def rows(self, cluster: str, sql: str) -> list[list[Any]]:
         return self.cloud.execute(cluster, sql)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
 from local.cloud import CloudError, LocalCloud
-from local.cloud.testing import ACCOUNT, REGION, Scene, allow, unique
+from local.cloud.testing import ACCOUNT, REGION, Scene, allow, eventually, unique
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -211,13 +210,8 @@ class TestLambda:
             ]
             workers = {scene.invoke(name) for name in names}
             assert len(workers) == 3
-            deadline = time.monotonic() + 20
-            while time.monotonic() < deadline:
-                alive = workers & set(processes_of(small.running.pid))
-                if len(alive) <= 1:
-                    break
-                time.sleep(0.2)
-            assert len(alive) <= 1
+            group = small.running.pid
+            eventually(lambda: len(workers & set(processes_of(group))) <= 1)
             assert scene.invoke(names[0]) in processes_of(small.running.pid)
 
 

@@ -14,7 +14,7 @@ from anomaly_detector.warehouse import roles as warehouse_roles
 from anomaly_detector.warehouse.roles import ClusterRoles, NamespaceRoles
 from botocore.exceptions import ClientError
 
-from local.cloud.testing import ACCOUNT, REGION, Scene, allow, unique
+from local.cloud.testing import ACCOUNT, REGION, Scene, allow, allowed, eventually, unique
 
 WHERE = f"{REGION}:{ACCOUNT}"
 
@@ -37,13 +37,12 @@ def task(resource: str, parameters: dict) -> dict:
 def execute(scene: Scene, arn: str) -> dict:
     client = scene.cloud.client("stepfunctions")
     run = client.start_execution(stateMachineArn=arn, input="{}")["executionArn"]
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+
+    def ended() -> dict | None:
         found = client.describe_execution(executionArn=run)
-        if found["status"] != "RUNNING":
-            return found
-        time.sleep(0.02)
-    raise AssertionError("still running")
+        return found if found["status"] != "RUNNING" else None
+
+    return eventually(ended)
 
 
 def pass_machine(scene: Scene) -> str:
@@ -107,12 +106,14 @@ class TestTrust:
             scene.function(scene.role(service="states.amazonaws.com"), "")
 
     def test_given_a_young_role_then_lambda_can_assume_it_later(self, scene: Scene):
-        scene.cloud.redshift_faults.refuse_role("fresh-*", seconds=2)
+        fault = scene.cloud.redshift_faults.refuse_role("fresh-*", seconds=3600)
         role = scene.role(name=unique("fresh"))
         with pytest.raises(ClientError, match="cannot be assumed by Lambda"):
             scene.function(role, "")
-        time.sleep(2.1)
-        scene.function(role, "def handle(event, context): return 1")
+        scene.cloud.redshift_faults.clear(fault)
+        scene.cloud.redshift_faults.refuse_role("fresh-*", seconds=1)
+        source = "def handle(event, context): return 1"
+        assert eventually(lambda: allowed(scene.function, role, source))
 
     def test_given_a_source_in_the_trust_then_only_that_function_may_be_made(self, scene: Scene):
         trust = [
@@ -179,16 +180,12 @@ class TestSchedules:
                 FlexibleTimeWindow={"Mode": "OFF"},
                 Target={"Arn": arn, "RoleArn": scene.role()},
             )
-        sqs = scene.cloud.client("sqs")
-        got = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=15, MaxNumberOfMessages=10)[
-            "Messages"
-        ]
+        got = scene.messages(url)
         assert len(got) == 1
         event = json.loads(got[0]["Body"])
         assert event["try"] == "1"
         assert time.strptime(event["at"], "%Y-%m-%dT%H:%M:00Z")
-        letters = sqs.receive_message(QueueUrl=dead_url, WaitTimeSeconds=5, MaxNumberOfMessages=10)
-        assert len(letters["Messages"]) == 1
+        assert len(scene.messages(dead_url)) == 1
 
 
 class TestRules:
@@ -208,7 +205,7 @@ class TestRules:
         )
         events.put_events(Entries=[{"Source": source, "DetailType": "t", "Detail": "{}"}])
         sqs = scene.cloud.client("sqs")
-        assert sqs.receive_message(QueueUrl=open_url, WaitTimeSeconds=5).get("Messages")
+        assert scene.messages(open_url)
         assert not sqs.receive_message(QueueUrl=closed_url, WaitTimeSeconds=1).get("Messages")
 
     def test_given_a_machine_as_target_then_the_targets_role_must_start_it(self, scene: Scene):
@@ -228,7 +225,7 @@ class TestRules:
             ],
         )
         events.put_events(Entries=[{"Source": source, "DetailType": "t", "Detail": "{}"}])
-        time.sleep(0.5)
+        eventually(lambda: states.list_executions(stateMachineArn=good_machine)["executions"])
         assert len(states.list_executions(stateMachineArn=good_machine)["executions"]) == 1
         assert states.list_executions(stateMachineArn=bad_machine)["executions"] == []
 
@@ -263,7 +260,7 @@ class TestRules:
         )
         events.put_events(Entries=[{"Source": source, "DetailType": "t", "Detail": "{}"}])
         sqs = scene.cloud.client("sqs")
-        got = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
+        got = scene.messages(url)
         assert [each["Body"] for each in got] == [good]
         assert not sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages")
 
@@ -316,7 +313,7 @@ class TestWarehouseRoles:
 
         def attach(role: str) -> object:
             client = scene.cloud.client("redshift-serverless")
-            return NamespaceRoles(client, name).attach(role, 30)
+            return NamespaceRoles(client, name).attach(role, 300)
 
         with ThreadPoolExecutor() as threads:
             list(threads.map(attach, ours))
@@ -333,7 +330,7 @@ class TestWarehouseRoles:
         cluster = ClusterRoles(scene.cloud.client("redshift"), name)
         for status, change in [("resizing", cluster.attach), ("modifying", cluster.detach)]:
             scene.cloud.admin("PATCH", path, {"status": status, "status_seconds": 0.6})
-            assert change(ours, 30).changed
+            assert change(ours, 300).changed
         assert list(scene.cloud.admin("GET", path)["roles"]) == [theirs]
 
     def test_given_rights_on_one_workgroup_then_statements_on_another_are_refused(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
@@ -12,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.cloud import LocalCloud
-from local.cloud.testing import ACCOUNT, REGION, Scene, allow, unique
+from local.cloud.testing import ACCOUNT, REGION, Scene, allow, allowed, eventually, unique
 
 OWNER = {"StringEquals": {"redshift-data:statement-owner-iam-userid": "${aws:userid}"}}
 SERVICE_LINKED = (
@@ -301,8 +300,7 @@ class TestStatements:
         events.put_rule(Name=rule, EventPattern=json.dumps({"source": ["aws.redshift-data"]}))
         events.put_targets(Rule=rule, Targets=[{"Id": "q", "Arn": arn}])
         found = scene.run(cluster, "select 1", WithEvent=True)
-        got = scene.cloud.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=5)
-        detail = json.loads(got["Messages"][0]["Body"])["detail"]
+        detail = json.loads(scene.messages(queue)[0]["Body"])["detail"]
         assert (detail["statementId"], detail["state"]) == (found["Id"], "FINISHED")
 
 
@@ -417,6 +415,7 @@ class TestControlCalls:
         client = scene.cloud.client("redshift")
         first, second = (scene.role(service="redshift.amazonaws.com") for _ in range(2))
         cluster = scene.cluster([first])
+        scene.attach_in(cluster, 3600)
 
         def roles() -> dict[str, str]:
             found = client.describe_clusters(ClusterIdentifier=cluster)["Clusters"][0]
@@ -425,11 +424,11 @@ class TestControlCalls:
 
         client.modify_cluster_iam_roles(ClusterIdentifier=cluster, AddIamRoles=[second])
         assert roles() == {first: "in-sync", second: "adding"}
-        time.sleep(0.3)
+        scene.end_changes(cluster, [first, second])
         assert roles()[second] == "in-sync"
         client.modify_cluster_iam_roles(ClusterIdentifier=cluster, RemoveIamRoles=[second])
         assert roles()[second] == "removing"
-        time.sleep(0.3)
+        scene.end_changes(cluster, [first])
         assert roles() == {first: "in-sync"}
 
     def test_given_no_right_to_pass_the_role_then_it_is_not_attached(self, scene: Scene):
@@ -474,13 +473,22 @@ class TestControlCalls:
         role = scene.role(service="redshift.amazonaws.com")
         cluster = scene.cluster([role])
         path = f"redshift/warehouses/{cluster}"
-        scene.cloud.admin("PATCH", path, {"status": status, "status_seconds": 0.5})
+        scene.attach_in(cluster, 3600)
+        scene.cloud.admin("PATCH", path, {"status": status, "status_seconds": 3600})
         change = {"ClusterIdentifier": cluster, "RemoveIamRoles": [role]}
         refused("InvalidClusterState", client.modify_cluster_iam_roles, **change)
         found = client.describe_clusters(ClusterIdentifier=cluster)["Clusters"][0]
         assert found["ClusterStatus"] == ("available" if status == "maintenance" else status)
         assert found["ClusterAvailabilityStatus"] != "Available"
-        time.sleep(0.5)
+        scene.cloud.admin("PATCH", path, {"status": status, "status_seconds": 0.1})
+        eventually(
+            lambda: (
+                client.describe_clusters(ClusterIdentifier=cluster)["Clusters"][0][
+                    "ClusterAvailabilityStatus"
+                ]
+                == "Available"
+            )
+        )
         client.modify_cluster_iam_roles(**change)
         # The change itself keeps out the next one.
         refused("InvalidClusterState", client.modify_cluster_iam_roles, **change)
@@ -513,6 +521,7 @@ class TestControlCalls:
         namespace = client.get_workgroup(workgroupName=name)["workgroup"]["namespaceName"]
         found = client.get_namespace(namespaceName=namespace)["namespace"]
         assert found["iamRoles"] == [f"IamRole(applyStatus=in-sync, iamRoleArn={first})"]
+        scene.attach_in(name, 3600)
         client.update_namespace(
             namespaceName=namespace, iamRoles=[first, second], defaultIamRoleArn=second
         )
@@ -521,7 +530,7 @@ class TestControlCalls:
         assert found["defaultIamRoleArn"] == second
         assert found["status"] == "MODIFYING"
         refused("ConflictException", client.update_namespace, namespaceName=namespace, iamRoles=[])
-        time.sleep(0.3)
+        scene.attach_in(name, 0)
         assert client.get_namespace(namespaceName=namespace)["namespace"]["status"] == "AVAILABLE"
         assert name in [each["workgroupName"] for each in client.list_workgroups()["workgroups"]]
         refused("ResourceNotFoundException", client.get_namespace, namespaceName="nowhere")
@@ -565,7 +574,7 @@ class TestControlCalls:
         client.update_namespace(
             namespaceName=namespace, iamRoles=[arns["ours"]], defaultIamRoleArn=""
         )
-        time.sleep(0.3)
+        scene.attach_in(name, 0)
         found = client.get_namespace(namespaceName=namespace)["namespace"]
         assert [text.rpartition("=")[2] for text in found["iamRoles"]] == [
             f"{SERVICE_LINKED})",
@@ -657,15 +666,17 @@ class TestFaults:
 
     def test_given_a_young_role_then_it_is_refused_until_its_time_has_come(self, scene: Scene):
         cluster = scene.cluster()
-        scene.cloud.redshift_faults.refuse_role("young-*", seconds=2.5)
+        fault = scene.cloud.redshift_faults.refuse_role("young-*", seconds=3600)
         role = scene.role(*data_rights(cluster), allow("dynamodb:ListTables"), name=unique("young"))
         client = scene.cloud.client_as(role, "redshift-data")
         with pytest.raises(ClientError, match="AccessDenied"):
             scene.run(cluster, "select 1", client)
         with pytest.raises(ClientError, match="AccessDenied"):
             scene.cloud.client_as(role, "dynamodb").list_tables()
-        time.sleep(2.6)
-        assert scene.run(cluster, "select 1", client)["Status"] == "FINISHED"
+        scene.cloud.redshift_faults.clear(fault)
+        scene.cloud.redshift_faults.refuse_role("young-*", seconds=2)
+        made = eventually(lambda: allowed(scene.run, cluster, "select 1", client))
+        assert made["Status"] == "FINISHED"
 
     def test_given_lost_object_events_then_eventbridge_hears_nothing(self, scene: Scene):
         bucket = scene.bucket()
@@ -707,8 +718,8 @@ class TestFaults:
         scene.cloud.redshift_faults.drop_object_events(f"{bucket}/lost", count=1)
         for key in ("lost", "found"):
             scene.s3.put_object(Bucket=bucket, Key=key, Body=b"")
-        got = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=3, MaxNumberOfMessages=10)
-        keys = [json.loads(each["Body"])["detail"]["object"]["key"] for each in got["Messages"]]
+        got = scene.messages(queue)
+        keys = [json.loads(each["Body"])["detail"]["object"]["key"] for each in got]
         assert keys == ["found"]
 
     def test_given_many_clients_at_once_then_all_statements_finish(self, scene: Scene):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import time
 
 import pyarrow.parquet as pq
 import pytest
 
-from local.cloud.testing import ACCOUNT, REGION, Scene, allow, unique
+from local.cloud.testing import ACCOUNT, REGION, Scene, allow, eventually, unique
 
 ORDERS = """
 create table orders (
@@ -253,7 +252,7 @@ class TestRole:
         assert failed["Error"] == f"ERROR: The requested role {role} is not associated to cluster"
         redshift = scene.cloud.client("redshift")
         redshift.modify_cluster_iam_roles(ClusterIdentifier=cluster, AddIamRoles=[role])
-        time.sleep(0.3)
+        scene.attach_in(cluster, 0)
         assert scene.run(cluster, sql)["Status"] == "FINISHED"
 
     @pytest.mark.parametrize(
@@ -311,7 +310,7 @@ class TestRole:
         client.update_namespace(
             namespaceName=made["namespace"], iamRoles=[role], defaultIamRoleArn=role
         )
-        time.sleep(0.3)
+        scene.attach_in(name, 0)
         found = scene.run(name, text("select id from orders", f"{bucket}/p/", "default"))
         assert found["Status"] == "FINISHED", found
 
@@ -432,17 +431,20 @@ class TestRole:
         bucket, _, cluster = lake
         role = scene.unload_role(bucket)
         name = role.rsplit("/", 1)[-1]
-        scene.cloud.redshift_faults.refuse_role(
-            name, seconds=1.0, since="attachment", service="redshift"
+        fault = scene.cloud.redshift_faults.refuse_role(
+            name, seconds=3600, since="attachment", service="redshift"
         )
         scene.cloud.client("redshift").modify_cluster_iam_roles(
             ClusterIdentifier=cluster, AddIamRoles=[role]
         )
-        time.sleep(0.3)
+        scene.attach_in(cluster, 0)
         sql = text("select id from orders", f"{bucket}/p/", role)
         assert "is not authorized to assume IAM Role" in scene.run(cluster, sql)["Error"]
-        time.sleep(1.0)
-        assert scene.run(cluster, sql)["Status"] == "FINISHED"
+        scene.cloud.redshift_faults.clear(fault)
+        scene.cloud.redshift_faults.refuse_role(
+            name, seconds=1.0, since="attachment", service="redshift"
+        )
+        assert eventually(lambda: scene.run(cluster, sql)["Status"] == "FINISHED")
 
 
 class TestFaults:

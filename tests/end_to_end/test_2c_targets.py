@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from local.cloud import LocalCloud
+from local.cloud.testing import eventually
 from local.harness import Deployment
 from local.shop import Shop
 
@@ -36,16 +37,18 @@ class Targets:
     def got(self, name: str) -> list[dict[str, Any]]:
         """What has reached a queue, waited for: a function is called without waiting for it."""
         client, url = self.cloud.client("sqs"), self.queues[name]
-        found: list[dict[str, Any]] = []
-        seconds = 20
-        while messages := client.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=seconds
-        ).get("Messages"):
-            found += [json.loads(each["Body"]) for each in messages]
-            for each in messages:
-                client.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
-            seconds = 2
+        # The first may have to wait for a function to start; the others follow at once.
+        found = eventually(lambda: self._received(client, url))
+        while messages := self._received(client, url):
+            found += messages
         return found
+
+    def _received(self, client: Any, url: str) -> list[dict[str, Any]]:
+        answer = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=5)
+        messages = answer.get("Messages", [])
+        for each in messages:
+            client.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
+        return [json.loads(each["Body"]) for each in messages]
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 
 from local.cloud import LocalCloud
+from local.cloud.testing import eventually
 from local.harness import Deployment, Execution
 
 MEASURES: dict[str, Any] = {"views": {}, "revenue": {}}
@@ -53,7 +53,7 @@ def test_without_the_event_the_next_crawl_starts_the_pipeline(
 ) -> None:
     cloud.redshift_faults.drop_object_events("config/detector.json")
     detector.upload({**detector.document(), "description": "Nobody heard of it"})
-    time.sleep(3)
+    eventually(lambda: any(each["hits"] for each in cloud.redshift_faults.list()))
     assert detector.pipelines(detector.config_hash()) == []
 
     crawl = detector.crawl_next()

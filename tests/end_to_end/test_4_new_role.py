@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 from conftest import HISTORY
 
 from local.cloud import LocalCloud
+from local.cloud.testing import eventually
 from local.harness import Deployment, inventory
 from local.terraform import TerraformError
 
@@ -138,7 +138,4 @@ def role(deployment: Deployment) -> str:
 
 def wait_until_gone(deployment: Deployment, warehouse: str) -> None:
     """Wait until a warehouse has let go of the role."""
-    deadline = time.monotonic() + 30
-    while role(deployment) in deployment.attached_roles(warehouse):
-        assert time.monotonic() < deadline, "the role is still attached"
-        time.sleep(0.2)
+    eventually(lambda: role(deployment) not in deployment.attached_roles(warehouse))

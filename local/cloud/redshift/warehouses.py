@@ -181,7 +181,13 @@ class Warehouse:
                     self.add_database(value)
                 elif name == "status":
                     self.be(value, values.get("status_seconds"))
-                elif name in ("password", "user", "max_active", "default_role"):
+                elif name in (
+                    "password",
+                    "user",
+                    "max_active",
+                    "default_role",
+                    "attach_seconds",
+                ):
                     setattr(self, name, value)
                 elif name != "status_seconds":
                     raise ValueError(f"a warehouse has no {name} that can be changed")
