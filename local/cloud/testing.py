@@ -129,13 +129,16 @@ class Scene:
         return eventually(ended) or {}
 
     def attach_in(self, warehouse: str, seconds: float) -> None:
-        """Let attaching and detaching a role take so long at a warehouse, also what goes on."""
+        """Let attaching or detaching a role take so long at a warehouse from now on."""
         path = f"redshift/warehouses/{warehouse}"
         self.cloud.admin("PATCH", path, {"attach_seconds": seconds})
 
-    def end_changes(self, warehouse: str, roles: list[str]) -> None:
-        """Let a warehouse have these roles in sync, and no other, from now on."""
-        self.cloud.admin("PATCH", f"redshift/warehouses/{warehouse}", {"roles": roles})
+    def end_changes(self, warehouse: str) -> None:
+        """Let all roles be in sync, or gone, that are on their way at a warehouse."""
+        path = f"redshift/warehouses/{warehouse}"
+        states = self.cloud.admin("GET", path)["roles"]
+        staying = [role for role, state in states.items() if state != "removing"]
+        self.cloud.admin("PATCH", path, {"roles": staying})
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Return what has arrived at a queue, the first message waited for."""

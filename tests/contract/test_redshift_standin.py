@@ -424,11 +424,11 @@ class TestControlCalls:
 
         client.modify_cluster_iam_roles(ClusterIdentifier=cluster, AddIamRoles=[second])
         assert roles() == {first: "in-sync", second: "adding"}
-        scene.end_changes(cluster, [first, second])
+        scene.end_changes(cluster)
         assert roles()[second] == "in-sync"
         client.modify_cluster_iam_roles(ClusterIdentifier=cluster, RemoveIamRoles=[second])
         assert roles()[second] == "removing"
-        scene.end_changes(cluster, [first])
+        scene.end_changes(cluster)
         assert roles() == {first: "in-sync"}
 
     def test_given_no_right_to_pass_the_role_then_it_is_not_attached(self, scene: Scene):
@@ -530,7 +530,7 @@ class TestControlCalls:
         assert found["defaultIamRoleArn"] == second
         assert found["status"] == "MODIFYING"
         refused("ConflictException", client.update_namespace, namespaceName=namespace, iamRoles=[])
-        scene.attach_in(name, 0)
+        scene.end_changes(name)
         assert client.get_namespace(namespaceName=namespace)["namespace"]["status"] == "AVAILABLE"
         assert name in [each["workgroupName"] for each in client.list_workgroups()["workgroups"]]
         refused("ResourceNotFoundException", client.get_namespace, namespaceName="nowhere")
@@ -574,7 +574,7 @@ class TestControlCalls:
         client.update_namespace(
             namespaceName=namespace, iamRoles=[arns["ours"]], defaultIamRoleArn=""
         )
-        scene.attach_in(name, 0)
+        scene.end_changes(name)
         found = client.get_namespace(namespaceName=namespace)["namespace"]
         assert [text.rpartition("=")[2] for text in found["iamRoles"]] == [
             f"{SERVICE_LINKED})",

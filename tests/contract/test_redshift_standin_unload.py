@@ -252,7 +252,7 @@ class TestRole:
         assert failed["Error"] == f"ERROR: The requested role {role} is not associated to cluster"
         redshift = scene.cloud.client("redshift")
         redshift.modify_cluster_iam_roles(ClusterIdentifier=cluster, AddIamRoles=[role])
-        scene.attach_in(cluster, 0)
+        scene.end_changes(cluster)
         assert scene.run(cluster, sql)["Status"] == "FINISHED"
 
     @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ class TestRole:
         client.update_namespace(
             namespaceName=made["namespace"], iamRoles=[role], defaultIamRoleArn=role
         )
-        scene.attach_in(name, 0)
+        scene.end_changes(name)
         found = scene.run(name, text("select id from orders", f"{bucket}/p/", "default"))
         assert found["Status"] == "FINISHED", found
 
@@ -437,7 +437,7 @@ class TestRole:
         scene.cloud.client("redshift").modify_cluster_iam_roles(
             ClusterIdentifier=cluster, AddIamRoles=[role]
         )
-        scene.attach_in(cluster, 0)
+        scene.end_changes(cluster)
         sql = text("select id from orders", f"{bucket}/p/", role)
         assert "is not authorized to assume IAM Role" in scene.run(cluster, sql)["Error"]
         scene.cloud.redshift_faults.clear(fault)

@@ -35,10 +35,11 @@ STATUSES = (
 
 @dataclass
 class Attachment:
-    """A role on its way on or off a warehouse."""
+    """A role on its way on or off a warehouse; at `until` (epoch seconds) it has arrived."""
 
     arn: str
     since: float
+    until: float
     leaving: bool = False
 
 
@@ -138,12 +139,10 @@ class Warehouse:
         now = time.time()
         with self.lock:
             for arn, each in list(self.attachments.items()):
-                if each.leaving and now >= each.since + self.attach_seconds:
+                if each.leaving and now >= each.until:
                     del self.attachments[arn]
             return {
-                arn: "removing"
-                if each.leaving
-                else ("in-sync" if now >= each.since + self.attach_seconds else "adding")
+                arn: "removing" if each.leaving else ("in-sync" if now >= each.until else "adding")
                 for arn, each in self.attachments.items()
             }
 
@@ -157,14 +156,18 @@ class Warehouse:
             for arn in arns:
                 found = self.attachments.get(arn)
                 if found is None or found.leaving:
-                    self.attachments[arn] = Attachment(arn, time.time())
+                    self.attachments[arn] = self._attachment(arn)
+
+    def _attachment(self, arn: str, *, leaving: bool = False) -> Attachment:
+        now = time.time()
+        return Attachment(arn, now, now + self.attach_seconds, leaving)
 
     def detach(self, *arns: str) -> None:
         with self.lock:
             for arn in arns:
                 found = self.attachments.get(arn)
                 if found is not None and not found.leaving:
-                    self.attachments[arn] = Attachment(arn, time.time(), leaving=True)
+                    self.attachments[arn] = self._attachment(arn, leaving=True)
                 if self.default_role == arn:
                     self.default_role = ""
 
@@ -176,7 +179,7 @@ class Warehouse:
                     self.detach(*(set(self.attachments) - set(value)))
                     self.attach(*value)
                     for each in self.attachments.values():
-                        each.since -= self.attach_seconds
+                        each.until = each.since
                 elif name == "database":
                     self.add_database(value)
                 elif name == "status":
