@@ -158,7 +158,7 @@ def test_what_cannot_be_detached_is_reported_and_left(
 
     answer = call("detach", place, **tf)
 
-    assert answer["left"].startswith("The role r stays attached to old")
+    assert answer["left"].startswith("The role r could not be detached from old")
     assert answer["left"].endswith("resume it, then try again.")
     assert parts.told == ([] if silent else [("shop: role left behind", answer["left"])])
 

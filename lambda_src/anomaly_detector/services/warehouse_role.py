@@ -98,8 +98,8 @@ def detach(
         found = warehouse.detach(place.role_arn, seconds)
     except PermanentError as error:
         left = (
-            f"The role {place.role_arn} stays attached to {warehouse.name}, where it is of no use "
-            f"any more; detach it there by hand. {error}"
+            f"The role {place.role_arn} could not be detached from {warehouse.name}, where it is "
+            f"of no use any more; detach it by hand, unless the warehouse is gone. {error}"
         )
         _tell(
             operations,
