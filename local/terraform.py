@@ -306,7 +306,8 @@ def _copy_configuration(example: str, tree: Path) -> None:
             raise TerraformError(f"{ROOT / folder} is missing from this checkout.")
         skipped = shutil.ignore_patterns(".terraform*", "terraform.tfstate*", "*.tfvars.json")
         shutil.copytree(ROOT / folder, tree / folder, ignore=skipped)
-    for file in ROOT.glob("*.tf"):
+    # timezones.txt is read by the root module.
+    for file in [*ROOT.glob("*.tf"), ROOT / "timezones.txt"]:
         shutil.copy2(file, tree / file.name)
 
 
