@@ -151,6 +151,7 @@ locals {
     false_events_per_week = var.detection.false_events_per_week
     max_series            = var.detection.max_series
     shards                = var.detection.shards
+    memory_mb             = var.lambda.memory_mb
     query                 = var.query
     history_query         = var.history.query
     history = {

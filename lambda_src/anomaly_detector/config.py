@@ -19,6 +19,8 @@ IntervalName = Literal["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D"]
 Rollup = Literal["total", "single", "pairs"]
 Threshold = Annotated[float, Field(ge=0, le=100)]
 
+# What a Lambda function can have.
+MOST_MEMORY_MB = 10_240
 # Columns of the results tables; a dimension of that name would stand there twice.
 RESERVED_COLUMNS = frozenset(
     {"interval_start", "measure", "actual", "expected", "lower", "upper", "severity", "direction"}
@@ -166,6 +168,7 @@ class Config(_Model):
     rollups: tuple[Rollup, ...] = ("total", "single", "pairs")
     false_events_per_week: float = Field(default=1, gt=0, le=1000)
     max_series: int = Field(default=50_000, ge=1, le=1_000_000)
+    memory_mb: int = Field(default=1_769, ge=128, le=MOST_MEMORY_MB)
     shards: int = Field(default=1, ge=1, le=64)
     query: str | None = None
     history_query: str | None = None

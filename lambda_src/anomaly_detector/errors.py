@@ -9,3 +9,9 @@ class RetryableError(Exception):
 
 class PermanentError(Exception):
     """A fault that a retry cannot mend; its message says what to change."""
+
+
+def refuse(problem: str | None) -> None:
+    """Raise PermanentError with the problem, where there is one."""
+    if problem is not None:
+        raise PermanentError(problem)

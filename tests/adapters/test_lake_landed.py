@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from anomaly_detector.capacity import Size
 from anomaly_detector.config import load
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.lake.landed import Source, digests, read_panel
@@ -67,6 +68,20 @@ def test_values_stand_at_their_slice_and_interval(world: World) -> None:
     )
     np.testing.assert_array_equal(landed.panel.counts[:, 0], [[0, 0, 2], [2, 0, 2]])
     assert landed.rows.tolist() == [3, 0, 3]  # roll-ups are not counted again
+
+
+def test_how_much_there_is_is_told_before_it_is_held(world: World) -> None:
+    manifest = land(world, rows([0, 2, 2], ["café", "café", "*"], [1.0, 2.0, 3.0]))
+    told: list[Size] = []
+
+    def admit(size: Size) -> None:
+        told.append(size)
+        raise PermanentError("too much")
+
+    with pytest.raises(PermanentError, match="too much"):
+        read_panel(world.store, [source(manifest)], CONFIG, AXIS, admit)
+
+    assert told == [Size(slices=2, intervals=3, rows=3, text=3.0)]
 
 
 @pytest.mark.parametrize(

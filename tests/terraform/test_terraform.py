@@ -88,6 +88,7 @@ def test_every_input_reaches_the_document(states: dict[str, dict[str, Any]]) -> 
     assert (made.interval, made.offset_seconds, made.lookback_intervals) == ("P1D", 7200, 2)
     assert (made.history.chunk, made.history.parallelism) == ("P60D", 8)
     assert (made.rollups, made.shards, made.max_series) == (("total", "single"), 4, 1000)
+    assert made.memory_mb == 2048  # what the functions have
     assert made.redshift is not None
     assert made.redshift.unload_role.count("role/") == 2
     assert made.redshift.kms_key_arn is not None

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import boto3
+import numpy as np
 import pytest
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.handlers import (
@@ -194,6 +195,16 @@ def test_faults_leave_as_one_of_two_classes(fault: Exception, kind: type[Excepti
         raise fault
 
     with pytest.raises(kind):
+        handler({}, Context())
+
+
+def test_memory_that_cannot_be_had_is_told_with_what_to_set() -> None:
+    @boundary
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        del event, context
+        return {"answer": np.empty(2**50)}
+
+    with pytest.raises(PermanentError, match=r"set it higher.*Unable to allocate"):
         handler({}, Context())
 
 

@@ -224,3 +224,76 @@ def test_a_check_names_every_problem(world: World) -> None:
 
     for name in ("'ts'", "'revenue'", "'views'"):
         assert name in str(caught.value)
+
+
+def counted(slices: int, rows: int) -> dict[str, Any]:
+    """The answer to the check of a day's series: so many platforms, and their total."""
+    columns = ["slices_of", "slices", "text_bytes", "rows_inside", "rows_returned"]
+    columns += ["earliest", "latest", "session_seconds"]
+    return {
+        "ColumnMetadata": [{"name": name, "typeName": "varchar"} for name in columns],
+        "Records": [
+            [
+                {"stringValue": str(value)}
+                for value in (level, found, found * 10, rows, rows, H1, H1, 0)
+            ]
+            for level, found in (("d0", 1), ("d1", slices))
+        ],
+    }
+
+
+def test_a_check_refuses_what_the_memory_cannot_hold(world: World) -> None:
+    world.upload(document(max_series=1_000_000, history={"length": "P730D"}))
+    documents.keep_current(world.store)
+    warehouse = Warehouse([{"Status": "FINISHED", "HasResultSet": True}] * 2)
+    at = begin(world, warehouse, "check_series")
+
+    warehouse.result = counted(slices=1_000, rows=10**9)
+    assert look(world, warehouse, at, "check_series").result == {"ok": True, "series": 2_002}
+
+    warehouse.result = counted(slices=300_000, rows=10**9)
+    with pytest.raises(PermanentError) as caught:
+        look(world, warehouse, at, "check_series")
+    assert (
+        "600,002 series in the sample window: training on 730 intervals (730 days of P1D) needs"
+        in str(caught.value)
+    )
+    assert "lambda.memory_mb is 1,769; " in str(caught.value)
+
+
+def test_few_rows_behind_many_series_need_less_memory(world: World) -> None:
+    world.upload(
+        document(
+            max_series=1_000_000,
+            history={"length": "P730D"},
+            measures={"revenue": {}},
+            memory_mb=10_240,
+        )
+    )
+    documents.keep_current(world.store)
+    warehouse = Warehouse([{"Status": "FINISHED", "HasResultSet": True}] * 2)
+    at = begin(world, warehouse, "check_series")
+
+    # A row a day of each of them, or one in ten days.
+    warehouse.result = counted(slices=80_000, rows=800_000)
+    with pytest.raises(PermanentError, match="needs about"):
+        look(world, warehouse, at, "check_series")
+    warehouse.result = counted(slices=80_000, rows=80_000)
+    assert look(world, warehouse, at, "check_series").result["ok"]
+
+
+def test_what_is_trained_already_has_only_to_be_crawled(world: World) -> None:
+    world.upload(document(max_series=1_000_000, memory_mb=1_500, history={"length": "P400D"}))
+    documents.keep_current(world.store)
+    warehouse = Warehouse([{"Status": "FINISHED", "HasResultSet": True}] * 3)
+    at = begin(world, warehouse, "check_series")
+    warehouse.result = counted(slices=20_000, rows=10**9)
+    with pytest.raises(PermanentError, match="training on 400 intervals"):
+        look(world, warehouse, at, "check_series")
+
+    world.activate()
+
+    assert look(world, warehouse, at, "check_series").result["ok"]
+    warehouse.result = counted(slices=200_000, rows=10**9)
+    with pytest.raises(PermanentError, match="a crawl of 50 intervals"):
+        look(world, warehouse, at, "check_series")

@@ -207,6 +207,8 @@ def test_series_are_slices_of_every_level_times_measures() -> None:
     assert found.slices == {(): 1, ("platform",): 2, ("market",): 3, ("platform", "market"): 4}
     assert (found.series, found.rows_inside) == ((1 + 2 + 3 + 4) * 2, 4)
     assert found.session_seconds == 0
+    # Of 10 slices: 1 + 1, web * and app *, * us and * uk and * (null), and four leaves.
+    assert found.text == pytest.approx((2 + 2 * 4 + (3 + 3 + 7) + (3 * 5 + 9)) / 10)
     assert checks.judge_series(config(), found) == []
 
 

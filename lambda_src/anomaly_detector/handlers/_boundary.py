@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from pydantic import ValidationError
 
+from anomaly_detector.capacity import OUT_OF_MEMORY
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.observability import Handler, logger, traced
 
@@ -61,6 +62,8 @@ def boundary(function: Handler) -> Handler:
             raise _sorted(error) from error
         except ParamValidationError as error:
             raise PermanentError(f"AWS cannot take this: {error}") from error
+        except MemoryError as error:
+            raise PermanentError(f"{OUT_OF_MEMORY} ({error})") from error
         except BotoCoreError as error:
             raise RetryableError(f"AWS could not be reached: {error}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from anomaly_detector.capacity import Size
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import second
@@ -90,6 +91,7 @@ def read_panel(
     sources: Sequence[Source],
     config: Config,
     starts: Sequence[datetime],
+    admit: Callable[[Size], None] = lambda _: None,
 ) -> Landed:
     """The landed values over consecutive intervals, of all shards.
 
@@ -97,6 +99,7 @@ def read_panel(
     ----------
     sources : where two hold an interval, the later in this sequence is taken.
     starts : starts of all T intervals, UTC, ascending. Rows of other intervals are left out.
+    admit : is told how much there is, before arrays of slices and intervals are made of it.
 
     Returns
     -------
@@ -129,7 +132,7 @@ def read_panel(
             times.append(when[kept])
     if not pieces:
         return _empty(config, axis)
-    return _panel(pa.concat_tables(pieces), np.concatenate(times), config, axis)
+    return _panel(pa.concat_tables(pieces), np.concatenate(times), config, axis, admit)
 
 
 def digests(panel: Panel) -> list[str]:
@@ -155,9 +158,15 @@ def digests(panel: Panel) -> list[str]:
 
 
 def _panel(
-    table: pa.Table, when: NDArray[np.int64], config: Config, axis: NDArray[np.datetime64]
+    table: pa.Table,
+    when: NDArray[np.int64],
+    config: Config,
+    axis: NDArray[np.datetime64],
+    admit: Callable[[Size], None],
 ) -> Landed:
     slices, which = _slices(table, len(config.dimensions))
+    text = sum(len(value.encode()) for value in slices.reshape(-1).tolist()) / len(slices)
+    admit(Size(len(slices), len(axis), len(when), text))
     shape = (len(slices), len(config.measures), len(axis))
     values = np.full(shape, np.nan)
     counts = np.zeros(shape)

@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from anomaly_detector import capacity
+from anomaly_detector.capacity import MOST_DUE, Size
 from anomaly_detector.config import Config
 from anomaly_detector.detection import DetectorSettings, from_bytes, replay, to_bytes
-from anomaly_detector.errors import PermanentError
+from anomaly_detector.errors import PermanentError, refuse
 from anomaly_detector.explain import events
 from anomaly_detector.explain.group import Group
 from anomaly_detector.intervals import Grid, second
@@ -36,10 +38,6 @@ from anomaly_detector.services.payloads import (
     LandedFiles,
     ShardModel,
 )
-
-# With the look-back (24 at most), the detector and the outbox, they fit one transaction of 100
-# writes.
-MOST_DUE = 48
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def detect(
     Raises
     ------
     PermanentError
-        Where a landed file or the model cannot be read.
+        Where a landed file or the model cannot be read, or memory_mb cannot hold the window.
     """
     window = _Window.of(plan)
     config = documents.load(store, window.config_hash)
@@ -142,10 +140,18 @@ def detect(
         )
     starts = grid.starts(window.base, window.end)
     source = Source(landed.manifest, window.base, window.end)
-    read = read_panel(store, [source], config, starts)
+    state = from_bytes(model.body)
+
+    def admit(size: Size) -> None:
+        # The model's slices stay, whether they have rows or not.
+        size = replace(size, slices=max(size.slices, len(state.slices)))
+        refuse(capacity.refuse_crawl(config, size, "in the window"))
+
+    admit(Size.least(landed.rows, len(starts)))
+    read = read_panel(store, [source], config, starts, admit)
     replayed = replay(
         DetectorSettings.of(config, grid),
-        from_bytes(model.body),
+        state,
         read.panel,
         snapshot_at=second(_next_base(grid, config, window)),
     )

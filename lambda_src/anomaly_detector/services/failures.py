@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Literal
 
+from anomaly_detector import capacity
 from anomaly_detector.errors import RetryableError
 from anomaly_detector.intervals import iso
 from anomaly_detector.ledger.items import INTERVAL, Interval, Run
@@ -15,6 +17,11 @@ from anomaly_detector.services.topic import Topic
 # Longer texts of a warehouse are cut; the whole is in the execution's history.
 _REASON = 2_000
 _DEPTH = 10
+# How Lambda tells that a function was killed for its memory, in runtimes old and new.
+_OUT_OF_MEMORY = re.compile(
+    r"signal: killed|Runtime\.OutOfMemory|Process exited before completing request"
+)
+_OUT_OF_TIME = re.compile(rf"Task timed out after {capacity.MOST_SECONDS}\b")
 
 
 def record_failure(
@@ -32,7 +39,7 @@ def record_failure(
     failed crawl leaves it ACTIVE: the next one tries the same intervals, which are FAILED until
     then.
     """
-    reason = innermost(error)[:_REASON]
+    reason = explained(innermost(error))[:_REASON]
     detector = ledger.detector()
     if machine == "pipeline":
         config_hash = config_hash or detector.wanted_hash
@@ -67,6 +74,15 @@ def record_failure(
         facts,
     )
     return Failure(reason=reason)
+
+
+def explained(reason: str) -> str:
+    """The reason, behind what it means and what to set where a function's limits were its end."""
+    if _OUT_OF_MEMORY.search(reason):
+        return f"{capacity.OUT_OF_MEMORY} ({reason})"
+    if _OUT_OF_TIME.search(reason):
+        return f"{capacity.OUT_OF_TIME} ({reason})"
+    return reason
 
 
 def innermost(error: dict[str, Any]) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+from anomaly_detector import capacity
+from anomaly_detector.capacity import Size
 from anomaly_detector.config import Config, Redshift
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid, iso
@@ -16,8 +18,10 @@ from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services import documents
+from anomaly_detector.services.history import is_trained
 from anomaly_detector.services.payloads import LandedFiles, Request, Statement
 from anomaly_detector.warehouse import checks, sql
+from anomaly_detector.warehouse.checks import SeriesNumbers
 from anomaly_detector.warehouse.data_api import DataApi
 from anomaly_detector.warehouse.faults import Fault, FaultKind, classify
 from anomaly_detector.warehouse.statement import Statement as Submitted
@@ -101,7 +105,8 @@ def poll(
         if request.purpose == "check_columns":
             result = _columns(config, api, statement.statement_id)
         elif request.purpose == "check_series":
-            result = _series(config, api, statement.statement_id)
+            trained = is_trained(ledger.detector(), config)
+            result = _series(config, api, request, statement, trained=trained)
         else:
             result = _landed(store, ledger, config, request, statement, found).answer()
         return statement.model_copy(update={"status": "FINISHED", "result": result})
@@ -175,10 +180,34 @@ def _columns(config: Config, api: DataApi, statement_id: str) -> dict[str, objec
     return {"ok": True}
 
 
-def _series(config: Config, api: DataApi, statement_id: str) -> dict[str, object]:
-    numbers = checks.read_series(config, api.result(statement_id))
-    _refuse(checks.judge_series(config, numbers))
+def _series(
+    config: Config, api: DataApi, request: Request, statement: Statement, *, trained: bool
+) -> dict[str, object]:
+    numbers = checks.read_series(config, api.result(statement.statement_id))
+    problems = checks.judge_series(config, numbers)
+    size = _history(config, numbers, request)
+    # Counted over the sample window only: over all of history it would cost a scan of all of it.
+    # What was landed is counted again by training, before it is held.
+    if trained:
+        window = capacity.largest_window(config, size)
+        found = capacity.refuse_crawl(config, window, "in the sample window")
+    else:
+        found = capacity.refuse_detector(config, size, "in the sample window")
+    _refuse([*problems, *([] if found is None else [found])])
     return {"ok": True, "series": numbers.series}
+
+
+def _history(config: Config, numbers: SeriesNumbers, request: Request) -> Size:
+    """The history that the sample window lets expect."""
+    grid = Grid.of(config)
+    sampled = grid.count(request.window_start, request.window_end)
+    begin = grid.floor(config.history.begin(request.window_end, config.interval))
+    intervals = grid.count(begin, request.window_end)
+    # A slice has no more landed rows than there are intervals, a level none without rows behind it.
+    slices = (numbers.slices.get(level, 0) for level in config.levels)
+    found = (min(of_level * sampled, numbers.rows_inside) for of_level in slices)
+    size = Size(numbers.series // len(config.measures), sampled, sum(found), numbers.text)
+    return size.of_intervals(intervals)
 
 
 def _refuse(problems: list[str]) -> None:

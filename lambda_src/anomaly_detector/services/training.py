@@ -8,17 +8,18 @@ from datetime import UTC, datetime, time
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from anomaly_detector import backtest
+from anomaly_detector import backtest, capacity
+from anomaly_detector.capacity import Size
 from anomaly_detector.config import Config
 from anomaly_detector.detection import to_bytes
-from anomaly_detector.errors import PermanentError, RetryableError
+from anomaly_detector.errors import PermanentError, RetryableError, refuse
 from anomaly_detector.explain import events
 from anomaly_detector.explain.group import Group
 from anomaly_detector.intervals import Grid, second
 from anomaly_detector.lake import layout, results
 from anomaly_detector.lake.landed import read_panel
 from anomaly_detector.lake.store import ObjectStore
-from anomaly_detector.ledger.items import Detector, Run
+from anomaly_detector.ledger.items import Chunk, Detector, Run
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services import documents, history, models
 from anomaly_detector.services.payloads import Activated, Trained
@@ -39,13 +40,21 @@ def train(
     Raises
     ------
     PermanentError
-        Where a landed file cannot be read.
+        Where a landed file cannot be read, or memory_mb cannot hold the history or a crawl.
     """
     config = documents.load(store, config_hash)
     grid = Grid.of(config)
     chunks = history.landed_chunks(store, ledger, config.query_hash)
     starts = grid.starts(history_start, history_end)
-    landed = read_panel(store, history.sources(chunks), config, starts)
+
+    def admit(size: Size) -> None:
+        refuse(capacity.refuse_detector(config, size, "in the landed history"))
+
+    read = [one for one in chunks if _overlaps(one, history_start, history_end)]
+    spans = [(one.rows, grid.count(one.window_start, one.window_end)) for one in read]
+    slices = max((Size.least(rows, intervals).slices for rows, intervals in spans), default=0)
+    admit(Size(slices, len(starts), sum(rows for rows, _ in spans)))
+    landed = read_panel(store, history.sources(chunks), config, starts, admit)
     base = base_of(grid, history_start, history_end, config.lookback_intervals)
     scored = backtest.score(
         config,
@@ -62,6 +71,10 @@ def train(
     store.put(layout.marks(scores_key), events.marks_to_json(scored.marks).encode())
     store.put_json(layout.learnt(scores_key), backtest.training(config, scored.state).to_dict())
     return Trained(shard=shard, version=version, series=scored.series, scores_key=scores_key)
+
+
+def _overlaps(chunk: Chunk, begin: datetime, end: datetime) -> bool:
+    return chunk.window_start < end and begin < chunk.window_end
 
 
 def base_of(grid: Grid, begin: datetime, end: datetime, lookback: int) -> datetime:

@@ -239,7 +239,8 @@ def series_statement(config: Config, start: datetime, end: datetime, *, history:
     """One statement over the sample window `[start, end)` that counts rows, and slices per level.
 
     The answer has one row per level: slices_of (`d` with a 1 for each dimension kept apart),
-    slices, rows_inside, rows_returned, earliest, latest, session_seconds: `read_series` reads it.
+    slices, text_bytes, rows_inside, rows_returned, earliest, latest, session_seconds:
+    `read_series` reads it.
     """
     width = len(config.dimensions)
     keys = [f"key_{i}" for i in range(width)]
@@ -258,10 +259,12 @@ def series_statement(config: Config, start: datetime, end: datetime, *, history:
         f"sum(CASE WHEN {inside} THEN 1 ELSE 0 END) AS inside",
         "min(event_time) AS earliest",
         "max(event_time) AS latest",
+        f"{' + '.join(['0', *map(_landed_bytes, keys)])} AS key_bytes",
     ]
     outer = [
         _PREFIX,
         "sum(CASE WHEN inside > 0 THEN 1 ELSE 0 END) AS slices",
+        "sum(CASE WHEN inside > 0 THEN key_bytes ELSE 0 END) AS text_bytes",
         "sum(inside) AS rows_inside",
         "sum(returned) AS rows_returned",
         "CAST(min(earliest) AS varchar(32)) AS earliest",
@@ -279,6 +282,11 @@ def series_statement(config: Config, start: datetime, end: datetime, *, history:
     )
 
 
+def _landed_bytes(key: str) -> str:
+    # A value that is rolled up lands as one character.
+    return f"CASE WHEN GROUPING({key}) = 1 THEN 1 ELSE max(octet_length({key})) END"
+
+
 @dataclass(frozen=True)
 class SeriesNumbers:
     """What the sample window holds.
@@ -289,6 +297,7 @@ class SeriesNumbers:
     earliest, latest : UTC text of the first and last row that the query returned.
     slices : slices seen per level (a tuple of dimension names).
     session_seconds : difference of the session's time zone from UTC, in winter and summer.
+    text : bytes of a slice's dimension values, on average over the configured levels.
     series : expected number of series, at least: slices of the configured levels times measures.
     """
 
@@ -298,6 +307,7 @@ class SeriesNumbers:
     latest: str | None
     slices: dict[tuple[str, ...], int]
     session_seconds: int
+    text: float
     series: int
 
 
@@ -305,14 +315,17 @@ def read_series(config: Config, result: Result) -> SeriesNumbers:
     """Read the answer to `series_statement`."""
     slices: dict[tuple[str, ...], int] = {}
     total: dict[str, Value] = {}
+    text = 0
     for row in result.rows():
         marks = str(row[_PREFIX])[1:]
         level = tuple(
             name for name, mark in zip(config.dimensions, marks, strict=True) if mark == "1"
         )
         slices[level] = _number(row["slices"])
+        text += _number(row["text_bytes"]) if level in config.levels else 0
         if not level:
             total = row
+    kept = sum(slices.get(level, 0) for level in config.levels)
     return SeriesNumbers(
         rows_inside=_number(total.get("rows_inside")),
         rows_returned=_number(total.get("rows_returned")),
@@ -320,7 +333,8 @@ def read_series(config: Config, result: Result) -> SeriesNumbers:
         latest=_text(total.get("latest")),
         slices=slices,
         session_seconds=_number(total.get("session_seconds")),
-        series=sum(slices.get(level, 0) for level in config.levels) * len(config.measures),
+        text=text / max(1, kept),
+        series=kept * len(config.measures),
     )
 
 

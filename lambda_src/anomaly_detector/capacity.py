@@ -1,0 +1,295 @@
+"""What a detector needs of the functions that compute, memory and time, and what to set. Pure.
+
+The arrays and tables that live at the same moment are added up, in bytes, and the largest sum of a
+step is taken. `BASE`, `HELD` and the seconds were measured by `python -m tests.benchmarks.memory`,
+which shows what each function took beside what is said here: `docs/capacity.md` is its result. The
+sum is meant to lie above what is taken, and below twice as much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+
+from anomaly_detector.backtest import SCORED_SHARE
+from anomaly_detector.config import MOST_MEMORY_MB, Config, IntervalName
+from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
+from anomaly_detector.detection.state import fresh
+from anomaly_detector.intervals import SECONDS, Grid
+
+# Lambda: the memory that comes with one whole core, and the longest run.
+CORE_MB = 1_769
+MOST_SECONDS = 900
+# Most due intervals that a crawl takes. With the look-back (24 at most), the detector and the
+# outbox they fit one transaction of 100 writes.
+MOST_DUE = 48
+
+MB = 2**20
+# Python, both layers, clients of S3 and DynamoDB, and the pools that the first Parquet file fills.
+BASE = 175 * MB
+# What allocators take for each byte that they are asked for.
+HELD = 1.3
+# A core's seconds for an interval, for each value in it, and for a series to be read and written;
+# measured where the memory was.
+INTERVAL_SECONDS = 2e-3
+SERIES_SECONDS = 1e-4
+VALUE_SECONDS = 3e-6
+# How much slower a core of Lambda is taken to be: an allowance, nothing that was measured.
+SLOWER = 2.0
+
+# What is said of a function that came to its end before anybody could count.
+_FEWER = (
+    "keep fewer series (fewer dimension values, dimensions, measures or rollups) or a shorter "
+    "history"
+)
+OUT_OF_MEMORY = (
+    "A function needed more memory than lambda.memory_mb gives it: set it higher (at most "
+    f"{MOST_MEMORY_MB}), or {_FEWER}."
+)
+OUT_OF_TIME = (
+    f"A function reached the {MOST_SECONDS // 60} minutes that it may take: where "
+    f"lambda.memory_mb is below {CORE_MB}, which is a whole core, set it higher; else {_FEWER}."
+)
+
+_DAY = 86_400
+_FEWEST_DAYS = 14  # of history that are worth proposing
+_STEP_MB = 64
+_NUMBER, _OFFSET = 8, 4  # bytes of a number, and of a text's place in its column
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a detector holds.
+
+    Attributes
+    ----------
+    slices : combinations of dimension values, roll-ups included.
+    intervals : of the history or of the crawl's window.
+    rows : landed rows in them, at most.
+    text : bytes of all dimension values of a row, on average.
+    """
+
+    slices: int
+    intervals: int
+    rows: int
+    text: float = 0.0
+
+    @classmethod
+    def least(cls, rows: int, intervals: int) -> Size:
+        """What so many landed rows are at the least: a slice has one row an interval."""
+        return cls(-(-rows // max(1, intervals)), intervals, rows)
+
+    def of_intervals(self, intervals: int) -> Size:
+        """As many slices, as densely, over other intervals."""
+        rows = self.rows * intervals // max(1, self.intervals)
+        return replace(self, intervals=intervals, rows=rows)
+
+    def of_slices(self, slices: int) -> Size:
+        """As many intervals, as densely, of other slices."""
+        return replace(self, slices=slices, rows=self.rows * slices // max(1, self.slices))
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes of memory, and seconds of a core of the machine that was measured on."""
+
+    bytes: float
+    seconds: float
+
+    @property
+    def least_mb(self) -> float:
+        """Least `lambda.memory_mb` that serves, infinite where no core is fast enough."""
+        # Memory is also the share of a core; above one, the core is no faster.
+        share = self.seconds * SLOWER / MOST_SECONDS
+        return max(self.bytes / MB, CORE_MB * share) if share <= 1 else math.inf
+
+
+def training(config: Config, size: Size) -> Need:
+    """To train on a history and to publish its backtest."""
+    a_day = _DAY // SECONDS[config.interval]
+    scored = min(size.intervals, math.ceil(SCORED_SHARE * size.intervals) + a_day)
+    parts = _Parts.of(config, size)
+    # The state, the one being learnt, and the snapshot.
+    train = max(parts.read(), parts.panel + 3 * parts.state + parts.score(scored))
+    return parts.need(max(train, parts.publish(scored)))
+
+
+def crawl(config: Config, size: Size) -> Need:
+    """To score a window, and to commit and deliver what was found in it."""
+    parts = _Parts.of(config, size)
+    # The file of the model besides.
+    detect = max(parts.read(), parts.panel + parts.score(size.intervals)) + 4 * parts.state
+    return parts.need(max(detect, parts.publish(size.intervals)))
+
+
+def largest_window(config: Config, size: Size) -> Size:
+    """As many intervals as one crawl takes, with a row of each slice in each."""
+    intervals = MOST_DUE + config.lookback_intervals
+    return replace(size, intervals=intervals, rows=size.slices * intervals)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Bytes of what is held, before the allocator's share."""
+
+    size: Size
+    values: int  # series x intervals
+    series: int
+    dimensions: int
+    row: float  # a landed row as a table
+    texts: float  # the dimension values in it
+    scored_row: float  # a row of scores as a table
+    state: float  # of all series
+
+    @classmethod
+    def of(cls, config: Config, size: Size) -> _Parts:
+        measures, dimensions = len(config.measures), len(config.dimensions)
+        series = size.slices * measures
+        texts = size.text + _OFFSET * dimensions
+        name = sum(map(len, config.measures)) / measures + _OFFSET
+        return cls(
+            size=size,
+            values=series * size.intervals,
+            series=series,
+            dimensions=dimensions,
+            row=_NUMBER * (2 + 2 * measures) + texts,
+            texts=texts,
+            # Time, five numbers, the direction as text, the verdict.
+            scored_row=_NUMBER * 6 + name + texts + 2 + _OFFSET + 1,
+            state=series * _state_bytes(config.interval),
+        )
+
+    @property
+    def panel(self) -> float:
+        """Value and count of each series and interval."""
+        return 2.0 * _NUMBER * self.values
+
+    def read(self) -> float:
+        """Files as they came, the columns of them that are used, the codes of the slices."""
+        codes = _NUMBER * (self.dimensions + 8)
+        return self.size.rows * (2 * self.row + self.texts + codes) + self.panel
+
+    def score(self, intervals: int) -> float:
+        """Arrays of scores, the table made of them and what is left of it; a block of a replay."""
+        arrays = 5 * _NUMBER + 2
+        kept = self.series * intervals * (arrays + 2 * self.scored_row + 3 * _NUMBER)
+        return kept + self.series * min(128, intervals) * 4 * _NUMBER
+
+    def publish(self, intervals: int) -> float:
+        """Tables of scores, in order and by date, and the arrays read from them."""
+        codes = _NUMBER * (self.dimensions + 8)
+        arrays = 6 * _NUMBER + 2
+        return self.series * intervals * (2.2 * self.scored_row + codes + arrays)
+
+    def need(self, held: float) -> Need:
+        seconds = INTERVAL_SECONDS * self.size.intervals + SERIES_SECONDS * self.series
+        seconds += VALUE_SECONDS * self.values
+        return Need(BASE + HELD * held, seconds)
+
+
+@cache
+def _state_bytes(interval: IntervalName) -> int:
+    """What a model holds of one series."""
+    measure = MeasureRule("one", "SUM")
+    settings = DetectorSettings("any", Grid(interval, "UTC"), (), (measure,))
+    return sum(array.nbytes for array in fresh(settings, 1).values())
+
+
+def refuse_detector(config: Config, size: Size, seen: str) -> str | None:
+    """One sentence where training or the largest crawl needs more than there is; else None.
+
+    Parameters
+    ----------
+    size : of the history.
+    seen : where the slices were counted, as the sentence says it.
+    """
+
+    need = _of_both(config)
+    window = largest_window(config, size)
+    if training(config, size).least_mb < crawl(config, window).least_mb:
+        return _refusal(config, size, need, f"a crawl of {window.intervals} intervals", seen)
+    days = size.intervals * SECONDS[config.interval] // _DAY
+    what = f"training on {size.intervals:,} intervals ({days} days of {config.interval})"
+    return _refusal(config, size, need, what, seen, history=True)
+
+
+def refuse_crawl(config: Config, size: Size, seen: str) -> str | None:
+    """One sentence where this very crawl needs more than there is; else None. As above."""
+    what = f"a crawl of {size.intervals:,} intervals"
+    return _refusal(config, size, lambda other: crawl(config, other), what, seen)
+
+
+def most_slices(config: Config, size: Size) -> int:
+    """Most slices, up to those of `size`, that can be trained and crawled with `memory_mb`."""
+    need = _of_both(config)
+    return _most(lambda n: need(size.of_slices(n)).least_mb <= config.memory_mb, size.slices)
+
+
+def _of_both(config: Config) -> Callable[[Size], Need]:
+    def need(size: Size) -> Need:
+        one, other = training(config, size), crawl(config, largest_window(config, size))
+        return Need(max(one.bytes, other.bytes), max(one.seconds, other.seconds))
+
+    return need
+
+
+def _refusal(
+    config: Config,
+    size: Size,
+    need: Callable[[Size], Need],
+    what: str,
+    seen: str,
+    *,
+    history: bool = False,
+) -> str | None:
+    found = need(size)
+    memory_mb, needed = config.memory_mb, found.least_mb
+    if needed <= memory_mb:
+        return None
+    measures = len(config.measures)
+    raised = _rounded(needed) if needed <= MOST_MEMORY_MB else None
+    wanted = f"needs about {found.bytes / MB:,.0f} MB"
+    if not math.isfinite(needed):
+        wanted += f" and more than the {MOST_SECONDS // 60} minutes that a function has"
+    elif needed > found.bytes / MB:
+        wanted = (
+            f"needs the share of a core that comes with {needed:,.0f} MB to end within "
+            f"{MOST_SECONDS // 60} minutes"
+        )
+    ways = [f"set lambda.memory_mb to at least {raised}"] if raised else []
+    # What even the largest function cannot hold has to become less, whatever it is set to.
+    at = memory_mb if raised else MOST_MEMORY_MB
+    with_most = "" if raised or at == memory_mb else f" with lambda.memory_mb = {MOST_MEMORY_MB}"
+    if history:
+        day = _DAY // SECONDS[config.interval]
+        days = _most(
+            lambda n: need(size.of_intervals(n * day)).least_mb <= at, size.intervals // day
+        )
+        if days >= _FEWEST_DAYS:
+            begin = "history.start" if config.history.start else "history.length"
+            ways.append(f"make the history at most {days} days long ({begin}){with_most}")
+    slices = _most(lambda n: need(size.of_slices(n)).least_mb <= at, size.slices)
+    if slices or not ways:
+        ways.append(
+            f"keep at most {slices * measures:,} series{with_most} (fewer dimension values, "
+            "dimensions, measures or rollups)"
+        )
+    return (
+        f"{size.slices * measures:,} series {seen}: {what} {wanted}, and lambda.memory_mb is "
+        f"{memory_mb:,}; {', or '.join(ways)}."
+    )
+
+
+def _rounded(megabytes: float) -> int:
+    return min(MOST_MEMORY_MB, _STEP_MB * math.ceil(megabytes / _STEP_MB))
+
+
+def _most(fits: Callable[[int], bool], limit: int) -> int:
+    """Largest number up to the limit that fits; 0 where none does."""
+    low, high = 0, max(0, limit)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low

@@ -1,0 +1,419 @@
+"""Capacity: how many series a function's memory and time hold, measured and said.
+
+`python -m tests.benchmarks.memory [--short] [--json out] [--out docs/capacity.md]`. History is
+landed in the bucket of a local cloud as UNLOAD lands it: Parquet in chunks of 30 days, eight files
+each. Then the handlers train, activate, detect, commit and deliver as the machines call them, each
+in a process of its own, with the largest window that a crawl takes: 48 due intervals and a
+look-back of 24. Peak memory is that process's largest resident size (VmHWM), with Python, numpy,
+pyarrow and Powertools; time is of its CPU.
+
+`anomaly_detector/capacity.py` says beforehand what is needed. The query check refuses what
+`lambda.memory_mb` cannot hold; training counts again what has landed, before it is held, and so
+does every crawl. *said / largest* is what is said over the largest of the functions that it is
+said of: train and activate; detect, commit and deliver. Below 1 it would be wrong.
+
+* **series** are measures x slices, roll-ups included; **letters** of each dimension value;
+  **present** is the share of intervals in which a slice has a row.
+* **outage**: all values fall to a third in the last 36 intervals of history and in the crawl.
+  Events hold little: a series is flagged once.
+* Before history is loaded only a sample window is counted, a week (four, of daily data): to count
+  all of it, all of it would have to be scanned. Series that the sample does not show are met by
+  the count in training.
+* Lambda's core is taken to be half as fast as the one measured on. That is an allowance: how long
+  a function of an account takes is in its log.
+* Nothing is written to a function's /tmp. What functions hand on stays small: the windows of 500
+  chunks of history at most, and the places of scores and groups in the bucket.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from anomaly_detector import capacity
+from anomaly_detector.capacity import MOST_DUE, Need, Size
+from anomaly_detector.config import DEFAULT_HISTORY_DAYS, MOST_MEMORY_MB, Config, load
+from anomaly_detector.intervals import Grid
+from anomaly_detector.lake import layout
+from anomaly_detector.lake.store import ObjectStore
+from anomaly_detector.ledger.items import Chunk
+from anomaly_detector.ledger.ledger import Ledger
+from anomaly_detector.ledger.table import StateTable
+from anomaly_detector.panel import ROLLED_UP
+from anomaly_detector.services import crawling, history, preparing
+from anomaly_detector.services.payloads import LandedFiles
+
+from local.cloud import LocalCloud
+from tests.benchmarks import console
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+LOOKBACK = 24
+FILES = 8
+NAME = "capacity"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One detector: K x M series over `days` of history.
+
+    Attributes
+    ----------
+    letters : characters of each dimension value.
+    present : share of intervals in which a slice has a row.
+    outage : whether every series breaks down in the newest intervals of history and of the crawl.
+    """
+
+    series: int
+    interval: str = "PT1H"
+    days: int = 90
+    measures: int = 2
+    dimensions: int = 3
+    letters: int = 8
+    present: float = 1.0
+    outage: bool = False
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return {
+            "name": NAME,
+            "interval": self.interval,
+            "offset_seconds": 0,
+            "lookback_intervals": LOOKBACK,
+            "timestamp_column": {"name": "ts"},
+            "measures": {
+                f"measure_{place}": {"aggregation": ("SUM", "AVG")[place % 2]}
+                for place in range(self.measures)
+            },
+            "dimensions": [f"dimension_{place}" for place in range(self.dimensions)],
+            "max_series": 1_000_000,
+            "memory_mb": MOST_MEMORY_MB,
+            "query": "SELECT * FROM t WHERE ts >= {{ window_start }} AND ts < {{ window_end }}",
+            "redshift": {
+                "cluster_identifier": "c",
+                "database": "d",
+                "unload_role": "arn:aws:iam::000000000000:role/unload",
+            },
+            "history": {"length": f"P{self.days}D"},
+        }
+
+
+SHAPES = (
+    Shape(10, "PT5M", 30, dimensions=1),
+    Shape(1_000, "PT5M", 30),
+    Shape(20_000, "PT5M", 2),
+    Shape(1_000),
+    Shape(1_000, letters=40),
+    Shape(1_000, present=0.1),
+    Shape(1_000, measures=1),
+    Shape(1_000, measures=8),
+    Shape(1_000, dimensions=6),
+    Shape(1_000, outage=True),
+    Shape(10_000),
+    Shape(50_000, days=4),
+    Shape(10_000, "P1D", 730),
+    Shape(100_000, "P1D", 60),
+)
+SHORT = (Shape(400, days=20), Shape(600, "P1D", 100, measures=6))
+MEMORIES = (512, 1_769, 3_008, MOST_MEMORY_MB)
+
+
+class Warehouse:
+    """Lands what UNLOAD would: one row per interval and slice."""
+
+    def __init__(self, shape: Shape, config: Config) -> None:
+        self._shape, self._config, self._grid = shape, config, Grid.of(config)
+        self._random = np.random.default_rng(1)
+        wanted = max(1, round(shape.series / shape.measures))
+        place: dict[tuple[str, ...], int] = {}
+        many = [max(2, round(wanted ** (1 / max(1, shape.dimensions))))] * shape.dimensions
+        if shape.dimensions:
+            many[-1] *= 4
+        for values in itertools.product(*(range(size) for size in many)):
+            leaf = [f"{value}".rjust(shape.letters, "v") for value in values]
+            keys = [
+                tuple(
+                    value if name in level else ROLLED_UP
+                    for name, value in zip(config.dimensions, leaf, strict=True)
+                )
+                for level in config.levels
+            ]
+            if len(place) + sum(key not in place for key in keys) > wanted and place:
+                break
+            for key in keys:
+                place.setdefault(key, len(place))
+        self.slices = list(place)
+        self._level = 20 * np.exp(self._random.normal(0, 1, len(place)))
+
+    @property
+    def series(self) -> int:
+        return len(self.slices) * self._shape.measures
+
+    def size(self, intervals: int) -> Size:
+        """What capacity is told of these slices over so many intervals."""
+        text = sum(len(value) for key in self.slices for value in key) / len(self.slices)
+        rows = round(len(self.slices) * intervals * self._shape.present)
+        return Size(len(self.slices), intervals, rows, text)
+
+    def land(
+        self, store: ObjectStore, prefix: str, begin: datetime, end: datetime, bad: datetime
+    ) -> LandedFiles:
+        """Write `[begin, end)`; from `bad` on an outage shape's values are a third."""
+        starts = self._grid.starts(begin, end)
+        entries = []
+        edges = np.linspace(0, len(starts), min(FILES, len(starts)) + 1).astype(int)
+        for number, (low, high) in enumerate(itertools.pairwise(edges)):
+            table = self._table(starts[low:high], bad)
+            key = f"{prefix}shard=0/{number:04}_part_00.parquet"
+            sink = io.BytesIO()
+            pq.write_table(table, sink, compression="snappy")
+            store.put(key, sink.getvalue())
+            url = f"s3://{store.bucket}/{key}"
+            entries.append({"url": url, "meta": {"record_count": table.num_rows}})
+        rows = sum(entry["meta"]["record_count"] for entry in entries)
+        manifest = layout.manifest(prefix)
+        store.put_json(manifest, {"entries": entries, "meta": {"record_count": rows}})
+        return LandedFiles(prefix=prefix, manifest=manifest, rows=rows, attempt_id="a-1")
+
+    def _table(self, starts: Sequence[datetime], bad: datetime) -> pa.Table:
+        size = len(self.slices)
+        hour = np.array([start.timestamp() / 3600 for start in starts])
+        factor = 1 + 0.5 * np.sin(2 * np.pi * hour / 24)
+        if self._shape.outage:
+            factor *= np.where([start >= bad for start in starts], 1 / 3, 1.0)
+        mean = (factor[:, None] * self._level).reshape(-1)
+        which = np.tile(np.arange(size, dtype=np.int32), len(starts))
+        when = np.repeat([int(start.timestamp()) for start in starts], size) * 1_000_000
+        if self._shape.present < 1:
+            kept = self._random.random(len(mean)) < self._shape.present
+            mean, which, when = mean[kept], which[kept], when[kept]
+        columns: dict[str, pa.Array] = {"interval_start": pa.array(when).cast(pa.timestamp("us"))}
+        for place in range(self._shape.dimensions):
+            texts = pa.array([key[place] for key in self.slices], pa.string())
+            columns[f"dimension_{place}"] = texts.take(pa.array(which))
+        counts = np.maximum(mean, 1).astype(np.int64)
+        for place in range(self._shape.measures):
+            values = mean * (1 + 0.1 * self._random.standard_normal(len(mean)))
+            columns[f"measure_{place}_value"] = pa.array(values)
+            columns[f"measure_{place}_count"] = pa.array(counts)
+        columns["row_count"] = pa.array(counts)
+        return pa.table(columns)
+
+
+def case(cloud: LocalCloud, shape: Shape, name: str) -> dict[str, Any]:
+    """One line of the table: the whole way, each function in a process of its own.
+
+    Parameters
+    ----------
+    name : of a new bucket, table and detector.
+    """
+    store, ledger = _fresh(cloud, name)
+    body = json.dumps(shape.document).encode()
+    store.put(layout.CONFIGURATION, body)
+    config = load(body)
+    grid, warehouse = Grid.of(config), Warehouse(shape, config)
+    config_hash = preparing.prepare(store, ledger, None, "pipeline", NOW).config_hash
+    plan = history.plan_history(store, ledger, config_hash, NOW)
+    bad = grid.shift(plan.history_end, -36)
+    for number, chunk in enumerate(plan.chunks):
+        begin, end = chunk.window_start, chunk.window_end
+        prefix = layout.history_attempt(config.query_hash, begin, end, f"h-{number}")
+        landed = warehouse.land(store, prefix, begin, end, bad).model_dump()
+        held = Chunk.model_validate({**landed, "window_start": begin, "window_end": end})
+        ledger.put_chunk(config.query_hash, held)
+    intervals = grid.count(plan.history_start, plan.history_end)
+    bounds = plan.model_dump(mode="json", include={"config_hash", "history_start", "history_end"})
+    costs: dict[str, dict[str, float]] = {}
+
+    def run(function: str, event: dict[str, Any]) -> dict[str, Any]:
+        done = _apart(cloud, name, function, event)
+        costs[function] = done["cost"]
+        answer: dict[str, Any] = done["answer"]
+        return answer
+
+    own = {**bounds, "execution": "pipeline"}
+    trained = run("train", {**own, "shard": 0})
+    run("activate", {**own, "train": True, "shards": [trained]})
+    at = grid.shift(NOW, MOST_DUE)
+    crawl = crawling.plan_crawl(store, ledger, at, "crawl").answer()
+    begin, end = (datetime.fromisoformat(crawl[key]) for key in ("window_start", "window_end"))
+    landed = warehouse.land(store, layout.live_attempt(begin, "a-1"), begin, end, NOW).answer()
+    (shard,) = crawl["shards"]
+    detected = run("detect", {"plan": crawl, "landed": landed, **shard})
+    run("commit", {"plan": crawl, "landed": landed, "shards": [detected]})
+    run("deliver", {})
+    training = capacity.training(config, warehouse.size(intervals))
+    crawled = capacity.crawl(config, warehouse.size(grid.count(begin, end)))
+    return {
+        "interval": shape.interval,
+        "intervals": intervals,
+        "series": warehouse.series,
+        **{name: getattr(shape, name) for name in ("measures", "dimensions", "letters")},
+        "present": shape.present,
+        "outage": "yes" if shape.outage else "no",
+        **_compared("train", ("train", "activate"), costs, training),
+        **_compared("crawl", ("detect", "commit", "deliver"), costs, crawled),
+    }
+
+
+def _compared(
+    step: str, functions: Sequence[str], costs: dict[str, dict[str, float]], need: Need
+) -> dict[str, Any]:
+    said = need.bytes / capacity.MB
+    largest = max(costs[name]["MB"] for name in functions)
+    busy = max(costs[name]["CPU"] for name in functions)
+    return {
+        **{f"{name}, MB": round(costs[name]["MB"]) for name in functions},
+        f"{step} said, MB": round(said),
+        f"{step} said / largest": said / largest,
+        f"{step}, CPU s": busy,
+        f"{step} said, CPU s": need.seconds,
+    }
+
+
+def fitting() -> list[dict[str, Any]]:
+    """Most series that each memory holds, of two measures and three dimensions, by the formula."""
+    rows = []
+    for interval, days in DEFAULT_HISTORY_DAYS.items():
+        row: dict[str, Any] = {"interval": interval, "history": f"P{days}D"}
+        for memory in MEMORIES:
+            shape = Shape(0, interval, days)
+            config = load(json.dumps({**shape.document, "memory_mb": memory}))
+            slices = 1_000_000
+            intervals = days * 86_400 // Grid.of(config).seconds
+            size = Size(slices, intervals, slices * intervals, 3.0 * shape.letters)
+            found = capacity.most_slices(config, size)
+            row[f"{memory:,} MB"] = f"{2 * found:,}"
+        rows.append(row)
+    return rows
+
+
+def _fresh(cloud: LocalCloud, name: str) -> tuple[ObjectStore, Ledger]:
+    s3, dynamodb = cloud.client("s3"), cloud.client("dynamodb")
+    location = {"LocationConstraint": cloud.region}
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration=location)
+    keys = {"pk": "HASH", "sk": "RANGE"}
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+    )
+    return ObjectStore(s3, name), Ledger(StateTable(dynamodb, name, name))
+
+
+def _apart(cloud: LocalCloud, name: str, function: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Call a handler in a process of its own."""
+    nowhere = "arn:aws:sns:eu-west-1:000000000000:nowhere"
+    environment = {
+        **os.environ,
+        **cloud.environment(),
+        "DETECTOR_NAME": name,
+        "TABLE_NAME": name,
+        "BUCKET_NAME": name,
+        "PIPELINE_ARN": nowhere,
+        "CRAWL_ARN": nowhere,
+        "OPERATIONS_TOPIC_ARN": nowhere,
+        "ALERTS_TOPIC_ARN": nowhere,
+        "POWERTOOLS_TRACE_DISABLED": "true",
+        "POWERTOOLS_LOG_LEVEL": "ERROR",
+        "POWERTOOLS_METRICS_DISABLED": "true",
+    }
+    command = [sys.executable, "-m", "tests.benchmarks.memory", "--job", function]
+    done = subprocess.run(
+        command,
+        input=json.dumps(event),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{function} failed: {done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+class _Context:
+    """What Lambda hands to a handler."""
+
+    function_name = NAME
+    memory_limit_in_mb = 10_240
+    invoked_function_arn = f"arn:aws:lambda:eu-west-1:000000000000:function:{NAME}"
+    aws_request_id = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
+
+def job(function: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Call the handler in this process."""
+    import importlib
+
+    handler = importlib.import_module(f"anomaly_detector.handlers.{function}").handler
+    clock, ticks = time.perf_counter(), time.process_time()
+    answer = handler(event, _Context())
+    return {
+        "answer": answer,
+        "cost": {
+            "function": function,
+            "MB": peak_bytes() / 2**20,
+            "seconds": time.perf_counter() - clock,
+            "CPU": time.process_time() - ticks,
+        },
+    }
+
+
+def peak_bytes() -> int:
+    """Largest resident memory of this process. getrusage would also count the parent's."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if "VmHWM" in line)
+
+
+def run(shapes: Sequence[Shape] = SHAPES) -> dict[str, Any]:
+    """Tables of what was measured, and of what is said to fit."""
+    rows = []
+    for shape in console.progress(shapes, "capacity", len(shapes)):
+        with LocalCloud() as cloud:  # one each: it holds in memory whatever was landed
+            rows.append(case(cloud, shape, NAME))
+    tables = {
+        "capacity: measured and said": rows,
+        "capacity: series that fit, as the query check says": fitting(),
+    }
+    return {"benchmark": "capacity", "tables": tables, "notes": []}
+
+
+def main() -> int:
+    parser = console.arguments(__doc__.partition("\n")[0])
+    parser.add_argument("--job", help="call one handler in this process; the event is read")
+    parser.add_argument("--out", type=Path, help="also write the document")
+    chosen = parser.parse_args()
+    if chosen.job:
+        console.say(json.dumps(job(chosen.job, json.load(sys.stdin)), default=str))
+        return 0
+    result = run(SHORT if chosen.short else SHAPES)
+    console.finish(result, chosen.json)
+    if chosen.out:
+        title, _, about = (__doc__ or "").partition("\n")
+        parts = [f"# {title}", about.strip().replace(" x ", " × ")]
+        parts.append(f"Measured by {console.origin('python -m tests.benchmarks.memory')}.")
+        for heading, rows in result["tables"].items():
+            parts += [f"## {heading.partition(': ')[2].capitalize()}", console.table(rows)]
+        chosen.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
