@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -92,6 +93,18 @@ def origin(command: str) -> str:
     """Where a result comes from: command, moment, and how busy the machine was at its end."""
     load = os.getloadavg()[0]
     return f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, load {load:.1f} on {os.cpu_count()} cores"
+
+
+def peak_bytes() -> int:
+    """Largest resident memory of this process.
+
+    What getrusage says on Linux is no smaller than that of the process that started this one.
+    """
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: bytes
+    lines = status.read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def finish(result: Mapping[str, Any], target: Path | None) -> None:

@@ -369,17 +369,11 @@ def job(function: str, event: dict[str, Any]) -> dict[str, Any]:
         "answer": answer,
         "cost": {
             "function": function,
-            "MB": peak_bytes() / 2**20,
+            "MB": console.peak_bytes() / 2**20,
             "seconds": time.perf_counter() - clock,
             "CPU": time.process_time() - ticks,
         },
     }
-
-
-def peak_bytes() -> int:
-    """Largest resident memory of this process. getrusage would also count the parent's."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if "VmHWM" in line)
 
 
 def run(shapes: Sequence[Shape] = SHAPES) -> dict[str, Any]:

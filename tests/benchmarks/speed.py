@@ -24,7 +24,6 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -131,7 +130,7 @@ def case(series: int, interval: str, learnt: int = LEARNT) -> dict[str, Any]:
         single.append(time.perf_counter() - clock)
         busy.append(time.process_time() - ticks)
         state, events, groups = done.state, found.carried, len(found.groups)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = console.peak_bytes()
     memory = sum(array.nbytes for array in state.arrays.values())
     file = len(to_bytes(state))
     return {
