@@ -107,6 +107,7 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     ],
     "false_events_per_week": [(2, True, False)],
     "max_series": [(10, True, True)],
+    "memory_mb": [(4096, True, True)],
     "shards": [(8, True, True)],
     "query": [("select 2", False, False)],
     "history_query": [("select 3", False, False)],
