@@ -172,7 +172,7 @@ locals {
     }
 
     alerts = {
-      for name, alert in var.alerts : name => merge(alert, {
+      for name, alert in var.alerts : name => merge({ for key, value in alert : key => value if key != "kms_key_arns" }, {
         sns_topic_arns = length(alert.sns_topic_arns) + length(alert.lambda_function_arns) > 0 ? alert.sns_topic_arns : [module.alerts.alerts_topic_arn]
       })
     }
@@ -187,11 +187,13 @@ module "storage" {
   account_id             = local.account_id
   bucket_name            = var.storage.bucket_name
   force_destroy          = var.storage.force_destroy
-  landed_retention_days  = var.storage.landed_retention_days
+  history_retention_days = var.storage.history_retention_days
+  live_retention_days    = var.storage.live_retention_days
   results_retention_days = var.storage.results_retention_days
   point_in_time_recovery = var.storage.point_in_time_recovery
   dimensions             = var.dimensions
   results_since          = try(substr(var.history.start, 0, 10), "2020-01-01")
+  unload_role_arn        = var.redshift.unload_role.arn
   encryption             = var.encryption
   tags                   = var.tags
 }
@@ -224,6 +226,7 @@ module "iam" {
   operations_topic_arn       = module.alerts.operations_topic_arn
   alert_sns_topic_arns       = distinct(flatten([for alert in var.alerts : alert.sns_topic_arns]))
   alert_lambda_function_arns = distinct(flatten([for alert in var.alerts : alert.lambda_function_arns]))
+  alert_kms_key_arns         = distinct(flatten([for alert in var.alerts : alert.kms_key_arns]))
   dead_letter_queue_arn      = local.dead_letter_queue_arn
   encryption                 = var.encryption
   tracing                    = var.logging.tracing

@@ -200,3 +200,17 @@ output "alarm_names" {
   description = "Name of each CloudWatch alarm, by alarm key."
   value       = module.monitoring.alarm_names
 }
+
+output "unload_role_policy_json" {
+  description = "Policy that the UNLOAD role needs, as JSON. An existing role (`redshift.unload_role.arn`) needs it before the first UNLOAD; in a role chain, the last role. For a role of another account, the key policy of `encryption.kms_key_arn` must allow the role as well."
+  value       = module.iam.unload_role_policy
+}
+
+output "sign_in_sql" {
+  description = "SQL statements to run once as a database administrator before apply, if the functions sign in with their IAM role; replace `<schema>` with each schema that the query reads. Null with `secret_arn` or `db_user`."
+  value = module.iam.sign_in_user == null ? null : join("\n", [
+    "CREATE USER \"${module.iam.sign_in_user}\" PASSWORD DISABLE;",
+    "GRANT USAGE ON SCHEMA <schema> TO \"${module.iam.sign_in_user}\";",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA <schema> TO \"${module.iam.sign_in_user}\";",
+  ])
+}

@@ -7,6 +7,11 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
     error_message = "name must be 3-32 lowercase letters, digits and hyphens, starting with a letter and not ending with a hyphen; got ${jsonencode(var.name)}."
   }
+
+  validation {
+    condition     = var.storage.bucket_name != null || !can(regex("^(xn--|sthree-|amzn-s3-demo-)", var.name))
+    error_message = "name must not start with xn--, sthree- or amzn-s3-demo-, which S3 reserves, unless storage.bucket_name is given; got ${jsonencode(var.name)}."
+  }
 }
 
 variable "description" {
@@ -57,13 +62,15 @@ variable "redshift" {
   }
 
   validation {
-    condition     = var.redshift.cluster_identifier == null || can(regex("^[a-z][a-z0-9-]{0,62}$", var.redshift.cluster_identifier))
-    error_message = "redshift.cluster_identifier must be 1-63 lowercase letters, digits and hyphens, starting with a letter; got ${jsonencode(var.redshift.cluster_identifier)}."
+    condition = var.redshift.cluster_identifier == null || (
+      can(regex("^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", var.redshift.cluster_identifier)) && !can(regex("--", var.redshift.cluster_identifier))
+    )
+    error_message = "redshift.cluster_identifier must be 1-63 lowercase letters, digits and hyphens, starting with a letter, not ending with a hyphen and without two hyphens in a row; got ${jsonencode(var.redshift.cluster_identifier)}."
   }
 
   validation {
-    condition     = var.redshift.workgroup_name == null || can(regex("^[a-z0-9-]{3,64}$", var.redshift.workgroup_name))
-    error_message = "redshift.workgroup_name must be 3-64 lowercase letters, digits and hyphens; got ${jsonencode(var.redshift.workgroup_name)}."
+    condition     = var.redshift.workgroup_name == null || can(regex("^[a-z0-9-]{3,63}$", var.redshift.workgroup_name))
+    error_message = "redshift.workgroup_name must be 3-63 lowercase letters, digits and hyphens; got ${jsonencode(var.redshift.workgroup_name)}."
   }
 
   validation {
@@ -509,6 +516,7 @@ variable "alerts" {
     - `description` - (Optional) Text sent with the alert.
     - `sns_topic_arns` - (Optional) ARNs of SNS topics to publish to, as JSON. An alert without topics and functions is published to the module's alerts topic.
     - `lambda_function_arns` - (Optional) ARNs of Lambda functions to invoke.
+    - `kms_key_arns` - (Optional) ARNs of the customer managed KMS keys that these topics are encrypted with. The policy of a key in another account must allow this account to use it.
     - `measures` - (Optional) Measures to limit the alert to. Defaults to all.
     - `dimension_filters` - (Optional) Dimension values to limit the alert to, by dimension. Defaults to all.
   EOT
@@ -517,6 +525,7 @@ variable "alerts" {
     description          = optional(string)
     sns_topic_arns       = optional(list(string), [])
     lambda_function_arns = optional(list(string), [])
+    kms_key_arns         = optional(list(string), [])
     measures             = optional(list(string), [])
     dimension_filters    = optional(map(list(string)), {})
   }))
@@ -551,6 +560,15 @@ variable "alerts" {
   validation {
     condition     = alltrue(flatten([for alert in values(var.alerts) : [for measure in alert.measures : contains(keys(var.measures), measure)]]))
     error_message = "alerts.*.measures must be measures (${join(", ", keys(var.measures))}); got ${jsonencode({ for name, alert in var.alerts : name => alert.measures })}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for alert in values(var.alerts) : [
+        for arn in alert.kms_key_arns : can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", arn))
+      ]
+    ]))
+    error_message = "alerts.*.kms_key_arns must be ARNs of KMS keys, not of aliases; got ${jsonencode({ for name, alert in var.alerts : name => alert.kms_key_arns })}."
   }
 
   validation {
@@ -717,14 +735,16 @@ variable "storage" {
     Settings of the bucket and the table.
     - `bucket_name` - (Optional) Name of the bucket. Defaults to `<name>-<account>-<region>`.
     - `force_destroy` - (Optional) Whether destroy deletes the bucket even if it holds objects. Defaults to `false`.
-    - `landed_retention_days` - (Optional) Days to keep unloaded rows, at least 30. Defaults to null: forever, so that training again does not have to unload again.
+    - `history_retention_days` - (Optional) Days to keep the unloaded rows of the history, at least 30. Defaults to null: forever, so that training again does not have to unload again.
+    - `live_retention_days` - (Optional) Days to keep the unloaded rows of crawls, at least 30. Defaults to `90`. Every crawl unloads its look-back again, so nothing reads them after their interval is published.
     - `results_retention_days` - (Optional) Days to keep results, at least 1. Defaults to null: forever.
     - `point_in_time_recovery` - (Optional) Whether point-in-time recovery of the table is enabled. Defaults to `true`.
   EOT
   type = object({
     bucket_name            = optional(string)
     force_destroy          = optional(bool, false)
-    landed_retention_days  = optional(number)
+    history_retention_days = optional(number)
+    live_retention_days    = optional(number, 90)
     results_retention_days = optional(number)
     point_in_time_recovery = optional(bool, true)
   })
@@ -737,8 +757,13 @@ variable "storage" {
   }
 
   validation {
-    condition     = try(var.storage.landed_retention_days >= 30, var.storage.landed_retention_days == null)
-    error_message = "storage.landed_retention_days must be at least 30, or null; got ${jsonencode(var.storage.landed_retention_days)}."
+    condition     = try(var.storage.history_retention_days >= 30, var.storage.history_retention_days == null)
+    error_message = "storage.history_retention_days must be at least 30, or null; got ${jsonencode(var.storage.history_retention_days)}."
+  }
+
+  validation {
+    condition     = var.storage.live_retention_days >= 30
+    error_message = "storage.live_retention_days must be at least 30; got ${var.storage.live_retention_days}."
   }
 
   validation {

@@ -210,7 +210,7 @@ module "detector" {
   storage = {
     bucket_name            = null
     force_destroy          = false
-    landed_retention_days  = 400
+    history_retention_days = 400
     results_retention_days = 1100
     point_in_time_recovery = true
   }

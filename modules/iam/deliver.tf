@@ -23,4 +23,21 @@ data "aws_iam_policy_document" "deliver" {
       resources = distinct(var.alert_lambda_function_arns)
     }
   }
+
+  dynamic "statement" {
+    for_each = length(var.alert_kms_key_arns) > 0 ? ["keys"] : []
+    content {
+      # Whoever publishes to an encrypted topic needs its key, whose ever it is.
+      sid       = "UseTheKeysOfTopics"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+      resources = distinct(var.alert_kms_key_arns)
+
+      condition {
+        test     = "StringLike"
+        variable = "kms:ViaService"
+        # A key is in its topic's region. The host of a service ends differently in other partitions.
+        values = distinct([for arn in var.alert_kms_key_arns : "sns.${split(":", arn)[3]}.amazonaws.com*"])
+      }
+    }
+  }
 }

@@ -54,3 +54,13 @@ output "warehouse_role_policy" {
   description = "Rights to attach the UNLOAD role to the warehouse, as JSON; null if the role was given."
   value       = one(data.aws_iam_policy_document.warehouse_role[*].json)
 }
+
+output "unload_role_policy" {
+  description = "Rights that the role of UNLOAD needs, as JSON; attached if the module created the role."
+  value       = data.aws_iam_policy_document.unload.json
+}
+
+output "sign_in_user" {
+  description = "Database user that the function `statement` signs in as with its IAM role; null with a secret or a database user."
+  value       = contains(["identity", "workgroup"], local.sign_in) ? "IAMR:${aws_iam_role.function["statement"].name}" : null
+}

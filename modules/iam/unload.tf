@@ -36,13 +36,12 @@ resource "aws_iam_role" "unload" {
   tags                 = var.tags
 }
 
+# What a role that is given needs as well.
 data "aws_iam_policy_document" "unload" {
-  count = var.unload_role.create ? 1 : 0
-
   statement {
-    # UNLOAD looks first whether the place is empty, and where the bucket is.
+    # UNLOAD looks first whether the place is empty, where the bucket is, and with ENCRYPTED AUTO which key it has.
     sid       = "LookAtTheBucket"
-    actions   = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
+    actions   = ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
     resources = [var.bucket_arn]
   }
 
@@ -69,5 +68,5 @@ resource "aws_iam_role_policy" "unload" {
 
   name   = "${var.name}-unload"
   role   = aws_iam_role.unload[0].name
-  policy = data.aws_iam_policy_document.unload[0].json
+  policy = data.aws_iam_policy_document.unload.json
 }

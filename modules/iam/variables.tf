@@ -130,6 +130,12 @@ variable "alert_lambda_function_arns" {
   nullable    = false
 }
 
+variable "alert_kms_key_arns" {
+  description = "ARNs of the customer managed KMS keys of those topics."
+  type        = list(string)
+  nullable    = false
+}
+
 variable "dead_letter_queue_arn" {
   description = "ARN of the dead-letter queue."
   type        = string

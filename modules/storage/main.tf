@@ -3,10 +3,16 @@ locals {
   bucket_name = coalesce(var.bucket_name, "${var.name}-${var.account_id}-${var.region}")
 
   lifecycle_rules = {
-    landed-history = { prefix = "history/", days = var.landed_retention_days }
-    landed-live    = { prefix = "live/", days = var.landed_retention_days }
+    landed-history = { prefix = "history/", days = var.history_retention_days }
+    landed-live    = { prefix = "live/", days = var.live_retention_days }
     results        = { prefix = "results/", days = var.results_retention_days }
   }
+
+  # The last role of a chain writes. One of another account needs the bucket's leave as well as its own policy's.
+  unload_writer_arn = element(split(",", coalesce(var.unload_role_arn, "default")), -1)
+  foreign_writer = (
+    startswith(local.unload_writer_arn, "arn:") && try(split(":", local.unload_writer_arn)[4], "") != var.account_id ? [local.unload_writer_arn] : []
+  )
 
   # Columns as lake/results.py of the package writes them.
   tables = {
@@ -102,6 +108,35 @@ data "aws_iam_policy_document" "bucket" {
       values   = ["false"]
     }
   }
+
+  dynamic "statement" {
+    for_each = local.foreign_writer
+    content {
+      sid       = "LookAtTheBucketFromAnotherAccount"
+      actions   = ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
+      resources = [aws_s3_bucket.this.arn]
+
+      principals {
+        type        = "AWS"
+        identifiers = [statement.value]
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.foreign_writer
+    content {
+      # What it writes belongs to the bucket's owner all the same (BucketOwnerEnforced).
+      sid       = "WriteWhatIsUnloadedFromAnotherAccount"
+      actions   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+      resources = ["${aws_s3_bucket.this.arn}/history/*", "${aws_s3_bucket.this.arn}/live/*"]
+
+      principals {
+        type        = "AWS"
+        identifiers = [statement.value]
+      }
+    }
+  }
 }
 
 resource "aws_s3_bucket_policy" "this" {
@@ -152,7 +187,7 @@ resource "aws_s3_bucket_notification" "this" {
 resource "aws_dynamodb_table" "this" {
   #checkov:skip=CKV_AWS_28:An input (point_in_time_recovery), on by default.
   #checkov:skip=CKV_AWS_119:A customer key is an input (encryption); without one, DynamoDB's own key encrypts.
-  name         = var.name
+  name         = "${var.name}-state"
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "pk"
   range_key    = "sk"

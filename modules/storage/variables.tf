@@ -27,9 +27,20 @@ variable "force_destroy" {
   nullable    = false
 }
 
-variable "landed_retention_days" {
-  description = "Days to keep unloaded rows; null keeps them forever."
+variable "history_retention_days" {
+  description = "Days to keep the unloaded rows of the history; null keeps them forever."
   type        = number
+}
+
+variable "live_retention_days" {
+  description = "Days to keep the unloaded rows of crawls."
+  type        = number
+  nullable    = false
+}
+
+variable "unload_role_arn" {
+  description = "`redshift.unload_role.arn`: a role of another account at the end of the chain may write unloaded rows. Null if the module creates the role."
+  type        = string
 }
 
 variable "results_retention_days" {

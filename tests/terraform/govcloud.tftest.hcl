@@ -49,7 +49,7 @@ run "govcloud" {
     logging    = { retention_days = 30, level = "DEBUG", tracing = false }
     lambda     = { runtime = "python3.12", architecture = "x86_64", memory_mb = 2048, layers = [] }
     iam        = { path = "/detectors/", permissions_boundary_arn = "arn:aws-us-gov:iam::123456789012:policy/boundary" }
-    storage    = { bucket_name = "my-bucket", force_destroy = true, landed_retention_days = 90, results_retention_days = 400, point_in_time_recovery = false }
+    storage    = { bucket_name = "my-bucket", force_destroy = true, history_retention_days = 400, live_retention_days = 90, results_retention_days = 400, point_in_time_recovery = false }
     tags       = { team = "data" }
   }
 

@@ -31,6 +31,7 @@ variables {
   unload_role                = { create = true }
   alert_sns_topic_arns       = []
   alert_lambda_function_arns = []
+  alert_kms_key_arns         = []
   encryption                 = null
   tracing                    = true
   tags                       = {}
@@ -152,7 +153,7 @@ run "statements_have_sids_and_few_stars" {
     condition = alltrue(flatten([
       for document in concat(
         values(data.aws_iam_policy_document.function), values(data.aws_iam_policy_document.machine),
-        [data.aws_iam_policy_document.schedule], data.aws_iam_policy_document.unload,
+        [data.aws_iam_policy_document.schedule, data.aws_iam_policy_document.unload],
       ) :
       [for statement in jsondecode(document.json).Statement : statement.Sid != ""]
     ]))
@@ -163,7 +164,7 @@ run "statements_have_sids_and_few_stars" {
     condition = toset(flatten([
       for document in concat(
         values(data.aws_iam_policy_document.function), values(data.aws_iam_policy_document.machine),
-        [data.aws_iam_policy_document.schedule], data.aws_iam_policy_document.unload,
+        [data.aws_iam_policy_document.schedule, data.aws_iam_policy_document.unload],
       ) :
       [for statement in jsondecode(document.json).Statement : statement.Sid if statement.Resource == "*"]
     ])) == toset(["WriteTraces", "DeliverLogs", "FollowItsOwnStatements"])
@@ -174,7 +175,7 @@ run "statements_have_sids_and_few_stars" {
     condition = !anytrue(flatten([
       for document in concat(
         values(data.aws_iam_policy_document.function), values(data.aws_iam_policy_document.machine),
-        [data.aws_iam_policy_document.schedule], data.aws_iam_policy_document.unload,
+        [data.aws_iam_policy_document.schedule, data.aws_iam_policy_document.unload],
       ) :
       [for action in flatten([for statement in jsondecode(document.json).Statement : statement.Action]) : strcontains(action, "*")]
     ]))
@@ -522,7 +523,7 @@ run "govcloud" {
       data.aws_iam_policy_document.function, data.aws_iam_policy_document.function_trust,
       data.aws_iam_policy_document.machine, data.aws_iam_policy_document.machine_trust,
       data.aws_iam_policy_document.schedule, data.aws_iam_policy_document.schedule_trust,
-      data.aws_iam_policy_document.unload, data.aws_iam_policy_document.unload_trust,
+      [data.aws_iam_policy_document.unload], data.aws_iam_policy_document.unload_trust,
     ]), "arn:aws:")
     error_message = "No ARN is of another partition."
   }
@@ -538,5 +539,81 @@ run "plan_with_unknown_arns" {
   assert {
     condition     = length(module.iam.function_role_arns) == 12 && length(module.serverless.function_role_arns) == 12
     error_message = "Nothing but values waits for ARNs that are not known yet."
+  }
+}
+
+run "topics_under_other_keys" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    alert_sns_topic_arns = ["arn:aws:sns:us-east-1:444455556666:theirs", "arn:aws:sns:eu-west-1:111122223333:ours"]
+    alert_kms_key_arns   = ["arn:aws:kms:us-east-1:444455556666:key/1", "arn:aws:kms:eu-west-1:111122223333:key/2"]
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(data.aws_iam_policy_document.function["deliver"].json).Statement : statement if statement.Sid == "UseTheKeysOfTopics"
+      ] == [{
+        Sid       = "UseTheKeysOfTopics"
+        Effect    = "Allow"
+        Action    = ["kms:GenerateDataKey*", "kms:Decrypt"]
+        Resource  = ["arn:aws:kms:us-east-1:444455556666:key/1", "arn:aws:kms:eu-west-1:111122223333:key/2"]
+        Condition = { StringLike = { "kms:ViaService" = ["sns.us-east-1.amazonaws.com*", "sns.eu-west-1.amazonaws.com*"] } }
+    }]
+    error_message = "Delivery may use the keys of other topics, by way of SNS in their region only."
+  }
+
+  assert {
+    condition = !anytrue([
+      for key, document in data.aws_iam_policy_document.function : strcontains(document.json, "UseTheKeysOfTopics") if key != "deliver"
+    ])
+    error_message = "No other function may."
+  }
+}
+
+run "what_a_given_role_needs" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    unload_role = { create = false, arn = "default" }
+    redshift    = { cluster_identifier = "warehouse", database = "sales" }
+    encryption  = { kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/1" }
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(output.unload_role_policy).Statement : statement.Sid => sort(flatten([statement.Action]))
+      } == {
+      LookAtTheBucket     = ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
+      WriteWhatIsUnloaded = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+      UseTheDetectorsKey  = ["kms:Decrypt", "kms:GenerateDataKey"]
+    } && length(aws_iam_role.unload) == 0
+    error_message = "The policy of the role is told where the role is given."
+  }
+
+  assert {
+    condition     = output.sign_in_user == "IAMR:shop-statement"
+    error_message = "Without secret and user the functions sign in as their role."
+  }
+}
+
+run "sign_in_by_secret" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition     = output.sign_in_user == null
+    error_message = "With a secret there is no user of the role's name."
   }
 }

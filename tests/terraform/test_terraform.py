@@ -146,6 +146,60 @@ def test_tags_are_on_all_that_takes_them(states: dict[str, dict[str, Any]]) -> N
     assert list(untagged(states["every_input"])) == []
 
 
+# Where two resources of one type and name would meet, and the attribute that names them.
+_NAMED = {
+    "aws_cloudwatch_dashboard": "dashboard_name",
+    "aws_cloudwatch_event_rule": "name",
+    "aws_cloudwatch_log_group": "name",
+    "aws_cloudwatch_metric_alarm": "alarm_name",
+    "aws_dynamodb_table": "name",
+    "aws_glue_catalog_database": "name",
+    "aws_iam_role": "name",
+    "aws_lambda_function": "function_name",
+    "aws_s3_bucket": "bucket",
+    "aws_scheduler_schedule_group": "name",
+    "aws_sfn_state_machine": "name",
+    "aws_sns_topic": "name",
+    "aws_sqs_queue": "name",
+}
+# Named within a thing of the detector's own, which is named above.
+_WITHIN = {
+    "aws_glue_catalog_table",
+    "aws_iam_policy",
+    "aws_iam_role_policy",
+    "aws_scheduler_schedule",
+}
+
+
+def _types(state: dict[str, Any]) -> set[str]:
+    here = {
+        each["type"]
+        for each in state.get("resources", [])
+        if each["mode"] == "managed" and isinstance(each["values"].get("name"), str)
+    }
+    return here.union(*(_types(module) for module in state.get("child_modules", [])))
+
+
+def test_no_two_detectors_make_a_thing_of_one_name(states: dict[str, dict[str, Any]]) -> None:
+    state = states["least_input"]
+    name = _document(state).name
+    assert _types(state) <= {*_NAMED, *_WITHIN}
+    seen = 0
+    for kind, attribute in _NAMED.items():
+        # What follows the name; what stands before it is the same for all detectors.
+        rests = set()
+        for made in _resources(state, kind):
+            _, found, rest = made[attribute].replace("_", "-").partition(name)
+            assert found, made[attribute]
+            rests.add(rest)
+            seen += 1
+        # n1 + r1 == n2 + r2 with a longer n2 means that r1 ends with r2.
+        assert not [
+            (one, two) for one in rests for two in rests if one != two and one.endswith(two)
+        ], kind
+    assert seen > 40
+
+
 def test_outputs_give_name_and_arn_of_each_thing(states: dict[str, dict[str, Any]]) -> None:
     def leaves(value: Any) -> Iterator[str]:
         if isinstance(value, dict):

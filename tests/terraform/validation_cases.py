@@ -58,8 +58,19 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"redshift": {"workgroup_name": "wg", "database": "prod"}},
-        'workgroup_name must be 3-64 lowercase letters, digits and hyphens; got "wg"',
+        'workgroup_name must be 3-63 lowercase letters, digits and hyphens; got "wg"',
     ),
+    (
+        {"redshift": {"workgroup_name": "w" * 64, "database": "prod"}},
+        "workgroup_name must be 3-63 lowercase letters, digits and hyphens; got",
+    ),
+    *[
+        (
+            {"redshift": {"cluster_identifier": name, "database": "prod"}},
+            "not ending with a hyphen and without two hyphens in a row; got",
+        )
+        for name in ("shop--prod", "shop-", "1shop", "")
+    ],
     (
         {"redshift": {"cluster_identifier": "a.redshift.amazonaws.com", "database": "prod"}},
         "cluster_identifier must be 1-63 lowercase letters, digits and hyphens",
@@ -351,6 +362,17 @@ BOTH: list[tuple[dict[str, Any], str]] = [
 TERRAFORM: list[tuple[dict[str, Any], str]] = [
     ({"name": None}, "name"),
     ({"measures": None}, "measures"),
+    *[
+        (
+            {"name": name},
+            "name must not start with xn--, sthree- or amzn-s3-demo-, which S3 reserves",
+        )
+        for name in ("xn--shop", "sthree-shop", "amzn-s3-demo-shop")
+    ],
+    (
+        _alert(kms_key_arns=["alias/aws/sns"]),
+        "alerts.*.kms_key_arns must be ARNs of KMS keys, not of aliases; got",
+    ),
     (
         {"redshift": {**_CLUSTER, "secret_kms_key_arn": "arn:aws:kms:eu-west-1:1:alias/a"}},
         "secret_kms_key_arn must be the ARN of a KMS key, not of an alias",
@@ -436,8 +458,12 @@ TERRAFORM: list[tuple[dict[str, Any], str]] = [
         "storage.bucket_name must be 3-63 lowercase letters, digits and hyphens",
     ),
     (
-        {"storage": {"landed_retention_days": 29}},
-        "storage.landed_retention_days must be at least 30, or null; got 29",
+        {"storage": {"history_retention_days": 29}},
+        "storage.history_retention_days must be at least 30, or null; got 29",
+    ),
+    (
+        {"storage": {"live_retention_days": 29}},
+        "storage.live_retention_days must be at least 30; got 29",
     ),
     (
         {"storage": {"results_retention_days": 0}},

@@ -2,7 +2,7 @@
 resource "terraform_data" "arn" {
   for_each = toset([
     "bucket", "table", "alerts", "operations", "queue", "key", "secret", "secret_key", "boundary", "topic", "function",
-    "workgroup", "namespace", "role",
+    "workgroup", "namespace", "role", "topic_key",
   ])
 
   input = each.key
@@ -26,6 +26,7 @@ module "iam" {
   operations_topic_arn       = terraform_data.arn["operations"].output
   alert_sns_topic_arns       = [terraform_data.arn["topic"].output]
   alert_lambda_function_arns = [terraform_data.arn["function"].output]
+  alert_kms_key_arns         = [terraform_data.arn["topic_key"].output]
   dead_letter_queue_arn      = terraform_data.arn["queue"].output
   unload_role                = { create = true }
   tracing                    = true
@@ -53,6 +54,7 @@ module "serverless" {
   operations_topic_arn       = terraform_data.arn["operations"].output
   alert_sns_topic_arns       = []
   alert_lambda_function_arns = []
+  alert_kms_key_arns         = []
   dead_letter_queue_arn      = terraform_data.arn["queue"].output
   unload_role                = { create = true }
   tracing                    = true
