@@ -86,8 +86,9 @@ package: $(VENV)/ready ## build lambda_src/dist/package.zip
 package-check: $(VENV)/ready ## the committed zip is what the sources build
 	@$(PY) scripts/build_package.py --check
 
-docs: $(VENV)/ready ## write the tables of inputs and outputs into the READMEs
+docs: $(VENV)/ready ## write the tables of inputs, outputs and costs into the READMEs
 	@$(PY) scripts/terraform_docs.py
+	@$(PY) -m scripts.cost
 
 docs-check: $(VENV)/ready ## the tables are up to date
 	@$(PY) scripts/terraform_docs.py --check

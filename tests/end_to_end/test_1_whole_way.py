@@ -13,6 +13,7 @@ from local.cloud import LocalCloud
 from local.harness import Deployment, largest_share
 from local.shop import Shop
 from local.shop_truth import judge
+from scripts import cost
 
 LIVE_HOURS = 13
 
@@ -126,3 +127,33 @@ def _is_told_once(detector: Deployment, groups: set[str]) -> None:
         assert set(alert["impactedMetric"]) == {
             *("metricName", "dimensionContribution", "relevantTimeSeries"),
         }
+
+
+def test_a_crawl_takes_the_steps_that_the_cost_is_counted_with(
+    cloud: LocalCloud, detector: Deployment
+) -> None:
+    before = {each.arn for each in detector.executions(detector.outputs["statement_arn"])}
+    crawl = detector.crawl_next()
+    assert crawl.succeeded
+    (unload,) = [
+        each.arn
+        for each in detector.executions(detector.outputs["statement_arn"])
+        if each.arn not in before
+    ]
+
+    pages = cloud.client("stepfunctions").get_paginator("get_execution_history")
+    events = [
+        event
+        for arn in (crawl.arn, unload)
+        for page in pages.paginate(executionArn=arn)
+        for event in page["events"]
+    ]
+    entered = [event for event in events if event["type"].endswith("StateEntered")]
+    names = [event["stateEnteredEventDetails"]["name"] for event in entered]
+    # Of a poll more than one: Judge, Wait and Poll.
+    more = names.count("Poll") - 1
+    called = {"Reconcile", "PlanCrawl", "Submit", "Poll", "DetectShard", "Commit", "Deliver"}
+    steps = len(names) - 3 * more
+    calls = sum(name in called for name in names) - more
+    assert steps <= cost.CRAWL.transitions <= 1.25 * steps, names
+    assert calls <= cost.CRAWL.invocations <= 1.25 * calls, names

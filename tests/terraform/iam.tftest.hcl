@@ -589,13 +589,13 @@ run "what_a_given_role_needs" {
   }
 
   assert {
-    condition = {
+    condition = jsonencode({
       for statement in jsondecode(output.unload_role_policy).Statement : statement.Sid => sort(flatten([statement.Action]))
-      } == {
+      }) == jsonencode({
       LookAtTheBucket     = ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
       WriteWhatIsUnloaded = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
       UseTheDetectorsKey  = ["kms:Decrypt", "kms:GenerateDataKey"]
-    } && length(aws_iam_role.unload) == 0
+    }) && length(aws_iam_role.unload) == 0
     error_message = "The policy of the role is told where the role is given."
   }
 

@@ -186,16 +186,19 @@ def test_no_two_detectors_make_a_thing_of_one_name(states: dict[str, dict[str, A
     assert _types(state) <= {*_NAMED, *_WITHIN}
     seen = 0
     for kind, attribute in _NAMED.items():
-        # What follows the name; what stands before it is the same for all detectors.
-        rests = set()
+        parts = set()
         for made in _resources(state, kind):
-            _, found, rest = made[attribute].replace("_", "-").partition(name)
+            before, found, after = made[attribute].replace("_", "-").partition(name)
             assert found, made[attribute]
-            rests.add(rest)
+            parts.add((before, after))
             seen += 1
-        # n1 + r1 == n2 + r2 with a longer n2 means that r1 ends with r2.
+        # Two names of which one is longer meet only where what follows the shorter ends with what
+        # follows the longer.
         assert not [
-            (one, two) for one in rests for two in rests if one != two and one.endswith(two)
+            (one, two)
+            for one in parts
+            for two in parts
+            if one != two and one[0] == two[0] and one[1].endswith(two[1])
         ], kind
     assert seen > 40
 

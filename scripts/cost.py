@@ -1,0 +1,157 @@
+"""Write what a detector costs into README.md, each line with its arithmetic.
+
+`--check` writes nothing and fails where README.md is not up to date. What a crawl does is counted
+by tests, which fail when it changes: state transitions and invocations by
+tests/end_to_end/test_1_whole_way.py, requests by tests/unit/test_cost.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+BEGIN, END = "<!-- cost:begin -->", "<!-- cost:end -->"
+HOURS = 730
+
+# USD, list prices of us-east-1 without free tiers, 2026-11.
+TRANSITION = 25 / 1e6
+INVOCATION = 0.20 / 1e6
+GB_SECOND = 0.0000133334  # arm64
+S3_WRITE = 5 / 1e6  # PUT and LIST
+S3_READ = 0.4 / 1e6
+TABLE_WRITE = 0.625 / 1e6  # of 1 KB; a transaction takes two
+TABLE_READ = 0.125 / 1e6  # of 4 KB
+SECRET_READ = 0.05 / 1e4
+SECRET = 0.40
+START = 1 / 1e6
+LOG_GB = 0.50
+ALARM = 0.10
+RPU_HOUR = 0.375
+
+ALARMS = 8
+CRAWLS = {"every 5 minutes": 12 * HOURS, "hourly": HOURS, "daily": HOURS / 24}
+
+
+@dataclass(frozen=True)
+class Crawl:
+    """What one crawl with one due interval and a few dozen series does, if the query is answered at
+    the first poll.
+    """
+
+    transitions: int
+    invocations: int
+    gb_seconds: float
+    s3_writes: int
+    s3_reads: int
+    table_writes: int
+    table_reads: int
+    log_bytes: int
+
+
+CRAWL = Crawl(
+    transitions=20,
+    invocations=8,
+    gb_seconds=2.0,
+    s3_writes=15,
+    s3_reads=20,
+    table_writes=14,
+    table_reads=12,
+    log_bytes=8_000,
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the bill: its arithmetic per crawl, or per month where `crawls` is false."""
+
+    part: str
+    counted: str
+    usd: float
+    crawls: bool = True
+
+    def month(self, crawls: float) -> float:
+        """USD a month."""
+        return self.usd * crawls if self.crawls else self.usd
+
+
+def lines(crawl: Crawl) -> list[Line]:
+    """The bill of everything but the warehouse."""
+    return [
+        Line(
+            "Step Functions",
+            f"{crawl.transitions} transitions × $25/M",
+            crawl.transitions * TRANSITION,
+        ),
+        Line(
+            "Lambda",
+            f"{crawl.invocations} requests × $0.20/M + {crawl.gb_seconds:.1f} GB-s × $0.0000133",
+            crawl.invocations * INVOCATION + crawl.gb_seconds * GB_SECOND,
+        ),
+        Line(
+            "S3 requests",
+            f"{crawl.s3_writes} writes × $5/M + {crawl.s3_reads} reads × $0.40/M",
+            crawl.s3_writes * S3_WRITE + crawl.s3_reads * S3_READ,
+        ),
+        Line(
+            "DynamoDB",
+            f"{crawl.table_writes} writes × $0.625/M + {crawl.table_reads} reads × $0.125/M",
+            crawl.table_writes * TABLE_WRITE + crawl.table_reads * TABLE_READ,
+        ),
+        Line(
+            "CloudWatch Logs",
+            f"{crawl.log_bytes / 1000:.0f} KB × $0.50/GB",
+            crawl.log_bytes / 1e9 * LOG_GB,
+        ),
+        Line("Scheduler, Secrets Manager", "1 start × $1/M + 1 read × $5/M", START + SECRET_READ),
+        Line("CloudWatch alarms", f"{ALARMS} × $0.10", ALARMS * ALARM, crawls=False),
+    ]
+
+
+def table() -> str:
+    """The table, in Markdown; each column adds up as it is printed."""
+    return "\n".join(_rows())
+
+
+def _rows() -> Iterator[str]:
+    names = list(CRAWLS)
+    yield f"| part | per crawl (alarms: per month) | {' | '.join(names)} |"
+    yield f"|---|---|{'---:|' * len(names)}"
+    bill = [(line, [round(line.month(CRAWLS[name]), 2) for name in names]) for line in lines(CRAWL)]
+    for line, months in bill:
+        yield f"| {line.part} | {line.counted} | {' | '.join(f'${usd:.2f}' for usd in months)} |"
+    sums = [sum(months[place] for _, months in bill) for place in range(len(names))]
+    yield f"| **a month** | | {' | '.join(f'**${usd:.2f}**' for usd in sums)} |"
+    wake = 8 * RPU_HOUR / 60
+    woken = " | ".join(f"${wake * CRAWLS[name]:.2f}" for name in names)
+    yield f"| Redshift Serverless, woken up | 8 RPU × 1 minute × $0.375/RPU-hour | {woken} |"
+
+
+def main() -> int:
+    """Write or check."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    check = parser.parse_args().check
+    text = README.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    wanted = f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    if wanted == text:
+        return 0
+    if check:
+        print(
+            "README.md: the table of costs is not up to date; run scripts/cost.py", file=sys.stderr
+        )
+        return 1
+    README.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
