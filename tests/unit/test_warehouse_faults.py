@@ -147,6 +147,15 @@ TEXTS: list[tuple[FaultKind, str, str]] = [
     (PERMANENT, "Default IAM role is not set. Set a default IAM role for the cluster", "default"),
     (PERMANENT, "Spectrum Scan Error. S3 403 Forbidden: s3://lake/x.parquet", "external schema"),
     (
+        PERMANENT,
+        (
+            "Spectrum Scan Error Detail: error: Spectrum Scan Error code: 15007 context: File "
+            "'https://s3.us-east-1.amazonaws.com/b/f.parquet' has an incompatible Parquet s query: "
+            "146667179 location: dory_util.cpp:1777"
+        ),
+        "declared otherwise",
+    ),
+    (
         UNCERTAIN,
         "S3CurlException: Could not resolve host: b.s3.eu-west-1.amazonaws.com, CurlError 6",
         "endpoint",

@@ -152,6 +152,11 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
     ),
     (
         FaultKind.PERMANENT,
+        _any(r"incompatible (parquet|orc|file|type)|(corrupt|invalid|malformed) (parquet|orc)"),
+        "The external table's columns are declared otherwise than its files have them.",
+    ),
+    (
+        FaultKind.PERMANENT,
         _any(r"permission denied", r"insufficient privilege", r"must be (the )?owner"),
         "Grant the warehouse user USAGE on the schema and SELECT on the tables of the query.",
     ),
@@ -253,7 +258,8 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"(is )?not (yet )?available|unavailable",
             # A table that is replaced while the query runs.
             r"could not open relation|relation with oid|cache lookup failed|concurrent",
-            r"serializ\w* isolation violation|could not serialize|\b1023\b|snapshot too old",
+            r"serializ\w* isolation violation|could not serialize|snapshot too old",
+            r"^1023\b|(error|code|operation):? ?1023\b",
             r"deadlock|could not obtain lock|lock (wait )?time-?out",
             r"code: ?1020\b|system requested abort",
             # Spectrum and S3.
