@@ -182,7 +182,7 @@ variable "timestamp_column" {
     Column of the query result that holds the time of each row.
     - `name` - (Required) Name of the column.
     - `format` - (Optional) Format of a text column, in the pattern letters of Lookout for Metrics' `ColumnFormat`, such as `yyyy-MM-dd HH:mm:ss` or `yyyy-MM-dd'T'HH:mm:ss`. Defaults to null: the column is a timestamp or a date.
-    - `timezone` - (Optional) IANA time zone of the column's values. Use `UTC` for a TIMESTAMPTZ column. Defaults to `UTC`.
+    - `timezone` - (Optional) IANA time zone of the column's values. Use `UTC` for a TIMESTAMPTZ column. Not used for dates (a DATE column, or a `format` without hours): a date is a day in `timezone`, and `interval` must be `P1D`. Defaults to `UTC`.
   EOT
   type = object({
     name     = string
@@ -321,7 +321,7 @@ variable "dimensions" {
 }
 
 variable "dimension_filters" {
-  description = "Values to monitor, by dimension: a row counts only if every filtered dimension has one of its values. Defaults to no filter."
+  description = "Values to monitor, by dimension: a row counts only if every filtered dimension has one of its values. Values are compared exactly, including upper and lower case but without trailing blanks; `(null)` stands for NULL and `(*)` for the value `*`, as in alerts. Defaults to no filter."
   type        = map(list(string))
   default     = {}
   nullable    = false
