@@ -158,5 +158,5 @@ def test_calibration_in_short() -> None:
 def test_speed_in_short() -> None:
     row = speed.case(200, "PT1H", learnt=16)
 
-    assert row["one interval, s"] < 2
+    assert row["CPU, s"] < 2
     assert row["state a series, B"] < 8_000

@@ -531,7 +531,7 @@ def test_a_crash_at_any_call_loses_nothing_and_tells_nothing_twice() -> None:
             check(cloud, [died, run(cloud, NOW + LEASE + timedelta(minutes=1))])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(crashes=st.lists(st.integers(0, 40), max_size=4))
 def test_several_crashes_in_a_row_converge(crashes: list[int]) -> None:
     with mock_aws():

@@ -54,7 +54,7 @@ def _assert_same(one: Scores, other: Scores, where: slice = slice(None)) -> None
         assert left.tobytes() == right.tobytes(), part.name
 
 
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 @given(_panels(), st.data())
 def test_a_replay_in_pieces_equals_one_in_full(whole: Panel, data: st.DataObject) -> None:
     middle = data.draw(st.integers(1, SIZE - 1))
@@ -73,7 +73,7 @@ def test_a_replay_in_pieces_equals_one_in_full(whole: Panel, data: st.DataObject
     _assert_same(full.scores, second.scores, slice(middle, SIZE))
 
 
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=20)
 @given(_panels(), st.randoms(use_true_random=False))
 def test_the_order_of_slices_is_irrelevant(whole: Panel, random: Any) -> None:
     order = list(range(len(whole.slices)))
@@ -94,7 +94,7 @@ def test_the_order_of_slices_is_irrelevant(whole: Panel, random: Any) -> None:
     assert to_bytes(one.state) == to_bytes(other.state)
 
 
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=20)
 @given(_panels(), st.integers(1, SIZE - 1), st.floats(-1e9, 1e9))
 def test_later_data_changes_no_earlier_score(whole: Panel, end: int, other: float) -> None:
     values = whole.values.copy()

@@ -42,8 +42,8 @@ MEASURES = {"revenue": {}, "views": {"aggregation": "COUNT"}, "latency": {"aggre
 CHOSEN = settings("P1D", MEASURES, DIMENSIONS, false_events_per_week=1)
 LEAVES = [(platform, market) for platform in ("app", "pc", "web") for market in ("de", "fr", "uk")]
 SEEDS = st.integers(0, 2**32 - 1)
-few = hypothesis_settings(max_examples=4, deadline=None, derandomize=True)
-more = hypothesis_settings(max_examples=8, deadline=None, derandomize=True)
+few = hypothesis_settings(max_examples=4, derandomize=True)
+more = hypothesis_settings(max_examples=8, derandomize=True)
 
 
 # --- panels and what is said of them ------------------------------------------------------------

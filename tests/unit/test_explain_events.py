@@ -160,7 +160,7 @@ def _cut(scores: Scores, begin: int, end: int) -> Scores:
     )
 
 
-@hypothesis_settings(max_examples=80, deadline=None)
+@hypothesis_settings(max_examples=80)
 @given(
     st.dictionaries(
         st.tuples(st.sampled_from(SLICES), st.integers(0, 15)),
@@ -191,7 +191,7 @@ def test_windows_with_carried_events_give_the_same_groups(
     assert all(kept[name].points == expected[name].points for name in expected)
 
 
-@hypothesis_settings(max_examples=30, deadline=None)
+@hypothesis_settings(max_examples=30)
 @given(
     st.dictionaries(
         st.tuples(st.sampled_from(SLICES), st.integers(0, 7)), st.floats(0, 1e9), max_size=20

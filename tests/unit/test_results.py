@@ -85,7 +85,7 @@ def test_missing_numbers_are_null_and_no_direction_is_null() -> None:
 values = st.text(st.characters(codec="utf-8"), max_size=5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     slices=st.lists(st.tuples(values, values), unique=True, max_size=6),
     intervals=st.integers(1, 4),

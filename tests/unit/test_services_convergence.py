@@ -95,7 +95,6 @@ def doubled_crawl(found: World, day: int, execution: str) -> None:
 # Shrinking would take minutes; the drawn crawls are few enough to read.
 @settings(
     max_examples=6,
-    deadline=None,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )

@@ -291,7 +291,7 @@ def test_too_many_chunks_are_refused(world: World) -> None:
         plan_history(world.store, world.ledger, world.config_hash, H1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     grid=st.sampled_from(
         [Grid("PT1H", "UTC"), Grid("P1D", "Europe/Berlin"), Grid("PT30M", "Asia/Kolkata")]

@@ -111,7 +111,7 @@ ALPHABET = "*()nulNUL aA \t\x1f"
 
 @given(st.lists(st.none() | st.text(ALPHABET, max_size=8), min_size=1, max_size=12))
 @example(["(null)", None, "null", "((null))"])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_values_keep_their_names_apart(values: list[str | None]) -> None:
     found = names(values)
     assert len(found) == len({known(value) for value in values})
