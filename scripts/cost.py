@@ -8,7 +8,10 @@ tests/end_to_end/test_1_whole_way.py, requests by tests/unit/test_cost.py.
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,19 +36,30 @@ LOG_GB = 0.50
 ALARM = 0.10
 RPU_HOUR = 0.375
 
+CPU_GB = 1769 / 1024
+
 ALARMS = 8
+# A function that rested for an hour is started anew, one that rested for minutes is mostly not.
 CRAWLS = {"every 5 minutes": 12 * HOURS, "hourly": HOURS, "daily": HOURS / 24}
+COLD = ("hourly", "daily")
+FUNCTIONS = ("reconcile", "plan_crawl", "statement", "detect", "commit", "deliver")
 
 
 @dataclass(frozen=True)
 class Crawl:
     """What one crawl with one due interval and a few dozen series does, if the query is answered at
     the first poll.
+
+    `gb_seconds` is 25 ms for each request to S3 and DynamoDB at 1,769 MB, which is more than the
+    detector's own work on so few series. `gb_seconds_to_start` is `--measure`: a share of a CPU
+    goes with memory, so that work costs the same GB-seconds at any memory up to one CPU's.
+    `log_bytes` is 400 of Lambda itself for each invocation, and 600 for each of eight lines.
     """
 
     transitions: int
     invocations: int
     gb_seconds: float
+    gb_seconds_to_start: float
     s3_writes: int
     s3_reads: int
     table_writes: int
@@ -56,7 +70,8 @@ class Crawl:
 CRAWL = Crawl(
     transitions=20,
     invocations=8,
-    gb_seconds=2.0,
+    gb_seconds=2.7,
+    gb_seconds_to_start=22.0,
     s3_writes=15,
     s3_reads=20,
     table_writes=14,
@@ -67,16 +82,19 @@ CRAWL = Crawl(
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the bill: its arithmetic per crawl, or per month where `crawls` is false."""
+    """A line of the bill: USD per crawl, or per month where `crawls` is false."""
 
     part: str
     counted: str
     usd: float
     crawls: bool = True
+    usd_to_start: float = 0
 
-    def month(self, crawls: float) -> float:
-        """USD a month."""
-        return self.usd * crawls if self.crawls else self.usd
+    def month(self, name: str) -> float:
+        """USD a month at one of the paces of `CRAWLS`."""
+        if not self.crawls:
+            return self.usd
+        return CRAWLS[name] * (self.usd + (self.usd_to_start if name in COLD else 0))
 
 
 def lines(crawl: Crawl) -> list[Line]:
@@ -91,6 +109,12 @@ def lines(crawl: Crawl) -> list[Line]:
             "Lambda",
             f"{crawl.invocations} requests × $0.20/M + {crawl.gb_seconds:.1f} GB-s × $0.0000133",
             crawl.invocations * INVOCATION + crawl.gb_seconds * GB_SECOND,
+        ),
+        Line(
+            "Lambda, starting anew",
+            f"{crawl.gb_seconds_to_start:.0f} GB-s × $0.0000133, unless it rested for minutes only",
+            0,
+            usd_to_start=crawl.gb_seconds_to_start * GB_SECOND,
         ),
         Line(
             "S3 requests",
@@ -112,6 +136,28 @@ def lines(crawl: Crawl) -> list[Line]:
     ]
 
 
+def measure() -> float:
+    """GB-seconds to start each function once: its imports, compiled anew as in a layer."""
+    script = (
+        "import resource, anomaly_detector.handlers.{}; "
+        "used = resource.getrusage(resource.RUSAGE_SELF); print(used.ru_utime + used.ru_stime)"
+    )
+    total = 0.0
+    for name in FUNCTIONS:
+        with tempfile.TemporaryDirectory() as empty:
+            done = subprocess.run(
+                [sys.executable, "-B", "-X", f"pycache_prefix={empty}", "-c", script.format(name)],
+                env={**os.environ, "PYTHONPATH": str(ROOT / "lambda_src")},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        seconds = float(done.stdout)
+        print(f"{name:<12} {seconds:.2f} s of CPU")
+        total += seconds * CPU_GB
+    return total
+
+
 def table() -> str:
     """The table, in Markdown; each column adds up as it is printed."""
     return "\n".join(_rows())
@@ -121,7 +167,7 @@ def _rows() -> Iterator[str]:
     names = list(CRAWLS)
     yield f"| part | per crawl (alarms: per month) | {' | '.join(names)} |"
     yield f"|---|---|{'---:|' * len(names)}"
-    bill = [(line, [round(line.month(CRAWLS[name]), 2) for name in names]) for line in lines(CRAWL)]
+    bill = [(line, [round(line.month(name), 2) for name in names]) for line in lines(CRAWL)]
     for line, months in bill:
         yield f"| {line.part} | {line.counted} | {' | '.join(f'${usd:.2f}' for usd in months)} |"
     sums = [sum(months[place] for _, months in bill) for place in range(len(names))]
@@ -137,14 +183,18 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true", help="write nothing")
-    check = parser.parse_args().check
+    parser.add_argument("--measure", action="store_true", help="time the start of the functions")
+    given = parser.parse_args()
+    if given.measure:
+        print(f"{measure():.1f} GB-seconds")
+        return 0
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
     wanted = f"{before}{BEGIN}\n{table()}\n{END}{after}"
     if wanted == text:
         return 0
-    if check:
+    if given.check:
         print(
             "README.md: the table of costs is not up to date; run scripts/cost.py", file=sys.stderr
         )

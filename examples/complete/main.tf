@@ -173,6 +173,7 @@ module "detector" {
       description          = "Revenue of a country falls"
       sns_topic_arns       = [aws_sns_topic.finance.arn]
       lambda_function_arns = var.alert_function_arns
+      kms_key_arns         = [aws_kms_key.this.arn]
       measures             = ["amount"]
       dimension_filters    = { country = ["DE"] }
     }
@@ -211,6 +212,7 @@ module "detector" {
     bucket_name            = null
     force_destroy          = false
     history_retention_days = 400
+    live_retention_days    = 90
     results_retention_days = 1100
     point_in_time_recovery = true
   }
