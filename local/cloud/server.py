@@ -91,7 +91,7 @@ class CloudApp:
     def __init__(self, settings: Settings, port: int) -> None:
         from ministack import app as ministack_app
 
-        from local.cloud import execution_roles, ministack_gaps
+        from local.cloud import execution_roles, executions, ministack_gaps
         from local.cloud.admin import Admin
         from local.cloud.faults import FaultPlan
         from local.cloud.redshift.service import Redshift
@@ -102,6 +102,7 @@ class CloudApp:
         self.plan = FaultPlan()
         execution_roles.install(self.plan)
         ministack_gaps.install(self.plan)
+        executions.install()
         self.redshift = Redshift(settings, port, self.plan)
         self._role_calls = 0
         self.admin = Admin(settings, self.redshift, self.plan, lambda: self._role_calls)

@@ -247,6 +247,37 @@ class TestStatements:
         assert scene.wait(made["Id"])["Status"] == "ABORTED"
         refused("ValidationException", client.cancel_statement, Id=made["Id"])
 
+    def test_given_no_status_then_the_finished_are_listed_and_all_pages_hold_all(
+        self, scene: Scene
+    ):
+        cluster = scene.cluster()
+        client = scene.cloud.client("redshift-data")
+        name = unique("listed")
+        for number in range(3):
+            scene.run(cluster, "select 1", StatementName=f"{name}/{number}")
+        scene.cloud.redshift_faults.stall("endless")
+        running = client.execute_statement(
+            ClusterIdentifier=cluster,
+            Database="dev",
+            Sql="select 1 -- endless",
+            StatementName=f"{name}/endless",
+        )["Id"]
+        scene.wait(running, client, "STARTED")
+
+        finished = client.list_statements(StatementName=name)["Statements"]
+        assert [each["StatementName"][-1] for each in finished] == ["2", "1", "0"]
+        started = client.list_statements(StatementName=name, Status="STARTED")["Statements"]
+        assert [each["Id"] for each in started] == [running]
+        paged, more = [], {}
+        while True:
+            page = client.list_statements(StatementName=name, Status="ALL", MaxResults=3, **more)
+            paged += page["Statements"]
+            if "NextToken" not in page:
+                break
+            more = {"NextToken": page["NextToken"]}
+        assert len({each["Id"] for each in paged}) == len(paged) == 4
+        client.cancel_statement(Id=running)
+
     def test_given_too_many_active_statements_then_the_next_is_refused(self, scene: Scene):
         cluster = scene.cluster(max_active=1)
         fault = scene.cloud.redshift_faults.stall("first")
@@ -342,6 +373,22 @@ class TestRights:
             stranger.get_statement_result,
         ):
             refused("AccessDeniedException", call, Id=found["Id"])
+
+    def test_given_another_session_then_only_its_role_finds_the_statement(self, scene: Scene):
+        cluster = scene.cluster()
+        listing = allow("redshift-data:ListStatements")
+        role = scene.role(*data_rights(cluster), listing)
+        made = scene.run(cluster, "select 1", scene.cloud.client_as(role, "redshift-data", "one"))
+
+        def found(role: str, **more: bool) -> list[str]:
+            client = scene.cloud.client_as(role, "redshift-data", "two")
+            return [each["Id"] for each in client.list_statements(**more)["Statements"]]
+
+        assert found(role) == [made["Id"]]
+        assert found(role, RoleLevel=False) == []
+        assert found(scene.role(listing)) == []
+        with pytest.raises(ClientError, match="AccessDenied"):
+            found(scene.role())
 
     def test_given_db_user_then_temporary_credentials_must_be_allowed(self, scene: Scene):
         cluster = scene.cluster()

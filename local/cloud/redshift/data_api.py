@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,13 @@ from local.cloud.errors import AwsError
 from local.cloud.identity import Caller, account_scope, authorize
 from local.cloud.redshift import dialect
 from local.cloud.redshift.errors import RedshiftError
-from local.cloud.redshift.statements import Statement, Statements, SubStatement, new_id
+from local.cloud.redshift.statements import (
+    RESULT_SECONDS,
+    Statement,
+    Statements,
+    SubStatement,
+    new_id,
+)
 from local.cloud.redshift.types import column_type, field_of
 from local.cloud.redshift.warehouses import Warehouse, Warehouses
 
@@ -25,6 +32,7 @@ logger = logging.getLogger(__name__)
 MAX_SQL_BYTES = 100_000
 MAX_BATCH = 40
 PAGE_ROWS = 1000
+PAGE_STATEMENTS = 100
 _OWNER_KEY = "redshift-data:statement-owner-iam-userid"
 
 
@@ -298,8 +306,16 @@ def _part(part: SubStatement) -> dict[str, Any]:
 
 
 def _list(statements: Statements, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = given.get("Status")
+    """List the statements of the caller's role, or session; without a status, the finished ones."""
+    wanted = str(given.get("Status") or "FINISHED")
     name = str(given.get("StatementName") or "")
+    of_role = given.get("RoleLevel") is not False
+
+    def own(owner: str) -> bool:
+        if of_role:
+            return owner.partition(":")[0] == caller.user_id.partition(":")[0]
+        return owner == caller.user_id
+
     found = [
         {
             "Id": each.id,
@@ -313,11 +329,23 @@ def _list(statements: Statements, caller: Caller, given: Mapping[str, Any]) -> d
             "SecretArn": each.secret_arn,
         }
         for each in reversed(statements.all())
-        if each.owner == caller.user_id
-        and (wanted in (None, "", "ALL") or each.status == wanted)
+        if own(each.owner)
+        and wanted in ("ALL", each.status)
         and each.name.startswith(name)
+        and time.time() < each.created + RESULT_SECONDS
     ]
-    return {"Statements": found[: int(given.get("MaxResults") or 100)]}
+    start, size = _page(given.get("NextToken")), int(given.get("MaxResults") or PAGE_STATEMENTS)
+    answer: dict[str, Any] = {"Statements": found[start : start + size]}
+    if start + size < len(found):
+        answer["NextToken"] = base64.b64encode(str(start + size).encode()).decode()
+    return answer
+
+
+def _page(token: Any) -> int:
+    try:
+        return int(base64.b64decode(str(token))) if token else 0
+    except ValueError:
+        raise AwsError("ValidationException", "NextToken is not valid.") from None
 
 
 def _result(statement: Statement, identifier: str, token: str) -> dict[str, Any]:
@@ -330,10 +358,7 @@ def _result(statement: Statement, identifier: str, token: str) -> dict[str, Any]
     if part.status != "FINISHED" or part.result is None:
         raise AwsError("ResourceNotFoundException", "Query does not have result.")
     table = part.result
-    try:
-        start = int(base64.b64decode(token)) if token else 0
-    except ValueError:
-        raise AwsError("ValidationException", "NextToken is not valid.") from None
+    start = _page(token)
     page = table.slice(start, PAGE_ROWS)
     kinds = [column.type for column in table.columns]
     columns = [column.to_pylist() for column in page.columns]
