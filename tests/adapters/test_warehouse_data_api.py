@@ -170,7 +170,6 @@ def test_all_pages_of_a_result_are_read(stub: Stubber) -> None:
 def test_cancelling_what_has_ended_is_no_error(stub: Stubber) -> None:
     stub.add_response("cancel_statement", {"Status": True}, {"Id": ANY})
     stub.add_client_error("cancel_statement", "ValidationException", "already FINISHED")
-    stub.add_response("describe_statement", {"Id": ID, "Status": "FINISHED"})
     assert api(stub).cancel(ID) is True
     assert api(stub).cancel(ID) is False
 
@@ -185,3 +184,25 @@ def test_a_name_that_the_service_can_never_take_is_not_tried_again() -> None:
     place = {"database": "dev", "unload_role": ROLE, "workgroup_name": "wg"}
     with pytest.raises(PermanentError, match="WorkgroupName"):
         DataApi(client, Redshift.model_validate(place)).submit("select 1", "token", "shop-live")
+
+
+def test_what_runs_is_listed_over_all_pages_in_the_order_of_a_statements_life(
+    stub: Stubber,
+) -> None:
+    def page(status: str, *ids: str, token: str = "", more: str = "") -> None:
+        found = [{"Id": each, "StatementName": f"shop/{each}", "Status": status} for each in ids]
+        asked = {"Status": status, "StatementName": "shop/"}
+        stub.add_response(
+            "list_statements",
+            {"Statements": found} | ({"NextToken": more} if more else {}),
+            asked | ({"NextToken": token} if token else {}),
+        )
+
+    page("SUBMITTED", "a")
+    page("PICKED")
+    page("STARTED", "a", "b", more="2")
+    page("STARTED", "c", token="2")
+
+    found = DataApi(stub.client, None).running("shop/")
+
+    assert found == {"a": "shop/a", "b": "shop/b", "c": "shop/c"}

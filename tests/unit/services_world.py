@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -249,9 +250,9 @@ class World:
             execution=execution,
         )
 
-    def plan(self, at: datetime, execution: str) -> CrawlPlan:
-        """First step of a crawl."""
-        return crawling.plan_crawl(self.store, self.ledger, at, execution)
+    def plan(self, at: datetime, execution: str, now: datetime | None = None) -> CrawlPlan:
+        """First step of a crawl, begun when it is scheduled unless told otherwise."""
+        return crawling.plan_crawl(self.store, self.ledger, at, execution, now or at)
 
     def unload(self, plan: CrawlPlan, at: datetime, execution: str) -> LandedFiles:
         """Second step."""
@@ -261,12 +262,24 @@ class World:
         prefix = layout.live_attempt(plan.due_start, layout.attempt_id(execution, 1))
         return self.land(prefix, plan.window_start, plan.window_end, at)
 
-    def detect(self, plan: CrawlPlan, landed: LandedFiles) -> list[Detected]:
+    def detect(self, plan: CrawlPlan, landed: LandedFiles, now: datetime = H1) -> list[Detected]:
         """Third step."""
         return [
-            crawling.detect(self.store, self.ledger, plan, landed, one.shard, one.model_version)
+            crawling.detect(
+                self.store, self.ledger, plan, landed, one.shard, one.model_version, now
+            )
             for one in plan.shards
         ]
+
+    def commit(
+        self,
+        plan: CrawlPlan,
+        landed: LandedFiles,
+        shards: Sequence[Detected],
+        now: datetime = H1,
+    ) -> crawling.Outcome:
+        """Fourth step."""
+        return crawling.commit(self.store, self.ledger, plan, landed, shards, now)
 
     def deliver(self, at: datetime, holder: str = "run") -> None:
         """Last step."""
@@ -286,10 +299,7 @@ class World:
         done = False
         if plan.due:
             landed = self.unload(plan, at, execution)
-            outcome = crawling.commit(
-                self.store, self.ledger, plan, landed, self.detect(plan, landed)
-            )
-            done = outcome.committed
+            done = self.commit(plan, landed, self.detect(plan, landed, at), at).committed
         self.deliver(at, execution)
         return done
 

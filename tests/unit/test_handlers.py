@@ -29,6 +29,7 @@ from anomaly_detector.handlers._wiring import Wiring, wiring
 from anomaly_detector.intervals import iso
 from anomaly_detector.lake import layout
 from anomaly_detector.ledger.items import Chunk
+from anomaly_detector.services.payloads import CrawlPlan
 from anomaly_detector.settings import Settings
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 from moto import mock_aws
@@ -123,11 +124,7 @@ def test_the_whole_way_through_the_handlers(world: World) -> None:
     )
     assert crawl["due"]
     assert (crawl["due_start"], crawl["window_end"]) == (iso(H1), iso(H1 + DAY * 4))
-    files = world.unload(
-        plan_crawl.plan_crawl(world.store, world.ledger, H1 + DAY * 4 + NOON, "arn:crawl:1"),
-        H1 + DAY * 4,
-        "arn:crawl:1",
-    )
+    files = world.unload(CrawlPlan.model_validate(crawl), H1 + DAY * 4, "arn:crawl:1")
     found = [
         detect.handler({"plan": crawl, "landed": files.answer(), **shard}, context)
         for shard in crawl["shards"]
@@ -141,7 +138,11 @@ def test_the_whole_way_through_the_handlers(world: World) -> None:
 
 def test_a_scheduled_time_counts_before_the_start() -> None:
     event = plan_crawl.PlanCrawl.model_validate(
-        {"scheduled_time": "2026-03-03T00:05:00Z", "started_at": iso(H1), "execution": "e"}
+        {
+            "scheduled_time": "2026-03-03T00:05:00Z",
+            "started_at": iso(H1),
+            "execution": "e",
+        }
     )
     assert iso(event.moment) == "2026-03-03T00:05:00Z"
     assert event.model_copy(update={"scheduled_time": None}).moment == H1

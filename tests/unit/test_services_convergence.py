@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 import pytest
-from anomaly_detector.services import crawling
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -17,6 +16,9 @@ from tests.unit.services_world import DAY, H1, PLATFORMS, World, document, sales
 LIVE_DAYS = 8
 LOOKBACK = 2
 NOON = timedelta(hours=12)
+MINUTE = timedelta(minutes=1)
+# After this time a lease that nobody renews is free.
+EXPIRED = timedelta(minutes=20)
 STEPS = ("plan", "unload", "detect", "commit")
 
 
@@ -49,7 +51,8 @@ def clean() -> tuple[dict[str, bytes], Any, frozenset[str]]:
 crawls = st.lists(
     st.tuples(
         st.integers(1, LIVE_DAYS),  # day on which it is scheduled
-        st.sampled_from(("whole", "twice", *STEPS)),  # whole, doubled, or broken off after a step
+        # Whole, doubled (the second finds the lease held, or expired), or broken off after a step.
+        st.sampled_from(("whole", "overlapped", "twice", *STEPS)),
     ),
     max_size=6,
 )
@@ -71,13 +74,27 @@ def broken_crawl(found: World, day: int, execution: str, last: str) -> None:
         return
     shards = found.detect(plan, landed)
     if last == "commit":
-        crawling.commit(found.store, found.ledger, plan, landed, shards)
+        found.commit(plan, landed, shards)
+
+
+def overlapped_crawl(found: World, day: int, execution: str) -> None:
+    """A crawl during which the next one comes, and goes again at once."""
+    at = H1 + DAY * day + NOON
+    plan = found.plan(at, execution)
+    if not plan.due:
+        return
+    landed = found.unload(plan, at, execution)
+    second = found.plan(at + DAY, f"{execution}-next", at + MINUTE)
+    assert (second.due, second.held_by) == (False, execution)
+    shards = found.detect(plan, landed, at + MINUTE)
+    assert found.commit(plan, landed, shards, at + 2 * MINUTE).committed
+    found.deliver(at)
 
 
 def doubled_crawl(found: World, day: int, execution: str) -> None:
-    """Two crawls at once: of their commits one wins."""
+    """Two crawls at once, as the first did not renew its lease: of their commits one wins."""
     at = H1 + DAY * day + NOON
-    plans = [found.plan(at, f"{execution}-{twin}") for twin in "ab"]
+    plans = [found.plan(at, f"{execution}-{twin}", at + EXPIRED * n) for n, twin in enumerate("ab")]
     landed = [
         found.unload(plan, at, f"{execution}-{twin}") if plan.due else None
         for plan, twin in zip(plans, "ab", strict=True)
@@ -86,8 +103,7 @@ def doubled_crawl(found: World, day: int, execution: str) -> None:
     for plan, files in zip(plans, landed, strict=True):
         if files is not None:
             shards = found.detect(plan, files)
-            outcome = crawling.commit(found.store, found.ledger, plan, files, shards)
-            won.append(outcome.committed)
+            won.append(found.commit(plan, files, shards).committed)
     assert won in ([], [True, False])
     found.deliver(at)
 
@@ -108,6 +124,8 @@ def test_stored_results_equal_those_of_a_clean_run(
         for number, (day, how) in enumerate(sorted(drawn, key=lambda one: one[0])):
             if how == "whole":
                 found.crawl(H1 + DAY * day + NOON, f"crawl-{number}")
+            elif how == "overlapped":
+                overlapped_crawl(found, day, f"crawl-{number}")
             elif how == "twice":
                 doubled_crawl(found, day, f"crawl-{number}")
             else:

@@ -381,7 +381,7 @@ def test_a_crawl_under_way_loses_against_a_new_configuration(world: World) -> No
     shards = world.detect(plan, landed)
 
     assert all(one.superseded for one in shards)
-    assert world.plan(at, "c2").due is False
+    assert world.plan(at, "c2", at + timedelta(hours=1)).due is False
 
 
 def test_activation_may_be_repeated(world: World) -> None:
@@ -511,6 +511,69 @@ def test_nothing_is_due_before_the_offset_has_passed(world: World) -> None:
 
     assert not world.plan(H1 + DAY + timedelta(hours=1), "c").due
     assert world.plan(H1 + DAY + timedelta(hours=2), "c").due
+
+
+def test_a_crawl_that_comes_while_another_runs_ends_at_once(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    at = H1 + DAY + NOON
+    plan = world.plan(at, "c1")
+    landed = world.unload(plan, at, "c1")
+    before = world.table.query("INTERVAL#")
+
+    overlapping = world.plan(at + DAY, "c2", at + timedelta(minutes=19))
+
+    assert (overlapping.due, overlapping.held_by) == (False, "c1")
+    assert world.table.query("INTERVAL#") == before
+    assert world.commit(plan, landed, world.detect(plan, landed)).committed
+    # What it would have taken is taken by the next.
+    after = world.plan(at + DAY, "c3", at + timedelta(minutes=19))
+    assert (after.due_start, after.window_end) == (H1 + DAY, H1 + DAY * 2)
+
+
+def test_each_step_of_a_crawl_keeps_its_lease(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    at = H1 + DAY + NOON
+    plan = world.plan(at, "c1")
+    landed = world.unload(plan, at, "c1")
+    shards = world.detect(plan, landed, at + timedelta(minutes=15))
+
+    assert world.plan(at, "c2", at + timedelta(minutes=34)).held_by == "c1"
+    # Later than that, another takes over, and the commit of the first still is one of the two.
+    assert world.plan(at, "c2", at + timedelta(minutes=35)).due
+    assert world.commit(plan, landed, shards).committed
+    assert world.plan(at, "c3", at + timedelta(minutes=36)).held_by == "c2"
+
+
+def test_a_repeated_plan_is_the_same_plan(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    at = H1 + DAY + NOON
+
+    assert world.plan(at, "c1") == world.plan(at, "c1", at + timedelta(minutes=3))
+
+
+def test_a_crawl_without_work_or_that_failed_holds_up_nobody(world: World) -> None:
+    class Deaf:
+        def publish(self, **_: Any) -> None:
+            pass
+
+    world.upload(document())
+    world.activate()
+
+    assert world.plan(H1, "c1").held_by is None
+    assert world.plan(H1 + DAY, "c2").due
+    record_failure(
+        world.ledger,
+        Topic(Deaf(), "arn"),
+        "shop",
+        "crawl",
+        "c2",
+        None,
+        {"Error": "X", "Cause": "y"},
+    )
+    assert world.plan(H1 + DAY, "c3").due
 
 
 def test_two_generations_of_models_are_kept(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ class Warehouse:
     answers: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
     sent: list[dict[str, Any]] = field(default_factory=list)
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
 
     def execute_statement(self, **given: Any) -> dict[str, Any]:
         self.sent.append(given)
@@ -37,10 +40,18 @@ class Warehouse:
         sql = self.sent[-1]["Sql"] if self.sent else ""
         return {"Id": Id, "QueryString": sql, "RedshiftQueryId": 77} | self.answers.pop(0)
 
+    def list_statements(self, Status: str, StatementName: str) -> dict[str, Any]:  # noqa: N803
+        named = [one for one in self.listed if one["StatementName"].startswith(StatementName)]
+        return {"Statements": [one for one in named if one["Status"] == Status]}
+
+    def cancel_statement(self, Id: str) -> dict[str, Any]:  # noqa: N803
+        self.cancelled.append(Id)
+        return {"Status": True}
+
     def get_statement_result(self, **_: Any) -> dict[str, Any]:
         return self.result
 
-    def of(self, redshift: Redshift) -> DataApi:
+    def of(self, redshift: Redshift | None) -> DataApi:
         return DataApi(self, redshift)
 
 
@@ -55,7 +66,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield found
 
 
-def request(world: World, purpose: str = "history") -> Request:
+def request(world: World, purpose: str = "history", **more: Any) -> Request:
     return Request.model_validate(
         {
             "config_hash": world.config_hash,
@@ -63,16 +74,33 @@ def request(world: World, purpose: str = "history") -> Request:
             "window_start": H1 - DAY * 10,
             "window_end": H1,
             "due_start": H1 - DAY if purpose == "live" else None,
+            **more,
         }
     )
 
 
-def begin(world: World, warehouse: Warehouse, purpose: str = "history", attempt: int = 1) -> Any:
-    return submit(world.store, warehouse.of, request(world, purpose), EXECUTION, attempt)
+def begin(
+    world: World,
+    warehouse: Warehouse,
+    purpose: str = "history",
+    attempt: int = 1,
+    now: datetime = H1,
+    **more: Any,
+) -> Statement:
+    wanted = request(world, purpose, **more)
+    return submit(world.store, world.ledger, warehouse.of, wanted, EXECUTION, attempt, now)
 
 
-def look(world: World, warehouse: Warehouse, at: Statement, purpose: str = "history") -> Statement:
-    return poll(world.store, world.ledger, warehouse.of, request(world, purpose), at)
+def look(
+    world: World,
+    warehouse: Warehouse,
+    at: Statement,
+    purpose: str = "history",
+    now: datetime = H1,
+    **more: Any,
+) -> Statement:
+    wanted = request(world, purpose, **more)
+    return poll(world.store, world.ledger, warehouse.of, wanted, at, EXECUTION, H1, now)
 
 
 def test_a_repeated_submit_is_the_same_statement_and_another_attempt_is_not(world: World) -> None:
@@ -297,3 +325,129 @@ def test_what_is_trained_already_has_only_to_be_crawled(world: World) -> None:
     warehouse.result = counted(slices=200_000, rows=10**9)
     with pytest.raises(PermanentError, match="a crawl of 50 intervals"):
         look(world, warehouse, at, "check_series")
+
+
+def test_a_statement_is_named_after_what_waits_for_it(world: World) -> None:
+    warehouse = Warehouse()
+
+    begin(world, warehouse, attempt=2)
+
+    assert warehouse.sent[0]["StatementName"] == "shop/history/one/2"
+
+
+# --- time ---------------------------------------------------------------------------------------
+
+LATE = H1 + timedelta(hours=3)
+SHORT = {"timeout_seconds": 3 * 3600}
+
+
+def test_a_statement_whose_time_is_over_is_cancelled_once_and_its_end_awaited(world: World) -> None:
+    running, aborted = {"Status": "STARTED"}, {"Status": "ABORTED"}
+    warehouse = Warehouse([running, running, running, aborted])
+    at = begin(world, warehouse, **SHORT)
+
+    at = look(world, warehouse, at, now=LATE - timedelta(seconds=1), **SHORT)
+    assert warehouse.cancelled == []
+    for _ in range(2):
+        at = look(world, warehouse, at, now=LATE, **SHORT)
+        assert (at.status, at.cancelled) == ("RUNNING", True)
+    assert warehouse.cancelled == [at.statement_id]
+    with pytest.raises(PermanentError, match="did not end within 3 hours and was cancelled"):
+        look(world, warehouse, at, now=LATE, **SHORT)
+
+
+def test_what_finishes_while_it_is_cancelled_counts(world: World) -> None:
+    warehouse = Warehouse([{"Status": "STARTED"}, {"Status": "FINISHED", "ResultRows": 0}])
+    at = look(world, warehouse, begin(world, warehouse), now=LATE, **SHORT)
+
+    assert look(world, warehouse, at, now=LATE, **SHORT).status == "FINISHED"
+
+
+def test_no_further_attempt_begins_when_the_time_is_over(world: World) -> None:
+    warehouse = Warehouse([{"Status": "ABORTED"}])
+    at = look(world, warehouse, begin(world, warehouse))
+    assert at.failed
+
+    with pytest.raises(PermanentError, match="did not end within"):
+        look(world, warehouse, at, now=LATE, **SHORT)
+
+
+# --- what else runs -----------------------------------------------------------------------------
+
+
+def test_a_live_statement_waits_for_the_end_of_what_an_earlier_crawl_left(world: World) -> None:
+    warehouse = Warehouse()
+    own = {"Id": "own", "StatementName": "shop/live/one/1", "Status": "STARTED"}
+    history = {"Id": "history", "StatementName": "shop/history/two/1", "Status": "STARTED"}
+    left = {"Id": "left", "StatementName": "shop/live/two/1", "Status": "PICKED"}
+    warehouse.listed = [own, history, left]
+
+    at = begin(world, warehouse, "live")
+
+    assert (at.status, at.blocked, at.statement_id) == ("RUNNING", True, "")
+    assert (warehouse.sent, warehouse.cancelled) == ([], ["left"])
+    left["Status"] = "STARTED"
+    for _ in range(2):
+        at = look(world, warehouse, at, "live")
+        assert (at.status, at.blocked) == ("RUNNING", True)
+    left["Status"] = "ABORTED"
+    at = look(world, warehouse, at, "live")
+    assert (at.status, at.attempt) == ("AGAIN", 1)
+    at = begin(world, warehouse, "live", at.attempt)
+    assert (at.status, at.blocked, at.statement_id) == ("RUNNING", False, "id-1")
+
+
+def test_what_does_not_end_when_it_is_cancelled_is_not_waited_for_for_ever(world: World) -> None:
+    warehouse = Warehouse()
+    warehouse.listed = [{"Id": "x", "StatementName": "shop/live/two/1", "Status": "STARTED"}]
+    at = begin(world, warehouse, "live")
+
+    with pytest.raises(PermanentError, match="did not end within 3 hours"):
+        look(world, warehouse, at, "live", LATE, **SHORT)
+
+
+def test_history_is_loaded_beside_other_statements(world: World) -> None:
+    warehouse = Warehouse()
+    warehouse.listed = [{"Id": "x", "StatementName": "shop/history/two/1", "Status": "STARTED"}]
+
+    assert begin(world, warehouse).statement_id == "id-1"
+    assert warehouse.cancelled == []
+
+
+def test_a_statement_of_an_execution_that_was_stopped_meanwhile_is_cancelled(world: World) -> None:
+    class StoppedMeanwhile(Warehouse):
+        def execute_statement(self, **given: Any) -> dict[str, Any]:
+            world.ledger.mark_stopped(EXECUTION, H1)
+            return super().execute_statement(**given)
+
+    warehouse = StoppedMeanwhile()
+
+    with pytest.raises(PermanentError, match="was stopped"):
+        begin(world, warehouse)
+
+    assert warehouse.cancelled == ["id-1"]
+
+
+def test_every_look_keeps_the_lease_of_the_crawl(world: World) -> None:
+    warehouse = Warehouse([{"Status": "STARTED"}] * 3)
+    assert world.ledger.begin_crawl("crawl-1", H1) is None
+    crawl = {"crawl": "crawl-1"}
+    at = begin(world, warehouse, "live", **crawl)
+    for minutes in (15, 30, 45):
+        now = H1 + timedelta(minutes=minutes)
+        at = look(world, warehouse, at, "live", now, **crawl)
+        assert world.ledger.begin_crawl("crawl-2", now) == "crawl-1"
+
+
+def test_a_crawl_that_lost_its_lease_submits_nothing(world: World) -> None:
+    warehouse = Warehouse()
+    assert world.ledger.begin_crawl("crawl-1", H1) is None
+    at = begin(world, warehouse, "live", crawl="crawl-1")
+    later = H1 + timedelta(minutes=20)
+    assert world.ledger.begin_crawl("crawl-2", later) is None
+
+    with pytest.raises(PermanentError, match="another has taken over"):
+        look(world, warehouse, at, "live", later, crawl="crawl-1")
+    with pytest.raises(PermanentError, match="another has taken over"):
+        begin(world, warehouse, "live", attempt=2, now=later, crawl="crawl-1")
+    assert len(warehouse.sent) == 1

@@ -19,6 +19,7 @@ from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.services.delivery import Post
 from anomaly_detector.services.executions import Executions
+from anomaly_detector.services.function import Function
 from anomaly_detector.services.topic import Topic
 from anomaly_detector.services.warehouse_role import Place
 from anomaly_detector.settings import Settings
@@ -28,6 +29,10 @@ from anomaly_detector.warehouse.roles import Attachment, ClusterRoles, Namespace
 # The state machines retry too; these are for a lost packet or a throttled second.
 _RETRYING = ClientConfig(
     retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=60
+)
+# A function that is asked may take its whole minute.
+_ASKING = ClientConfig(
+    retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=5, read_timeout=90
 )
 
 
@@ -56,7 +61,15 @@ class Wiring:
     @cached_property
     def pipeline(self) -> Executions:
         """The pipeline machine."""
-        return Executions(_client("stepfunctions"), self.settings.pipeline_arn)
+        return self.executions(self.settings.pipeline_arn)
+
+    def executions(self, machine: str) -> Executions:
+        """A state machine's executions."""
+        return Executions(_client("stepfunctions"), machine)
+
+    def function(self, arn: str) -> Function:
+        """Another function of this detector."""
+        return Function(_client("lambda", _ASKING), arn)
 
     @cached_property
     def operations(self) -> Topic:
@@ -76,8 +89,8 @@ class Wiring:
             read_groups=groups_from_bytes,
         )
 
-    def warehouse(self, redshift: Redshift) -> DataApi:
-        """The warehouse that a configuration names."""
+    def warehouse(self, redshift: Redshift | None) -> DataApi:
+        """The warehouse that a configuration names; None for what needs no sign-in."""
         return DataApi(_client("redshift-data"), redshift)
 
     def attachment(self, place: Place) -> Attachment:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
@@ -30,7 +32,9 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     """Answer whether this crawl committed, and the groups that touch its window."""
     parts = wiring()
     wanted = Commit.model_validate(event)
-    outcome = commit(parts.store, parts.ledger, wanted.plan, wanted.landed, wanted.shards)
+    outcome = commit(
+        parts.store, parts.ledger, wanted.plan, wanted.landed, wanted.shards, datetime.now(UTC)
+    )
     logger.info(
         "committed" if outcome.committed else "superseded by another crawl",
         extra={

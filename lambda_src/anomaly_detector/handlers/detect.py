@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
@@ -32,6 +34,7 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
         wanted.landed,
         wanted.shard,
         wanted.model_version,
+        datetime.now(UTC),
     )
     logger.info("scored", extra={"series": answer.series})
     return answer.answer()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
 from anomaly_detector.intervals import parse_iso
+from anomaly_detector.observability import logger
 from anomaly_detector.services.crawling import plan_crawl
 from anomaly_detector.services.payloads import Moment, Payload
 
@@ -35,4 +36,7 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     """Answer the plan."""
     parts = wiring()
     wanted = PlanCrawl.model_validate(event)
-    return plan_crawl(parts.store, parts.ledger, wanted.moment, wanted.execution).answer()
+    plan = plan_crawl(parts.store, parts.ledger, wanted.moment, wanted.execution, datetime.now(UTC))
+    if plan.held_by is not None:
+        logger.info("another crawl is under way", extra={"held_by": plan.held_by})
+    return plan.answer()

@@ -1,16 +1,20 @@
-"""Submits one statement to the warehouse, or sees how it stands."""
+"""Submits one statement to the warehouse, sees how it stands, or cancels what is left behind."""
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, TypeAdapter
 
+from anomaly_detector.errors import RetryableError
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
 from anomaly_detector.observability import logger
-from anomaly_detector.services.payloads import Payload, Request, Statement
+from anomaly_detector.services.cancelling import cancel
+from anomaly_detector.services.payloads import Moment, Payload, Request, Statement
 from anomaly_detector.services.statement import poll, submit
 
 
@@ -28,25 +32,60 @@ class Poll(Payload):
 
     action: Literal["poll"]
     request: Request
+    execution: str
+    started_at: Moment
     statement: Statement
 
 
-_EVENT: TypeAdapter[Submit | Poll] = TypeAdapter(
-    Annotated[Submit | Poll, Field(discriminator="action")]
+class Cancel(Payload):
+    """End what runs for these executions, or all that runs.
+
+    Attributes
+    ----------
+    awaited : whether it is an error that a statement still runs in the end.
+    """
+
+    action: Literal["cancel"]
+    executions: tuple[str, ...] = ()
+    everything: bool = False
+    awaited: bool = True
+
+
+_EVENT: TypeAdapter[Submit | Poll | Cancel] = TypeAdapter(
+    Annotated[Submit | Poll | Cancel, Field(discriminator="action")]
 )
 
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Answer where the statement stands."""
-    parts = wiring()
+    """Answer where the statement stands, or what was cancelled."""
     wanted = _EVENT.validate_python(event)
+    return _cancelled(wanted) if isinstance(wanted, Cancel) else _statement(wanted)
+
+
+def _statement(wanted: Submit | Poll) -> Event:
+    parts = wiring()
     if isinstance(wanted, Submit):
         answer = submit(
-            parts.store, parts.warehouse, wanted.request, wanted.execution, wanted.attempt
+            parts.store,
+            parts.ledger,
+            parts.warehouse,
+            wanted.request,
+            wanted.execution,
+            wanted.attempt,
+            datetime.now(UTC),
         )
     else:
-        answer = poll(parts.store, parts.ledger, parts.warehouse, wanted.request, wanted.statement)
+        answer = poll(
+            parts.store,
+            parts.ledger,
+            parts.warehouse,
+            wanted.request,
+            wanted.statement,
+            wanted.execution,
+            wanted.started_at,
+            datetime.now(UTC),
+        )
     logger.info(
         answer.status,
         extra={
@@ -56,4 +95,21 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
             "rows": answer.result.get("rows"),
         },
     )
+    return answer.answer()
+
+
+def _cancelled(wanted: Cancel) -> Event:
+    parts = wiring()
+    answer = cancel(
+        parts.ledger,
+        parts.warehouse(None),
+        parts.settings.detector_name,
+        wanted.executions,
+        datetime.now(UTC),
+        time.sleep,
+        everything=wanted.everything,
+    )
+    logger.info("cancelled", extra=answer.answer())
+    if answer.running and wanted.awaited:
+        raise RetryableError(f"Cancelled, but still running: {', '.join(answer.running)}.")
     return answer.answer()

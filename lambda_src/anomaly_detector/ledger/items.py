@@ -23,6 +23,8 @@ RUN = "RUN#"
 DELIVERY = "DELIVERY#"
 GROUP = "GROUP#"
 ALERT = "ALERT#"
+CRAWL = "LEASE#crawl"
+STOPPED = "STOPPED#"
 
 
 class _Item(BaseModel):
@@ -146,3 +148,8 @@ def group_key(start: datetime, group_id: str) -> str:
 def alert_key(alert: str, group_id: str) -> str:
     """Sort key of the claim that one alert is sent for one group."""
     return f"{ALERT}{alert}#{group_id}"
+
+
+def stopped_key(execution: str) -> str:
+    """Sort key of the mark that an execution of the statement machine has ended before its time."""
+    return f"{STOPPED}{execution.rpartition(':')[2]}"

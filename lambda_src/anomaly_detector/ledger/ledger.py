@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from anomaly_detector.explain.group import Group
 from anomaly_detector.intervals import iso
 from anomaly_detector.lake.results import group_summary_item
 from anomaly_detector.ledger.items import (
+    CRAWL,
     DELIVERY,
     DETECTOR,
     GROUP,
@@ -24,11 +25,18 @@ from anomaly_detector.ledger.items import (
     group_key,
     interval_key,
     run_key,
+    stopped_key,
 )
+from anomaly_detector.ledger.lease import Lease
 from anomaly_detector.ledger.table import Item, StateTable, Write
 
 # What a crawl that has not committed may still change.
 _OPEN = (None, "DUE", "LANDED", "FAILED")
+# A crawl renews its lease with every look at its statement, once a minute, and at the start of each
+# further step; a step takes 15 minutes at most.
+_LEASE = timedelta(minutes=20)
+# An execution that has ended submits nothing any more after this time.
+_STOPPED_KEPT = timedelta(days=2)
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class Ledger:
 
     def __init__(self, table: StateTable) -> None:
         self.table = table
+        self._crawl = Lease(table, CRAWL)
 
     def detector(self) -> Detector:
         """The detector; a new one where none is stored."""
@@ -152,6 +161,30 @@ class Ledger:
         """
         found = self.table.query(INTERVAL, iso(begin), None)
         self.table.delete_all(item["sk"] for item in found)
+
+    def begin_crawl(self, execution: str, now: datetime) -> str | None:
+        """Take the lease under which one execution crawls; None, or the execution that has it.
+
+        A crawl that died keeps it for 20 minutes at most.
+        """
+        return self._crawl.take(execution, now, now + _LEASE)
+
+    def renew_crawl(self, execution: str, now: datetime) -> bool:
+        """Keep the lease; False where another execution has taken over."""
+        return self._crawl.renew(execution, now + _LEASE)
+
+    def end_crawl(self, execution: str) -> None:
+        """Give the lease back, unless another execution has taken over."""
+        self._crawl.release(execution)
+
+    def mark_stopped(self, execution: str, now: datetime) -> None:
+        """Note that an execution of the statement machine has ended: it may submit no more."""
+        expires = int((now + _STOPPED_KEPT).timestamp())
+        self.table.put(stopped_key(execution), {"execution": execution, "expires_at": expires})
+
+    def is_stopped(self, execution: str) -> bool:
+        """Whether `mark_stopped` was called."""
+        return self.table.get(stopped_key(execution)) is not None
 
     def deliveries(self) -> list[Item]:
         """Pending deliveries, the oldest window first."""

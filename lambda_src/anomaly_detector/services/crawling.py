@@ -73,22 +73,34 @@ class _Window:
 
 
 def plan_crawl(
-    store: ObjectStore, ledger: Ledger, scheduled: datetime, execution: str
+    store: ObjectStore, ledger: Ledger, scheduled: datetime, execution: str, now: datetime
 ) -> CrawlPlan:
     """Find what is due at `scheduled` (UTC): oldest first, 48 intervals at most.
 
-    Nothing is due unless the detector is ACTIVE.
+    Nothing is due unless the detector is ACTIVE. Where something is, the execution holds the lease
+    afterwards, until its commit or failure; while another holds it, there is nothing to do.
     """
-    attempt = layout.attempt_id(execution)
+    held_by = ledger.begin_crawl(execution, now)
+    if held_by is not None:
+        attempt = layout.attempt_id(execution)
+        return CrawlPlan(due=False, attempt=attempt, execution=execution, held_by=held_by)
+    plan = _plan(store, ledger, scheduled, execution)
+    if not plan.due:
+        ledger.end_crawl(execution)
+    return plan
+
+
+def _plan(store: ObjectStore, ledger: Ledger, scheduled: datetime, execution: str) -> CrawlPlan:
+    nothing = CrawlPlan(due=False, attempt=layout.attempt_id(execution), execution=execution)
     detector = ledger.detector()
     config_hash, watermark, base = detector.config_hash, detector.watermark, detector.base
     if detector.status != "ACTIVE" or config_hash is None or watermark is None or base is None:
-        return CrawlPlan(due=False, config_hash=config_hash, attempt=attempt)
+        return nothing.model_copy(update={"config_hash": config_hash})
     config = documents.load(store, config_hash)
     grid = Grid.of(config)
     waiting = grid.count(watermark, grid.due_end(scheduled, config.offset_seconds))
     if waiting <= 0:
-        return CrawlPlan(due=False, config_hash=config_hash, attempt=attempt)
+        return nothing.model_copy(update={"config_hash": config_hash})
     end = grid.shift(watermark, min(waiting, MOST_DUE))
     ledger.mark_intervals(grid.starts(watermark, end), "DUE", reason=None)
     return CrawlPlan(
@@ -104,7 +116,8 @@ def plan_crawl(
             for shard, version in enumerate(detector.models)
         ),
         carried=detector.carried,
-        attempt=attempt,
+        attempt=nothing.attempt,
+        execution=execution,
     )
 
 
@@ -115,8 +128,12 @@ def detect(
     landed: LandedFiles,
     shard: int,
     model_version: str,
+    now: datetime,
 ) -> Detected:
     """Score one shard's landed window and take the snapshot for the next crawl.
+
+    At the start, `now` (UTC), the crawl's lease is kept on. Where another has it meanwhile, the
+    commit finds out which of the two is superseded.
 
     Raises
     ------
@@ -124,6 +141,7 @@ def detect(
         Where a landed file or the model cannot be read, or memory_mb cannot hold the window.
     """
     window = _Window.of(plan)
+    ledger.renew_crawl(plan.execution, now)
     config = documents.load(store, window.config_hash)
     grid = Grid.of(config)
     version = _next_version(grid, config, window, landed)
@@ -173,12 +191,30 @@ def commit(
     plan: CrawlPlan,
     landed: LandedFiles,
     shards: Sequence[Detected],
+    now: datetime,
 ) -> Outcome:
     """Group the window's anomalies, then move watermark, pointers, intervals and outbox in
-    one transaction.
+    one transaction; then give the crawl's lease back.
 
     Of two crawls over the same window one commits; the other changes nothing.
+
+    Parameters
+    ----------
+    now : start, UTC.
     """
+    ledger.renew_crawl(plan.execution, now)
+    outcome = _commit(store, ledger, plan, landed, shards)
+    ledger.end_crawl(plan.execution)
+    return outcome
+
+
+def _commit(
+    store: ObjectStore,
+    ledger: Ledger,
+    plan: CrawlPlan,
+    landed: LandedFiles,
+    shards: Sequence[Detected],
+) -> Outcome:
     window = _Window.of(plan)
     detector = ledger.detector()
     shards = sorted(shards, key=lambda one: one.shard)

@@ -41,11 +41,12 @@ from anomaly_detector.ledger.items import (
     delivery_key,
     group_key,
 )
+from anomaly_detector.ledger.lease import Lease
 from anomaly_detector.ledger.table import Item, StateTable
 
 LOCK = "LOCK#deliver"
-# Clocks of two functions may differ by this much.
-_CLOCK_SKEW = timedelta(seconds=10)
+# Clocks of two functions may differ by ten seconds; leases are kept to the second.
+_CLOCK_SKEW = timedelta(seconds=11)
 # A target that has refused for so long will not take the alert any more; people are told instead.
 _GIVE_UP = timedelta(days=1)
 _KEPT = timedelta(days=400)
@@ -167,14 +168,16 @@ def deliver(post: Post, *, now: datetime, lease: timedelta, holder: str) -> Deli
     PermanentError
         A target will not take an alert; the alert was handed to the operations topic.
     """
-    _lock(post.table, holder, now, now + lease + _CLOCK_SKEW)
+    lock = Lease(post.table, LOCK)
+    if lock.take(holder, now, now + lease + _CLOCK_SKEW) is not None:
+        raise RetryableError("Another run is delivering.")
     try:
         tally = _Tally()
         pending = [Delivery.model_validate(item) for item in post.table.query(DELIVERY)]
         for place, delivery in enumerate(pending):
             _Errand(post, delivery, pending[place + 1 :], now, tally).run()
     finally:
-        post.table.delete(LOCK, {"holder": holder})
+        lock.release(holder)
     return tally.close()
 
 
@@ -389,20 +392,6 @@ class _Errand:
         if not self._post.table.update(key, values, {"targets": item["targets"]}):
             raise RetryableError(f"Another run is sending {key}.")
         return item | values
-
-
-def _lock(table: StateTable, holder: str, now: datetime, until: datetime) -> None:
-    item = {"holder": holder, "until": iso(until + timedelta(seconds=1))}
-    if table.put_new(LOCK, item):
-        return
-    held = table.get(LOCK)
-    if held is None:
-        taken = table.put_new(LOCK, item)
-    else:
-        expired = parse_iso(held["until"]) <= now
-        taken = expired and table.update(LOCK, item, {"holder": held["holder"]})
-    if not taken:
-        raise RetryableError("Another run is delivering.")
 
 
 def _alert_item(decision: Decision, alert: Alert, now: datetime) -> Item:

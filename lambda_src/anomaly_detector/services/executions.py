@@ -1,4 +1,4 @@
-"""The adapter of Step Functions: starts the pipeline, and sees whether it still runs."""
+"""The adapter of Step Functions: starts executions, sees which still run, and stops them."""
 
 from __future__ import annotations
 
@@ -42,3 +42,23 @@ class Executions:
                 raise
             return False
         return bool(answer["status"] in ("RUNNING", "PENDING_REDRIVE"))
+
+    def running(self) -> tuple[str, ...]:
+        """ARNs of all that has not ended; of a machine that is gone, nothing."""
+        found = self._client.get_paginator("list_executions")
+        try:
+            pages = found.paginate(stateMachineArn=self._machine, statusFilter="RUNNING")
+            return tuple(each["executionArn"] for page in pages for each in page["executions"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "StateMachineDoesNotExist":
+                raise
+            return ()
+
+    def stop(self, execution: str, cause: str) -> None:
+        """Stop an execution, unless it has ended."""
+        try:
+            self._client.stop_execution(executionArn=execution, error="Stopped", cause=cause)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code not in ("ExecutionDoesNotExist", "ValidationException"):
+                raise

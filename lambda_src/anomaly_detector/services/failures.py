@@ -53,6 +53,7 @@ def record_failure(
                 # Before anything is told, so that the repetition tells it once.
                 raise RetryableError("The detector was changed at the same moment.")
     else:
+        ledger.end_crawl(execution)
         ledger.note_failure(reason)
         if detector.watermark is not None:
             found = ledger.table.query(INTERVAL, iso(detector.watermark), None)

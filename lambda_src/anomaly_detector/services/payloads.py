@@ -59,11 +59,19 @@ class HistoryPlan(Payload):
 
 
 class Request(Window):
-    """What one statement is for; `due_start` only for live windows."""
+    """What one statement is for.
+
+    Attributes
+    ----------
+    due_start, crawl : of live windows only; the execution of the crawl that waits for it.
+    timeout_seconds : after so long the statement is cancelled. The warehouse itself takes a day.
+    """
 
     config_hash: str
     purpose: Purpose
     due_start: Moment | None = None
+    crawl: str | None = None
+    timeout_seconds: int = 86_400
 
 
 class Statement(Payload):
@@ -74,17 +82,42 @@ class Statement(Payload):
     status : ATTACH is AGAIN, after the UNLOAD role was looked after.
     failed : marks the pause before another attempt.
     role : whether the last attempt failed for the UNLOAD role.
+    blocked : nothing was submitted yet, as a statement of an earlier crawl still runs.
+    cancelled : its time is over.
     """
 
     status: Literal["RUNNING", "ATTACH", "AGAIN", "FINISHED"]
-    statement_id: str
+    statement_id: str = ""
     attempt: int
     attempt_id: str
     polls: int = 0
     wait_seconds: int = 1
     failed: bool = False
     role: bool = False
+    blocked: bool = False
+    cancelled: bool = False
     result: dict[str, Any] = Field(default_factory=dict)
+
+
+class Cancelled(Payload):
+    """Ids of statements that were cancelled, and of those that still run nevertheless."""
+
+    cancelled: tuple[str, ...] = ()
+    running: tuple[str, ...] = ()
+
+
+class Stopped(Payload):
+    """What was stopped before a machine is deleted.
+
+    Attributes
+    ----------
+    executions, statements : ARNs and ids of what was stopped and cancelled.
+    problems : what could not be cancelled, in words.
+    """
+
+    executions: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 class LandedFiles(Payload):
@@ -122,6 +155,8 @@ class CrawlPlan(Payload):
 
     Attributes
     ----------
+    execution : the crawl's execution, which holds the lease.
+    held_by : the execution that crawls already; then nothing is to be done.
     window_start : base of the model snapshots; window_end the new watermark.
     due_start : the watermark.
     version : of the detector's item, which must not have moved at commit.
@@ -138,6 +173,8 @@ class CrawlPlan(Payload):
     shards: tuple[ShardModel, ...] = ()
     carried: str | None = None
     attempt: str
+    execution: str
+    held_by: str | None = None
 
 
 class Detected(Payload):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from anomaly_detector import capacity
 from anomaly_detector.capacity import Size
@@ -17,7 +18,7 @@ from anomaly_detector.lake.landed import read_manifest
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk
 from anomaly_detector.ledger.ledger import Ledger
-from anomaly_detector.services import documents
+from anomaly_detector.services import cancelling, documents
 from anomaly_detector.services.history import is_trained
 from anomaly_detector.services.payloads import LandedFiles, Request, Statement
 from anomaly_detector.warehouse import checks, sql
@@ -45,17 +46,22 @@ _AGAIN = {
 
 def submit(
     store: ObjectStore,
+    ledger: Ledger,
     warehouse: Warehouse,
     request: Request,
     execution: str,
     attempt: int,
+    now: datetime,
 ) -> Statement:
     """Submit the statement; called again with the same arguments, it names the same statement.
+
+    A live window's statement waits, RUNNING and blocked, for the end of any that an earlier crawl
+    has left behind, which is cancelled.
 
     Raises
     ------
     PermanentError
-        Where the query is refused.
+        Where the query is refused, or the execution or its crawl has come to an end meanwhile.
     RetryableError
         Where the warehouse is busy, or refuses a role that may be new.
     """
@@ -63,9 +69,28 @@ def submit(
     redshift = _redshift(config)
     attempt_id = layout.attempt_id(execution, attempt)
     text = _text(store, config, redshift, request, attempt_id)
+    api = warehouse(redshift)
+    _keep_lease(ledger, request, now)
+    if request.purpose == "live":
+        others = cancelling.left_behind(api, config.name, execution)
+        for each in others:
+            api.cancel(each)
+        if others:
+            return Statement(
+                status="RUNNING",
+                attempt=attempt,
+                attempt_id=attempt_id,
+                wait_seconds=_WAITS[0],
+                blocked=True,
+            )
     window = f"{iso(request.window_start)}/{iso(request.window_end)}"
     token = hashlib.sha256(f"{attempt_id}/{request.purpose}/{window}".encode()).hexdigest()
-    statement_id = warehouse(redshift).submit(text, token, f"{config.name}-{request.purpose}")
+    name = cancelling.statement_name(config.name, request.purpose, execution, attempt)
+    statement_id = api.submit(text, token, name)
+    # Asked after the statement was sent: whoever marks the execution later finds the statement.
+    if ledger.is_stopped(execution):
+        api.cancel(statement_id)
+        raise PermanentError("The execution was stopped; its statement is cancelled.")
     return Statement(
         status="RUNNING",
         statement_id=statement_id,
@@ -81,26 +106,41 @@ def poll(
     warehouse: Warehouse,
     request: Request,
     statement: Statement,
+    execution: str,
+    started_at: datetime,
+    now: datetime,
 ) -> Statement:
     """See how the statement stands; when it has finished, judge a check, or note what has landed.
 
     A statement that failed for a reason that may pass, or was aborted, answers RUNNING once more,
     for a pause, and then AGAIN with the number of the next attempt; ATTACH where it failed for the
-    UNLOAD role, which somebody may have detached.
+    UNLOAD role, which somebody may have detached. One whose time is over is cancelled,
+    and its end awaited.
 
     Raises
     ------
     PermanentError
         With the warehouse's text, the statement's id and where its SQL is kept, where the
-        statement failed for good; or every problem that a check found.
+        statement failed for good or its time is over; or every problem that a check found.
     """
+    _keep_lease(ledger, request, now)
+    over = now - started_at >= timedelta(seconds=request.timeout_seconds)
+    if over and (statement.failed or statement.blocked):
+        raise PermanentError(_timed_out(request))
     if statement.failed:
         status = "ATTACH" if statement.role else "AGAIN"
         again = {"status": status, "attempt": statement.attempt + 1, "failed": False}
         return statement.model_copy(update=again)
     config = documents.load(store, request.config_hash)
     api = warehouse(_redshift(config))
+    if statement.blocked:
+        if not cancelling.left_behind(api, config.name, execution):
+            return statement.model_copy(update={"status": "AGAIN"})
+        return _waiting(statement)
     found = api.describe(statement.statement_id)
+    if found.running and over and not statement.cancelled:
+        asked = api.cancel(statement.statement_id)
+        return statement.model_copy(update={"cancelled": asked, "wait_seconds": _WAITS[0]})
     if found.status == "FINISHED":
         if request.purpose == "check_columns":
             result = _columns(config, api, statement.statement_id)
@@ -111,7 +151,27 @@ def poll(
             result = _landed(store, ledger, config, request, statement, found).answer()
         return statement.model_copy(update={"status": "FINISHED", "result": result})
     if found.status in ("FAILED", "ABORTED"):
+        if statement.cancelled:
+            told = _told(store, config, request, statement, found, _timed_out(request))
+            raise PermanentError(told)
         return _paused(store, config, request, statement, found)
+    return _waiting(statement)
+
+
+def _keep_lease(ledger: Ledger, request: Request, now: datetime) -> None:
+    if request.crawl is not None and not ledger.renew_crawl(request.crawl, now):
+        raise PermanentError("This crawl did not answer for too long, and another has taken over.")
+
+
+def _timed_out(request: Request) -> str:
+    return (
+        f"The statement did not end within {request.timeout_seconds / 3600:g} hours and was "
+        "cancelled: filter the sort key in the query, use smaller history chunks, or give the "
+        "warehouse user more of the warehouse."
+    )
+
+
+def _waiting(statement: Statement) -> Statement:
     polls = statement.polls + 1
     wait = _WAITS[min(polls, len(_WAITS) - 1)]
     return statement.model_copy(update={"polls": polls, "wait_seconds": wait})
@@ -154,25 +214,29 @@ def _paused(
         fault = Fault(FaultKind.PASSING, fault.sentence)
     if statement.attempt > _AGAIN[fault.kind]:
         several = f"Given up after {statement.attempt} attempts: " if statement.attempt > 1 else ""
-        place = _keep_sql(store, config, request, statement, found)
-        raise PermanentError(
-            f"{several}{fault.sentence} Statement {found.id}; its SQL and the whole answer are in "
-            f"{place}."
-        )
+        told = _told(store, config, request, statement, found, fault.sentence)
+        raise PermanentError(several + told)
     pause = _PAUSES[statement.attempt - 1]
     failed = {"failed": True, "role": fault.kind is FaultKind.ROLE, "wait_seconds": pause}
     return statement.model_copy(update=failed)
 
 
-def _keep_sql(
-    store: ObjectStore, config: Config, request: Request, statement: Statement, found: Submitted
+def _told(
+    store: ObjectStore,
+    config: Config,
+    request: Request,
+    statement: Statement,
+    found: Submitted,
+    sentence: str,
 ) -> str:
+    """A sentence, with what to look into."""
     # UNLOAD wants an empty prefix, so this is written when the statement has ended.
     key = layout.statement_sql(_prefix(config, request, statement.attempt_id))
     answer = (found.error or found.status).replace("\n", "\n-- ")
     heading = f"-- statement {found.id}, query {found.query_id}\n-- {answer}\n\n"
     store.put(key, (heading + found.sql).encode(), "text/plain; charset=utf-8")
-    return f"s3://{store.bucket}/{key}"
+    place = f"s3://{store.bucket}/{key}"
+    return f"{sentence} Statement {found.id}; its SQL and the whole answer are in {place}."
 
 
 def _columns(config: Config, api: DataApi, statement_id: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.warehouse.faults import Fault, FaultKind, classify
 from anomaly_detector.warehouse.sql import within_limit
-from anomaly_detector.warehouse.statement import Column, Result, Statement, Status, Value
+from anomaly_detector.warehouse.statement import RUNNING, Column, Result, Statement, Status, Value
 
 __all__ = ["DataApi", "Fault", "FaultKind", "classify", "client_token"]
 
@@ -57,12 +57,15 @@ class DataApi:
     client : boto3's `redshift-data` client.
     redshift : names the warehouse (cluster or workgroup), database and sign-in: secret, database
         user, or neither for
-        the caller's IAM identity.
+        the caller's IAM identity. None where statements are listed, described and cancelled only.
     """
 
-    def __init__(self, client: Any, redshift: Redshift) -> None:  # noqa: ANN401 boto3 has no types
+    def __init__(self, client: Any, redshift: Redshift | None) -> None:  # noqa: ANN401 boto3 has no types
         self._client = client
-        self._place: dict[str, str] = {"Database": redshift.database}
+        self._place: dict[str, str] = {}
+        if redshift is None:
+            return
+        self._place["Database"] = redshift.database
         if redshift.cluster_identifier:
             self._place["ClusterIdentifier"] = redshift.cluster_identifier
         elif redshift.workgroup_name:
@@ -129,13 +132,28 @@ class DataApi:
                 return Result(columns, tuple(records))
             more = {"NextToken": str(page["NextToken"])}
 
+    def running(self, prefix: str) -> dict[str, str]:
+        """Statements of this caller that have not ended: id to name, of names that begin so."""
+        found: dict[str, str] = {}
+        # In the order in which a statement passes through them: one that moves on is not missed.
+        for status in RUNNING:
+            more: dict[str, str] = {}
+            while True:
+                page = self._call("list_statements", Status=status, StatementName=prefix, **more)
+                for each in page["Statements"]:
+                    found[str(each["Id"])] = str(each.get("StatementName", ""))
+                if not page.get("NextToken"):
+                    break
+                more = {"NextToken": str(page["NextToken"])}
+        return found
+
     def cancel(self, statement_id: str) -> bool:
-        """Stop a statement; False where it had ended already."""
+        """Ask a statement to stop; False where that is refused, as it has ended or, just sent, does
+        not run yet. When it has stopped, `describe` says ABORTED.
+        """
         try:
             return bool(self._call("cancel_statement", Id=statement_id).get("Status", False))
         except PermanentError:
-            if self.describe(statement_id).running:
-                raise
             return False
 
     def _call(self, method: str, **given: str) -> dict[str, Any]:

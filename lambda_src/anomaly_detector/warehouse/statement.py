@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 Status: TypeAlias = Literal["SUBMITTED", "PICKED", "STARTED", "FINISHED", "FAILED", "ABORTED"]
+# In the order of a statement's life.
+RUNNING: Final[tuple[Status, ...]] = ("SUBMITTED", "PICKED", "STARTED")
 Value: TypeAlias = str | int | float | bool | bytes | None
 
 
@@ -36,7 +38,7 @@ class Statement:
     @property
     def running(self) -> bool:
         """Whether the end is still to come."""
-        return self.status in {"SUBMITTED", "PICKED", "STARTED"}
+        return self.status in RUNNING
 
 
 @dataclass(frozen=True)
