@@ -138,7 +138,10 @@ data "aws_iam_policy_document" "dead_letters" {
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
-      values   = ["arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${var.name}-configuration"]
+      values = [
+        for rule in ["configuration", "statement-ended"] :
+        "arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${var.name}-${rule}"
+      ]
     }
   }
 }

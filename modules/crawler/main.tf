@@ -25,7 +25,7 @@ locals {
   )
 
   # A statement over a day may take long; one over minutes has to end before too many crawls wait for the same rows.
-  unload_timeout_seconds = max(10800, local.interval_minutes * 60)
+  unload_seconds = max(10800, local.interval_minutes * 60)
 }
 
 resource "aws_cloudwatch_log_group" "crawl" {
@@ -44,11 +44,13 @@ resource "aws_sfn_state_machine" "crawl" {
   name     = "${var.name}-crawl"
   role_arn = var.machine_role_arn
   definition = templatefile("${path.module}/crawl.asl.json", {
-    partition              = var.partition
-    functions              = var.function_arns
-    retry                  = var.retry
-    statement_arn          = var.statement_arn
-    unload_timeout_seconds = local.unload_timeout_seconds
+    partition      = var.partition
+    functions      = var.function_arns
+    retry          = var.retry
+    statement_arn  = var.statement_arn
+    unload_seconds = local.unload_seconds
+    # The statement is cancelled when its time is over, and the crawl waits to see it end.
+    unload_task_seconds = local.unload_seconds + 900
   })
 
   logging_configuration {
@@ -61,7 +63,18 @@ resource "aws_sfn_state_machine" "crawl" {
     enabled = var.logging.tracing
   }
 
+  timeouts {
+    delete = "30m"
+  }
+
   tags = var.tags
+}
+
+# Stops, at destroy, the crawls that run: a state machine is deleted only when its executions have ended.
+resource "aws_lambda_invocation" "stop" {
+  function_name   = var.function_arns["stop"]
+  lifecycle_scope = "CRUD"
+  input           = jsonencode({ machine_arns = [aws_sfn_state_machine.crawl.arn] })
 }
 
 resource "aws_scheduler_schedule_group" "this" {
@@ -101,4 +114,7 @@ resource "aws_scheduler_schedule" "crawl" {
       arn = var.dead_letter_queue_arn
     }
   }
+
+  # At destroy, no more crawls are started when those that run are stopped.
+  depends_on = [aws_lambda_invocation.stop]
 }

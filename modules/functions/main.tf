@@ -13,6 +13,7 @@ locals {
     detect         = { timeout = 900, memory = var.lambda.memory_mb }
     commit         = { timeout = 900, memory = var.lambda.memory_mb }
     deliver        = { timeout = 900, memory = var.lambda.memory_mb }
+    stop           = { timeout = 600, memory = 256 }
   }
   names = { for key in keys(local.functions) : key => "${var.name}-${replace(key, "_", "-")}" }
 
@@ -99,7 +100,7 @@ resource "aws_cloudwatch_log_group" "this" {
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_50:Tracing is the user's choice and is on by default.
   #checkov:skip=CKV_AWS_115:Reserving concurrency would take it from the account's other functions; the state machines cap what runs at once.
-  #checkov:skip=CKV_AWS_116:Only reconcile is invoked asynchronously; modules/pipeline gives it a destination for failures.
+  #checkov:skip=CKV_AWS_116:Only reconcile and statement are invoked asynchronously; modules/pipeline gives them a destination for failures.
   #checkov:skip=CKV_AWS_117:The functions call AWS APIs only; the Data API needs no way into the warehouse's network.
   #checkov:skip=CKV_AWS_173:A customer key is the user's choice; the environment holds names, no secrets.
   #checkov:skip=CKV_AWS_272:The package comes with the module and is pinned by its hash.

@@ -8,6 +8,7 @@ locals {
       statement      = local.statement
       record_failure = local.record_failure
       deliver        = local.deliver
+      stop           = local.stop
 
       prepare = {
         table = ["GetItem", "PutItem", "UpdateItem"]
@@ -34,18 +35,18 @@ locals {
         list   = ["config/versions/*", "models/*", "results/*"]
       }
       plan_crawl = {
-        table = ["GetItem", "UpdateItem"]
+        table = ["GetItem", "PutItem", "UpdateItem", "DeleteItem"]
         read  = ["config/versions/*"]
         list  = ["config/versions/*"]
       }
       detect = {
-        table = ["GetItem"]
+        table = ["GetItem", "UpdateItem"]
         read  = ["config/versions/*", "live/*", "models/*"]
         write = ["live/*", "models/*"]
         list  = ["config/versions/*", "live/*", "models/*"]
       }
       commit = {
-        table  = ["GetItem", "Query", "PutItem", "UpdateItem"]
+        table  = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]
         read   = ["config/versions/*", "live/*", "models/*"]
         write  = ["live/*", "models/*"]
         delete = ["models/*"]
@@ -61,6 +62,7 @@ locals {
     statement      = [data.aws_iam_policy_document.statement.json]
     record_failure = [data.aws_iam_policy_document.record_failure.json]
     deliver        = [data.aws_iam_policy_document.deliver.json]
+    stop           = [data.aws_iam_policy_document.stop.json]
   }
 }
 

@@ -10,7 +10,7 @@ locals {
     key => "arn:${var.partition}:states:${var.region}:${var.account_id}:stateMachine:${var.name}-${key}"
   }
   execution_arns = {
-    for key in ["statement", "pipeline"] :
+    for key in ["statement", "pipeline", "crawl"] :
     key => "arn:${var.partition}:states:${var.region}:${var.account_id}:execution:${var.name}-${key}:*"
   }
 }

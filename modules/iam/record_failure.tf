@@ -1,6 +1,6 @@
 locals {
   record_failure = {
-    table = ["GetItem", "Query", "UpdateItem"]
+    table = ["GetItem", "Query", "UpdateItem", "DeleteItem"]
   }
 }
 

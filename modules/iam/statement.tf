@@ -1,6 +1,6 @@
 locals {
   statement = {
-    table = ["PutItem", "UpdateItem"]
+    table = ["GetItem", "PutItem", "UpdateItem"]
     read  = ["config/versions/*", "history/*", "live/*"]
     write = ["history/*/statement.sql", "live/*/statement.sql"]
     list  = ["config/versions/*", "history/*", "live/*"]
@@ -31,8 +31,13 @@ data "aws_iam_policy_document" "statement" {
   }
 
   statement {
-    sid     = "FollowItsOwnStatements"
-    actions = ["redshift-data:DescribeStatement", "redshift-data:GetStatementResult"]
+    sid = "FollowItsOwnStatements"
+    actions = [
+      "redshift-data:CancelStatement",
+      "redshift-data:DescribeStatement",
+      "redshift-data:GetStatementResult",
+      "redshift-data:ListStatements",
+    ]
     # The Data API has no resource for a statement; the condition lets a role at its own statements only.
     resources = ["*"]
 
@@ -41,6 +46,13 @@ data "aws_iam_policy_document" "statement" {
       variable = "redshift-data:statement-owner-iam-userid"
       values   = ["$${aws:userid}"]
     }
+  }
+
+  statement {
+    # Lambda sends what it could not handle asynchronously with the function's own rights.
+    sid       = "KeepEventsThatFailed"
+    actions   = ["sqs:SendMessage"]
+    resources = [var.dead_letter_queue_arn]
   }
 
   dynamic "statement" {

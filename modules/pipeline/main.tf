@@ -43,6 +43,10 @@ resource "aws_sfn_state_machine" "statement" {
     enabled = var.logging.tracing
   }
 
+  timeouts {
+    delete = "30m"
+  }
+
   tags = var.tags
 }
 
@@ -69,7 +73,58 @@ resource "aws_sfn_state_machine" "pipeline" {
     enabled = var.logging.tracing
   }
 
+  timeouts {
+    delete = "30m"
+  }
+
   tags = var.tags
+}
+
+# The warehouse goes on with a statement whose execution was stopped, failed or timed out: it has to be cancelled, which only
+# the function can that sent it.
+resource "aws_cloudwatch_event_rule" "ended" {
+  name        = "${var.name}-statement-ended"
+  description = "A statement of the anomaly detector ${var.name} is not waited for any more."
+  event_pattern = jsonencode({
+    source      = ["aws.states"]
+    detail-type = ["Step Functions Execution Status Change"]
+    detail = {
+      stateMachineArn = [aws_sfn_state_machine.statement.arn]
+      status          = ["ABORTED", "FAILED", "TIMED_OUT"]
+    }
+  })
+  tags = var.tags
+}
+
+resource "aws_lambda_permission" "ended" {
+  statement_id   = "StatementIsNotWaitedFor"
+  action         = "lambda:InvokeFunction"
+  function_name  = var.function_arns["statement"]
+  principal      = "events.amazonaws.com"
+  source_arn     = aws_cloudwatch_event_rule.ended.arn
+  source_account = var.account_id
+}
+
+resource "aws_cloudwatch_event_target" "ended" {
+  rule = aws_cloudwatch_event_rule.ended.name
+  arn  = var.function_arns["statement"]
+
+  input_transformer {
+    input_paths = { execution = "$.detail.executionArn" }
+    # Not jsonencode: it escapes "<" and ">".
+    input_template = "{\"action\": \"cancel\", \"executions\": [\"<execution>\"]}"
+  }
+
+  retry_policy {
+    maximum_event_age_in_seconds = 3600
+    maximum_retry_attempts       = 10
+  }
+
+  dead_letter_config {
+    arn = var.dead_letter_queue_arn
+  }
+
+  depends_on = [aws_lambda_permission.ended]
 }
 
 # aws_redshift_cluster_iam_roles would own the warehouse's whole list and detach the user's other roles. Any change of the input
@@ -111,6 +166,20 @@ resource "aws_iam_role_policy" "detach" {
   depends_on = [aws_lambda_invocation.detach]
 }
 
+# Stops, at destroy, the executions that run, and cancels their statements: a state machine is deleted only when its executions
+# have ended, and the warehouse would go on. With the machines come the policies of the functions, which have to outlive this.
+resource "aws_lambda_invocation" "stop" {
+  function_name   = var.function_arns["stop"]
+  lifecycle_scope = "CRUD"
+  input = jsonencode({
+    machine_arns       = [aws_sfn_state_machine.pipeline.arn, aws_sfn_state_machine.statement.arn]
+    statement_function = var.function_arns["statement"]
+  })
+
+  # A statement that unloads needs the role to the end.
+  depends_on = [aws_lambda_invocation.detach]
+}
+
 resource "aws_cloudwatch_event_rule" "configuration" {
   name        = "${var.name}-configuration"
   description = "The configuration of the anomaly detector ${var.name} was uploaded."
@@ -147,12 +216,15 @@ resource "aws_cloudwatch_event_target" "configuration" {
     arn = var.dead_letter_queue_arn
   }
 
-  depends_on = [aws_lambda_permission.configuration]
+  # At destroy, no more pipelines are started when those that run are stopped.
+  depends_on = [aws_lambda_permission.configuration, aws_lambda_invocation.stop]
 }
 
-# The rule hands its event over; what then fails in the function is Lambda's to retry.
-resource "aws_lambda_function_event_invoke_config" "reconcile" {
-  function_name                = var.function_arns["reconcile"]
+# The rules hand their events over; what then fails in a function is Lambda's to retry.
+resource "aws_lambda_function_event_invoke_config" "this" {
+  for_each = toset(["reconcile", "statement"])
+
+  function_name                = var.function_arns[each.key]
   maximum_event_age_in_seconds = 3600
   maximum_retry_attempts       = 2
 
@@ -184,7 +256,7 @@ resource "aws_s3_object" "configuration" {
   # Its event starts the pipeline, so all that hears it or is started by it comes first.
   depends_on = [
     aws_cloudwatch_event_target.configuration,
-    aws_lambda_function_event_invoke_config.reconcile,
+    aws_lambda_function_event_invoke_config.this,
     aws_lambda_invocation.attach,
     aws_sfn_state_machine.pipeline,
   ]

@@ -11,6 +11,9 @@ output "pipeline_name" {
 output "statement_arn" {
   description = "ARN of the state machine that runs one SQL statement."
   value       = aws_sfn_state_machine.statement.arn
+
+  # At destroy, what runs statements is gone before the statements that still run are stopped.
+  depends_on = [aws_lambda_invocation.stop]
 }
 
 output "statement_name" {

@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from anomaly_detector import errors
 
+from local.cloud.testing import Scene, allow, unique
 from local.terraform import ROOT, find_terraform
 
 MACHINES = {
@@ -149,9 +151,11 @@ def test_every_failure_goes_one_way_that_ends_in_fail(machine: str) -> None:
         if state["Type"] not in ("Task", "Map") or name == "RecordFailure":
             continue
         assert [(catch["ErrorEquals"], catch["Next"]) for catch in state["Catch"]] == [
-            (["States.ALL"], way)
+            (["States.ALL"], "IsCauseGiven")
         ], name
         assert state["Catch"][0]["ResultPath"] == "$.error", name
+    assert states["IsCauseGiven"]["Choices"][0]["Next"] == way
+    assert states["GiveCause"]["Next"] == way
     assert states["Failed"]["Type"] == "Fail"
     assert states["Failed"]["ErrorPath"] == "$.error.Error"
     assert states["Failed"]["CausePath"] == "$.error.Cause"
@@ -161,6 +165,43 @@ def test_every_failure_goes_one_way_that_ends_in_fail(machine: str) -> None:
         assert record["Catch"][0]["Next"] == "Failed"
         # What went wrong first is what the execution fails with.
         assert record["Catch"][0]["ResultPath"] != "$.error"
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_step_that_timed_out_without_a_cause_fails_with_words(scene: Scene, machine: str) -> None:
+    client = scene.cloud.client("stepfunctions")
+    role = scene.role(allow("*"), service="states.amazonaws.com")
+
+    def start(states: State) -> dict[str, Any]:
+        definition = {"StartAt": next(iter(states)), "States": states}
+        made = client.create_state_machine(
+            name=unique("late"), definition=json.dumps(definition), roleArn=role
+        )
+        return dict(client.start_execution(stateMachineArn=made["stateMachineArn"]) | made)
+
+    sleeps = start({"Sleep": {"Type": "Wait", "Seconds": 3, "End": True}})["stateMachineArn"]
+    states = render(machine)["States"]
+    task = next(state for _, state in states_of(render(machine)) if "Catch" in state)
+    late = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::states:startExecution.sync:2",
+        "Parameters": {"StateMachineArn": sleeps},
+        "TimeoutSeconds": 1,
+        "Catch": task["Catch"],
+        "Next": "Failed",
+    }
+    kept = {name: states[name] for name in ("IsCauseGiven", "GiveCause", "Failed")}
+    record = {"RecordFailure": {"Type": "Pass", "Next": "Failed"}} if machine != "statement" else {}
+
+    execution = start({"Late": late, **kept, **record})["executionArn"]
+
+    deadline = time.monotonic() + 20
+    while (found := client.describe_execution(executionArn=execution))["status"] == "RUNNING":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (found["status"], found["error"]) == ("FAILED", "States.Timeout")
+    assert "longer than its time limit" in found["cause"]
+    assert execution in found["cause"]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -214,6 +255,19 @@ def test_a_statement_ends_before_those_who_wait_for_it() -> None:
     assert all(longest < each for each in waiting)
 
 
+def test_a_crawl_waits_to_see_its_statement_cancelled() -> None:
+    template = MACHINES["crawl"].read_text(encoding="utf-8")
+    assert '"timeout_seconds": ${unload_seconds}' in template
+    assert '"TimeoutSeconds": ${unload_task_seconds}' in template
+    found = re.search(
+        r"unload_task_seconds = local.unload_seconds \+ (\d+)",
+        (ROOT / "modules/crawler/main.tf").read_text(encoding="utf-8"),
+    )
+    # Polls are a minute apart, and one may be tried again for five.
+    assert found is not None
+    assert int(found[1]) >= 900
+
+
 def test_the_rounds_of_a_crawl_fit_into_its_history() -> None:
     crawl = render("crawl")["States"]
     rounds = next(
@@ -233,7 +287,7 @@ def test_the_rounds_of_a_crawl_fit_into_its_history() -> None:
             for path in MACHINES.values()
             for found in re.findall(r"\$\{functions\.(\w+)\}", path.read_text(encoding="utf-8"))
         }
-        | {"warehouse_role"}
+        | {"stop", "warehouse_role"}
     ),
 )
 def test_every_function_has_a_handler_and_a_role(function: str) -> None:

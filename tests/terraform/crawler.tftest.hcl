@@ -10,7 +10,7 @@ variables {
   name      = "shop"
   partition = "aws"
   function_arns = {
-    for key in ["reconcile", "plan_crawl", "detect", "commit", "deliver", "record_failure"] :
+    for key in ["reconcile", "plan_crawl", "detect", "commit", "deliver", "record_failure", "stop"] :
     key => "arn:aws:lambda:eu-west-1:111122223333:function:shop-${replace(key, "_", "-")}"
   }
   machine_role_arn      = "arn:aws:iam::111122223333:role/shop-crawl-machine"
@@ -35,6 +35,15 @@ run "schedule" {
 
   module {
     source = "./modules/crawler"
+  }
+
+  assert {
+    condition = (
+      aws_lambda_invocation.stop.lifecycle_scope == "CRUD"
+      && jsondecode(aws_lambda_invocation.stop.input) == { machine_arns = [aws_sfn_state_machine.crawl.arn] }
+      && aws_sfn_state_machine.crawl.timeouts.delete == "30m"
+    )
+    error_message = "At destroy, crawls are stopped, and the machine is given time."
   }
 
   variables {
@@ -128,7 +137,7 @@ run "govcloud" {
   variables {
     partition = "aws-us-gov"
     function_arns = {
-      for key in ["reconcile", "plan_crawl", "detect", "commit", "deliver", "record_failure"] :
+      for key in ["reconcile", "plan_crawl", "detect", "commit", "deliver", "record_failure", "stop"] :
       key => "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:shop-${replace(key, "_", "-")}"
     }
     statement_arn = "arn:aws-us-gov:states:us-gov-west-1:111122223333:stateMachine:shop-statement"
@@ -152,8 +161,11 @@ run "a_statement_may_take_as_long_as_a_day_s_interval" {
   }
 
   assert {
-    condition     = jsondecode(aws_sfn_state_machine.crawl.definition).States.Unload.TimeoutSeconds == 86400
-    error_message = "The unload of a day may take a day."
+    condition = (
+      jsondecode(aws_sfn_state_machine.crawl.definition).States.Unload.Parameters.Input.timeout_seconds == 86400
+      && jsondecode(aws_sfn_state_machine.crawl.definition).States.Unload.TimeoutSeconds > 86400
+    )
+    error_message = "The unload of a day may take a day, and the crawl sees it cancelled."
   }
 }
 

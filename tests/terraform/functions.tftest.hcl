@@ -5,7 +5,7 @@ variables {
   role_arns = {
     for key in [
       "reconcile", "warehouse_role", "prepare", "statement", "plan_history", "train", "activate", "record_failure",
-      "plan_crawl", "detect", "commit", "deliver",
+      "plan_crawl", "detect", "commit", "deliver", "stop",
     ] : key => "arn:aws:iam::111122223333:role/shop-${replace(key, "_", "-")}"
   }
   environment = { TABLE_NAME = "shop" }
@@ -25,7 +25,7 @@ variables {
   tags       = {}
 }
 
-run "twelve_functions_of_their_own_role" {
+run "thirteen_functions_of_their_own_role" {
   command = plan
 
   module {
@@ -38,15 +38,15 @@ run "twelve_functions_of_their_own_role" {
       function.role == var.role_arns[key]
       && function.handler == "anomaly_detector.handlers.${key}.handler"
       && function.function_name == "shop-${replace(key, "_", "-")}"
-    ]) && length(aws_lambda_function.this) == 12
-    error_message = "Each of the twelve functions has its handler, its name and its role."
+    ]) && length(aws_lambda_function.this) == 13
+    error_message = "Each of the thirteen functions has its handler, its name and its role."
   }
 
   assert {
     condition = alltrue([
       for key, group in aws_cloudwatch_log_group.this :
       group.name == "/aws/lambda/${aws_lambda_function.this[key].function_name}" && group.retention_in_days == 365
-    ]) && length(aws_cloudwatch_log_group.this) == 12
+    ]) && length(aws_cloudwatch_log_group.this) == 13
     error_message = "Each function has a log group with a retention."
   }
 

@@ -47,9 +47,9 @@ run "one_role_per_function_machine_and_schedule" {
   assert {
     condition = toset(keys(aws_iam_role.function)) == toset([
       "reconcile", "warehouse_role", "prepare", "statement", "plan_history", "train", "activate", "record_failure",
-      "plan_crawl", "detect", "commit", "deliver",
+      "plan_crawl", "detect", "commit", "deliver", "stop",
     ])
-    error_message = "There is one role for each of the twelve functions."
+    error_message = "There is one role for each of the thirteen functions."
   }
 
   assert {
@@ -60,7 +60,7 @@ run "one_role_per_function_machine_and_schedule" {
   assert {
     condition = length(distinct([
       for role in concat(values(aws_iam_role.function), values(aws_iam_role.machine), [aws_iam_role.schedule], aws_iam_role.unload) : role.name
-    ])) == 17
+    ])) == 18
     error_message = "Each role has a name of its own."
   }
 }
@@ -237,6 +237,34 @@ run "a_secret_is_read_and_nothing_else" {
       !strcontains(document.json, "redshift-data:") && !strcontains(document.json, "secretsmanager:") if key != "statement"
     ])
     error_message = "No other function reaches the warehouse."
+  }
+}
+
+run "what_ends_executions_and_statements" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = jsonencode({
+      for statement in jsondecode(data.aws_iam_policy_document.function["stop"].json).Statement :
+      statement.Sid => sort(flatten([statement.Resource])) if !contains(["WriteItsOwnLogs", "WriteTraces"], statement.Sid)
+      }) == jsonencode({
+      FindExecutions          = [for key in ["crawl", "pipeline", "statement"] : "arn:aws:states:eu-west-1:111122223333:stateMachine:shop-${key}"]
+      StopExecutions          = [for key in ["crawl", "pipeline", "statement"] : "arn:aws:states:eu-west-1:111122223333:execution:shop-${key}:*"]
+      HaveStatementsCancelled = ["arn:aws:lambda:eu-west-1:111122223333:function:shop-statement"]
+    })
+    error_message = "The function stops this detector's executions, and asks the owner of its statements to cancel them."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(data.aws_iam_policy_document.function["statement"].json).Statement :
+      statement.Condition.StringEquals["redshift-data:statement-owner-iam-userid"] if contains(flatten([statement.Action]), "redshift-data:CancelStatement")
+    ] == ["$${aws:userid}"]
+    error_message = "Statements are cancelled by their owner."
   }
 }
 
@@ -537,7 +565,7 @@ run "plan_with_unknown_arns" {
   }
 
   assert {
-    condition     = length(module.iam.function_role_arns) == 12 && length(module.serverless.function_role_arns) == 12
+    condition     = length(module.iam.function_role_arns) == 13 && length(module.serverless.function_role_arns) == 13
     error_message = "Nothing but values waits for ARNs that are not known yet."
   }
 }

@@ -23,6 +23,7 @@ variables {
   function_arns = {
     for key in [
       "reconcile", "warehouse_role", "prepare", "statement", "plan_history", "train", "activate", "record_failure",
+      "stop",
     ] : key => "arn:aws:lambda:eu-west-1:111122223333:function:shop-${replace(key, "_", "-")}"
   }
   machine_role_arns = {
@@ -116,7 +117,7 @@ run "configuration_is_heard_and_reconciled" {
   assert {
     condition = (
       aws_cloudwatch_event_target.configuration.dead_letter_config[0].arn == var.dead_letter_queue_arn
-      && aws_lambda_function_event_invoke_config.reconcile.destination_config[0].on_failure[0].destination == var.dead_letter_queue_arn
+      && aws_lambda_function_event_invoke_config.this["reconcile"].destination_config[0].on_failure[0].destination == var.dead_letter_queue_arn
     )
     error_message = "Events that fail are kept, before and after they reach the function."
   }
@@ -173,6 +174,52 @@ run "the_role_is_attached" {
       == jsondecode(aws_lambda_invocation.attach[0].input).place
     )
     error_message = "A statement that fails without the role attaches it again."
+  }
+}
+
+run "statements_are_cancelled" {
+  command = apply
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.ended.event_pattern) == {
+      source      = ["aws.states"]
+      detail-type = ["Step Functions Execution Status Change"]
+      detail = {
+        stateMachineArn = [aws_sfn_state_machine.statement.arn]
+        status          = ["ABORTED", "FAILED", "TIMED_OUT"]
+      }
+    }
+    error_message = "Every end of a statement's execution but success is heard of."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_event_target.ended.arn == var.function_arns["statement"]
+      && jsondecode(aws_cloudwatch_event_target.ended.input_transformer[0].input_template) == {
+        action     = "cancel"
+        executions = ["<execution>"]
+      }
+      && aws_lambda_permission.ended.source_arn == aws_cloudwatch_event_rule.ended.arn
+      && aws_cloudwatch_event_target.ended.dead_letter_config[0].arn == var.dead_letter_queue_arn
+      && aws_lambda_function_event_invoke_config.this["statement"].destination_config[0].on_failure[0].destination == var.dead_letter_queue_arn
+    )
+    error_message = "The function that owns the statement is told which execution ended; what fails is kept."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_invocation.stop.lifecycle_scope == "CRUD"
+      && jsondecode(aws_lambda_invocation.stop.input).statement_function == var.function_arns["statement"]
+      && length(jsondecode(aws_lambda_invocation.stop.input).machine_arns) == 2
+      && alltrue([
+        for machine in [aws_sfn_state_machine.statement, aws_sfn_state_machine.pipeline] : machine.timeouts.delete == "30m"
+      ])
+    )
+    error_message = "At destroy, executions are stopped and statements cancelled, and machines are given time."
   }
 }
 

@@ -24,6 +24,7 @@ variables {
   function_arns = {
     for key in [
       "reconcile", "warehouse_role", "prepare", "statement", "plan_history", "train", "activate", "record_failure",
+      "stop",
     ] : key => "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:shop-${replace(key, "_", "-")}"
   }
   machine_role_arns = {

@@ -1,0 +1,25 @@
+locals {
+  # Neither table nor bucket: all that it does is to stop what runs before the state machines are deleted.
+  stop = {}
+}
+
+data "aws_iam_policy_document" "stop" {
+  statement {
+    sid       = "FindExecutions"
+    actions   = ["states:ListExecutions"]
+    resources = values(local.machine_arns)
+  }
+
+  statement {
+    sid       = "StopExecutions"
+    actions   = ["states:StopExecution"]
+    resources = values(local.execution_arns)
+  }
+
+  statement {
+    # Only the function that sent a statement can cancel it.
+    sid       = "HaveStatementsCancelled"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [local.function_arns["statement"]]
+  }
+}
