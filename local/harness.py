@@ -238,6 +238,27 @@ class Deployment:
         )
         return str(answer["executionArn"])
 
+    def stop(self, execution_arn: str) -> None:
+        """Stop an execution, as a person would."""
+        self.cloud.client("stepfunctions").stop_execution(executionArn=execution_arn)
+
+    def expire_lease(self) -> None:
+        """Let the lease run out that a crawl took and did not give back, as time would."""
+        self.cloud.client("dynamodb").update_item(
+            TableName=self.outputs["table_name"],
+            Key={"pk": {"S": self.variables["name"]}, "sk": {"S": "LEASE#crawl"}},
+            UpdateExpression="SET #until = :past",
+            ExpressionAttributeNames={"#until": "until"},
+            ExpressionAttributeValues={":past": {"S": "2000-01-01T00:00:00Z"}},
+        )
+
+    def wait_for_unload(self, status: str) -> dict[str, Any]:
+        """Wait until the newest UNLOAD has this status."""
+        patience = Patience(self.cloud, f"an UNLOAD that is {status}")
+        while not (found := self.unloads()) or found[-1]["status"] != status:
+            patience.wait()
+        return found[-1]
+
     def wait_for(self, execution_arn: str) -> Execution:
         """Wait until an execution has ended, however it ends."""
         patience = Patience(self.cloud, execution_arn)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from anomaly_detector.intervals import parse_iso
+from anomaly_detector.intervals import iso, parse_iso
 
 from local.cloud import LocalCloud
 from local.harness import Deployment
@@ -93,6 +95,100 @@ def test_a_crawl_run_twice_at_once_commits_once(detector: Deployment) -> None:
     assert all(each.succeeded for each in ended), [each.cause for each in ended]
     assert detector.watermark() == begin + timedelta(hours=1)
     _nothing_is_doubled(detector)
+
+
+def test_a_query_slower_than_the_interval_never_runs_twice_at_once(
+    cloud: LocalCloud, detector: Deployment
+) -> None:
+    begin, before = detector.watermark(), len(detector.unloads())
+    slow = cloud.redshift_faults.stall("unload")
+    first = detector.start_crawl(detector.next_tick())
+    detector.wait_for_unload("STARTED")
+
+    overlapping = [detector.crawl(detector.next_tick(each)) for each in (2, 3)]
+
+    assert all(each.succeeded for each in overlapping), [each.cause for each in overlapping]
+    assert {each.output["plan"]["held_by"] for each in overlapping} == {first}
+    assert [each["status"] for each in detector.unloads()[before:]] == ["STARTED"]
+    cloud.redshift_faults.clear(slow)
+    ended = detector.wait_for(first)
+    assert ended.succeeded, ended.cause
+    assert detector.watermark() == begin + timedelta(hours=1)
+    # What the others left is taken at once, by the next.
+    after = detector.crawl_next(2)
+    assert after.succeeded, after.cause
+    assert detector.watermark() == begin + timedelta(hours=3)
+    assert [each["status"] for each in detector.unloads()[before:]] == ["FINISHED", "FINISHED"]
+    _nothing_is_doubled(detector)
+
+
+def test_a_stopped_crawl_has_its_statement_cancelled_and_the_next_goes_on(
+    cloud: LocalCloud, detector: Deployment
+) -> None:
+    begin, before = detector.watermark(), len(detector.unloads())
+    cloud.redshift_faults.stall("unload")
+    stopped = detector.start_crawl(detector.next_tick())
+    detector.wait_for_unload("STARTED")
+
+    detector.stop(stopped)
+
+    detector.wait_for_unload("ABORTED")
+    assert detector.execution(stopped).status == "ABORTED"
+    # It could not give its lease back.
+    assert detector.crawl_next().output["plan"]["held_by"] == stopped
+    detector.expire_lease()
+    _moves_on(detector)
+    assert detector.watermark() == begin + timedelta(hours=1)
+    assert [each["status"] for each in detector.unloads()[before:]] == ["ABORTED", "FINISHED"]
+
+
+def test_what_a_crawl_left_behind_ends_before_the_same_rows_are_asked_for_again(
+    cloud: LocalCloud, detector: Deployment
+) -> None:
+    before = len(detector.unloads())
+    cloud.redshift_faults.stall("unload")
+    # Nobody is told that the execution of the statement has ended.
+    deaf = cloud.redshift_faults.refuse_call(
+        "redshift-data", "CancelStatement", code="InternalServerException", status=500, count=None
+    )
+    stopped = detector.start_crawl(detector.next_tick())
+    detector.wait_for_unload("STARTED")
+    detector.stop(stopped)
+    detector.expire_lease()
+    crawl = detector.start_crawl(detector.next_tick())
+    time.sleep(3)
+    assert [each["status"] for each in detector.unloads()[before:]] == ["STARTED"]
+
+    cloud.redshift_faults.clear(deaf)
+
+    ended = detector.wait_for(crawl)
+    assert ended.succeeded, ended.cause
+    assert [each["status"] for each in detector.unloads()[before:]] == ["ABORTED", "FINISHED"]
+    _nothing_is_doubled(detector)
+
+
+def test_a_statement_whose_time_is_over_is_cancelled(
+    cloud: LocalCloud, detector: Deployment
+) -> None:
+    cloud.redshift_faults.stall("unload")
+    end = detector.watermark()
+    request = {
+        "config_hash": detector.config_hash(),
+        "purpose": "history",
+        "window_start": iso(end - timedelta(days=3)),
+        "window_end": iso(end),
+        "timeout_seconds": 4,
+    }
+    execution = cloud.client("stepfunctions").start_execution(
+        stateMachineArn=detector.outputs["crawl_arn"].replace("-crawl", "-statement"),
+        input=json.dumps(request),
+    )["executionArn"]
+
+    ended = detector.wait_for(execution)
+
+    assert ended.status == "FAILED"
+    assert "was cancelled" in ended.cause
+    assert detector.unloads()[-1]["status"] == "ABORTED"
 
 
 def test_a_crawl_run_again_later_does_nothing(detector: Deployment) -> None:
