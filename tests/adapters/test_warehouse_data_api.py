@@ -191,7 +191,7 @@ def test_what_runs_is_listed_over_all_pages_in_the_order_of_a_statements_life(
 ) -> None:
     def page(status: str, *ids: str, token: str = "", more: str = "") -> None:
         found = [{"Id": each, "StatementName": f"shop/{each}", "Status": status} for each in ids]
-        asked = {"Status": status, "StatementName": "shop/"}
+        asked = {"Status": status, "StatementName": "shop/", "RoleLevel": False}
         stub.add_response(
             "list_statements",
             {"Statements": found} | ({"NextToken": more} if more else {}),

@@ -387,8 +387,13 @@ class TestRights:
         assert found(role) == [made["Id"]]
         assert found(role, RoleLevel=False) == []
         assert found(scene.role(listing)) == []
-        with pytest.raises(ClientError, match="AccessDenied"):
-            found(scene.role())
+        own = scene.role(
+            *data_rights(cluster), allow("redshift-data:ListStatements", Condition=OWNER)
+        )
+        assert found(own, RoleLevel=False) == []
+        for role_of_nobody, more in ((scene.role(), {"RoleLevel": False}), (own, {})):
+            with pytest.raises(ClientError, match="AccessDenied"):
+                found(role_of_nobody, **more)
 
     def test_given_db_user_then_temporary_credentials_must_be_allowed(self, scene: Scene):
         cluster = scene.cluster()

@@ -40,7 +40,13 @@ class Warehouse:
         sql = self.sent[-1]["Sql"] if self.sent else ""
         return {"Id": Id, "QueryString": sql, "RedshiftQueryId": 77} | self.answers.pop(0)
 
-    def list_statements(self, Status: str, StatementName: str) -> dict[str, Any]:  # noqa: N803
+    def list_statements(
+        self,
+        Status: str,  # noqa: N803
+        StatementName: str,  # noqa: N803
+        RoleLevel: bool,  # noqa: FBT001, N803
+    ) -> dict[str, Any]:
+        assert not RoleLevel
         named = [one for one in self.listed if one["StatementName"].startswith(StatementName)]
         return {"Statements": [one for one in named if one["Status"] == Status]}
 

@@ -35,7 +35,13 @@ class Warehouse:
     cancelled: list[str] = field(default_factory=list)
     _left: dict[str, int] = field(default_factory=dict)
 
-    def list_statements(self, Status: str, StatementName: str) -> dict[str, Any]:  # noqa: N803
+    def list_statements(
+        self,
+        Status: str,  # noqa: N803
+        StatementName: str,  # noqa: N803
+        RoleLevel: bool,  # noqa: FBT001, N803
+    ) -> dict[str, Any]:
+        assert not RoleLevel
         if Status != "STARTED":
             return {"Statements": []}
         for key in [key for key, left in self._left.items() if left <= 0]:

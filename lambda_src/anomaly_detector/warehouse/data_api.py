@@ -137,14 +137,15 @@ class DataApi:
         found: dict[str, str] = {}
         # In the order in which a statement passes through them: one that moves on is not missed.
         for status in RUNNING:
-            more: dict[str, str] = {}
+            # Of its own session only: no other may be cancelled, nor, likely, listed.
+            asked: dict[str, Any] = {"Status": status, "StatementName": prefix, "RoleLevel": False}
             while True:
-                page = self._call("list_statements", Status=status, StatementName=prefix, **more)
+                page = self._call("list_statements", **asked)
                 for each in page["Statements"]:
                     found[str(each["Id"])] = str(each.get("StatementName", ""))
                 if not page.get("NextToken"):
                     break
-                more = {"NextToken": str(page["NextToken"])}
+                asked["NextToken"] = str(page["NextToken"])
         return found
 
     def cancel(self, statement_id: str) -> bool:
@@ -156,7 +157,7 @@ class DataApi:
         except PermanentError:
             return False
 
-    def _call(self, method: str, **given: str) -> dict[str, Any]:
+    def _call(self, method: str, **given: str | bool) -> dict[str, Any]:
         try:
             return cast("dict[str, Any]", getattr(self._client, method)(**given))
         except ClientError as error:
