@@ -97,6 +97,40 @@ def test_a_crawl_run_twice_at_once_commits_once(detector: Deployment) -> None:
     _nothing_is_doubled(detector)
 
 
+def test_a_crawl_run_again_later_does_nothing(detector: Deployment) -> None:
+    before = detector.watermark()
+    unloads = len(detector.unloads())
+
+    again = detector.crawl(detector.next_tick(0))
+
+    assert again.succeeded, again.cause
+    assert detector.watermark() == before
+    assert len(detector.unloads()) == unloads
+
+
+def test_missed_crawls_are_made_up_for_and_what_happened_is_told_once(
+    detector: Deployment, sample: Shop
+) -> None:
+    begin = detector.watermark()
+    last = sample.incidents[-1]
+    assert begin <= last.start
+    missed = (last.end - begin) // timedelta(hours=1) + 1
+    before = len(detector.unloads())
+    detector.received("alerts")
+
+    crawl = detector.crawl_next(missed)
+
+    assert crawl.succeeded, crawl.cause
+    assert detector.watermark() == begin + timedelta(hours=missed)
+    assert len(detector.unloads()) == before + 1, "one statement for the whole window"
+    alerts = [each["Message"] for each in detector.received("alerts")]
+    assert [each["impactedMetric"]["metricName"] for each in alerts] == list(last.measures)
+    assert parse_iso(_group(detector, alerts[0])["StartTime"]) == last.start
+    _moves_on(detector)
+    assert detector.received("alerts") == []
+    _nothing_is_doubled(detector)
+
+
 def test_a_query_slower_than_the_interval_never_runs_twice_at_once(
     cloud: LocalCloud, detector: Deployment
 ) -> None:
@@ -189,40 +223,6 @@ def test_a_statement_whose_time_is_over_is_cancelled(
     assert ended.status == "FAILED"
     assert "was cancelled" in ended.cause
     assert detector.unloads()[-1]["status"] == "ABORTED"
-
-
-def test_a_crawl_run_again_later_does_nothing(detector: Deployment) -> None:
-    before = detector.watermark()
-    unloads = len(detector.unloads())
-
-    again = detector.crawl(detector.next_tick(0))
-
-    assert again.succeeded, again.cause
-    assert detector.watermark() == before
-    assert len(detector.unloads()) == unloads
-
-
-def test_missed_crawls_are_made_up_for_and_what_happened_is_told_once(
-    detector: Deployment, sample: Shop
-) -> None:
-    begin = detector.watermark()
-    last = sample.incidents[-1]
-    assert begin <= last.start
-    missed = (last.end - begin) // timedelta(hours=1) + 1
-    before = len(detector.unloads())
-    detector.received("alerts")
-
-    crawl = detector.crawl_next(missed)
-
-    assert crawl.succeeded, crawl.cause
-    assert detector.watermark() == begin + timedelta(hours=missed)
-    assert len(detector.unloads()) == before + 1, "one statement for the whole window"
-    alerts = [each["Message"] for each in detector.received("alerts")]
-    assert [each["impactedMetric"]["metricName"] for each in alerts] == list(last.measures)
-    assert parse_iso(_group(detector, alerts[0])["StartTime"]) == last.start
-    _moves_on(detector)
-    assert detector.received("alerts") == []
-    _nothing_is_doubled(detector)
 
 
 def _moves_on(detector: Deployment) -> dict[str, Any]:
