@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 from local.cloud import LocalCloud
-from local.harness import Deployment, inventory
+from local.harness import Deployment, Patience, inventory
 
 
 def test_destroy_in_the_middle_of_statements_ends_them_and_leaves_nothing(
@@ -13,11 +11,13 @@ def test_destroy_in_the_middle_of_statements_ends_them_and_leaves_nothing(
 ) -> None:
     cloud.redshift_faults.stall(count=None)
     before = len(cloud.statements())
-    executions = [detector.start_crawl(detector.next_tick()), detector.start_pipeline()]
+    crawl = detector.start_crawl(detector.next_tick())
     detector.wait_for_unload("STARTED")
-    while len(cloud.statements()[before:]) < 2:
-        time.sleep(0.1)
-    assert [detector.execution(each).status for each in executions] == ["RUNNING", "RUNNING"]
+    pipeline = detector.start_pipeline()
+    patience = Patience(cloud, "the check of the query")
+    while [each["status"] for each in cloud.statements()[before:]] != ["STARTED", "STARTED"]:
+        patience.wait()
+    assert [detector.execution(each).status for each in (crawl, pipeline)] == ["RUNNING"] * 2
 
     detector.destroy()
 
