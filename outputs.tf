@@ -133,6 +133,16 @@ output "statement_name" {
   value       = module.pipeline.statement_name
 }
 
+output "statement_ended_rule_arn" {
+  description = "ARN of the EventBridge rule that matches executions of the statement machine that did not succeed."
+  value       = module.pipeline.statement_ended_rule_arn
+}
+
+output "statement_ended_rule_name" {
+  description = "Name of the EventBridge rule that matches executions of the statement machine that did not succeed."
+  value       = module.pipeline.statement_ended_rule_name
+}
+
 output "pipeline_arn" {
   description = "ARN of the state machine that checks the query, loads the history, trains and activates the detector."
   value       = module.pipeline.pipeline_arn

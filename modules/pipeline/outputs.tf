@@ -36,6 +36,16 @@ output "configuration_rule_name" {
   value       = aws_cloudwatch_event_rule.configuration.name
 }
 
+output "statement_ended_rule_arn" {
+  description = "ARN of the EventBridge rule that matches executions of the statement machine that did not succeed."
+  value       = aws_cloudwatch_event_rule.ended.arn
+}
+
+output "statement_ended_rule_name" {
+  description = "Name of the EventBridge rule that matches executions of the statement machine that did not succeed."
+  value       = aws_cloudwatch_event_rule.ended.name
+}
+
 output "log_group_arns" {
   description = "ARN of the log group of each state machine, by machine key."
   value       = { for key, group in aws_cloudwatch_log_group.this : key => group.arn }

@@ -125,7 +125,7 @@ def test_govcloud_names_no_commercial_arn(states: dict[str, dict[str, Any]]) -> 
 
 
 def test_path_and_boundary_are_on_every_role(states: dict[str, dict[str, Any]]) -> None:
-    for run, roles in (("every_input", 16), ("govcloud", 17)):
+    for run, roles in (("every_input", 17), ("govcloud", 18)):
         found = _resources(states[run], "aws_iam_role")
         assert len(found) == roles
         assert {each["path"] for each in found} == {"/detectors/"}
