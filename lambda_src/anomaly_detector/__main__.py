@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 
-from anomaly_detector.cli import main
+_NEEDED = ("duckdb", "numpy", "pyarrow", "pydantic", "sqlglot")
 
-sys.exit(main())
+
+def _run() -> int:
+    lacking = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if lacking:
+        sys.stderr.write(
+            f"anomaly_detector: {' and '.join(lacking)} cannot be imported; run "
+            "pip install -r requirements-cli.txt.\n"
+        )
+        return 2
+    from anomaly_detector.cli import main
+
+    return main()
+
+
+sys.exit(_run())

@@ -21,9 +21,10 @@ from anomaly_detector.explain.group import Group
 from anomaly_detector.intervals import Grid, iso, second
 from anomaly_detector.lake import results
 from anomaly_detector.local_file.aggregate import Aggregated, aggregate
+from anomaly_detector.local_file.engine import Engine
+from anomaly_detector.local_file.files import Files, open_files
 from anomaly_detector.local_file.infer import infer
 from anomaly_detector.local_file.progress import Progress
-from anomaly_detector.local_file.rows import Source
 
 SCORES, GROUPS, PREVIEW, TRAINING, CONFIGURATION = (
     "scores.parquet",
@@ -52,6 +53,12 @@ examples:
       write it to a new file
   python -m anomaly_detector backtest --config detector.json --data rows.csv.gz --out results
       find the events of the newest 30 % of the file
+  python -m anomaly_detector backtest --config detector.json --data 'parts/*.parquet' --out results
+      the same on a pattern (or a folder) of parts, as UNLOAD and Spark write them
+
+kinds of files, told by their content and not by their name: CSV with a header (any common delimiter
+and encoding), JSON lines or an array, Parquet; plain or compressed with gzip, zstd or bzip2.
+Excel workbooks are saved as CSV first.
 
 files in --out:
 
@@ -100,7 +107,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
-        "--data", type=Path, required=True, metavar="FILE", help="rows: .csv, .csv.gz or .parquet"
+        "--data",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="rows: a file of CSV, JSON lines or Parquet, a folder of such, or a pattern",
     )
     command.add_argument(
         "--config",
@@ -117,6 +128,11 @@ def _parser() -> argparse.ArgumentParser:
         default=1 - backtest.SCORED_SHARE,
         metavar="SHARE",
         help="share of the intervals, the oldest, that is learnt and not scored (%(default)s)",
+    )
+    command.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        help="the decimal sign of the numbers in CSV; without it, it is found in each column",
     )
     command.add_argument(
         "--infer",
@@ -148,15 +164,17 @@ def _run(options: argparse.Namespace, progress: Progress) -> str:
     config = None if options.infer else _load(options.config)
     if options.out is not None:
         _check_writable(options.out)
-    source = Source.open(options.data)
-    if config is not None:
-        return _backtest(config, source, options, progress)
-    proposed = _infer(source, options, progress)
-    if options.out is None:
-        return "" if options.config else proposed
-    if options.config is None:
-        _write(options.out / CONFIGURATION, proposed.encode())
-    return _backtest(load(proposed), source, options, progress)
+    with tempfile.TemporaryDirectory(prefix="anomaly_detector-") as folder:
+        engine = Engine(Path(folder), progress)
+        files = open_files(options.data, engine)
+        if config is not None:
+            return _backtest(config, files, engine, options, progress)
+        proposed = _infer(files, engine, options, progress)
+        if options.out is None:
+            return "" if options.config else proposed
+        if options.config is None:
+            _write(options.out / CONFIGURATION, proposed.encode())
+        return _backtest(load(proposed), files, engine, options, progress)
 
 
 def _load(path: Path) -> Config:
@@ -172,9 +190,9 @@ def _load(path: Path) -> Config:
     return load(body).model_copy(update={"shards": 1})
 
 
-def _infer(source: Source, options: argparse.Namespace, progress: Progress) -> str:
-    progress.start(f"Looking at {source.path}")
-    found = infer(source, source.path.name.split(".")[0])
+def _infer(files: Files, engine: Engine, options: argparse.Namespace, progress: Progress) -> str:
+    progress.start(f"Looking at {files.name}")
+    found = infer(files, options.data.name.split(".")[0], engine, options.decimal)
     document = json.dumps(found.document, ensure_ascii=False, indent=2) + "\n"
     load(document)
     if options.config is not None:
@@ -194,10 +212,14 @@ def _infer(source: Source, options: argparse.Namespace, progress: Progress) -> s
 
 
 def _backtest(
-    config: Config, source: Source, options: argparse.Namespace, progress: Progress
+    config: Config,
+    files: Files,
+    engine: Engine,
+    options: argparse.Namespace,
+    progress: Progress,
 ) -> str:
-    progress.start(f"Reading {source.path}")
-    rows = aggregate(config, source)
+    progress.start(f"Reading {files.name}")
+    rows = aggregate(config, files, engine, options.decimal)
     grid = Grid.of(config)
     begin = backtest.scored_from(grid, rows.begin, rows.end, 1 - options.train_fraction)
     progress.start(f"Replaying {len(rows.panel.starts):,} intervals")
@@ -209,13 +231,13 @@ def _backtest(
     )
     preview = json.dumps(backtest.preview(groups, begin, rows.end), indent=1)
     learnt = backtest.training(config, scored.state)
-    files = {
+    written = {
         SCORES: results.parquet(results.in_order(scored.table, config)),
         GROUPS: said.encode(),
         PREVIEW: preview.encode(),
         TRAINING: json.dumps(learnt.to_dict(), allow_nan=False, indent=1).encode(),
     }
-    for name, body in files.items():
+    for name, body in written.items():
         _write(options.out / name, body)
     return _summary(config, rows, begin, groups, learnt, options.out)
 
@@ -262,6 +284,8 @@ def _summary(
         lines.append(f"{_many(rows.undated, 'row')} without a timestamp left out.")
     if rows.filtered:
         lines.append(f"{_many(rows.filtered, 'row')} left out by dimension_filters.")
+    lines += [f"{line[0].upper()}{line[1:]}." for line in rows.said]
+    lines += _emptiness(rows, scored)
     lines.append(
         f"Learnt {_many(total - scored, 'interval')}, then scored {scored:,} from {iso(begin)} on."
     )
@@ -284,6 +308,21 @@ def _summary(
     lines += [f"  {_line(one)}" for one in worst]
     lines.append(f"Written to {out}: {SCORES}, {GROUPS}, {PREVIEW}, {TRAINING}.")
     return "\n".join(lines) + "\n"
+
+
+def _emptiness(rows: Aggregated, scored: int) -> list[str]:
+    """Intervals without rows, and rows that are hardly in the part that is scored."""
+    lines = []
+    total, empty = len(rows.held), int((rows.held == 0).sum())
+    if empty:
+        lines.append(f"{empty:,} of {total:,} intervals have no row.")
+    newest = int(rows.held[-scored:].sum())
+    if newest < rows.held.sum() * scored / total / 4:
+        lines.append(
+            f"The part that is scored holds {newest:,} of {_many(int(rows.held.sum()), 'row')}: "
+            "look whether some times are wrong."
+        )
+    return lines
 
 
 def _table(learnt: Report) -> list[str]:
@@ -332,7 +371,8 @@ def _by(dimensions: Sequence[str]) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
+    # Nothing at all is told from what is rounded to it.
+    return "-" if value is None else f"{100 * value:.1f} %" if value else "0 %"
 
 
 def _line(group: Group) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from anomaly_detector.cli import main
+from anomaly_detector.config import Config
+from anomaly_detector.local_file.aggregate import Aggregated, aggregate
+from anomaly_detector.local_file.engine import Engine
+from anomaly_detector.local_file.files import open_files
 
 MONDAY = datetime(2025, 1, 6, tzinfo=UTC)
 DAYS = 35
@@ -80,6 +85,13 @@ def backtest(document: Mapping[str, Any], data: Path, *options: str) -> Path:
     )
     assert status == 0
     return out
+
+
+def aggregated(config: Config, data: Path) -> Aggregated:
+    """What is read of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = Engine(Path(folder), lambda _: None)
+        return aggregate(config, open_files(data, engine), engine)
 
 
 def scores(out: Path) -> list[dict[str, Any]]:

@@ -16,13 +16,11 @@ import pyarrow as pa
 import pytest
 from anomaly_detector.config import Config
 from anomaly_detector.lake.store import read_parquet
-from anomaly_detector.local_file.aggregate import aggregate
-from anomaly_detector.local_file.rows import Source
 from anomaly_detector.warehouse import sql
 from moto import mock_aws
 
 from tests.unit import standin
-from tests.unit.cli_files import backtest, groups, scores, write_csv
+from tests.unit.cli_files import aggregated, backtest, groups, scores, write_csv
 from tests.unit.services_world import DAY, H1, HISTORY_DAYS, World, document, sales
 
 # --- aggregates ---------------------------------------------------------------------------------
@@ -60,7 +58,8 @@ def of_warehouse(
     marks = ", ".join(["?"] * (3 + len(config.measures)))
     opened.executemany(
         f"insert into rows values ({marks})",
-        [(*row[:3], *[row[3]] * len(config.measures)) for row in rows],
+        # A file does not tell an empty text from none.
+        [(row[0], row[1] or None, row[2], *[row[3]] * len(config.measures)) for row in rows],
     )
     statement = sql.aggregate(config, begin, end, history=False)
     return [tuple(row.values()) for row in standin.run(opened, statement)]
@@ -95,7 +94,7 @@ def test_rows_are_aggregated_as_the_warehouse_does(
     header = ("ts", "platform", "market", *config.measures)
     data = write_csv(tmp_path / "rows.csv", [(*row, *[row[3]] * 4) for row in rows], header)
 
-    found = aggregate(config, Source.open(data))
+    found = aggregated(config, data)
 
     landed = of_warehouse(config, rows, found.begin, found.end)
     panel = found.panel
@@ -124,7 +123,7 @@ def read(tmp_path: Path, text: str, **stamp: str) -> list[datetime]:
     )
     path = tmp_path / "times.csv"
     path.write_text(f"ts\n{text}\n", encoding="utf-8")
-    found = aggregate(config, Source.open(path))
+    found = aggregated(config, path)
     return [start.item().replace(tzinfo=UTC) for start in found.panel.starts[[0, -1]]]
 
 

@@ -1,26 +1,37 @@
-"""Aggregates rows into a panel, by the rules of `warehouse.sql.aggregate`."""
+"""Aggregates the rows of a file into a panel by the very SQL that is sent to a warehouse."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
+import duckdb
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from anomaly_detector.config import Aggregation, Config
+from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid, iso, second
-from anomaly_detector.local_file import values
-from anomaly_detector.local_file.rows import Source
-from anomaly_detector.panel import ROLLED_UP, Panel
+from anomaly_detector.local_file.engine import Engine
+from anomaly_detector.local_file.files import Files, fault
+from anomaly_detector.local_file.numbers import Decimal
+from anomaly_detector.local_file.rows import Rows, read_rows
+from anomaly_detector.panel import Panel
+from anomaly_detector.warehouse import sql
 
 # Beyond these a wrong timestamp is more likely than so much data, and memory would end.
-_MOST_INTERVALS = 1_000_000
-_MOST_VALUES = 400_000_000
-# Up to here distinct numbers are marked instead of sorted, which takes a tenth of the time.
-_MOST_MARKS = 20_000_000
+_MOST_INTERVALS: Final = 1_000_000
+_MOST_VALUES: Final = 400_000_000
+# Every interval is a multiple of it, and every zone's offset.
+_BUCKET: Final = 300
+# Rows further from the others than the others lie apart are wrong, where they are few.
+_MOST_FAR_OFF: Final = 0.05
+# An edge is told from others where there are so many, and it is shorter than all but these.
+_ENOUGH_INTERVALS: Final = 8
+_ODD_INTERVALS: Final = 0.02
+_INT = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,8 @@ class Aggregated:
     begin, end : UTC; the intervals `[begin, end)` from the file's first row to its last.
     rows, undated, filtered : all rows; those without a timestamp, and those that do not pass
         dimension_filters, which are left out.
+    held : (T,) rows of each interval.
+    said : what the user should know of how the file was read, and what was left out of it.
     """
 
     panel: Panel
@@ -40,163 +53,139 @@ class Aggregated:
     rows: int
     undated: int
     filtered: int
+    held: _INT
+    said: tuple[str, ...]
 
 
-def aggregate(config: Config, source: Source) -> Aggregated:
+def aggregate(
+    config: Config, files: Files, engine: Engine, decimal: Decimal | None = None
+) -> Aggregated:
     """Read the columns that the configuration names and aggregate them.
 
-    Sums are taken in the order of the values, so that the order of rows does not matter, not even
-    in the last digit.
+    The order of rows does not matter: sums of decimal numbers are exact.
+
+    Parameters
+    ----------
+    decimal : the decimal sign of the numbers, where the user has said it.
 
     Raises
     ------
     PermanentError
         With what is wrong with the file, and where.
     """
-    described = config.timestamp_column
-    names = {
-        name: source.name_of(name)
-        for name in (described.name, *config.dimensions, *config.measures)
-    }
-    table = source.read(list(names.values()))
-    if not table.num_rows:
-        raise PermanentError(f"{source.path} holds no rows, only the names of its columns.")
-    times = table[names[described.name]]
-    seconds = values.unix_times(times, described)
-    dated = seconds != values.MISSING
-    if not dated.any():
-        raise PermanentError(
-            f"Column '{described.name}' (timestamp_column) of {source.path} has no value."
-        )
-    if config.interval != "P1D" and values.only_dates(times, described):
-        raise PermanentError(
-            f"Column '{described.name}' (timestamp_column) holds dates without a time of day; set "
-            f"interval to 'P1D' (it is '{config.interval}')."
-        )
-    grid = Grid.of(config)
-    begin, end = _span(grid, seconds[dated])
-    _check_span(config, grid, begin, end)
-    keys = [values.keys(table[names[name]], name) for name in config.dimensions]
-    kept = dated & _passing(config, keys)
-    if not kept.any():
-        raise PermanentError(f"No row of {source.path} passes dimension_filters.")
-    when = _places(grid, seconds[kept], begin, end)
-    leaves, which = _leaves([(found, codes[kept]) for found, codes in keys], int(kept.sum()))
-    rolled = _levels(config, leaves)
-    _check_size(config, keys, len(rolled.slices), grid.count(begin, end))
-
-    axis = np.array([second(start) for start in grid.starts(begin, end)])
-    shape = (len(rolled.slices), len(config.measures), len(axis))
-    found, counts = np.empty(shape), np.empty(shape)
-    cells = _Cells(which * len(axis) + when, (len(leaves), len(axis)))
-    for place, (name, measure) in enumerate(config.measures.items()):
-        column = table[names[name]]
-        _measure(
-            measure.aggregation,
-            column,
-            name,
-            kept,
-            cells,
-            rolled,
-            found[:, place],
-            counts[:, place],
-        )
-    slices = np.empty((len(rolled.slices), len(config.dimensions)), dtype=object)
-    for place, key in enumerate(rolled.slices):
-        slices[place] = key
-    panel = Panel(axis, config.dimensions, slices, tuple(config.measures), found, counts)
-    undated = int((~dated).sum())
-    filtered = table.num_rows - undated - int(kept.sum())
-    return Aggregated(panel, begin, end, table.num_rows, undated, filtered)
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """The leaf and interval of each kept row, and their number of each."""
-
-    of_row: NDArray[np.int64]
-    shape: tuple[int, int]
-
-    def count(self, rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Rows of each cell (L, T)."""
-        found = np.bincount(self.of_row[rows], minlength=self.shape[0] * self.shape[1])
-        return found.reshape(self.shape).astype(np.float64)
-
-    def reduce(
-        self, aggregation: Aggregation, rows: NDArray[np.bool_], numbers: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Sum, smallest or largest number of each cell (L, T); 0 or infinity where it has none."""
-        order = np.argsort(numbers)
-        order = order[rows[order]]
-        cells, numbers = self.of_row[order], numbers[order]
-        size = self.shape[0] * self.shape[1]
-        found: NDArray[np.float64]
-        if aggregation in ("SUM", "AVG"):
-            found = np.bincount(cells, weights=numbers, minlength=size).astype(np.float64)
-        elif aggregation == "MAX":
-            found = np.full(size, -np.inf)
-            found[cells] = numbers  # of several the last stays, which is the largest
-        else:
-            found = np.full(size, np.inf)
-            found[cells[::-1]] = numbers[::-1]
-        return found.reshape(self.shape)
-
-
-@dataclass(frozen=True)
-class _Rolled:
-    """Slices of all levels, and the leaves below each: `leaf` at `[first[k], first[k + 1])`."""
-
-    slices: list[tuple[str, ...]]
-    leaf: NDArray[np.int64]
-    first: NDArray[np.int64]
-
-    def reduce(self, ufunc: np.ufunc, of_leaves: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(K, T) over slices of (L, T) over leaves."""
-        found = np.empty((len(self.slices), of_leaves.shape[1]))
-        for slice_, (low, high) in enumerate(zip(self.first, self.first[1:], strict=False)):
-            below = self.leaf[low:high]
-            found[slice_] = (
-                of_leaves[below[0]] if len(below) == 1 else ufunc.reduce(of_leaves[below])
-            )
-        return found
-
-
-def _measure(
-    aggregation: Aggregation,
-    column: pa.ChunkedArray,
-    name: str,
-    kept: NDArray[np.bool_],
-    cells: _Cells,
-    rolled: _Rolled,
-    found: NDArray[np.float64],
-    counts: NDArray[np.float64],
-) -> None:
-    """Fill values and counts (K, T) of one measure."""
-    numbers = None if aggregation == "COUNT" else values.numbers(column, name)[kept]
-    filled = values.filled(column)[kept] if numbers is None else ~np.isnan(numbers)
-    counts[:] = rolled.reduce(np.add, cells.count(filled))
-    if numbers is None:
-        rows = rolled.reduce(np.add, cells.count(np.ones_like(filled)))
-        found[:] = np.where(rows > 0, counts, np.nan)
-        return
-    ufunc = {"MIN": np.minimum, "MAX": np.maximum}.get(aggregation, np.add)
-    with np.errstate(over="ignore", invalid="ignore"):
-        reduced = rolled.reduce(ufunc, cells.reduce(aggregation, filled, numbers))
-        if aggregation == "AVG":
-            reduced = reduced / np.maximum(counts, 1.0)
-    found[:] = np.where(counts > 0, reduced, np.nan)
-
-
-def _span(grid: Grid, seconds: NDArray[np.int64]) -> tuple[datetime, datetime]:
     try:
-        first = grid.floor(datetime.fromtimestamp(int(seconds.min()), UTC))
-        last = grid.floor(datetime.fromtimestamp(int(seconds.max()), UTC))
-        return first, grid.shift(last, 1)
+        return _aggregate(config, files, engine, decimal)
+    except duckdb.Error as error:
+        raise fault(files.name, error) from None
+
+
+def _aggregate(config: Config, files: Files, engine: Engine, decimal: Decimal | None) -> Aggregated:
+    rows = read_rows(config, files, engine, decimal)
+    grid = Grid.of(config)
+    buckets = _buckets(engine, rows)
+    said = [*files.said, *rows.said]
+    buckets = _without_far_off(buckets, said)
+    begin, end = _span(config, grid, buckets)
+    begin, end = _whole(grid, buckets, begin, end, said)
+    axis = np.array([second(start) for start in grid.starts(begin, end)])
+    held = buckets.of_intervals(axis, end)
+
+    statement = engine.redshift(sql.aggregate(rows.config, begin, end, history=False))
+    # The shard says which function reads a row; here is one.
+    engine.rows(
+        f"CREATE OR REPLACE TEMP TABLE landed AS SELECT * EXCLUDE (shard) FROM ({statement})"
+    )
+    panel, passed = _panel(config, engine, axis)
+    if not len(panel.slices):
+        raise PermanentError(f"No row of {files.name} passes dimension_filters.")
+    undated = rows.times.rows - rows.times.filled
+    filtered = int(held.sum()) - passed
+    return Aggregated(panel, begin, end, rows.times.rows, undated, filtered, held, tuple(said))
+
+
+# --- time ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Buckets:
+    """Rows by pieces of five minutes: their start, number, and first and last time (s, UTC)."""
+
+    start: _INT
+    rows: _INT
+    first: _INT
+    last: _INT
+
+    def __getitem__(self, kept: slice) -> _Buckets:
+        return _Buckets(self.start[kept], self.rows[kept], self.first[kept], self.last[kept])
+
+    def of_intervals(self, axis: NDArray[np.datetime64], end: datetime) -> _INT:
+        """(T,) rows of each interval."""
+        known = axis.astype("datetime64[s]").astype(np.int64)
+        inside = (self.start >= known[0]) & (self.start < int(end.timestamp()))
+        place = np.searchsorted(known, self.start[inside], side="right") - 1
+        found = np.bincount(place, weights=self.rows[inside], minlength=len(known))
+        return found.astype(np.int64)
+
+
+def _buckets(engine: Engine, rows: Rows) -> _Buckets:
+    # No window is asked for: any will do.
+    start, end = datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 2, tzinfo=UTC)
+    placed = sql.placed(rows.config, start, end, history=False, window_only=False)
+    seconds = "CAST(floor(epoch_us(event_time) / 1000000.0) AS BIGINT)"
+    table = engine.table(
+        f"SELECT CAST(floor({seconds} / {_BUCKET}.0) AS BIGINT) * {_BUCKET} AS start, "
+        f"count(*) AS rows, min({seconds}) AS first, max({seconds}) AS last "
+        f"FROM ({engine.redshift(placed)}) WHERE event_time IS NOT NULL AND isfinite(event_time) "
+        "GROUP BY 1 ORDER BY 1"
+    )
+    return _Buckets(*(np.asarray(column.to_numpy(), dtype=np.int64) for column in table.columns))
+
+
+def _without_far_off(buckets: _Buckets, said: list[str]) -> _Buckets:
+    """Take off the few rows at either end that are further away than all others lie apart."""
+    total = int(buckets.rows.sum())
+    while len(buckets.start) > 2:
+        gaps = np.diff(buckets.start)
+        at = int(np.argmax(gaps))
+        before = int(buckets.rows[: at + 1].sum())
+        after = int(buckets.rows.sum()) - before
+        late = after <= before
+        few, rest = (
+            (buckets[at + 1 :], buckets[: at + 1])
+            if late
+            else (buckets[: at + 1], buckets[at + 1 :])
+        )
+        apart = int(rest.start[-1] - rest.start[0])
+        # Within 5 %, a row of a small file too.
+        if min(before, after) > max(1, _MOST_FAR_OFF * total) or gaps[at] <= max(apart, 86_400):
+            break
+        if int(rest.rows.sum()) < 5 * min(before, after):
+            break
+        days = int(gaps[at]) // 86_400
+        found = [iso(_moment(int(one))) for one in (few.first.min(), few.last.max())]
+        shown = found[0] if found[0] == found[1] else f"{found[0]} to {found[1]}"
+        count = min(before, after)
+        said.append(
+            f"{count:,} row{'' if count == 1 else 's'} dated {shown} left out: {days:,} days "
+            f"{'after' if late else 'before'} all others"
+        )
+        buckets = rest
+    return buckets
+
+
+def _moment(seconds: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
         raise PermanentError("The file holds times before the year 1 or after 9999.") from None
 
 
-def _check_span(config: Config, grid: Grid, begin: datetime, end: datetime) -> None:
+def _span(config: Config, grid: Grid, buckets: _Buckets) -> tuple[datetime, datetime]:
+    try:
+        begin = grid.floor(_moment(int(buckets.first[0])))
+        end = grid.shift(grid.floor(_moment(int(buckets.last[-1]))), 1)
+    except (OverflowError, ValueError):
+        raise PermanentError("The file holds times before the year 1 or after 9999.") from None
     count = grid.count(begin, end)
     if count == 1:
         raise PermanentError(
@@ -209,96 +198,105 @@ def _check_span(config: Config, grid: Grid, begin: datetime, end: datetime) -> N
             f"{config.interval}; at most {_MOST_INTERVALS:,} are taken: take out rows with a wrong "
             "time, or give a longer interval."
         )
+    return begin, end
 
 
-def _check_size(
-    config: Config,
-    keys: list[tuple[NDArray[np.object_], NDArray[np.int64]]],
-    slices: int,
-    intervals: int,
-) -> None:
-    series = slices * len(config.measures)
-    most = max(
-        zip(config.dimensions, (len(np.unique(codes)) for _, codes in keys), strict=True),
-        key=lambda pair: pair[1],
-        default=None,
+def _whole(
+    grid: Grid, buckets: _Buckets, begin: datetime, end: datetime, said: list[str]
+) -> tuple[datetime, datetime]:
+    """Take off a first or last interval that the file holds in part only."""
+    starts = np.array([int(start.timestamp()) for start in grid.starts(begin, end)])
+    place = np.searchsorted(starts, buckets.start, side="right") - 1
+    kept, at = np.unique(place, return_index=True)
+    if len(kept) < _ENOUGH_INTERVALS:
+        return begin, end
+    rows = np.add.reduceat(buckets.rows, at)
+    typical = float(np.median(rows))
+    last = np.maximum.reduceat(buckets.last, at) - starts[kept]
+    first = np.minimum.reduceat(buckets.first, at) - starts[kept]
+    short = _moment(int(buckets.last[-1]))
+    if rows[-1] < typical and last[-1] < np.quantile(last[:-1], _ODD_INTERVALS, method="lower"):
+        end = grid.shift(end, -1)
+        said.append(
+            f"the last interval, from {iso(end)}, is incomplete and left out: its rows end at "
+            f"{short:%H:%M} (UTC), those of the others later"
+        )
+    if rows[0] < typical and first[0] > np.quantile(first[1:], 1 - _ODD_INTERVALS, method="higher"):
+        said.append(
+            f"the first interval, from {iso(begin)}, is incomplete and left out: its rows begin at "
+            f"{_moment(int(buckets.first[0])):%H:%M} (UTC), those of the others earlier"
+        )
+        begin = grid.shift(begin, 1)
+    return begin, end
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+def _panel(config: Config, engine: Engine, axis: NDArray[np.datetime64]) -> tuple[Panel, int]:
+    """The landed rows as arrays, and the rows of the file behind them."""
+    keys = [f"dimension_{place}" for place in range(len(config.dimensions))]
+    if keys:
+        listed = ", ".join(keys)
+        engine.rows(
+            "CREATE OR REPLACE TEMP TABLE slices AS SELECT *, row_number() OVER (ORDER BY "
+            f"{listed}) - 1 AS slice FROM (SELECT DISTINCT {listed} FROM landed)"
+        )
+        found = engine.rows(f"SELECT {listed} FROM slices ORDER BY slice")
+    else:
+        found = engine.rows("SELECT 1 FROM landed LIMIT 1")
+        found = [() for _ in found]
+    _check_size(config, found, len(axis))
+    slices = np.empty((len(found), len(keys)), dtype=object)
+    for place, key in enumerate(found):
+        slices[place] = key
+    shape = (len(found), len(config.measures), len(axis))
+    values, counts = np.full(shape, np.nan), np.zeros(shape)
+    known = axis.astype("datetime64[s]").astype(np.int64)
+    columns = [
+        f"coalesce(CAST(measure_{place}_{what} AS DOUBLE), {missing}) AS measure_{place}_{what}"
+        for place in range(len(config.measures))
+        for what, missing in (("value", "'nan'"), ("count", "0"))
+    ]
+    of_slice = "slice" if keys else "0 AS slice"
+    joined = f"landed JOIN slices USING ({', '.join(keys)})" if keys else "landed"
+    for batch in engine.batches(
+        f"SELECT {of_slice}, epoch(interval_start) AS start, {', '.join(columns)} FROM {joined}"
+    ):
+        which, start, *numbers = (np.asarray(column.to_numpy()) for column in batch.columns)
+        when = np.searchsorted(known, start.astype(np.int64))
+        for place in range(len(config.measures)):
+            values[which, place, when] = numbers[2 * place]
+            counts[which, place, when] = numbers[2 * place + 1]
+    leaf = " AND ".join(f"{key} <> '*'" for key in keys) or "true"
+    passed = engine.rows(f"SELECT coalesce(sum(row_count), 0) FROM landed WHERE {leaf}")[0][0]
+    panel = Panel(axis, config.dimensions, slices, tuple(config.measures), values, counts)
+    return panel, int(passed)
+
+
+def _check_size(config: Config, slices: list[tuple[str, ...]], intervals: int) -> None:
+    series = len(slices) * len(config.measures)
+    sizes = Counter(
+        {
+            name: len({key[place] for key in slices} - {"*"})
+            for place, name in enumerate(config.dimensions)
+        }
     )
-    advice = (
-        f"dimension '{most[0]}' has the most values, {most[1]:,}: remove it, group its rare "
-        "values, narrow it with dimension_filters, take 'pairs' out of rollups"
-        if most
-        else "take measures out"
-    )
+    advice = "take measures out"
+    if sizes:
+        name, most = sizes.most_common(1)[0]
+        advice = (
+            f"dimension '{name}' has the most values, {most:,}: remove it, group its rare values, "
+            "narrow it with dimension_filters, take 'pairs' out of rollups"
+        )
     if series > config.max_series:
         raise PermanentError(
-            f"The file gives {series:,} series ({len(config.measures)} measures times {slices:,} "
-            f"slices), above max_series ({config.max_series:,}); {advice}, or raise max_series."
+            f"The file gives {series:,} series ({len(config.measures)} measures times "
+            f"{len(slices):,} slices), above max_series ({config.max_series:,}); {advice}, or "
+            "raise max_series."
         )
     if series * intervals > _MOST_VALUES:
         raise PermanentError(
             f"{series:,} series over {intervals:,} intervals are more than one machine holds at "
             f"once ({_MOST_VALUES:,} values); {advice}, or give a longer interval."
         )
-
-
-def _passing(
-    config: Config, keys: list[tuple[NDArray[np.object_], NDArray[np.int64]]]
-) -> NDArray[np.bool_]:
-    passing: NDArray[np.bool_] = np.array(True)
-    for name, (found, codes) in zip(config.dimensions, keys, strict=True):
-        wanted = config.dimension_filters.get(name)
-        if wanted:
-            passing = passing & np.isin(found.astype(np.str_), wanted)[codes]
-    return passing
-
-
-def _places(
-    grid: Grid, seconds: NDArray[np.int64], begin: datetime, end: datetime
-) -> NDArray[np.int64]:
-    """Interval of each row, counted from `begin`."""
-    if grid.interval != "P1D":
-        return (seconds - int(begin.timestamp())) // grid.seconds
-    starts = np.array([int(start.timestamp()) for start in grid.starts(begin, end)])
-    return np.searchsorted(starts, seconds, side="right").astype(np.int64) - 1
-
-
-def _leaves(
-    keys: list[tuple[NDArray[np.object_], NDArray[np.int64]]], rows: int
-) -> tuple[list[tuple[str, ...]], NDArray[np.int64]]:
-    """The combinations that occur, ascending, and that of each row."""
-    joined = np.zeros(rows, dtype=np.int64)
-    codes = np.zeros((0, 1), dtype=np.int64)
-    for found, of_row in keys:
-        # Made dense after every dimension, so that the product of their sizes cannot overflow.
-        distinct, joined = _dense(joined * len(found) + of_row, codes.shape[1] * len(found))
-        before, own = np.divmod(distinct, len(found))
-        codes = np.vstack([codes[:, before], own[None]])
-    names = [found[row] for (found, _), row in zip(keys, codes, strict=True)]
-    return (list(zip(*names, strict=True)) if names else [()]), joined
-
-
-def _dense(numbers: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct numbers, ascending, and the place of each; all are below `size`."""
-    if size > _MOST_MARKS:
-        distinct, place = np.unique(numbers, return_inverse=True)
-        return distinct, place.astype(np.int64)
-    seen = np.zeros(size, dtype=np.bool_)
-    seen[numbers] = True
-    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[numbers]
-
-
-def _levels(config: Config, leaves: list[tuple[str, ...]]) -> _Rolled:
-    held: dict[tuple[str, ...], list[int]] = {}
-    for level in config.levels:
-        kept = [name in level for name in config.dimensions]
-        of_level: dict[tuple[str, ...], list[int]] = {}
-        for place, leaf in enumerate(leaves):
-            key = tuple(
-                value if keep else ROLLED_UP for value, keep in zip(leaf, kept, strict=True)
-            )
-            of_level.setdefault(key, []).append(place)
-        held |= of_level
-    slices = sorted(held)
-    sizes = [len(held[key]) for key in slices]
-    below = np.array([place for key in slices for place in held[key]], dtype=np.int64)
-    return _Rolled(slices, below, np.concatenate(([0], np.cumsum(sizes))))

@@ -6,42 +6,57 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
+import duckdb
 
 from anomaly_detector.config import RESERVED_COLUMNS, IntervalName, TimestampColumn
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import SECONDS
-from anomaly_detector.local_file import values
-from anomaly_detector.local_file.rows import Source
+from anomaly_detector.local_file import numbers, times
+from anomaly_detector.local_file.engine import Engine, quote, text
+from anomaly_detector.local_file.files import Files, fault
+from anomaly_detector.local_file.numbers import Decimal, Numbers
+from anomaly_detector.local_file.rows import cleaned
+from anomaly_detector.local_file.times import Times
 from anomaly_detector.warehouse.sql import MAX_VALUE_LENGTH
 
-# Formats that are tried where a text is no ISO 8601 time, the likelier first.
-_FORMATS: Final = (
-    "dd.MM.yyyy HH:mm:ss",
-    "dd.MM.yyyy HH:mm",
-    "MM/dd/yyyy HH:mm:ss",
-    "MM/dd/yyyy HH:mm",
-    "MM/dd/yyyy hh:mm:ss a",
-    "MM/dd/yyyy hh:mm a",
-    "dd/MM/yyyy HH:mm:ss",
-    "dd/MM/yyyy HH:mm",
-    "dd-MMM-yyyy HH:mm:ss",
-    "yyyyMMdd HH:mm:ss",
-    "yyyyMMddHHmmss",
-    "dd.MM.yyyy",
-    "MM/dd/yyyy",
-    "dd/MM/yyyy",
-)
-_TIME_NAME: Final = re.compile(r"time|date|^ts$|_ts$|_at$|^day$|^hour$", re.IGNORECASE)
-_MEAN_NAME: Final = re.compile(
-    r"(^|_)(avg|average|mean|rate|ratio|pct|percent|share|latency|duration|price|temperature|cpu"
-    r"|utili[sz]ation|score|p\d\d)(_|$)",
+_TIME_NAME: Final = re.compile(
+    r"time|date|^ts$|_ts$|_at$|^day$|^hour$|^datum|^tag$|^zeit|^fecha|^jour|^data$|period|^index$",
     re.IGNORECASE,
 )
-_KEY_NAME: Final = re.compile(r"(^|_)(id|key|code|no|nr|number|zip|uuid)$", re.IGNORECASE)
+
+
+def _words(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+# Words of names, in the languages that exports come in.
+_MEANS: Final = _words(
+    """
+    avg average mean median rate ratio pct percent percentage share quote anteil latency duration
+    price preis prix precio kurs temperature temp cpu util utilisation utilization score rating
+    balance saldo stock bestand inventory level age speed ctr cvr margin marge yield
+    """
+)
+_PLACES: Final = _words(
+    "lat latitude lon lng long longitude breitengrad laengengrad längengrad latitud longitud"
+)
+_CODES: Final = _words(
+    """
+    id ids key code codes no nr num number zip postal postcode postalcode zipcode plz cap cp sku ean
+    isbn gtin upc asin phone telephone tel telefon mobile fax account iban bic uuid guid hash store
+    shop branch filiale customer kunde client user device terminal product artikel article item
+    order invoice rechnung ticket session version index rank row ip port barcode serial vat ssn
+    department dept
+    """
+)
+_PARTS: Final = _words(
+    """
+    year yr jahr año annee année month monat mes mois week wk kw woche semaine weekday wochentag dow
+    dayofweek day tag jour dia día hour hr stunde heure hora minute min quarter qtr quartal
+    """
+)
+_HOURS: Final = _words("hour hr stunde heure hora time uhrzeit zeit")
+_CLOCK: Final = r"\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?"
 _MOST_COLUMNS: Final = 10
 _MOST_VALUES: Final = 1000
 _MOST_SERIES: Final = 50_000
@@ -49,7 +64,9 @@ _MOST_SERIES: Final = 50_000
 _ENOUGH_INTERVALS: Final = 400
 _ENOUGH_DAYS: Final = 60
 _ENOUGH_ROWS: Final = 5.0
-_SAMPLE: Final = 1000
+_SAMPLE: Final = 10_000
+# A column of which so many rows read is one of times or numbers with something wrong in it.
+_MOSTLY: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -60,7 +77,13 @@ class Proposal:
     reasons: tuple[str, ...]
 
 
-def infer(source: Source, name: str) -> Proposal:
+@dataclass(frozen=True)
+class _Stamp:
+    column: str
+    times: Times
+
+
+def infer(files: Files, name: str, engine: Engine, decimal: Decimal | None = None) -> Proposal:
     """Propose timestamp column, interval, measures and dimensions.
 
     Raises
@@ -68,90 +91,130 @@ def infer(source: Source, name: str) -> Proposal:
     PermanentError
         Where the file is empty or has no column of times, or the rows lie in one interval.
     """
-    table = source.read(list(source.types))
-    if not table.num_rows:
-        raise PermanentError(f"{source.path} holds no rows, only the names of its columns.")
-    column = _timestamp(source, table)
-    seconds = values.unix_times(table[column.name], column)
-    seconds = seconds[seconds != values.MISSING]
-    interval, why = _interval(seconds, dates=values.only_dates(table[column.name], column))
-    reasons = [f"interval {interval}: {why}"]
+    try:
+        return _infer(files, name, engine, decimal)
+    except duckdb.Error as error:
+        raise fault(files.name, error) from None
+
+
+def _infer(files: Files, name: str, engine: Engine, decimal: Decimal | None) -> Proposal:
+    relation = cleaned(engine, files, files.columns)
+    if not engine.rows(f"SELECT 1 FROM {relation} LIMIT 1"):
+        raise PermanentError(f"{files.name} holds no rows, only the names of its columns.")
+    stamp = _timestamp(files, relation, engine)
+    interval, why = _interval(relation, stamp, engine)
+    reasons = [*files.said, f"timestamp column '{stamp.column}'", *stamp.times.said]
+    reasons += [f"interval {interval}: {why}", _zone(stamp)]
     measures: dict[str, dict[str, str]] = {}
     sizes: dict[str, int] = {}
-    for other in source.types:
-        if other != column.name:
-            verdict = _judge(table[other], other)
-            if verdict.measure:
-                measures[other] = {"aggregation": verdict.measure}
-            elif verdict.values:
-                sizes[other] = verdict.values
-            else:
-                reasons.append(f"column '{other}' is left out: {verdict.why}")
+    for other, kind in files.columns.items():
+        if other == stamp.column:
+            continue
+        verdict = _Judge(engine, relation, other, kind, stamp, decimal).verdict()
+        reasons += verdict.said
+        if verdict.measure:
+            measures[other] = {"aggregation": verdict.measure}
+            if verdict.why:
+                reasons.append(f"measure '{other}': {verdict.measure}, because {verdict.why}")
+        elif verdict.values:
+            sizes[other] = verdict.values
+        else:
+            reasons.append(f"column '{other}' is left out: {verdict.why}")
     for extra in list(measures)[_MOST_COLUMNS:]:
         del measures[extra]
         reasons.append(f"column '{extra}' is left out: {_MOST_COLUMNS} measures are the most")
     if not measures:
-        measures = {column.name: {"aggregation": "COUNT"}}
+        measures = {stamp.column: {"aggregation": "COUNT"}}
         reasons.append("no column holds a number to watch, so the rows are counted")
-    dimensions = _dimensions(table, sizes, len(measures), reasons)
-    stamp = {"name": column.name} | ({"format": column.format} if column.format else {})
+    dimensions = _dimensions(relation, engine, sizes, len(measures), reasons)
+    form = stamp.times.format
+    described = {"name": stamp.column} | ({"format": form} if form else {})
     document = {
         "name": re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32].strip("-") or "detector",
         "interval": interval,
-        "timestamp_column": stamp,
+        "timestamp_column": described,
         "measures": measures,
-        "dimensions": dimensions,
+        "dimensions": [other for other in files.columns if other in dimensions],
     }
-    return Proposal(document, tuple(reasons))
+    return Proposal(document, tuple(dict.fromkeys(reasons)))
 
 
-def _timestamp(source: Source, table: pa.Table) -> TimestampColumn:
-    named = sorted(source.types, key=lambda name: _TIME_NAME.search(name) is None)
-    for name in named:
-        kind = source.types[name]
-        if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-            return TimestampColumn(name=name)
-    for name in named:
-        if values.is_text(source.types[name]):
-            filled = table[name].drop_null()
-            for form in (None, *_FORMATS):
-                column = TimestampColumn(name=name, format=form)
-                # A day above 12 may come late in the file and tell day from month; where the
-                # texts are ISO 8601, one that is not is complained of by its row.
-                if (
-                    len(filled)
-                    and _reads(filled.slice(0, _SAMPLE), column)
-                    and (form is None or _reads(filled, column))
-                ):
-                    return column
-    raise PermanentError(
-        f"No column of {source.path} holds times that can be read, such as 2022-01-15 04:25:00; "
-        f"its columns are: {', '.join(source.types)}."
+# --- time ---------------------------------------------------------------------------------------
+
+
+def _timestamp(files: Files, relation: str, engine: Engine) -> _Stamp:
+    """The column of times: by its type, its name, and how many of its rows read."""
+    some = f"(SELECT * FROM {relation} LIMIT {_SAMPLE})"
+    tried: list[tuple[tuple[bool, ...], str]] = []
+    nearest: tuple[float, str, Times] | None = None
+    for column, kind in files.columns.items():
+        typed = kind == "DATE" or kind.startswith("TIMESTAMP")
+        if not (typed or kind == "VARCHAR" or numbers.is_number(kind)):
+            continue
+        found = times.read_times(engine, some, column, kind, TimestampColumn(name=column))
+        named = _TIME_NAME.search(column) is not None
+        share = found.known / found.filled if found.filled else 0.0
+        if nearest is None or (share, named) > (
+            nearest[0],
+            _TIME_NAME.search(nearest[1]) is not None,
+        ):
+            nearest = share, column, found
+        if share > _MOSTLY:
+            counted = numbers.is_number(kind) or found.format == "yyyyMMdd" or bool(found.said)
+            tried.append(((not typed, not named, counted), column))
+    for _, column in sorted(tried, key=lambda one: one[0]):
+        kind = files.columns[column]
+        described = TimestampColumn(name=column)
+        found = times.read_times(engine, relation, column, kind, described)
+        if found.known > _MOSTLY * found.filled:
+            times.refuse_misfits(engine, relation, column, found, described)
+            return _Stamp(column, found)
+    said = f"No column of {files.name} holds times that can be read, such as 2022-01-15 04:25:00"
+    if nearest:
+        _, column, found = nearest
+        row, held = numbers.first_misfit(engine, relation, column, found.expression)
+        if row:
+            said += f"; the nearest is '{column}', which holds '{held[:60]}' in row {row:,}"
+    raise PermanentError(f"{said}; its columns are: {', '.join(files.columns)}.")
+
+
+def _zone(stamp: _Stamp) -> str:
+    if stamp.times.timezone:
+        return "time zone: the times say theirs; days are those of UTC unless timezone says another"
+    if stamp.times.dates:
+        return (
+            "time zone: the dates are taken as days of UTC; if they are of another zone, add "
+            "timezone, such as 'Europe/Berlin'"
+        )
+    return (
+        "time zone: the times are taken as UTC; if they are of another zone, add it as "
+        "timestamp_column.timezone (of the times) and timezone (of the days), such as "
+        "'Europe/Berlin'"
     )
 
 
-def _reads(column: pa.ChunkedArray, described: TimestampColumn) -> bool:
-    try:
-        values.unix_times(column, described)
-    except PermanentError:
-        return False
-    return True
-
-
-def _interval(seconds: NDArray[np.int64], *, dates: bool) -> tuple[IntervalName, str]:
-    distinct = np.unique(seconds)
-    if len(distinct) < 2:
+def _interval(relation: str, stamp: _Stamp, engine: Engine) -> tuple[IntervalName, str]:
+    seconds = f"floor(epoch_us(CAST({stamp.times.expression} AS TIMESTAMP)) / 1000000.0)"
+    grids = ", ".join(f"bool_and(t % {size} = 0) AS {name}" for name, size in SECONDS.items())
+    found = engine.row(
+        f"SELECT count(t) AS rows, min(t) AS first, max(t) AS last, count(DISTINCT t // 86400) AS "
+        f"days, {grids} FROM (SELECT CAST({seconds} AS BIGINT) AS t FROM {relation})"
+    )
+    span = found["last"] - found["first"]
+    if not span:
         raise PermanentError("All rows have the same time, so there is no interval to be found.")
-    coarse_first = sorted(SECONDS, key=lambda one: -SECONDS[one])
-    if dates:
-        return "P1D", "the times have no time of day"
-    for interval in coarse_first:
-        if not np.any(distinct % SECONDS[interval]):
-            return interval, "all times lie on its grid"
+    if stamp.times.dates or found["P1D"]:
+        why = "the times have no time of day" if stamp.times.dates else "all times lie on its grid"
+        apart = (span / 86_400 + 1) / found["days"]
+        if apart > 5:
+            why += f"; rows come every {apart:.0f} days only, so most intervals are empty"
+        return "P1D", why
+    for name in sorted(SECONDS, key=lambda one: -SECONDS[one]):
+        if found[name]:
+            return name, "all times lie on its grid"
     # Single events: the finest interval that is well filled, and not finer than it need be.
-    span = int(distinct[-1] - distinct[0])
     for interval in ("PT1H", "PT30M", "PT15M", "PT10M", "PT5M"):
-        rows = len(seconds) * SECONDS[interval] / max(span, 1)
+        rows = found["rows"] * SECONDS[interval] / span
         if interval == "PT1H" and rows < _ENOUGH_ROWS and span >= _ENOUGH_DAYS * SECONDS["P1D"]:
             return "P1D", f"there are {rows:.1f} rows an hour, too few to watch each"
         if span / SECONDS[interval] >= _ENOUGH_INTERVALS:
@@ -159,61 +222,194 @@ def _interval(seconds: NDArray[np.int64], *, dates: bool) -> tuple[IntervalName,
     return "PT5M", "the history is short"
 
 
+# --- measures and dimensions --------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class _Verdict:
     measure: str | None = None
     values: int = 0
     why: str = ""
+    said: tuple[str, ...] = ()
 
 
-def _judge(column: pa.ChunkedArray, name: str) -> _Verdict:
-    filled = column.drop_null()
-    if not len(filled):
-        return _Verdict(why="it holds no values")
-    kind = column.type
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_temporal(kind):
-        return _Verdict(why=f"it is {kind}")
-    distinct = len(pc.unique(filled)) + (len(filled) < len(column))
-    if distinct == 1:
-        return _Verdict(why="it has one value in all rows")
-    number = _number(filled, name)
-    if number is not None and not _KEY_NAME.search(name):
-        if np.isin(number[np.isfinite(number)], (0.0, 1.0)).all():
+@dataclass(frozen=True)
+class _Judge:
+    """What one column is good for."""
+
+    engine: Engine
+    relation: str
+    column: str
+    kind: str
+    stamp: _Stamp
+    decimal: Decimal | None
+
+    @property
+    def words(self) -> list[str]:
+        """The words of the column's name, in lower case."""
+        parted = re.sub(r"([a-zäöüé])([A-ZÄÖÜ])", r"\1 \2", self.column)
+        return [word for word in re.split(r"[^\w]+|_", parted.lower()) if word]
+
+    def verdict(self) -> _Verdict:
+        """Measure, dimension, or neither and why."""
+        name = quote(self.column)
+        if not (self.kind in ("VARCHAR", "BOOLEAN") or numbers.is_number(self.kind)):
+            return _Verdict(why=f"it is {self.kind}")
+        found = self.engine.row(
+            f"SELECT count(*) AS rows, count({name}) AS filled, "
+            f"count(DISTINCT {name}) AS different FROM {self.relation}"
+        )
+        if not found["filled"]:
+            return _Verdict(why="it holds no values")
+        different = found["different"] + (found["filled"] < found["rows"])
+        if different == 1:
+            return _Verdict(why="it has one value in all rows")
+        number = numbers.read_numbers(
+            self.engine, self.relation, self.column, self.kind, self.decimal
+        )
+        share = 1 - number.misfits / number.filled if number.filled else 0.0
+        if share > _MOSTLY and number.filled and not number.flag:
+            if number.misfits:
+                row, held = numbers.first_misfit(
+                    self.engine, self.relation, self.column, number.expression
+                )
+                if share > 1 - 1 / 3:
+                    return _Verdict(
+                        why=f"'{held[:60]}' in row {row:,} is not a number as the others are "
+                        f"({number.misfits:,} such rows); take them out to watch it as a measure"
+                    )
+            else:
+                return self._number(number, different, found["rows"])
+        if number.flag and self.kind != "BOOLEAN":
+            return self._dimension(different, found["rows"])
+        if number.flag:
+            return _Verdict(why="it holds yes and no only, which is a mark and no measure")
+        return self._dimension(different, found["rows"])
+
+    def _number(self, number: Numbers, different: int, rows: int) -> _Verdict:
+        value = f"CAST({number.expression} AS DOUBLE)"
+        name = quote(self.column)
+        digits = f"CAST({name} AS VARCHAR)"
+        found = self.engine.row(
+            f"SELECT min(v) AS least, max(v) AS most, bool_and(v = floor(v)) AS whole, "
+            f"bool_or(len(held) > 1 AND held[1] = '0' AND instr(held, '.') + instr(held, ',') = 0) "
+            f"AS zeros, min(len(held)) AS shortest, max(len(held)) AS longest, "
+            f"count(*) FILTER (v = p + 1) AS steps "
+            f"FROM (SELECT *, lag(v) OVER () AS p FROM (SELECT {value} AS v, {digits} AS held FROM "
+            f"{self.relation})) WHERE isfinite(v)"
+        )
+        if found["least"] is None:
+            return _Verdict(why="it holds no number")
+        words = set(self.words)
+        least, most, whole = found["least"], found["most"], bool(found["whole"])
+        if {least, most} <= {0.0, 1.0} and whole:
             return _Verdict(why="it holds 0 and 1 only, which is a mark and no measure")
-        return _Verdict(measure="AVG" if _MEAN_NAME.search(name) else "SUM")
-    if distinct > min(_MOST_VALUES, max(20, len(column) // 10)):
-        return _Verdict(why=f"{distinct:,} different values are too many to watch each")
-    if pa.types.is_floating(kind):
-        return _Verdict(why=f"it is {kind}, which cannot tell groups apart")
-    if name.lower() in RESERVED_COLUMNS:
-        return _Verdict(why="a results column has this name; give it another one")
-    longest = pc.max(pc.utf8_length(pc.cast(pc.unique(filled), pa.string()))).as_py()
-    if longest > MAX_VALUE_LENGTH:
-        return _Verdict(why=f"a value has {longest} characters")
-    return _Verdict(values=distinct)
+        if whole and (part := self._part_of_date(number, least, most, words)):
+            return _Verdict(why=part)
+        if words & _PLACES and least >= -180 and most <= 180:
+            return _Verdict(why="it is a coordinate, and a sum of these means nothing")
+        if whole and found["steps"] >= rows - 2 > 1:
+            return _Verdict(why="it counts the rows, as the index of a data frame does")
+        last = self.words[-1] if self.words else ""
+        code = last in _CODES or bool(found["zeros"])
+        if not code and whole and found["shortest"] == found["longest"] >= 6:
+            code = different > rows / 2 or bool(words & _CODES)
+        if code:
+            verdict = self._dimension(different, rows)
+            return (
+                verdict
+                if verdict.values
+                else _Verdict(why=f"its numbers are codes and no measure; {verdict.why}")
+            )
+        if number.mean:
+            return _Verdict("AVG", why="it holds percentages", said=number.said)
+        if words & _MEANS or re.search(r"(^|_)p\d\d(_|$)", self.column):
+            return _Verdict("AVG", why="of its name", said=number.said)
+        if not whole and least >= 0 and most <= 1:
+            return _Verdict("AVG", why="it lies between 0 and 1, as a share does", said=number.said)
+        return _Verdict("SUM", said=number.said)
 
-
-def _number(column: pa.ChunkedArray, name: str) -> NDArray[np.float64] | None:
-    try:
-        found = values.numbers(column, name)
-    except PermanentError:
+    def _part_of_date(
+        self, number: Numbers, least: float, most: float, words: set[str]
+    ) -> str | None:
+        """Whether the column repeats a part of the time: by its values, or its name and range."""
+        moment = f"CAST({self.stamp.times.expression} AS TIMESTAMP)"
+        value = f"CAST({number.expression} AS BIGINT)"
+        parts = {
+            "year": f"year({moment})",
+            "month": f"month({moment})",
+            "day": f"day({moment})",
+            "weekday": f"isodow({moment})",
+            "weekday ": f"dayofweek({moment})",
+            "weekday  ": f"isodow({moment}) - 1",
+            "weekday   ": f"dayofweek({moment}) + 1",
+            "week": f"week({moment})",
+            "quarter": f"quarter({moment})",
+            "hour": f"hour({moment})",
+            "minute": f"minute({moment})",
+            "day of the year": f"dayofyear({moment})",
+            "date": f"year({moment}) * 10000 + month({moment}) * 100 + day({moment})",
+            "month of the year": f"year({moment}) * 100 + month({moment})",
+        }
+        if abs(least) < 1e9 and abs(most) < 1e9:
+            same = self.engine.rows(
+                "SELECT "
+                + ", ".join(f"bool_and({value} = {part})" for part in parts.values())
+                + f" FROM {self.relation}"
+            )[0]
+            for part, yes in zip(parts, same, strict=True):
+                if yes:
+                    return f"it repeats the {part.strip()} of '{self.stamp.column}'"
+        if words & _PARTS and (
+            (least >= 0 and most <= 60 and self.words[-1] in _PARTS)
+            or 1900 <= least <= most <= 2100
+        ):
+            if self.stamp.times.dates and words & _HOURS and most <= 24:
+                return (
+                    f"it is the time of day, while '{self.stamp.column}' holds the date; to watch "
+                    "hours, write both into one column"
+                )
+            return "it is a part of a date, and a sum of these means nothing"
         return None
-    return found if np.isfinite(found).any() else None
+
+    def _dimension(self, different: int, rows: int) -> _Verdict:
+        name = quote(self.column)
+        if self.kind == "VARCHAR" and self.stamp.times.dates and set(self.words) & _HOURS:
+            clocks = self.engine.rows(
+                f"SELECT bool_and(regexp_full_match({name}, {text(_CLOCK)})) FROM {self.relation}"
+            )[0][0]
+            if clocks:
+                return _Verdict(
+                    why=f"it is the time of day, while '{self.stamp.column}' holds the date; to "
+                    "watch hours, write both into one column"
+                )
+        if different > min(_MOST_VALUES, max(20, rows // 10)):
+            return _Verdict(why=f"{different:,} different values are too many to watch each")
+        if self.kind in ("DOUBLE", "FLOAT"):
+            return _Verdict(why=f"it is {self.kind}, which cannot tell groups apart")
+        if self.column.lower() in RESERVED_COLUMNS:
+            return _Verdict(why="a results column has this name; give it another one")
+        longest = self.engine.rows(
+            f"SELECT max(len(CAST({name} AS VARCHAR))) FROM {self.relation}"
+        )[0][0]
+        if longest > MAX_VALUE_LENGTH:
+            return _Verdict(why=f"a value has {longest} characters")
+        return _Verdict(values=different)
 
 
 def _dimensions(
-    table: pa.Table, sizes: dict[str, int], measures: int, reasons: list[str]
+    relation: str, engine: Engine, sizes: dict[str, int], measures: int, reasons: list[str]
 ) -> list[str]:
     """Columns with few values, as long as their combinations stay within max_series."""
     chosen: list[str] = []
-    joined = np.zeros(table.num_rows, dtype=np.int64)
     for name in sorted(sizes, key=lambda one: sizes[one]):
-        found, codes = values.keys(table[name], name)
-        distinct, together = np.unique(joined * len(found) + codes, return_inverse=True)
+        listed = ", ".join(map(quote, [*chosen, name]))
+        together = engine.rows(f"SELECT count(*) FROM (SELECT DISTINCT {listed} FROM {relation})")[
+            0
+        ][0]
         # Pairs and singles come on top; leaves are most of it where there are many.
-        if len(chosen) == _MOST_COLUMNS or 2 * len(distinct) * measures > _MOST_SERIES:
+        if len(chosen) == _MOST_COLUMNS or 2 * together * measures > _MOST_SERIES:
             reasons.append(f"column '{name}' is left out: there would be too many series")
             continue
         chosen.append(name)
-        joined = together
-    return [name for name in table.column_names if name in chosen]
+    return chosen

@@ -1,163 +1,177 @@
-"""Reads the columns of a CSV or Parquet file; every fault is one sentence that says where it is."""
+"""The columns of a file as a query would return them: times, numbers and dimension values."""
 
 from __future__ import annotations
 
-import gzip
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
-
+from anomaly_detector.config import Config, TimestampColumn
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.warehouse.sql import folded
+from anomaly_detector.local_file import numbers, times
+from anomaly_detector.local_file.engine import Engine, quote, text
+from anomaly_detector.local_file.files import Files
+from anomaly_detector.local_file.numbers import Decimal
+from anomaly_detector.local_file.times import Times
+from anomaly_detector.warehouse.sql import MAX_VALUE_LENGTH, folded
 
-_DELIMITERS: Final = (",", ";", "\t", "|")
-_KINDS: Final = {".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
-_BLOCK_BYTES: Final = 1 << 24
+# Texts that stand for no value, whatever the column is, and what they begin with.
+_NULLS: Final = r"(?i)|\(?null\)?|none|nan|nat|#?n/a|#na|<na>|nil|\\n|--?|[\x{2013}\x{2014}.]"
+_NULLS_BEGIN: Final = "nN#<(-.\\"
+_BLANKS: Final = " \t\r\n\u00a0\u202f\u2009\u2007\u200b\ufeff"
+_LOOKED_AT: Final = 50_000
+_TABLE: Final = "file_texts"
+VIEW: Final = "file_rows"
+# The placeholders prune nothing here: the outer guard of the module's SQL decides.
+_QUERY: Final = f"select * from {VIEW} where {{{{ window_start }}}} < {{{{ window_end }}}}"
 
 
 @dataclass(frozen=True)
-class Source:
-    """A file whose columns are known and whose rows are not read yet.
+class Rows:
+    """The view `file_rows` over a file, and the configuration by which the module's SQL reads it.
 
     Attributes
     ----------
-    types : Arrow type of each column; text for all columns of a CSV file.
+    config : with a query over the view, and the zone that its times are written in.
+    times : how the timestamp column reads.
+    said : what the user should know of how the columns are read.
     """
 
-    path: Path
-    kind: str
-    types: dict[str, pa.DataType]
-    delimiter: str = ","
+    config: Config
+    times: Times
+    said: tuple[str, ...]
 
-    @classmethod
-    def open(cls, path: Path) -> Source:
-        """Read names and types of the columns.
 
-        Raises
-        ------
-        PermanentError
-            Where there is no such file, or it is neither CSV nor Parquet, or has no header.
-        """
-        kind = next((kind for end, kind in _KINDS.items() if path.name.lower().endswith(end)), None)
-        if kind is None:
-            raise PermanentError(
-                f"{path} ends in none of {', '.join(_KINDS)}: the rows come as CSV with a header, "
-                "plain or gzipped, or as Parquet."
-            )
-        try:
-            if kind == "parquet":
-                schema = pq.read_schema(path)
-                return cls._with(path, kind, {}, list(zip(schema.names, schema.types, strict=True)))
-            line = _first_line(path)
-        except FileNotFoundError:
-            raise PermanentError(f"{path} does not exist.") from None
-        except (OSError, EOFError, UnicodeDecodeError, pa.ArrowInvalid) as error:
-            raise PermanentError(_unreadable(path, kind, error)) from None
-        if not line.strip():
-            raise PermanentError(f"{path} is empty: not even a header is in it.")
-        delimiter = max(_DELIMITERS, key=line.count)
-        names = _read_csv(path, delimiter, line).column_names
-        return cls._with(
-            path, kind, {"delimiter": delimiter}, [(name, pa.string()) for name in names]
+def cleaned(engine: Engine, files: Files, names: Iterable[str]) -> str:
+    """A relation of these columns, texts without blanks around them; NULL where they say so."""
+    wanted = {name: files.columns[name] for name in dict.fromkeys(names)}
+    texts = [name for name, kind in wanted.items() if kind == "VARCHAR"]
+    kept = _codes(engine, files, texts) if texts else set()
+    columns = []
+    for name, kind in wanted.items():
+        if kind != "VARCHAR":
+            columns.append(quote(name))
+            continue
+        held, trimmed = quote(name), f"trim({quote(name)}, {text(_BLANKS)})"
+        nulls = _NULLS if name in kept else f"{_NULLS}|na"
+        # Most texts need neither; an IN list would become a join of every column.
+        tidy = (
+            f"CASE WHEN ascii({held}) BETWEEN 33 AND 126 AND ascii(right({held}, 1)) BETWEEN 33 "
+            f"AND 126 AND instr({text(_NULLS_BEGIN)}, left({held}, 1)) = 0 THEN {held} "
+            f"WHEN NOT regexp_full_match({trimmed}, {text(nulls)}) THEN {trimmed} END"
         )
-
-    @classmethod
-    def _with(
-        cls, path: Path, kind: str, options: dict[str, str], columns: list[tuple[str, pa.DataType]]
-    ) -> Source:
-        names = [name for name, _ in columns]
-        doubled = next((name for name in names if names.count(name) > 1), None)
-        if doubled is not None:
-            raise PermanentError(f"{path} has the column '{doubled}' more than once.")
-        return cls(path, kind, dict(columns), **options)
-
-    def name_of(self, column: str) -> str:
-        """The column's name in the file; without one of just this spelling, case does not count.
-
-        Raises
-        ------
-        PermanentError
-            Listing the columns that there are.
-        """
-        if column in self.types:
-            return column
-        alike = [name for name in self.types if folded(name) == folded(column)]
-        if len(alike) == 1:
-            return alike[0]
-        shown = ", ".join(self.types)
-        if alike:
-            raise PermanentError(
-                f"{self.path} has no column '{column}', and several that differ from it only by "
-                f"case: {', '.join(alike)}."
-            )
-        raise PermanentError(f"{self.path} has no column '{column}'; its columns are: {shown}.")
-
-    def read(self, columns: Sequence[str]) -> pa.Table:
-        """Some columns, as they stand in the file.
-
-        In CSV an empty field is NULL; a quoted empty one ("") is an empty text.
-
-        Raises
-        ------
-        PermanentError
-            Where the file breaks off, is not UTF-8, or a line has another number of fields.
-        """
-        names = list(dict.fromkeys(columns))
-        try:
-            if self.kind == "parquet":
-                return pq.read_table(
-                    self.path, columns=names, coerce_int96_timestamp_unit="us", partitioning=None
-                )
-            with pa.input_stream(self.path, compression=_compression(self.path)) as stream:
-                return _csv(stream, self.delimiter, names, _BLOCK_BYTES)
-        except (OSError, EOFError, pa.ArrowInvalid) as error:
-            raise PermanentError(_unreadable(self.path, self.kind, error)) from None
+        if not files.parsed and not engine.rows(
+            f"SELECT 1 FROM (SELECT DISTINCT {held} FROM {files.relation}) WHERE {tidy} IS "
+            f"DISTINCT FROM {held} LIMIT 1"
+        ):
+            tidy = held
+        columns.append(f"{tidy} AS {held}")
+    select = f"SELECT {', '.join(columns)} FROM {files.relation}"
+    if not files.parsed:
+        return f"({select})"
+    engine.rows(f"CREATE OR REPLACE TEMP TABLE {_TABLE} AS {select}")
+    return _TABLE
 
 
-def _first_line(path: Path) -> str:
-    opened: Any = gzip.open if _compression(path) else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-        # A quoted name may hold a line break.
-        lines = list(itertools.islice(file, 1))
-    return str(lines[0]) if lines else ""
-
-
-def _read_csv(path: Path, delimiter: str, line: str) -> pa.Table:
-    try:
-        return _csv(pa.BufferReader(line.encode()), delimiter, None, None)
-    except pa.ArrowInvalid as error:
-        raise PermanentError(_unreadable(path, "csv", error)) from None
-
-
-def _csv(
-    stream: object, delimiter: str, names: Sequence[str] | None, block: int | None
-) -> pa.Table:
-    return pa_csv.read_csv(
-        stream,
-        read_options=pa_csv.ReadOptions(block_size=block),
-        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=pa_csv.ConvertOptions(
-            # Read as text: what a value means is decided, and complained of, in one place.
-            column_types={name: pa.string() for name in names or ()},
-            include_columns=names,
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            null_values=[""],
-        ),
+def _codes(engine: Engine, files: Files, texts: list[str]) -> set[str]:
+    """Columns in which NA is a code of two letters (North America, Namibia), as others are."""
+    asked = ", ".join(
+        f"bool_or({quote(name)} = 'NA') AND bool_or({quote(name)} <> 'NA' AND "
+        f"regexp_full_match({quote(name)}, '[A-Z]{{2}}'))"
+        for name in texts
     )
+    found = engine.rows(f"SELECT {asked} FROM (SELECT * FROM {files.relation} LIMIT {_LOOKED_AT})")
+    return {name for name, yes in zip(texts, found[0], strict=True) if yes}
 
 
-def _compression(path: Path) -> str | None:
-    return "gzip" if path.name.lower().endswith(".gz") else None
+def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | None) -> Rows:
+    """Find out how each column that the configuration names reads, and make the view.
+
+    Raises
+    ------
+    PermanentError
+        With what is wrong with the file, and where.
+    """
+    described = config.timestamp_column
+    names = {
+        name: files.name_of(name) for name in (described.name, *config.dimensions, *config.measures)
+    }
+    relation = cleaned(engine, files, names.values())
+    stamp = names[described.name]
+    when = times.read_times(engine, relation, stamp, files.columns[stamp], described)
+    if not when.rows:
+        raise PermanentError(f"{files.name} holds no rows, only the names of its columns.")
+    times.refuse_misfits(engine, relation, stamp, when, described)
+    if not when.known:
+        raise PermanentError(
+            f"Column '{described.name}' (timestamp_column) of {files.name} has no value."
+        )
+    if when.dates and config.interval != "P1D":
+        raise PermanentError(
+            f"Column '{described.name}' (timestamp_column) holds dates without a time of day; set "
+            f"interval to 'P1D' (it is '{config.interval}')."
+        )
+    columns = {folded(described.name): when.expression}
+    said = list(when.said)
+    for name in config.dimensions:
+        columns[folded(name)] = _dimension(names[name], files.columns[names[name]], name)
+    _check_lengths(engine, relation, {name: columns[folded(name)] for name in config.dimensions})
+    for name, measure in config.measures.items():
+        column = names[name]
+        kind = files.columns[column]
+        if measure.aggregation == "COUNT":
+            columns.setdefault(folded(name), _counted(column, kind))
+            continue
+        if kind not in ("VARCHAR", "BOOLEAN") and not numbers.is_number(kind):
+            raise PermanentError(
+                f"Column '{name}' (measure) is {kind}, not a number; use the aggregation COUNT, or "
+                "store numbers."
+            )
+        found = numbers.read_numbers(engine, relation, column, kind, decimal)
+        numbers.refuse_misfits(engine, relation, name if column == name else column, found)
+        said += found.said
+        columns[folded(name)] = found.expression
+    # The zone of the times: their own, the configured one, or for days the detector's.
+    zone = when.timezone or (config.timezone if when.dates else described.timezone)
+    selected = ", ".join(f"{value} AS {quote(name)}" for name, value in columns.items())
+    engine.rows(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS SELECT {selected} FROM {relation}")
+    own = config.model_copy(
+        update={
+            "query": _QUERY,
+            "history_query": None,
+            "timestamp_column": TimestampColumn(name=described.name, timezone=zone),
+        }
+    )
+    return Rows(own, when, tuple(said))
 
 
-def _unreadable(path: Path, kind: str, error: Exception) -> str:
-    name = {"csv": "CSV (UTF-8)", "parquet": "Parquet"}[kind]
-    said = " ".join(str(error).split()).rstrip(".")
-    return f"{path} cannot be read as {name}: {said or type(error).__name__}."
+def _counted(column: str, kind: str) -> str:
+    name = quote(column)
+    # pandas writes no value of a number so.
+    return f"CASE WHEN NOT isnan({name}) THEN {name} END" if kind in ("DOUBLE", "FLOAT") else name
+
+
+def _dimension(column: str, kind: str, name: str) -> str:
+    if kind == "VARCHAR":
+        return quote(column)
+    if kind in ("DOUBLE", "FLOAT", "BLOB") or (kind.endswith(("]", ")")) and "DECIMAL" not in kind):
+        raise PermanentError(
+            f"Column '{name}' (dimension) is {kind}, which cannot tell groups apart; store it as "
+            "text or as a whole number."
+        )
+    return f"CAST({quote(column)} AS VARCHAR)"
+
+
+def _check_lengths(engine: Engine, relation: str, dimensions: dict[str, str]) -> None:
+    if not dimensions:
+        return
+    longest = ", ".join(f"max(len({value}))" for value in dimensions.values())
+    values = ", ".join(f"arg_max({value}, len({value}))" for value in dimensions.values())
+    (row,) = engine.rows(f"SELECT {longest}, {values} FROM {relation}")
+    for place, name in enumerate(dimensions):
+        if (row[place] or 0) > MAX_VALUE_LENGTH:
+            held = row[len(dimensions) + place]
+            raise PermanentError(
+                f"Dimension '{name}' has a value of {row[place]} characters, which begins with "
+                f"'{held[:40]}'; at most {MAX_VALUE_LENGTH} are kept apart: shorten it."
+            )

@@ -110,13 +110,18 @@ def _read_time(call: exp.Anonymous) -> exp.Expr:
     if len(call.expressions) < 2 or not call.expressions[1].is_string:
         raise ValueError(f"function {call.name.lower()}() needs a text and its format")
     text, pattern = call.expressions[:2]
-    format_ = _TIME_PIECE.sub(
+    format_ = strptime_format(pattern.name)
+    read = exp.Anonymous(this="strptime", expressions=[text, exp.Literal.string(format_)])
+    return exp.Cast(this=read, to=exp.DataType.build(_READ_TIME[call.name.lower()]))
+
+
+def strptime_format(pattern: str) -> str:
+    """A format of TO_TIMESTAMP as strptime takes it."""
+    return _TIME_PIECE.sub(
         lambda found: (
             _TIME_FIELDS[found[2].upper()]
             if found[2]
             else (found[1] if found[1] is not None else found[3]).replace("%", "%%")
         ),
-        pattern.name,
+        pattern,
     )
-    read = exp.Anonymous(this="strptime", expressions=[text, exp.Literal.string(format_)])
-    return exp.Cast(this=read, to=exp.DataType.build(_READ_TIME[call.name.lower()]))

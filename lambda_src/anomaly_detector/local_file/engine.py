@@ -1,0 +1,96 @@
+"""DuckDB, with bounded memory, and progress while a query runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from anomaly_detector.local_file import functions, translation
+
+# What does not fit goes to files in the temporary folder.
+_MEMORY: Final = "1GB"
+_TICK: Final = 0.2
+_BATCH: Final = 100_000
+
+
+class Engine:
+    """One database in memory.
+
+    Parameters
+    ----------
+    folder : for what does not fit into memory, and for files that are rewritten before reading.
+    progress : is told the share of the running query that is done.
+    """
+
+    def __init__(self, folder: Path, progress: Callable[[float], None]) -> None:
+        self.folder = folder
+        self._progress = progress
+        self._connection = duckdb.connect(
+            config={
+                "memory_limit": _MEMORY,
+                "temp_directory": str(folder / "spilled"),
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "integer_division": True,
+            }
+        )
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET enable_progress_bar = true")
+        self._connection.execute("SET enable_progress_bar_print = false")
+        functions.register(self._connection)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a query.
+
+        Raises
+        ------
+        duckdb.Error
+        """
+        return list(self._run(lambda: self._connection.execute(sql).fetchall()))
+
+    def row(self, sql: str) -> dict[str, Any]:
+        """The only row of a query, by the names of its columns."""
+        (found,) = self.table(sql).to_pylist()
+        return dict(found)
+
+    def table(self, sql: str) -> pa.Table:
+        """The rows of a query, which are few."""
+        return self._run(lambda: self._connection.sql(sql).to_arrow_table())
+
+    def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, a part of them in memory at a time."""
+        yield from self._run(lambda: self._connection.sql(sql).to_arrow_reader(_BATCH))
+
+    def redshift(self, select: str) -> str:
+        """The module's own SQL, as this database reads it."""
+        return translation.duckdb(select)
+
+    def _run(self, query: Callable[[], Any]) -> Any:  # noqa: ANN401 - results have no one type
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(query)
+            try:
+                while True:
+                    try:
+                        return running.result(_TICK)
+                    except TimeoutError:
+                        if running.done():
+                            raise
+                        self._progress(max(0.0, self._connection.query_progress() / 100))
+            except KeyboardInterrupt:
+                self._connection.interrupt()
+                raise
+
+
+def quote(name: str) -> str:
+    """A name as an identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A text literal."""
+    return "'" + value.replace("'", "''") + "'"

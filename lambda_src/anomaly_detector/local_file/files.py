@@ -1,0 +1,504 @@
+"""From what the user names to one relation in DuckDB: kinds by content, encodings, headers.
+
+Every fault is one sentence that names the file and says what to change.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.local_file.engine import Engine, text
+from anomaly_detector.warehouse.sql import folded
+
+_HEAD: Final = 1 << 18
+_BLOCK: Final = 1 << 22
+_COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
+# First bytes of what cannot be read, and what to do with it.
+_OTHERS: Final = (
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls); save the sheet as CSV UTF-8"),
+    (b"\xfd7zXZ", "compressed with xz; unpack it"),
+    (b"Rar!", "a RAR archive; unpack it"),
+    (b"7z\xbc\xaf", "a 7-Zip archive; unpack it"),
+    (b"SQLite format 3", "an SQLite database; export the table as CSV"),
+    (b"Obj\x01", "Avro; write it as Parquet or CSV"),
+    (b"ORC", "ORC; write it as Parquet or CSV"),
+    (b"ARROW1", "Arrow or Feather; write it as Parquet"),
+    (b"%PDF", "a PDF; export the rows as CSV"),
+    (b"<", "HTML or XML and not a table of rows; export the rows as CSV"),
+)
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_NUMBER_OR_TIME: Final = re.compile(r"[-+(]?\s?[$€£¥]?\s?\d[\d.,:/'\-+ ]*[TZ]?[\d:.+]*\s?[%€)]?Z?")
+_TEXT: Final = "VARCHAR"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files of one kind whose columns are known and whose rows are not read yet.
+
+    Attributes
+    ----------
+    name : as the user gave it.
+    relation : what a FROM clause takes.
+    columns : DuckDB's type of each column; VARCHAR for all columns of CSV and JSON.
+    parsed : whether each reading parses text anew, so that rows are better kept.
+    said : what the user should know of how they are read.
+    """
+
+    name: str
+    relation: str
+    columns: dict[str, str]
+    parsed: bool
+    said: tuple[str, ...] = ()
+
+    def name_of(self, column: str) -> str:
+        """The column's name in the file; without one of just this spelling, case and the number
+        of blanks do not count.
+
+        Raises
+        ------
+        PermanentError
+            Listing the columns that there are.
+        """
+        if column in self.columns:
+            return column
+        alike = [name for name in self.columns if _loosely(name) == _loosely(column)]
+        if len(alike) == 1:
+            return alike[0]
+        if alike:
+            raise PermanentError(
+                f"{self.name} has no column '{column}', and several that differ from it only by "
+                f"case: {', '.join(alike)}."
+            )
+        shown = ", ".join(self.columns)
+        raise PermanentError(f"{self.name} has no column '{column}'; its columns are: {shown}.")
+
+
+def open_files(given: Path, engine: Engine) -> Files:
+    """Find out what is there, and its columns.
+
+    Parameters
+    ----------
+    given : a file, a folder of parts of one kind, or a pattern such as `exports/*.csv`.
+
+    Raises
+    ------
+    PermanentError
+        Where nothing is there, or it cannot be read as CSV, JSON or Parquet.
+    """
+    paths = _paths(given)
+    try:
+        parts = [_part(path, engine) for path in paths]
+        kinds = {part.kind: part for part in parts}
+        if len(kinds) > 1:
+            one, other = list(kinds.values())[:2]
+            raise PermanentError(
+                f"{given} holds files of several kinds: {one.path} is {one.kind}, {other.path} is "
+                f"{other.kind}; give files of one kind."
+            )
+        kind = parts[0].kind
+        read = {"Parquet": _parquet, "JSON": _json, "CSV": _csv}[kind]
+        found = read(given, parts, engine)
+    except FileNotFoundError as error:
+        raise PermanentError(f"{error.filename} does not exist.") from None
+    except (OSError, EOFError, pa.ArrowInvalid) as error:
+        raise PermanentError(f"{given} cannot be read: {_reason(error)}.") from None
+    except duckdb.Error as error:
+        raise fault(given, error) from None
+    doubled = [name for name in found.columns if _count(name, found.columns) > 1]
+    if doubled:
+        raise PermanentError(
+            f"{given} has the column '{doubled[0]}' more than once; names that differ only by "
+            "case are one name."
+        )
+    return found
+
+
+def fault(given: object, error: Exception) -> PermanentError:
+    """One sentence for what the reader says of a file."""
+    said = str(error)
+    line = re.search(r"CSV Error on Line: (\d+)", said)
+    if line:
+        place = f"{given} cannot be read as CSV: line {int(line[1]):,}"
+        fields = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", said)
+        if fields:
+            return PermanentError(
+                f"{place} has {fields[2]} fields and the header {fields[1]}; mend the line, or put "
+                "values that hold the delimiter between quotes."
+            )
+        if "quote" in said:
+            return PermanentError(f"{place} has a quote that is not closed; write it twice.")
+    first = said.partition("\n")[0].partition(":")[2].strip() or said.partition("\n")[0]
+    where = f" ({place})" if line and (place := f"line {int(line[1]):,}") else ""
+    return PermanentError(f"{given} cannot be read{where}: {first.rstrip('.')}.")
+
+
+def _reason(error: BaseException) -> str:
+    strerror = getattr(error, "strerror", None)
+    said = " ".join(str(strerror or error).split()).rstrip(".")
+    return said or type(error).__name__
+
+
+def _loosely(name: str) -> str:
+    return " ".join(folded(name).split())
+
+
+def _count(name: str, names: Sequence[str] | dict[str, str]) -> int:
+    return sum(folded(other) == folded(name) for other in names)
+
+
+# --- which files --------------------------------------------------------------------------------
+
+
+def _paths(given: Path) -> list[Path]:
+    if given.is_file():
+        return [given]
+    if given.is_dir():
+        found = sorted(
+            path for path in given.rglob("*") if path.is_file() and _is_data(path, given)
+        )
+        if not found:
+            raise PermanentError(f"The folder {given} holds no files of rows.")
+    else:
+        found = []
+        if set("*?[") & set(str(given)):
+            pattern = str(given.relative_to(given.anchor))
+            found = sorted(Path(given.anchor).glob(pattern))
+            found = [path for path in found if path.is_file() and _is_data(path, path.parent)]
+        if not found:
+            raise PermanentError(f"{given} does not exist.")
+    filled = [path for path in found if path.stat().st_size]
+    if not filled:
+        raise PermanentError(f"{given} holds empty files only.")
+    return filled
+
+
+def _is_data(path: Path, below: Path) -> bool:
+    # _SUCCESS, _metadata, .part.crc; an UNLOAD adds its manifest.
+    parts = path.relative_to(below).parts
+    return not any(part.startswith((".", "_")) for part in parts) and path.name != "manifest"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One file, rewritten where it is not plain UTF-8."""
+
+    path: Path
+    readable: Path
+    kind: str
+    head: str = ""
+    said: str = ""
+
+
+def _part(path: Path, engine: Engine) -> _Part:
+    with path.open("rb") as file:
+        first = file.read(8)
+    compression = next((name for sign, name in _COMPRESSED.items() if first.startswith(sign)), None)
+    with pa.input_stream(path, compression=compression) as stream:
+        head = stream.read(_HEAD)
+    if not head.strip():
+        raise PermanentError(f"{path} is empty: not even a header is in it.")
+    if head.startswith(b"PAR1"):
+        if compression:
+            raise PermanentError(f"{path} is Parquet within {compression}; unpack it.")
+        return _Part(path, path, "Parquet")
+    _refuse(path, head)
+    encoding = _encoding(path, head)
+    plain, said = path, ""
+    if compression or encoding != "utf-8":
+        plain = engine.folder / f"part-{len(list(engine.folder.iterdir()))}"
+    encoding = _rewritten(path, compression, encoding, plain)
+    if plain == path and encoding != "utf-8":
+        plain = engine.folder / f"part-{len(list(engine.folder.iterdir()))}"
+        _rewritten(path, compression, encoding, plain)
+    if encoding not in ("utf-8", "utf-8-sig"):
+        said = f"{path.name} is not UTF-8 and is read as {_CALLED[encoding]}."
+    with plain.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        shown = file.read(_HEAD)
+    kind = "JSON" if _is_json(shown) else "CSV"
+    return _Part(path, plain, kind, shown, said)
+
+
+_CALLED: Final = {
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+    "cp1252": "Windows-1252",
+    "latin-1": "Latin-1",
+}
+
+
+def _refuse(path: Path, head: bytes) -> None:
+    """Name what is no table of rows, by its first bytes."""
+    if head.startswith(b"PK\x03\x04"):
+        excel = b"xl/" in head or path.suffix.lower() in (".xlsx", ".xlsm")
+        what = (
+            "an Excel workbook; save the sheet as CSV UTF-8 (File, Save As)"
+            if excel
+            else "a ZIP archive; unpack it"
+        )
+        raise PermanentError(f"{path} is {what}, and give that file.")
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    for sign, what in _OTHERS:
+        if start.startswith(sign):
+            raise PermanentError(f"{path} is {what}, and give that file.")
+
+
+def _encoding(path: Path, head: bytes) -> str:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if head.startswith(codecs.BOM_UTF8):
+        return "utf-8"
+    sample = head[:2000]
+    if b"\0" not in sample:
+        return "utf-8"
+    # Latin text in UTF-16 has a zero in every other byte.
+    for encoding, zeros, filled in (("utf-16-le", 1, 0), ("utf-16-be", 0, 1)):
+        if sample[zeros::2].count(0) > len(sample) // 4 and not sample[filled::2].count(0):
+            return encoding
+    raise PermanentError(
+        f"{path} holds bytes that are no text; the rows come as CSV with a header, as JSON lines "
+        "or as Parquet."
+    )
+
+
+def _rewritten(path: Path, compression: str | None, encoding: str, plain: Path) -> str:
+    """Write the text as UTF-8 to `plain`, or only look through it where that is the file itself;
+    returns the encoding that it turned out to have.
+    """
+    try:
+        _decode(path, compression, encoding, plain)
+    except UnicodeDecodeError:
+        if encoding != "utf-8":
+            raise PermanentError(f"{path} cannot be read as {_CALLED[encoding]}.") from None
+        if plain == path:
+            return "cp1252"
+        encoding = "cp1252"
+        _decode(path, compression, encoding, plain)
+    return encoding
+
+
+def _decode(path: Path, compression: str | None, encoding: str, plain: Path) -> None:
+    decoder = codecs.getincrementaldecoder(encoding)(
+        errors="replace" if encoding == "cp1252" else "strict"
+    )
+    out = None if plain == path else plain.open("wb")
+    try:
+        with pa.input_stream(path, compression=compression) as stream:
+            while block := stream.read(_BLOCK):
+                decoded = decoder.decode(block)
+                if out is not None:
+                    out.write(decoded.encode())
+        decoder.decode(b"", final=True)
+    finally:
+        if out is not None:
+            out.close()
+
+
+def _is_json(head: str) -> bool:
+    start = head.lstrip()
+    if not start.startswith(("{", "[")):
+        return False
+    try:
+        found, _ = json.JSONDecoder().raw_decode(start.lstrip("[ \r\n\t"))
+    except ValueError:
+        return False
+    return isinstance(found, dict)
+
+
+# --- columns ------------------------------------------------------------------------------------
+
+
+def _list(parts: Sequence[_Part]) -> str:
+    return "[" + ", ".join(text(str(part.readable)) for part in parts) + "]"
+
+
+def _hive(parts: Sequence[_Part]) -> str:
+    hive = any("=" in folder.name for part in parts for folder in part.path.parents)
+    return ", hive_partitioning=true, hive_types_autocast=false" if hive else ""
+
+
+def _described(engine: Engine, relation: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in engine.rows(f"DESCRIBE SELECT * FROM {relation}")}
+
+
+def _parquet(given: Path, parts: Sequence[_Part], engine: Engine) -> Files:
+    for part in parts:
+        names = pq.read_schema(part.path).names
+        doubled = next((name for name in names if _count(name, names) > 1), None)
+        if doubled is not None:
+            raise PermanentError(
+                f"{part.path} has the column '{doubled}' more than once; names that differ only "
+                "by case are one name."
+            )
+    relation = f"read_parquet({_list(parts)}, union_by_name=true{_hive(parts)})"
+    return Files(str(given), relation, _described(engine, relation), parsed=False)
+
+
+def _json(given: Path, parts: Sequence[_Part], engine: Engine) -> Files:
+    sniffed = f"read_json({_list(parts)}, union_by_name=true, maximum_depth=1, sample_size=-1)"
+    names = _described(engine, sniffed)
+    columns = "{" + ", ".join(f"{text(name)}: '{_TEXT}'" for name in names) + "}"
+    relation = f"read_json({_list(parts)}, columns={columns}{_hive(parts)})"
+    said = tuple(part.said for part in parts if part.said)
+    return Files(str(given), relation, _described(engine, relation), True, said)
+
+
+@dataclass(frozen=True)
+class _Header:
+    delimiter: str
+    quote: str
+    skip: int
+    names: tuple[str, ...]
+    said: tuple[str, ...]
+
+
+def _csv(given: Path, parts: Sequence[_Part], engine: Engine) -> Files:
+    headers = [_header(part, engine) for part in parts]
+    for part, header in zip(parts, headers, strict=True):
+        if header.names != headers[0].names or header.delimiter != headers[0].delimiter:
+            raise PermanentError(
+                f"{part.path} has other columns than {parts[0].path} ({', '.join(header.names)} "
+                f"instead of {', '.join(headers[0].names)}); give files with the same header."
+            )
+    columns = "{" + ", ".join(f"{text(name)}: '{_TEXT}'" for name in headers[0].names) + "}"
+    relations = []
+    for skip in sorted({header.skip for header in headers}):
+        alike = [part for part, header in zip(parts, headers, strict=True) if header.skip == skip]
+        relations.append(
+            f"read_csv({_list(alike)}, auto_detect=false, header=true, skip={skip}, "
+            f"delim={text(headers[0].delimiter)}, quote={text(headers[0].quote)}, "
+            f"escape={text(headers[0].quote)}, columns={columns}{_hive(alike)})"
+        )
+    relation = relations[0]
+    if len(relations) > 1:
+        united = " UNION ALL BY NAME ".join(f"SELECT * FROM {one}" for one in relations)
+        relation = f"({united})"
+    said = [part.said for part in parts if part.said]
+    said += [line for header in headers for line in header.said]
+    described = _described(engine, relation)
+    return Files(str(given), relation, described, True, tuple(dict.fromkeys(said)))
+
+
+def _header(part: _Part, engine: Engine) -> _Header:
+    """Where the names of the columns stand, by DuckDB's sniffer and the first records."""
+    said = []
+    lines = part.head.splitlines(keepends=True)
+    above = 0
+    delimiter = ""
+    while above < len(lines) and not lines[above].strip():
+        above += 1
+    if named := re.fullmatch(r"\"?sep=(.)\"?\s*", lines[above] if above < len(lines) else ""):
+        delimiter = named[1]
+        above += 1
+        while above < len(lines) and not lines[above].strip():
+            above += 1
+    if above == len(lines):
+        raise PermanentError(f"{part.path} is empty: not even a header is in it.")
+    delimiter, mark = _dialect(part, engine, lines[above:], delimiter)
+    reader = csv.reader(lines[above:], delimiter=delimiter, quotechar=mark, skipinitialspace=True)
+    records: list[tuple[int, list[str]]] = []
+    for record in reader:
+        records.append((above + reader.line_num, record))
+        if len(records) == 50:
+            break
+    widths = [len(record) for _, record in records if any(cell.strip() for cell in record)]
+    width = max(set(widths), key=lambda one: (widths.count(one), one))
+    first = next(
+        place
+        for place, (_, record) in enumerate(records)
+        if len(record) >= min(width, 2) or width == 1
+    )
+    if width > 1 and len(records[first][1]) < width and len(records) > first + 1:
+        first = next((at for at, (_, record) in enumerate(records) if len(record) == width), first)
+    skip = records[first - 1][0] if first else above
+    if first:
+        said.append(
+            f"{part.path.name}: the {'line' if first == 1 else f'{first} lines'} before the "
+            f"header are left out, from '{_short(records[0][1])}' on."
+        )
+    cells = records[first][1]
+    following = records[first + 1][1] if len(records) > first + 1 else []
+    _refuse_data(part.path, cells, following)
+    names, called = _names(cells)
+    if called:
+        said.append(
+            f"{part.path.name}: {', '.join(called)}; a data frame's row number is written so."
+        )
+    return _Header(delimiter, mark, skip, names, tuple(said))
+
+
+def _short(cells: Sequence[str]) -> str:
+    return " ".join(" ".join(cells).split())[:40]
+
+
+def _dialect(part: _Part, engine: Engine, lines: Sequence[str], delimiter: str) -> tuple[str, str]:
+    """Delimiter and quote."""
+    mark = '"'
+    found: tuple[Any, ...] = ()
+    try:
+        given = f", delim={text(delimiter)}" if delimiter else ""
+        sniffed = f"sniff_csv({text(str(part.readable))}{given})"
+        rows = engine.rows(f"SELECT Delimiter, Quote, len(Columns) FROM {sniffed}")
+        found = rows[0]
+    except duckdb.Error:
+        pass  # lines of different lengths; they are complained of when they are read
+    if found and found[2] > 1:
+        mark = "'" if found[1] == "'" else '"'
+        return delimiter or str(found[0]), mark
+    if delimiter:
+        return delimiter, mark
+    outside = re.sub(r'"[^"]*"', "", "".join(lines[:1]))
+    return max(_DELIMITERS, key=outside.count), mark
+
+
+def _refuse_data(path: Path, cells: Sequence[str], following: Sequence[str]) -> None:
+    """A first row whose numbers and dates look like those of the second is no header."""
+    alike = [
+        cell
+        for cell, below in zip(cells, following, strict=False)
+        if _is_data_like(cell.strip(), below.strip())
+    ]
+    if alike or (not following and any(_is_data_like(cell.strip()) for cell in cells)):
+        shown = ", ".join(cell.strip() for cell in cells[:4])
+        raise PermanentError(
+            f"{path} has no header: its first row looks like data ({shown}); write the names of "
+            "the columns into a first line, such as ts,country,amount."
+        )
+
+
+def _is_data_like(cell: str, below: str | None = None) -> bool:
+    if _NUMBER_OR_TIME.fullmatch(cell):
+        return below is None or bool(_NUMBER_OR_TIME.fullmatch(below))
+    # Jan 1, 2025 above Jan 2, 2025
+    shape = _shape(cell)
+    return shape.count("9") > 1 and below is not None and shape == _shape(below)
+
+
+def _shape(cell: str) -> str:
+    return re.sub(r"[^\W\d_]+", "A", re.sub(r"\d+", "9", cell))
+
+
+def _names(cells: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Names of the columns, and what was made of those without one."""
+    names: list[str] = []
+    called: list[str] = []
+    stripped = [" ".join(cell.replace("\ufeff", "").split()) for cell in cells]
+    for place, name in enumerate(stripped, 1):
+        if not name:
+            name = "index" if place == 1 and "index" not in stripped else f"column_{place}"
+            if place == 1:
+                called.append(f"column {place} has no name and is called '{name}' here")
+        names.append(name)
+    return tuple(names), called
