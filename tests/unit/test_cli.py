@@ -166,7 +166,7 @@ def test_the_report_is_a_table_in_the_summary(
     ]
     total, both = table[1].split(), table[4].split()
     assert total[:6] == ["amount", "in", "total", "1", "0", "day"]
-    assert total[-4:] == ["0.0", "%", "0", "0"]
+    assert total[-4:] == ["0", "%", "0", "0"]
     # Half of the leaves have a row in one of four hours.
     assert both[:7] == ["amount", "by", "platform", "and", "market", "4", "0"]
     assert float(both[-4]) == pytest.approx(37.5, abs=3)
@@ -257,7 +257,10 @@ def test_wild_numbers_change_no_other_slice(tmp_path: Path) -> None:
             if row["platform"] == "web"
         ]
 
-    assert forecasts(found) == forecasts(plain)
+    for one, other in zip(forecasts(found), forecasts(plain), strict=True):
+        assert one[:3] == other[:3]
+        # Beside infinities a sum is one of floating point, in which the last digit may differ.
+        assert one[3:] == pytest.approx(other[3:], rel=1e-12)
 
 
 def test_too_short_a_history_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -447,9 +450,9 @@ LATER = ("2025-01-06 05:00:00", "app", "de", 1.5, 80, "x")
     [
         ([ROW, LATER], {"dimensions": ["country"]}, "no column 'country'; its columns are: ts, pl"),
         (
-            [ROW, ("06 Jan 25", *ROW[1:])],
+            [ROW, ("6th of Jan", *ROW[1:])],
             {},
-            "Column 'ts' (timestamp_column) holds '06 Jan 25' in row 2, which is not a time",
+            "Column 'ts' (timestamp_column) holds '6th of Jan' in row 2, which is not a time",
         ),
         ([ROW, ("2025-02-30 00:00:00", *ROW[1:])], {}, "holds '2025-02-30 00:00:00' in row 2"),
         ([ROW, ("1736121600", *ROW[1:])], {}, "holds '1736121600' in row 2, which is a number"),
@@ -464,9 +467,9 @@ LATER = ("2025-01-06 05:00:00", "app", "de", 1.5, 80, "x")
             "timestamp_column.format 'QQ': 'QQ' is not known",
         ),
         (
-            [ROW, (*LATER[:3], "3 EUR", 1, "x")],
+            [ROW, (*LATER[:3], "3 pieces", 1, "x")],
             {},
-            "Column 'amount' (measure) holds '3 EUR' in row 2, which is not a number",
+            "Column 'amount' (measure) holds '3 pieces' in row 2, which is not a number",
         ),
         ([ROW, ROW], {}, "All rows lie in one interval of PT1H, which starts at 2025-01-06T00:00"),
         ([], {}, "holds no rows"),
@@ -475,7 +478,6 @@ LATER = ("2025-01-06 05:00:00", "app", "de", 1.5, 80, "x")
         ([ROW, LATER], {"max_series": 7}, "8 series (2 measures times 4 slices), above max_series"),
         ([ROW, ("0001-01-01", *ROW[1:])], {}, "at most 1,000,000 are taken"),
         ([ROW, LATER], {"dimension_filters": {"market": ["us"]}}, "passes dimension_filters"),
-        ([ROW, (*LATER[:1], "x" * 300, *LATER[2:])], {}, "a value of 300 characters"),
         ([ROW, LATER], {"colour": "red"}, "The configuration is not valid: colour: this key is no"),
         ([ROW, LATER], "{", "is not JSON"),
         ([ROW, LATER], "[]", "The configuration is not valid"),
@@ -495,14 +497,18 @@ def test_what_is_wrong_is_said_in_one_sentence(
 @pytest.mark.parametrize(
     ("name", "body", "said"),
     [
-        ("rows.xlsx", b"PK", "ends in none of .csv, .csv.gz, .parquet"),
+        ("rows.csv", b"PK\x03\x04\0xl/workbook.xml", "is an Excel workbook; save the sheet as CSV"),
+        ("rows.csv", b"PK\x03\x04\0rows.csv", "is a ZIP archive; unpack it"),
+        ("rows.csv", b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel workbook (.xls)"),
+        ("rows.csv", b"<!DOCTYPE html><table>", "is HTML or XML"),
+        ("rows.csv", b"\x7fELF\x01\0\x03\0\xff\xfe", "holds bytes that are no text"),
         ("rows.csv", b"", "is empty"),
         ("rows.csv", b"ts,amount,ts\n", "the column 'ts' more than once"),
-        ("rows.csv", b"ts,\xff\xfe\n1,2\n", "cannot be read as CSV (UTF-8)"),
-        ("rows.csv.gz", b"ts,amount\n", "cannot be read as CSV"),
-        ("rows.csv.gz", gzip.compress(b"ts,amount\n" * 10_000)[:-20], "cannot be read as CSV"),
-        ("rows.parquet", b"ts,amount\n", "cannot be read as Parquet"),
-        ("rows.parquet", b"", "cannot be read as Parquet"),
+        ("rows.csv.gz", b"ts,amount\n", "holds no rows"),
+        ("rows.csv.gz", gzip.compress(b"ts,amount\n" * 10_000)[:-20], "cannot be read: "),
+        ("rows.parquet", b"ts,amount\n", "holds no rows"),
+        ("rows.parquet", b"PAR1\0\0\0\0", "cannot be read: "),
+        ("rows.parquet", b"", "is empty"),
         ("lacking.csv", None, "does not exist"),
     ],
 )
@@ -519,9 +525,14 @@ def test_a_file_that_is_none_is_refused(
 @pytest.mark.parametrize(
     ("column", "kind", "said"),
     [
-        ("ts", pa.int64(), "Column 'ts' (timestamp_column) is int64, not a timestamp"),
-        ("amount", pa.bool_(), "Column 'amount' (measure) is bool, not a number"),
-        ("platform", pa.float64(), "Column 'platform' (dimension) is double, which cannot tell"),
+        (
+            "ts",
+            pa.int64(),
+            "Column 'ts' (timestamp_column) holds '3600' in row 2, which is not a time",
+        ),
+        ("ts", pa.bool_(), "Column 'ts' (timestamp_column) is BOOLEAN, not a timestamp"),
+        ("amount", pa.timestamp("s"), "Column 'amount' (measure) is TIMESTAMP, not a number"),
+        ("platform", pa.float64(), "Column 'platform' (dimension) is DOUBLE, which cannot tell"),
     ],
 )
 def test_a_column_of_the_wrong_type_is_named(

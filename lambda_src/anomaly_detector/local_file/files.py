@@ -9,6 +9,7 @@ import codecs
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,12 +117,6 @@ def open_files(given: Path, engine: Engine) -> Files:
         raise PermanentError(f"{given} cannot be read: {_reason(error)}.") from None
     except duckdb.Error as error:
         raise fault(given, error) from None
-    doubled = [name for name in found.columns if _count(name, found.columns) > 1]
-    if doubled:
-        raise PermanentError(
-            f"{given} has the column '{doubled[0]}' more than once; names that differ only by "
-            "case are one name."
-        )
     return found
 
 
@@ -154,8 +149,13 @@ def _loosely(name: str) -> str:
     return " ".join(folded(name).split())
 
 
-def _count(name: str, names: Sequence[str] | dict[str, str]) -> int:
-    return sum(folded(other) == folded(name) for other in names)
+def _refuse_doubled(path: Path, names: Sequence[str]) -> None:
+    for name, times in Counter(map(folded, names)).items():
+        if times > 1:
+            raise PermanentError(
+                f"{path} has the column '{name}' more than once; names that differ only by case "
+                "are one name."
+            )
 
 
 # --- which files --------------------------------------------------------------------------------
@@ -335,22 +335,17 @@ def _described(engine: Engine, relation: str) -> dict[str, str]:
 
 def _parquet(given: Path, parts: Sequence[_Part], engine: Engine) -> Files:
     for part in parts:
-        names = pq.read_schema(part.path).names
-        doubled = next((name for name in names if _count(name, names) > 1), None)
-        if doubled is not None:
-            raise PermanentError(
-                f"{part.path} has the column '{doubled}' more than once; names that differ only "
-                "by case are one name."
-            )
+        _refuse_doubled(part.path, pq.read_schema(part.path).names)
     relation = f"read_parquet({_list(parts)}, union_by_name=true{_hive(parts)})"
     return Files(str(given), relation, _described(engine, relation), parsed=False)
 
 
 def _json(given: Path, parts: Sequence[_Part], engine: Engine) -> Files:
-    sniffed = f"read_json({_list(parts)}, union_by_name=true, maximum_depth=1, sample_size=-1)"
+    plain = f"read_json({_list(parts)}, compression='none'"
+    sniffed = f"{plain}, union_by_name=true, maximum_depth=1, sample_size=-1)"
     names = _described(engine, sniffed)
     columns = "{" + ", ".join(f"{text(name)}: '{_TEXT}'" for name in names) + "}"
-    relation = f"read_json({_list(parts)}, columns={columns}{_hive(parts)})"
+    relation = f"{plain}, columns={columns}{_hive(parts)})"
     said = tuple(part.said for part in parts if part.said)
     return Files(str(given), relation, _described(engine, relation), True, said)
 
@@ -372,12 +367,14 @@ def _csv(given: Path, parts: Sequence[_Part], engine: Engine) -> Files:
                 f"{part.path} has other columns than {parts[0].path} ({', '.join(header.names)} "
                 f"instead of {', '.join(headers[0].names)}); give files with the same header."
             )
+    _refuse_doubled(parts[0].path, headers[0].names)
     columns = "{" + ", ".join(f"{text(name)}: '{_TEXT}'" for name in headers[0].names) + "}"
     relations = []
     for skip in sorted({header.skip for header in headers}):
         alike = [part for part, header in zip(parts, headers, strict=True) if header.skip == skip]
         relations.append(
-            f"read_csv({_list(alike)}, auto_detect=false, header=true, skip={skip}, "
+            f"read_csv({_list(alike)}, auto_detect=false, compression='none', header=true, "
+            f"skip={skip}, "
             f"delim={text(headers[0].delimiter)}, quote={text(headers[0].quote)}, "
             f"escape={text(headers[0].quote)}, columns={columns}{_hive(alike)})"
         )
@@ -449,7 +446,7 @@ def _dialect(part: _Part, engine: Engine, lines: Sequence[str], delimiter: str) 
     found: tuple[Any, ...] = ()
     try:
         given = f", delim={text(delimiter)}" if delimiter else ""
-        sniffed = f"sniff_csv({text(str(part.readable))}{given})"
+        sniffed = f"sniff_csv({text(str(part.readable))}{given}, compression='none')"
         rows = engine.rows(f"SELECT Delimiter, Quote, len(Columns) FROM {sniffed}")
         found = rows[0]
     except duckdb.Error:

@@ -13,7 +13,7 @@ from anomaly_detector.local_file.engine import Engine, quote, text
 from anomaly_detector.local_file.files import Files
 from anomaly_detector.local_file.numbers import Decimal
 from anomaly_detector.local_file.times import Times
-from anomaly_detector.warehouse.sql import MAX_VALUE_LENGTH, folded
+from anomaly_detector.warehouse.sql import folded
 
 # Texts that stand for no value, whatever the column is, and what they begin with.
 _NULLS: Final = r"(?i)|\(?null\)?|none|nan|nat|#?n/a|#na|<na>|nil|\\n|--?|[\x{2013}\x{2014}.]"
@@ -115,7 +115,6 @@ def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | N
     said = list(when.said)
     for name in config.dimensions:
         columns[folded(name)] = _dimension(names[name], files.columns[names[name]], name)
-    _check_lengths(engine, relation, {name: columns[folded(name)] for name in config.dimensions})
     for name, measure in config.measures.items():
         column = names[name]
         kind = files.columns[column]
@@ -131,8 +130,7 @@ def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | N
         numbers.refuse_misfits(engine, relation, name if column == name else column, found)
         said += found.said
         columns[folded(name)] = found.expression
-    # The zone of the times: their own, the configured one, or for days the detector's.
-    zone = when.timezone or (config.timezone if when.dates else described.timezone)
+    zone = when.timezone or described.timezone
     selected = ", ".join(f"{value} AS {quote(name)}" for name, value in columns.items())
     engine.rows(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS SELECT {selected} FROM {relation}")
     own = config.model_copy(
@@ -160,18 +158,3 @@ def _dimension(column: str, kind: str, name: str) -> str:
             "text or as a whole number."
         )
     return f"CAST({quote(column)} AS VARCHAR)"
-
-
-def _check_lengths(engine: Engine, relation: str, dimensions: dict[str, str]) -> None:
-    if not dimensions:
-        return
-    longest = ", ".join(f"max(len({value}))" for value in dimensions.values())
-    values = ", ".join(f"arg_max({value}, len({value}))" for value in dimensions.values())
-    (row,) = engine.rows(f"SELECT {longest}, {values} FROM {relation}")
-    for place, name in enumerate(dimensions):
-        if (row[place] or 0) > MAX_VALUE_LENGTH:
-            held = row[len(dimensions) + place]
-            raise PermanentError(
-                f"Dimension '{name}' has a value of {row[place]} characters, which begins with "
-                f"'{held[:40]}'; at most {MAX_VALUE_LENGTH} are kept apart: shorten it."
-            )

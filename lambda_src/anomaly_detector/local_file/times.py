@@ -126,8 +126,11 @@ def read_times(
         found = _of_texts(engine, relation, column, None)
         return _replaced(found, name, whole)
     if described.format:
-        pattern = strptime_format(TimeFormat.parse(described.format).redshift)
-        return _finished(engine, relation, column, f"try_strptime({name}, {text(pattern)})")
+        form, held = TimeFormat.parse(described.format), name
+        for word in sorted(form.blanked, key=len, reverse=True):
+            held = f"replace({held}, {text(word)}, ' ')"
+        read = f"try_strptime({held}, {text(strptime_format(form.redshift))})"
+        return _finished(engine, relation, column, read, dates=form.dates_only)
     return _of_texts(engine, relation, column, described.timezone)
 
 
@@ -175,7 +178,7 @@ def _typed(
 ) -> Times:
     if described.format:
         raise PermanentError(_no_text(described, kind))
-    aware = kind == "TIMESTAMP WITH TIME ZONE"
+    aware = "TIME ZONE" in kind or "TZ" in kind
     if aware and not is_utc(described.timezone):
         raise PermanentError(
             f"Column '{described.name}' (timestamp_column) holds times with a zone ({kind}); set "
@@ -183,7 +186,7 @@ def _typed(
             "own time zone is not touched by that."
         )
     found = engine.row(f"SELECT count(*) AS rows, count({name}) AS filled FROM {relation}")
-    expression = f"{name} AT TIME ZONE 'UTC'" if aware else name
+    expression = f"CAST({name} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'" if aware else name
     if kind not in ("DATE", "TIMESTAMP") and not aware:
         expression = f"CAST({name} AS TIMESTAMP)"
     return Times(expression, found["rows"], found["filled"], 0, dates=kind == "DATE")
