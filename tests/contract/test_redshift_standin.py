@@ -784,3 +784,29 @@ class TestFaults:
                 )
             )
         assert {each["Status"] for each in found} == {"FINISHED"}
+
+
+def test_given_a_role_that_never_signed_in_then_a_grant_needs_its_user_first(scene: Scene) -> None:
+    cluster = scene.cluster(sql="create table orders (id int)")
+    user = '"IAMR:shop-statement"'
+    grant = f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {user}"
+    refused = scene.run(cluster, grant)
+    assert 'user "IAMR:shop-statement" does not exist' in refused["Error"]
+    assert scene.run(cluster, f"CREATE USER {user} PASSWORD DISABLE")["Status"] == "FINISHED"
+    assert scene.run(cluster, grant)["Status"] == "FINISHED"
+    again = scene.run(cluster, f"CREATE USER {user} PASSWORD DISABLE")
+    assert "already exists" in again["Error"]
+    assert scene.run(cluster, "grant usage on schema public to public, group a")["Status"] == (
+        "FINISHED"
+    )
+
+
+def test_given_a_role_that_signed_in_then_its_user_exists(scene: Scene) -> None:
+    cluster = scene.cluster(sql="create table orders (id int)")
+    role = scene.role(
+        allow("redshift-data:*", "*"), allow("redshift:GetClusterCredentialsWithIAM", "*")
+    )
+    client = scene.cloud.client_as(role, "redshift-data")
+    assert scene.run(cluster, "select 1 as x", client)["Status"] == "FINISHED"
+    name = role.rsplit("/", 1)[-1]
+    assert scene.run(cluster, f'grant select on orders to "IAMR:{name}"')["Status"] == "FINISHED"

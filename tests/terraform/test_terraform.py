@@ -11,6 +11,7 @@ import pytest
 from anomaly_detector import config
 from anomaly_detector.lake import results
 
+from local.cloud.redshift import dialect
 from local.terraform import ROOT
 from tests.terraform.running import FOLDER, terraform
 
@@ -144,6 +145,19 @@ def test_tags_are_on_all_that_takes_them(states: dict[str, dict[str, Any]]) -> N
             yield from untagged(child)
 
     assert list(untagged(states["every_input"])) == []
+
+
+def test_what_to_run_for_the_iam_sign_in_is_sql_that_names_the_user(
+    states: dict[str, dict[str, Any]],
+) -> None:
+    text = states["least_input"]["outputs"]["sign_in_sql"]["value"]
+    create, *grants = [
+        dialect.translate(statement)
+        for statement in dialect.split(text.replace("<schema>", "sales"))
+    ]
+    assert (create.kind, create.users) == ("user", ("IAMR:shop-statement",))
+    assert len(grants) == 2
+    assert all((each.kind, each.users) == ("grant", create.users) for each in grants)
 
 
 # Where two resources of one type and name would meet, and the attribute that names them.

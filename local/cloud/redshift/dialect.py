@@ -21,10 +21,16 @@ from sqlglot.tokenizer_core import Token, TokenType
 from local.cloud.redshift.errors import RedshiftError
 from local.cloud.redshift.functions import KNOWN, LEADER_FUNCTIONS, LEADER_WORDS
 
-Kind = Literal["query", "write", "ddl", "unload", "nothing"]
+Kind = Literal["query", "write", "ddl", "unload", "user", "grant", "nothing"]
 
 
-_NOTHING = {"analyze", "vacuum", "grant", "revoke", "set", "reset", "comment"}
+_NOTHING = {"analyze", "vacuum", "revoke", "set", "reset", "comment"}
+_NAME = r'"(?:[^"]|"")+"|[a-z_]\w*'
+_CREATE_USER = re.compile(
+    rf"(?is)\s*create\s+user\s+({_NAME})\s+(?:with\s+)?password\s+(?:disable|'[^']*')\b.*"
+)
+_GRANTED = re.compile(r"(?is)\s*grant\s.+\sto\s+(.+?)(?:\s+with\s+grant\s+option)?\s*")
+_GRANTEE = re.compile(rf"(?is)\s*(?:(group|role)\s+)?({_NAME})\s*")
 _TRANSACTION = {"begin", "start", "commit", "end", "rollback", "abort"}
 
 
@@ -83,6 +89,8 @@ class Statement:
         Texts to run first, such as an identity column's sequence.
     tables
         Names of the tables that it reads, in lower case.
+    users
+        Of a CREATE USER: who is made; of a GRANT: who must exist.
     char_columns
         Of a CREATE TABLE: the CHAR columns and their widths.
     """
@@ -92,7 +100,23 @@ class Statement:
     before: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     target: str = ""
+    users: tuple[str, ...] = ()
     char_columns: Mapping[str, int] | None = None
+
+
+def _name(text: str) -> str:
+    return text[1:-1].replace('""', '"') if text.startswith('"') else text.lower()
+
+
+def _grantees(sql: str) -> tuple[str, ...]:
+    """Return the users that a GRANT names; PUBLIC, groups and roles are none."""
+    found = _GRANTED.fullmatch(sql)
+    grantees = [_GRANTEE.fullmatch(each) for each in found[1].split(",")] if found else [None]
+    if not all(grantees):
+        raise RedshiftError(_near("grant"))
+    return tuple(
+        _name(each[2]) for each in grantees if each and not each[1] and each[2].lower() != "public"
+    )
 
 
 def split(sql: str) -> list[str]:
@@ -140,6 +164,13 @@ def translate(sql: str, parameters: Mapping[str, str] | None = None) -> Statemen
         return Statement("unload", sql)
     if word in _NOTHING or word in _TRANSACTION:
         return Statement("nothing", "")
+    if word == "grant":
+        return Statement("grant", "", users=_grantees(sql))
+    if word == "create" and re.match(r"(?is)\s*create\s+user\b", sql):
+        found = _CREATE_USER.fullmatch(sql)
+        if found is None:
+            raise RedshiftError(_near("user"))
+        return Statement("user", "", users=(_name(found[1]),))
     if word == "create" and re.match(r"(?is)^\W*create\s+(local\s+)?(temp\w*\s+)?table\b", sql):
         return _create_table(sql)
     if word in ("select", "with", "("):

@@ -64,6 +64,7 @@ class Database:
         functions.register(self._root)
         self._lock = threading.Lock()
         self._char_columns: dict[str, dict[str, int]] = {}
+        self._users: set[str] = set()
 
     def session(self) -> Session:
         """Return a session of its own: its temporary tables and its transaction."""
@@ -126,6 +127,25 @@ class Database:
         finally:
             session.close()
 
+    def sign_in(self, user: str) -> None:
+        """Make the user of a first sign-in."""
+        with self._lock:
+            self._users.add(user)
+
+    def create_user(self, user: str) -> None:
+        """Make a user, who must not exist."""
+        with self._lock:
+            if user in self._users:
+                raise RedshiftError(f'user "{user}" already exists')
+            self._users.add(user)
+
+    def must_know(self, users: Sequence[str]) -> None:
+        """Refuse users who do not exist."""
+        with self._lock:
+            for user in users:
+                if user not in self._users:
+                    raise RedshiftError(f'user "{user}" does not exist')
+
     def note_char_columns(self, table: str, widths: Mapping[str, int]) -> None:
         with self._lock:
             self._char_columns[table] = dict(widths)
@@ -158,7 +178,11 @@ class Session:
 
     def run(self, statement: dialect.Statement) -> pa.Table | None:
         """Run one translated statement; returns a query's rows, and None for all else."""
-        if statement.kind == "nothing":
+        if statement.kind == "user":
+            self.database.create_user(*statement.users)
+        elif statement.kind == "grant":
+            self.database.must_know(statement.users)
+        if statement.kind in ("user", "grant", "nothing"):
             return None
         try:
             for text in statement.before:

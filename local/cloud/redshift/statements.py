@@ -204,6 +204,7 @@ class Statements:
             database = statement.warehouse.database(statement.database)
         except LookupError as error:
             raise RedshiftError(f"FATAL: {error.args[0]}") from error
+        database.sign_in(statement.user)
         session = statement.session = database.session()
         if statement.batch:
             session.begin()
