@@ -10,10 +10,11 @@ PY := $(VENV)/bin/python
 CHECKOV := .venv-checkov/bin/checkov
 TERRAFORM := $(PY) -m local.terraform
 KEEP ?=
+NEW_ROLE := tests/end_to_end/test_4_new_role.py
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit contract benchmarks end-to-end tflint checkov newest-provider package package-check docs docs-check bench clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit contract benchmarks end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -66,7 +67,10 @@ newest-provider: $(VENV)/ready ## what the Terraform uses is there in the newest
 	@$(PY) -m pytest tests/provider
 
 end-to-end: $(VENV)/ready ## the whole way on the local cloud, faults included
-	@$(PY) -m pytest tests/end_to_end
+	@$(PY) -m pytest tests/end_to_end --ignore $(NEW_ROLE)
+
+end-to-end-role: $(VENV)/ready ## the same of a detector whose UNLOAD role is new, taken off and moved
+	@$(PY) -m pytest $(NEW_ROLE)
 
 tflint: ## bundled ruleset, preset all
 	@scripts/tflint

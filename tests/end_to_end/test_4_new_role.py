@@ -1,4 +1,7 @@
-"""The UNLOAD role of a second detector: new, detached by others, moved, and left behind."""
+"""The UNLOAD role of another detector: new, detached by others, moved, and left behind.
+
+It runs in a cloud of its own or, in one go with the other files, beside the first detector.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,19 @@ REFUSED_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def before(cloud: LocalCloud, detector: Deployment) -> dict[str, set[str]]:
-    """What the cloud holds before the second detector."""
-    assert detector.outputs
+def before(cloud: LocalCloud, empty: dict[str, set[str]]) -> dict[str, set[str]]:
+    """What the cloud holds before this detector, another one perhaps."""
+    assert empty
     return inventory(cloud)
 
 
 @pytest.fixture(scope="module")
-def others(cloud: LocalCloud, detector: Deployment) -> dict[str, set[str]]:
+def others(cloud: LocalCloud) -> dict[str, set[str]]:
     """Roles of other people on both warehouses."""
-    assert cloud
-    return {name: set(detector.attached_roles(name)) for name in ("shop", "young")}
+    return {
+        name: set(cloud.admin("GET", f"redshift/warehouses/{name}")["roles"])
+        for name in ("shop", "young")
+    }
 
 
 @pytest.fixture(scope="module")
