@@ -663,7 +663,7 @@ variable "lambda" {
     Runtime settings of the Lambda functions.
     - `runtime` - (Optional) `python3.11`, `python3.12` or `python3.13`. Defaults to `python3.13`.
     - `architecture` - (Optional) `arm64` or `x86_64`. Defaults to `arm64`.
-    - `memory_mb` - (Optional) Memory in MB of the functions that process data, 512-10240. Defaults to `1769`, which provides one vCPU.
+    - `memory_mb` - (Optional) Memory in MB of the functions that process data, 512-10240. The query check reports how much a detector needs; see docs/capacity.md. Defaults to `1769`, which provides one vCPU.
     - `layers` - (Optional) ARNs of layers that provide numpy, pyarrow, Powertools and pydantic; `[]` for no layer. Defaults to the AWS managed layers, looked up in the public parameters of Systems Manager. Set this input in Regions and partitions without them (China, GovCloud, some newer Regions).
     - `package` - (Optional) Deployment package in S3 to use instead of the bundled one:
       - `bucket` - (Required) Name of the bucket.

@@ -13,4 +13,4 @@ def test_what_is_said_lies_above_what_is_taken(cloud: LocalCloud, shape: Shape) 
     row = case(cloud, shape, f"capacity-{shape.interval.lower()}")
 
     for step in ("train", "crawl"):
-        assert 1.0 <= row[f"{step} said / largest"] <= 2.0
+        assert 1.0 <= row[step]["said / largest"] <= 2.0
