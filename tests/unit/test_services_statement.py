@@ -15,6 +15,7 @@ from anomaly_detector.services import documents
 from anomaly_detector.services.payloads import LandedFiles, Request, Statement
 from anomaly_detector.services.statement import poll, submit
 from anomaly_detector.warehouse.data_api import DataApi
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from tests.unit.services_world import DAY, H1, World, document, sales
@@ -232,6 +233,20 @@ def test_what_is_reported_names_the_statement_and_keeps_its_sql(world: World, pu
     assert "query 77" in kept
     assert kept.count("detail ") == 1000
     assert all(line.startswith("--") for line in kept.partition("\n\n")[0].splitlines())
+
+
+def test_a_bucket_that_takes_nothing_does_not_hide_the_reason(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse = Warehouse([{"Status": "FAILED", "Error": "KMSInvalidStateException: key k"}])
+    at = begin(world, warehouse)
+
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "KMS.DisabledException"}}, "PutObject")
+
+    monkeypatch.setattr(world.store._client, "put_object", refuse)
+    with pytest.raises(PermanentError, match=r"^KMSInvalidState.*SYS_QUERY_TEXT, query 77\.$"):
+        look(world, warehouse, at)
 
 
 def test_a_fault_that_passes_leaves_no_file(world: World) -> None:

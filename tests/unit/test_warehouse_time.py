@@ -156,7 +156,8 @@ def test_every_type_in_every_zone_is_read_right_or_refused(name: str, interval: 
     for column in ZONES:
         written = [kind.write(instant, column) for instant in instants()]
         fill(kind, written)
-        for detector in ZONES:
+        # The detector's zone moves days through the whole year, and hours by a fixed shift.
+        for detector in ZONES if interval == "P1D" else ("UTC", "Australia/Lord_Howe"):
             given = config(kind, column, detector, interval)
             if problems := refused(given, kind):
                 assert (kind.days and interval != "P1D") or (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from anomaly_detector.errors import PermanentError
 
@@ -68,6 +68,14 @@ class ObjectStore:
     def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write or replace an object."""
         self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
+
+    def put_if_it_can(self, key: str, body: bytes, content_type: str) -> bool:
+        """Write an object that is of use but not needed; False where S3 does not take it."""
+        try:
+            self.put(key, body, content_type)
+        except (ClientError, BotoCoreError):
+            return False
+        return True
 
     def put_all(self, objects: Mapping[str, bytes], content_type: str) -> None:
         """Write many objects; those whose key ends in .csv are text."""

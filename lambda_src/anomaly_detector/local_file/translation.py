@@ -61,7 +61,7 @@ def duckdb(select: str) -> str:
 
 def generate(tree: exp.Expr) -> str:
     """DuckDB's text of a tree that `rewrite` has returned."""
-    return tree.sql(dialect="duckdb")
+    return tree.sql(dialect="duckdb", copy=False)
 
 
 def rewrite(tree: exp.Expr) -> exp.Expr:
@@ -73,7 +73,7 @@ def rewrite(tree: exp.Expr) -> exp.Expr:
         With Redshift's text, where TO_TIMESTAMP or TO_DATE is called without a format, or COLLATE
         with a collation that does not exist.
     """
-    return tree.transform(_change)
+    return tree.transform(_change, copy=False)
 
 
 def _change(node: exp.Expr) -> exp.Expr:

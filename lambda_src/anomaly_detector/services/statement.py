@@ -230,13 +230,17 @@ def _told(
     sentence: str,
 ) -> str:
     """A sentence, with what to look into."""
-    # UNLOAD wants an empty prefix, so this is written when the statement has ended.
+    # UNLOAD wants an empty prefix, so this is written when the statement has ended. What keeps the
+    # warehouse from writing to the bucket may keep this function, and must not hide the reason.
     key = layout.statement_sql(_prefix(config, request, statement.attempt_id))
     answer = (found.error or found.status).replace("\n", "\n-- ")
     heading = f"-- statement {found.id}, query {found.query_id}\n-- {answer}\n\n"
-    store.put(key, (heading + found.sql).encode(), "text/plain; charset=utf-8")
-    place = f"s3://{store.bucket}/{key}"
-    return f"{sentence} Statement {found.id}; its SQL and the whole answer are in {place}."
+    body = (heading + found.sql).encode()
+    if store.put_if_it_can(key, body, "text/plain; charset=utf-8"):
+        place = f"its SQL and the whole answer are in s3://{store.bucket}/{key}"
+    else:
+        place = f"its SQL is in the warehouse's SYS_QUERY_TEXT, query {found.query_id}"
+    return f"{sentence} Statement {found.id}; {place}."
 
 
 def _columns(config: Config, api: DataApi, statement_id: str) -> dict[str, object]:

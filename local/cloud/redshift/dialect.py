@@ -323,7 +323,7 @@ def _rewrite(tree: exp.Expr, parameters: Mapping[str, str]) -> exp.Expr:
     for select in tree.find_all(exp.Select):
         _name_columns(select)
     try:
-        return rewrite(tree.transform(fill))
+        return rewrite(tree.transform(fill, copy=False))
     except ValueError as error:
         raise RedshiftError(str(error)) from error
 
