@@ -26,7 +26,7 @@ variable "redshift" {
     - `cluster_identifier` - (Optional) Identifier of a provisioned cluster. Set exactly one of this and `workgroup_name`.
     - `workgroup_name` - (Optional) Name of a Redshift Serverless workgroup.
     - `database` - (Required) Name of the database.
-    - `secret_arn` - (Optional) ARN of the Secrets Manager secret that holds `username` and `password`. Set at most one of this and `db_user`; with neither, the functions authenticate as their IAM role.
+    - `secret_arn` - (Optional) ARN of the Secrets Manager secret that holds `username` and `password`. Set at most one of this and `db_user`; with neither, the functions authenticate as their IAM role, whose database user needs what the output `sign_in_sql` says.
     - `secret_kms_key_arn` - (Optional) ARN of the customer managed KMS key that encrypts the secret.
     - `db_user` - (Optional) Database user to request temporary credentials for. Clusters only.
     - `serverless` - (Optional) ARNs of a workgroup that is created in the same configuration. Otherwise the module looks them up by `workgroup_name`:
@@ -35,7 +35,7 @@ variable "redshift" {
       - `iam_role_arns` - (Optional) ARNs of the other roles of the namespace. The API only accepts the complete list of roles, so the module passes them on when it attaches its own; after attaching another role, apply again. Defaults to none.
     - `unload_role` - (Optional) IAM role that Redshift assumes to UNLOAD into the bucket:
       - `create` - (Optional) Whether the module creates the role, attaches it to the warehouse alongside its other roles, and detaches it on destroy. Defaults to `true`.
-      - `arn` - (Optional) Required if `create` is `false`: ARN of a role that is already attached, a role chain `arn1,arn2`, or `default`.
+      - `arn` - (Optional) Required if `create` is `false`: ARN of a role that is already attached, a role chain `arn1,arn2`, or `default`. The role that writes needs the policy in the output `unload_role_policy_json`.
   EOT
   type = object({
     cluster_identifier = optional(string)
