@@ -74,7 +74,7 @@ CRAWL = Crawl(
     gb_seconds_to_start=22.0,
     s3_writes=15,
     s3_reads=20,
-    table_writes=14,
+    table_writes=20,
     table_reads=12,
     log_bytes=8_000,
 )

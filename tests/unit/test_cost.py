@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from anomaly_detector.lake import layout
-from anomaly_detector.services import crawling, reconcile
+from anomaly_detector.services import reconcile
 from anomaly_detector.services.executions import Executions
 from anomaly_detector.services.payloads import Request
 from anomaly_detector.services.statement import poll, submit
@@ -68,18 +68,19 @@ def _crawl(world: World, number: int) -> None:
             "window_start": plan.window_start,
             "window_end": plan.window_end,
             "due_start": plan.due_start,
+            "crawl": execution,
         }
     )
     warehouse = Warehouse([{"Status": "FINISHED", "ResultRows": -1, "Duration": 1}])
-    begun = submit(world.store, warehouse.of, request, execution, 1)
+    begun = submit(world.store, world.ledger, warehouse.of, request, execution, 1, at)
     assert plan.due_start
     assert plan.window_start
     assert plan.window_end
     prefix = layout.live_attempt(plan.due_start, begun.attempt_id)
     landed = world.land(prefix, plan.window_start, plan.window_end, at)
-    poll(world.store, world.ledger, warehouse.of, request, begun)
-    detected = world.detect(plan, landed)
-    assert crawling.commit(world.store, world.ledger, plan, landed, detected).committed
+    poll(world.store, world.ledger, warehouse.of, request, begun, execution, at, at)
+    detected = world.detect(plan, landed, at)
+    assert world.commit(plan, landed, detected, at).committed
     world.deliver(at, execution)
 
 
