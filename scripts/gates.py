@@ -161,7 +161,9 @@ def main() -> int:
     began = time.monotonic()
     runner = Runner([chosen.make, "--no-print-directory"], chosen.lanes)
     results: list[Result] = []
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Where a shell starts this in the background, SIGINT is ignored from the beginning.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
     try:
         for gates in [chosen.gates] if chosen.gates else [QUICK, LONG]:
             results += runner.run(gates)

@@ -62,12 +62,19 @@ def test_gates_run_side_by_side(make: list[str], tmp_path: Path) -> None:
     assert [each.status for each in results] == [0, 0]
 
 
-def test_what_was_started_ends_with_an_interrupt(make: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_started_ends_with_an_interrupt(
+    make: list[str], tmp_path: Path, sent: signal.Signals
+) -> None:
     wrapper = tmp_path / "make"
     wrapper.write_text(f'#!/bin/sh\nexec {" ".join(make)} "$2"\n')
     wrapper.chmod(0o755)
     running = subprocess.Popen(
-        [sys.executable, "-m", "scripts.gates", "slow", "--make", str(wrapper)],
+        # As a shell starts it in the background: with SIGINT ignored.
+        [
+            *("sh", "-c", 'trap "" INT; exec "$@"', "sh"),
+            *(sys.executable, "-m", "scripts.gates", "slow", "--make", str(wrapper)),
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -77,8 +84,8 @@ def test_what_was_started_ends_with_an_interrupt(make: list[str], tmp_path: Path
         time.sleep(0.05)
     child = int((tmp_path / "pid").read_text())
 
-    running.send_signal(signal.SIGINT)
-    said, _ = running.communicate()
+    running.send_signal(sent)
+    said, _ = running.communicate(timeout=300)
 
     assert running.returncode == 130
     assert "Interrupted." in said
