@@ -53,7 +53,7 @@ class Crawl:
     `gb_seconds` is 25 ms for each request to S3 and DynamoDB at 1,769 MB, which is more than the
     detector's own work on so few series. `gb_seconds_to_start` is `--measure`: a share of a CPU
     goes with memory, so that work costs the same GB-seconds at any memory up to one CPU's.
-    `log_bytes` is 400 of Lambda itself for each invocation, and 600 for each of eight lines.
+    `log_bytes` is 400 of Lambda itself for each invocation, and 700 for a line of each.
     """
 
     transitions: int
@@ -69,7 +69,7 @@ class Crawl:
 
 CRAWL = Crawl(
     transitions=20,
-    invocations=8,
+    invocations=7,
     gb_seconds=2.7,
     gb_seconds_to_start=22.0,
     s3_writes=15,
