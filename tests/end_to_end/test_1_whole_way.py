@@ -132,19 +132,16 @@ def _is_told_once(detector: Deployment, groups: set[str]) -> None:
 def test_a_crawl_takes_the_steps_that_the_cost_is_counted_with(
     cloud: LocalCloud, detector: Deployment
 ) -> None:
-    before = {each.arn for each in detector.executions(detector.outputs["statement_arn"])}
-    crawl = detector.crawl_next()
+    crawl, unload = (
+        detector.executions(detector.outputs[name])[-1] for name in ("crawl_arn", "statement_arn")
+    )
     assert crawl.succeeded
-    (unload,) = [
-        each.arn
-        for each in detector.executions(detector.outputs["statement_arn"])
-        if each.arn not in before
-    ]
+    assert unload.succeeded
 
     pages = cloud.client("stepfunctions").get_paginator("get_execution_history")
     events = [
         event
-        for arn in (crawl.arn, unload)
+        for arn in (crawl.arn, unload.arn)
         for page in pages.paginate(executionArn=arn)
         for event in page["events"]
     ]
