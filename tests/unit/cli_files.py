@@ -87,11 +87,11 @@ def backtest(document: Mapping[str, Any], data: Path, *options: str) -> Path:
     return out
 
 
-def aggregated(config: Config, data: Path) -> Aggregated:
+def aggregated(config: Config, data: Path, decimal: Any = None) -> Aggregated:
     """What is read of a file."""
     with tempfile.TemporaryDirectory() as folder:
         engine = Engine(Path(folder), lambda _: None)
-        return aggregate(config, open_files(data, engine), engine)
+        return aggregate(config, open_files(data, engine), engine, decimal)
 
 
 def scores(out: Path) -> list[dict[str, Any]]:

@@ -29,6 +29,8 @@ class Engine:
 
     def __init__(self, folder: Path, progress: Callable[[float], None]) -> None:
         self.folder = folder
+        # Fields parted so mostly come from where the comma is the decimal sign.
+        self.semicolons = False
         self._progress = progress
         self._connection = duckdb.connect(
             config={

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import json
 import re
 from collections import Counter
@@ -216,14 +217,16 @@ def _part(path: Path, engine: Engine) -> _Part:
     _refuse(path, head)
     encoding = _encoding(path, head)
     plain, said = path, ""
-    if compression or encoding != "utf-8":
+    ends = head.count(b"\r\n")
+    if compression or encoding != "utf-8" or 0 < ends < head.count(b"\n"):
+        # Also where ends of lines are mixed, which the reader does not take.
         plain = engine.folder / f"part-{len(list(engine.folder.iterdir()))}"
     encoding = _rewritten(path, compression, encoding, plain)
     if plain == path and encoding != "utf-8":
         plain = engine.folder / f"part-{len(list(engine.folder.iterdir()))}"
         _rewritten(path, compression, encoding, plain)
     if encoding not in ("utf-8", "utf-8-sig"):
-        said = f"{path.name} is not UTF-8 and is read as {_CALLED[encoding]}."
+        said = f"the file {path.name} is not UTF-8 and is read as {_CALLED[encoding]}"
     with plain.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         shown = file.read(_HEAD)
     kind = "JSON" if _is_json(shown) else "CSV"
@@ -259,7 +262,7 @@ def _encoding(path: Path, head: bytes) -> str:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if head.startswith(codecs.BOM_UTF8):
-        return "utf-8"
+        return "utf-8-sig"
     sample = head[:2000]
     if b"\0" not in sample:
         return "utf-8"
@@ -290,8 +293,11 @@ def _rewritten(path: Path, compression: str | None, encoding: str, plain: Path) 
 
 
 def _decode(path: Path, compression: str | None, encoding: str, plain: Path) -> None:
-    decoder = codecs.getincrementaldecoder(encoding)(
-        errors="replace" if encoding == "cp1252" else "strict"
+    decoder = io.IncrementalNewlineDecoder(
+        codecs.getincrementaldecoder(encoding)(
+            errors="replace" if encoding == "cp1252" else "strict"
+        ),
+        translate=True,
     )
     out = None if plain == path else plain.open("wb")
     try:
@@ -342,9 +348,12 @@ def _parquet(given: Path, parts: Sequence[_Part], engine: Engine) -> Files:
 
 def _json(given: Path, parts: Sequence[_Part], engine: Engine) -> Files:
     plain = f"read_json({_list(parts)}, compression='none'"
-    sniffed = f"{plain}, union_by_name=true, maximum_depth=1, sample_size=-1)"
-    names = _described(engine, sniffed)
-    columns = "{" + ", ".join(f"{text(name)}: '{_TEXT}'" for name in names) + "}"
+    sniffed = _described(engine, f"{plain}, union_by_name=true, sample_size=-1)")
+    kinds = {
+        name: "JSON" if kind.startswith(("STRUCT", "MAP")) or kind.endswith("]") else _TEXT
+        for name, kind in sniffed.items()
+    }
+    columns = "{" + ", ".join(f"{text(name)}: '{kind}'" for name, kind in kinds.items()) + "}"
     relation = f"{plain}, columns={columns}{_hive(parts)})"
     said = tuple(part.said for part in parts if part.said)
     return Files(str(given), relation, _described(engine, relation), True, said)
@@ -378,6 +387,7 @@ def _csv(given: Path, parts: Sequence[_Part], engine: Engine) -> Files:
             f"delim={text(headers[0].delimiter)}, quote={text(headers[0].quote)}, "
             f"escape={text(headers[0].quote)}, columns={columns}{_hive(alike)})"
         )
+    engine.semicolons = headers[0].delimiter == ";"
     relation = relations[0]
     if len(relations) > 1:
         united = " UNION ALL BY NAME ".join(f"SELECT * FROM {one}" for one in relations)
@@ -422,17 +432,15 @@ def _header(part: _Part, engine: Engine) -> _Header:
     skip = records[first - 1][0] if first else above
     if first:
         said.append(
-            f"{part.path.name}: the {'line' if first == 1 else f'{first} lines'} before the "
-            f"header are left out, from '{_short(records[0][1])}' on."
+            f"in {part.path.name} the lines before the header are left out, from "
+            f"'{_short(records[0][1])}' on"
         )
     cells = records[first][1]
     following = records[first + 1][1] if len(records) > first + 1 else []
     _refuse_data(part.path, cells, following)
     names, called = _names(cells)
     if called:
-        said.append(
-            f"{part.path.name}: {', '.join(called)}; a data frame's row number is written so."
-        )
+        said.append(f"in {part.path.name} {', '.join(called)}; a data frame's index is written so")
     return _Header(delimiter, mark, skip, names, tuple(said))
 
 

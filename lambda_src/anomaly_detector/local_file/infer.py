@@ -64,6 +64,8 @@ _MOST_SERIES: Final = 50_000
 _ENOUGH_INTERVALS: Final = 400
 _ENOUGH_DAYS: Final = 60
 _ENOUGH_ROWS: Final = 5.0
+_COARSEST: Final[IntervalName] = "P1D"
+_FILLED: Final = 0.5
 _SAMPLE: Final = 10_000
 # A column of which so many rows read is one of times or numbers with something wrong in it.
 _MOSTLY: Final = 0.5
@@ -175,6 +177,7 @@ def _timestamp(files: Files, relation: str, engine: Engine) -> _Stamp:
         row, held = numbers.first_misfit(engine, relation, column, found.expression)
         if row:
             said += f"; the nearest is '{column}', which holds '{held[:60]}' in row {row:,}"
+            said += times.hint(held)
     raise PermanentError(f"{said}; its columns are: {', '.join(files.columns)}.")
 
 
@@ -196,22 +199,33 @@ def _zone(stamp: _Stamp) -> str:
 def _interval(relation: str, stamp: _Stamp, engine: Engine) -> tuple[IntervalName, str]:
     seconds = f"floor(epoch_us(CAST({stamp.times.expression} AS TIMESTAMP)) / 1000000.0)"
     grids = ", ".join(f"bool_and(t % {size} = 0) AS {name}" for name, size in SECONDS.items())
+    filled = ", ".join(f"count(DISTINCT t // {size}) AS of_{one}" for one, size in SECONDS.items())
     found = engine.row(
-        f"SELECT count(t) AS rows, min(t) AS first, max(t) AS last, count(DISTINCT t // 86400) AS "
-        f"days, {grids} FROM (SELECT CAST({seconds} AS BIGINT) AS t FROM {relation})"
+        f"SELECT count(t) AS rows, min(t) AS first, max(t) AS last, quantile_disc(t, 0.95) - "
+        f"quantile_disc(t, 0.05) AS most, {grids}, {filled} FROM "
+        f"(SELECT CAST({seconds} AS BIGINT) AS t FROM {relation})"
     )
     span = found["last"] - found["first"]
     if not span:
         raise PermanentError("All rows have the same time, so there is no interval to be found.")
     if stamp.times.dates or found["P1D"]:
         why = "the times have no time of day" if stamp.times.dates else "all times lie on its grid"
-        apart = (span / 86_400 + 1) / found["days"]
+        # Without the ends, where a wrong date may lie.
+        apart = (found["most"] / 86_400 + 1) / (0.9 * found["of_P1D"])
         if apart > 5:
             why += f"; rows come every {apart:.0f} days only, so most intervals are empty"
         return "P1D", why
-    for name in sorted(SECONDS, key=lambda one: -SECONDS[one]):
-        if found[name]:
-            return name, "all times lie on its grid"
+    coarse_first = sorted(SECONDS, key=lambda one: -SECONDS[one])
+    on_grid = next((one for one in coarse_first if found[one]), None)
+    if on_grid:
+        shares = {
+            one: 0.9 * found[f"of_{one}"] / (found["most"] / SECONDS[one] + 1) for one in SECONDS
+        }
+        if shares[on_grid] > _FILLED:
+            return on_grid, "all times lie on its grid"
+        # Once an hour at a quarter past, say: the finest of which most intervals have a row.
+        well = next((one for one in reversed(coarse_first) if shares[one] > _FILLED), _COARSEST)
+        return well, f"a row comes in {shares[on_grid]:.0%} of the intervals of {on_grid} only"
     # Single events: the finest interval that is well filled, and not finer than it need be.
     for interval in ("PT1H", "PT30M", "PT15M", "PT10M", "PT5M"):
         rows = found["rows"] * SECONDS[interval] / span
@@ -276,7 +290,8 @@ class _Judge:
                 if share > 1 - 1 / 3:
                     return _Verdict(
                         why=f"'{held[:60]}' in row {row:,} is not a number as the others are "
-                        f"({number.misfits:,} such rows); take them out to watch it as a measure"
+                        f"({number.misfits:,} in all do not read); mend them to watch the column "
+                        "as a measure"
                     )
             else:
                 return self._number(number, different, found["rows"])
@@ -293,7 +308,8 @@ class _Judge:
         found = self.engine.row(
             f"SELECT min(v) AS least, max(v) AS most, bool_and(v = floor(v)) AS whole, "
             f"bool_or(len(held) > 1 AND held[1] = '0' AND instr(held, '.') + instr(held, ',') = 0) "
-            f"AS zeros, min(len(held)) AS shortest, max(len(held)) AS longest, "
+            f"AS zeros, bool_and(regexp_full_match(held, '\\d+')) AS digits, "
+            f"min(len(held)) AS shortest, max(len(held)) AS longest, "
             f"count(*) FILTER (v = p + 1) AS steps "
             f"FROM (SELECT *, lag(v) OVER () AS p FROM (SELECT {value} AS v, {digits} AS held FROM "
             f"{self.relation})) WHERE isfinite(v)"
@@ -312,7 +328,7 @@ class _Judge:
             return _Verdict(why="it counts the rows, as the index of a data frame does")
         last = self.words[-1] if self.words else ""
         code = last in _CODES or bool(found["zeros"])
-        if not code and whole and found["shortest"] == found["longest"] >= 6:
+        if not code and found["digits"] and found["shortest"] == found["longest"] >= 6:
             code = different > rows / 2 or bool(words & _CODES)
         if code:
             verdict = self._dimension(different, rows)

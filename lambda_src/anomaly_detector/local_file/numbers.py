@@ -287,7 +287,7 @@ def _written(
     said: list[str] = []
     both = "." if found["dots"] else "," if found["commas"] else ""
     if both and decimal is None and counts[best]:
-        best, other = _decided(both, bare=bool(found["bare"]))
+        best, other = _decided(both, bare=bool(found["bare"]), semicolons=engine.semicolons)
         shown = str(found["example"])
         ways = [shown.replace(both, "."), shown.replace(both, "")]
         taken = ways if not _STYLES[best].group else ways[::-1]
@@ -323,13 +323,13 @@ def _written(
 _MARKS: Final = (".", ",", " ", "'", "_")
 
 
-def _decided(mark: str, *, bare: bool) -> tuple[int, str]:
+def _decided(mark: str, *, bare: bool, semicolons: bool) -> tuple[int, str]:
     """Style of an ambiguous column, and the decimal sign of the other reading.
 
     Numbers below 1,000 without the mark beside others with three digits after it are written by
     somebody who groups thousands; where all have it, it is taken as its own language's decimal.
     """
-    grouped = bare or mark == ","
+    grouped = bare or (mark == "," and not semicolons)
     place = next(
         place
         for place, style in enumerate(_STYLES)

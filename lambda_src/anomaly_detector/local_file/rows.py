@@ -152,7 +152,9 @@ def _counted(column: str, kind: str) -> str:
 def _dimension(column: str, kind: str, name: str) -> str:
     if kind == "VARCHAR":
         return quote(column)
-    if kind in ("DOUBLE", "FLOAT", "BLOB") or (kind.endswith(("]", ")")) and "DECIMAL" not in kind):
+    if kind in ("DOUBLE", "FLOAT", "BLOB", "JSON") or (
+        kind.endswith(("]", ")")) and "DECIMAL" not in kind
+    ):
         raise PermanentError(
             f"Column '{name}' (dimension) is {kind}, which cannot tell groups apart; store it as "
             "text or as a whole number."

@@ -50,7 +50,7 @@ _WEEKDAY: Final = (
 _CLOCK: Final = re.compile(
     r"(?P<join>[ T,]+)(?P<hour>\d{1,2})(?P<minute>:\d{2})?(?P<second>:\d{2})?(?P<half> ?[AaPp]m)?$"
 )
-_ZONE: Final = r"(:\d{2}) ?(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?)$"
+_ZONE: Final = r"((?::|T\d{2}|T\d{4})\d{2}) ?(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?)$"
 _TOKEN: Final = re.compile(r"\d+|[^\W\d_]+|.")
 _MOST_SHAPES: Final = 40
 _LETTERS: Final = {
@@ -166,6 +166,17 @@ def refuse_misfits(
     )
 
 
+def hint(held: str) -> str:
+    """What a text that is no time may be, to end a sentence; empty where nothing is known."""
+    if re.fullmatch(r"[2-7]\d{4}(\.\d+)?", held):
+        return " (a day number of Excel? Format the column as yyyy-mm-dd before you save it)"
+    if re.fullmatch(r"\d{4}[-/.]?\d{1,2}|\d{4}-?[WQ]\d{1,2}|\d{4}", held):
+        return " (a month, a week, a quarter or a year is longer than the longest interval, a day)"
+    if re.search(r"\d:\d\d.*\b(?!AM|PM)[A-Z]{3,4}$", held):
+        return " (write its zone as an offset, such as +02:00)"
+    return ""
+
+
 def _no_text(described: TimestampColumn, kind: str) -> str:
     return (
         f"Column '{described.name}' (timestamp_column) is {kind}, not text; remove "
@@ -210,7 +221,8 @@ def _replaced(found: Times, name: str, whole: str) -> Times:
 def _of_texts(engine: Engine, relation: str, column: str, timezone: str | None) -> Times:
     """Texts without a format in the configuration."""
     name = quote(column)
-    iso = f"CASE WHEN {name}[1] BETWEEN '0' AND '9' THEN try_cast({name} AS TIMESTAMP) END"
+    # Else a year of two digits would be one of the first century.
+    iso = f"CASE WHEN instr('-/', {name}[5]) > 0 THEN try_cast({name} AS TIMESTAMP) END"
     clock = f"substr({name}, 11)"
     found = engine.row(
         f"SELECT count({name}) AS filled, count({iso}) AS iso, "
@@ -320,7 +332,7 @@ def _tidied(name: str, *, words: bool) -> str:
     tidy = f"translate({name}, {text(_BLANKS)}, {text(' ' * len(_BLANKS))})"
     if words:
         tidy = f"regexp_replace({tidy}, {text(_WEEKDAY)}, '\\5')"
-        tidy = f"regexp_replace({tidy}, '(?i)(\\d) ?([ap])\\.? ?m\\.?\\b', '\\1 \\2m')"
+        tidy = f"regexp_replace({tidy}, '(?i)(\\d) ?([ap])\\.? ?m\\b\\.?', '\\1 \\2m')"
         for month, spellings in _MONTHS:
             spelt = f"(?i)(^|[^\\pL])({spellings})\\.?([^\\pL]|$)"
             tidy = f"regexp_replace({tidy}, {text(spelt)}, '\\1{month}\\3')"
@@ -359,7 +371,8 @@ def _by_shapes(engine: Engine, relation: str, column: str, timezone: str | None)
         return _finished(engine, relation, column, "CAST(NULL AS TIMESTAMP)")
     tried = list(tries.items())
     formats, read, said = _best(engine, relation, column, tried)
-    if any(row[4] for row in rows):
+    late = any(row[4] for row in rows)
+    if late:
         read = f"({read} + CASE WHEN {midnight} THEN INTERVAL 1 DAY ELSE INTERVAL 0 DAY END)"
     zoned = sum(int(row[3]) for row in rows)
     spoken = None
@@ -374,13 +387,14 @@ def _by_shapes(engine: Engine, relation: str, column: str, timezone: str | None)
             there = f"({read} AT TIME ZONE {text(timezone)} AT TIME ZONE 'UTC')"
             own = f"CASE WHEN {zone} = '' THEN {there} ELSE {own} END"
         read = own
-    plain = formats if len(formats) == 1 and not zoned and not words else ()
-    if words and len(formats) == 1 and not zoned and tidy_is_plain(engine, relation, name, tidy):
-        plain = formats
+    as_written = len(formats) == 1 and not (zoned or late)
+    if as_written and words:
+        as_written = _is_plain(engine, relation, name, tidy)
+    plain = formats if as_written else ()
     return _finished(engine, relation, column, read, timezone=spoken, strptime=plain, said=said)
 
 
-def tidy_is_plain(engine: Engine, relation: str, name: str, tidy: str) -> bool:
+def _is_plain(engine: Engine, relation: str, name: str, tidy: str) -> bool:
     """Whether nothing had to be respelt, so that a warehouse would read the texts as well."""
     return not engine.row(
         f"SELECT coalesce(bool_or({tidy} <> {name}), false) AS respelt FROM {relation}"
@@ -429,9 +443,9 @@ def _best(
         )
         ways = [_spelt(tried[i][0][0]) for i in (best, other)]
         line = (
-            f"column '{column}': '{shown}' reads as {ways[0]} or as {ways[1]} (day or month "
-            f"first); it is read as {ways[0]}, because {why}; give timestamp_column.format to "
-            "decide it"
+            f"column '{column}': '{shown}' reads as {ways[0]} or as {ways[1]}: the order of "
+            f"day, month and year; it is read as {ways[0]}, because {why}; give "
+            "timestamp_column.format to decide it"
         )
         said = (line,)
     return tried[best][0], tried[best][1], said
@@ -483,7 +497,7 @@ def _fields(tokens: Sequence[str], order: str) -> list[str] | None:
     if word:
         if tokens[word[0]] not in dict(_MONTHS):
             return None
-        at = year[0] if year else {"ymd": 0, "dmy": 2, "mdy": 2}[order]
+        at = year[0] if year else 2
         if at == word[0]:
             return None
         names = ["%d"] * 3
