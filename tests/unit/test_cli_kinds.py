@@ -229,12 +229,10 @@ def grouped(value: float, group: str, decimal: str) -> str:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    style=st.sampled_from(
-        [(",", "."), (".", ","), ("\u202f", ","), (" ", ","), ("'", "."), ("’", ".")]
-    ),
+    style=st.sampled_from([",.", ".,", "\u202f,", " ,", "'.", "’."]),
     unit=st.sampled_from(["", "$", "€ ", "EUR ", "R$ ", " €", " CHF", "kr "]),
     minus=st.sampled_from(["-{}", "−{}", "({})", "{}-", ""]),
     null=st.sampled_from(["", "NULL", r"\N", "None", "NaN", "n/a", "-", " "]),
@@ -242,7 +240,7 @@ def grouped(value: float, group: str, decimal: str) -> str:
 )
 def test_given_numbers_of_one_style_then_they_are_the_numbers(
     tmp_path: Path,
-    style: tuple[str, str],
+    style: str,
     unit: str,
     minus: str,
     null: str,
@@ -277,7 +275,7 @@ def test_given_numbers_of_one_style_then_they_are_the_numbers(
         (["1.367", "934"], ".", [1.367, 934], ""),
         (["1.367", "934.5"], None, [1.367, 934.5], ""),
         (["1,367", "934"], None, [1367, 934], "'1,367' can mean 1367 or 1.367"),
-        (["1,367", "934"], ",", [1.367, 934], ""),
+        (["1,367", "934"], ",", [1.367, 934], "is read as 1.367"),
         (["0.367", "1.934"], None, [0.367, 1.934], ""),
         (["12,34,567.5", "1,367"], None, [1234567.5, 1367], "is read as"),
         (["1,5E+03", "2,5E+03"], None, [1500, 2500], "is read as"),
@@ -333,20 +331,10 @@ def unix(day: datetime) -> int:
     return int(day.timestamp())
 
 
-GERMAN = [
-    "Januar",
-    "Februar",
-    "März",
-    "April",
-    "Mai",
-    "Juni",
-    "Juli",
-    "August",
-    "September",
-    "Oktober",
-    "November",
-    "Dezember",
-]
+GERMAN = (
+    *("Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September"),
+    *("Oktober", "November", "Dezember"),
+)
 STYLES: dict[str, Any] = {
     "iso": lambda day: f"{day:%Y-%m-%d}",
     "slashes": lambda day: f"{day:%Y/%m/%d}",
@@ -391,7 +379,7 @@ def test_given_times_of_one_style_then_they_are_the_times(tmp_path: Path, style:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     style=st.sampled_from(sorted(STYLES)),
@@ -539,7 +527,7 @@ def test_given_rows_in_another_order_then_sums_are_the_same_to_the_last_digit(
         path.write_text("\n".join(["ts,n", *(f"{days[i]},{numbers[i]:.3f}" for i in order)]))
         typed = tmp_path / "rows.parquet"
         pq.write_table(pa.table({"ts": [days[i] for i in order], "n": numbers[order]}), typed)
-        for one in (path, typed):
-            found.append(aggregated(Config.model_validate(SINGLE), one).panel.values.tobytes())
+        panels = [aggregated(Config.model_validate(SINGLE), one).panel for one in (path, typed)]
+        found += [panel.values.tobytes() for panel in panels]
 
     assert len(set(found)) == 1

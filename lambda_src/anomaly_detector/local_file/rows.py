@@ -152,9 +152,8 @@ def _counted(column: str, kind: str) -> str:
 def _dimension(column: str, kind: str, name: str) -> str:
     if kind == "VARCHAR":
         return quote(column)
-    if kind in ("DOUBLE", "FLOAT", "BLOB", "JSON") or (
-        kind.endswith(("]", ")")) and "DECIMAL" not in kind
-    ):
+    nested = kind.endswith(("]", ")")) and not kind.startswith("DECIMAL")
+    if nested or kind in ("DOUBLE", "FLOAT", "BLOB", "JSON"):
         raise PermanentError(
             f"Column '{name}' (dimension) is {kind}, which cannot tell groups apart; store it as "
             "text or as a whole number."
