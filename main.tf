@@ -38,6 +38,8 @@ locals {
   # _FIELDS of the package's warehouse/time_format.py. A part is a quoted text, a run of one letter, or what stands between.
   time_format = {
     fields = ["yyyy", "MMM", "MM", "M", "dd", "d", "HH", "H", "hh", "a", "mm", "ss", "SSS", "SSSSSS"]
+    # What the fields of words may hold.
+    texts = { MMM = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC", a = "AM PM" }
     parts = join("|", concat(
       ["'(?:[^']|'')*'"],
       [for letter in split("", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") : "${letter}+"],

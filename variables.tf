@@ -141,7 +141,7 @@ variable "query" {
       for name in ["window_start", "window_end"] :
       anytrue([for tokens in local.sql.tokens : can(regex(local.sql[name], replace(var.query, tokens, "$1$2 ")))])
     ])
-    error_message = "query must contain both {{ window_start }} and {{ window_end }} outside of comments; got ${jsonencode(substr(var.query, 0, 200))}."
+    error_message = "query must contain both {{ window_start }} and {{ window_end }} outside of comments: filter the timestamp column with >= {{ window_start }} and < {{ window_end }}; got ${jsonencode(substr(var.query, 0, 200))}."
   }
 
   validation {
@@ -223,6 +223,20 @@ variable "timestamp_column" {
       contains(regexall(local.time_format.parts, coalesce(var.timestamp_column.format, " ")), "a")
     )
     error_message = "timestamp_column.format must use hh (hours 1-12) and a (AM or PM) together, or HH (hours 0-23); got ${jsonencode(var.timestamp_column.format)}."
+  }
+
+  validation {
+    condition = alltrue([
+      for word in [
+        for part in regexall(local.time_format.parts, coalesce(var.timestamp_column.format, " ")) :
+        upper(trimspace(trim(part, "'"))) if !can(regex("^[A-Za-z]", part)) && can(regex("[\\pL\\pN]", part))
+      ] :
+      !can(regex("^[0-9]+$", word)) && alltrue([
+        for field, texts in local.time_format.texts :
+        !strcontains(texts, word) || !contains(regexall(local.time_format.parts, coalesce(var.timestamp_column.format, " ")), field)
+      ])
+    ])
+    error_message = "timestamp_column.format must have no text between its fields that a field can contain: return a TIMESTAMP from the query instead; got ${jsonencode(var.timestamp_column.format)}."
   }
 
   validation {
@@ -428,7 +442,7 @@ variable "history" {
       for name in ["window_start", "window_end"] :
       anytrue([for tokens in local.sql.tokens : can(regex(local.sql[name], replace(coalesce(var.history.query, " "), tokens, "$1$2 ")))])
     ])
-    error_message = "history.query must contain both {{ window_start }} and {{ window_end }} outside of comments; got ${jsonencode(substr(coalesce(var.history.query, " "), 0, 200))}."
+    error_message = "history.query must contain both {{ window_start }} and {{ window_end }} outside of comments: filter the timestamp column with >= {{ window_start }} and < {{ window_end }}; got ${jsonencode(substr(coalesce(var.history.query, " "), 0, 200))}."
   }
 
   validation {

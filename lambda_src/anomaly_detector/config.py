@@ -5,11 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
 from anomaly_detector.errors import PermanentError
 
@@ -17,7 +27,6 @@ Aggregation = Literal["SUM", "AVG", "MIN", "MAX", "COUNT"]
 Direction = Literal["up", "down", "both"]
 IntervalName = Literal["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D"]
 Rollup = Literal["total", "single", "pairs"]
-Threshold = Annotated[float, Field(ge=0, le=100)]
 
 # What a Lambda function can have.
 MOST_MEMORY_MB = 10_240
@@ -36,6 +45,47 @@ DEFAULT_HISTORY_DAYS: dict[IntervalName, int] = {
     "P1D": 730,
 }
 _DAYS = re.compile(r"P([1-9]\d{0,4})D")
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_ALERT_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+# What each key must be, in the words of Terraform's validations (variables.tf), which refuse the
+# same where they can; tests/terraform/validation_cases.py compares.
+_RULES = {
+    "name": "must be 3-32 lowercase letters, digits and hyphens, starting with a letter and not "
+    "ending with a hyphen",
+    "interval": "must be PT5M, PT10M, PT15M, PT30M, PT1H or P1D",
+    "timezone": "must be an IANA time zone such as Europe/Berlin, or UTC",
+    "offset_seconds": "must be a whole number from 0 to 432000",
+    "lookback_intervals": "must be a whole number from 0 to 24",
+    "timestamp_column.name": "must be the name of a column, 1-127 characters and not *",
+    "timestamp_column.timezone": "must be an IANA time zone such as Europe/Berlin, or UTC",
+    "measures": "must have 1 to 10 entries",
+    "measures.*.aggregation": "must be SUM, AVG, MIN, MAX or COUNT",
+    "measures.*.direction": "must be up, down or both",
+    "measures.*.min_absolute_change": "must be 0 or greater",
+    "measures.*.min_relative_change": "must be 0 or greater",
+    "dimensions": "must have at most 10 entries",
+    "rollups": "must be any of total, single and pairs, each at most once",
+    "false_events_per_week": "must be greater than 0 and at most 1000",
+    "max_series": "must be a whole number from 1 to 1000000",
+    "memory_mb": "must be a whole number from 512 to 10240",
+    "shards": "must be a whole number from 1 to 64",
+    "redshift.cluster_identifier": "must be 1-63 lowercase letters, digits and hyphens, starting "
+    "with a letter, not ending with a hyphen and without two hyphens in a row",
+    "redshift.workgroup_name": "must be 3-63 lowercase letters, digits and hyphens",
+    "redshift.database": "must be 1-127 characters long",
+    "redshift.secret_arn": "must be the ARN of a Secrets Manager secret",
+    "redshift.unload_role": "must be the ARN of an IAM role, a chain of role ARNs separated by "
+    "commas without spaces, or default",
+    "history.start": "must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z",
+    "history.length": "must be a number of days such as P90D",
+    "history.chunk": "must be a number of days such as P30D",
+    "history.parallelism": "must be a whole number from 1 to 40",
+    "alerts": "must have at most 10 entries",
+    "alerts.*.threshold": "must be a number from 0 to 100",
+    "alerts.*.sns_topic_arns": "must be ARNs of SNS topics",
+    "alerts.*.lambda_function_arns": "must be ARNs of Lambda functions",
+}
+_COUNTED = frozenset({"measures", "dimensions", "alerts"})
 
 
 class _Model(BaseModel):
@@ -43,21 +93,57 @@ class _Model(BaseModel):
 
 
 def _known_zone(name: str) -> str:
+    # The system's folder of zones holds files of its own beside those of the IANA database.
+    if not re.match(r"[A-Z]", name) or name == "Factory":
+        raise ValueError
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"'{name}' is not an IANA time zone, such as 'Europe/Berlin'") from None
+        raise ValueError from None
     return name
+
+
+def _is_column(name: str) -> bool:
+    return bool(name.strip()) and len(name) <= 127 and name != "*"
+
+
+def _column(name: str) -> str:
+    if not _is_column(name):
+        raise ValueError
+    return name
+
+
+def _arn(pattern: str) -> Callable[[str], str]:
+    """Accept an ARN of any partition whose rest fits the pattern."""
+
+    def check(arn: str) -> str:
+        if not re.fullmatch(rf"arn:aws[a-z-]*:{pattern}", arn):
+            raise ValueError
+        return arn
+
+    return check
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+SecretArn = Annotated[str, AfterValidator(_arn(r"secretsmanager:[a-z0-9-]+:\d{12}:secret:.+"))]
+TopicArn = Annotated[str, AfterValidator(_arn(r"sns:[a-z0-9-]+:\d{12}:.+"))]
+FunctionArn = Annotated[str, AfterValidator(_arn(r"lambda:[a-z0-9-]+:\d{12}:function:.+"))]
+_ROLE = _arn(r"iam::\d{12}:role/[^, ]+")
+
+
+def _role_chain(chain: str) -> str:
+    if chain != "default":
+        for role in chain.split(","):
+            _ROLE(role)
+    return chain
 
 
 class TimestampColumn(_Model):
     """The column that says when a row happened: TIMESTAMP, TIMESTAMPTZ, DATE or formatted text."""
 
-    name: str = Field(min_length=1, max_length=127)
+    name: Annotated[str, AfterValidator(_column)]
     format: str | None = None
-    timezone: str = "UTC"
-
-    _zone = field_validator("timezone")(_known_zone)
+    timezone: Zone = "UTC"
 
 
 class Measure(_Model):
@@ -72,12 +158,14 @@ class Measure(_Model):
 class Redshift(_Model):
     """Where the warehouse is, how to sign in, and the role that UNLOAD assumes."""
 
-    cluster_identifier: str | None = None
-    workgroup_name: str | None = None
-    database: str
-    secret_arn: str | None = None
+    cluster_identifier: str | None = Field(
+        default=None, max_length=63, pattern=r"^[a-z](-?[a-z0-9])*$"
+    )
+    workgroup_name: str | None = Field(default=None, pattern=r"^[a-z0-9-]{3,63}$")
+    database: str = Field(min_length=1, max_length=127)
+    secret_arn: SecretArn | None = None
     db_user: str | None = None
-    unload_role: str
+    unload_role: Annotated[str, AfterValidator(_role_chain)]
     kms_key_arn: str | None = None
 
     @property
@@ -88,12 +176,19 @@ class Redshift(_Model):
     @model_validator(mode="after")
     def _one_warehouse(self) -> Self:
         if (self.cluster_identifier is None) == (self.workgroup_name is None):
-            raise ValueError("give exactly one of cluster_identifier and workgroup_name")
+            raise ValueError(
+                "must have exactly one of cluster_identifier and workgroup_name; got "
+                f"{_shown(self.cluster_identifier)} and {_shown(self.workgroup_name)}"
+            )
         if self.secret_arn and self.db_user:
-            raise ValueError("give at most one of secret_arn and db_user")
+            raise ValueError(
+                "must have at most one of secret_arn and db_user; got "
+                f"{_shown(self.secret_arn)} and {_shown(self.db_user)}"
+            )
         if self.workgroup_name and self.db_user:
             raise ValueError(
-                "db_user goes with a cluster; a workgroup takes secret_arn or the caller's identity"
+                "db_user must not be set with a workgroup: use secret_arn, or neither to "
+                f"authenticate as the function's IAM role; got {_shown(self.db_user)}"
             )
         return self
 
@@ -110,15 +205,29 @@ class History(_Model):
     @classmethod
     def _is_days(cls, value: str | None) -> str | None:
         if value is not None and not _DAYS.fullmatch(value):
-            raise ValueError(f"'{value}' is not a number of days such as 'P90D'")
+            raise ValueError
+        return value
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _names_its_zone(cls, value: object) -> object:
+        if isinstance(value, str) and not _RFC_3339.fullmatch(value):
+            raise ValueError
         return value
 
     @field_validator("start")
     @classmethod
     def _is_utc(cls, value: datetime | None) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return None if value is None else value.astimezone(UTC)
+
+    @model_validator(mode="after")
+    def _one_begin(self) -> Self:
+        if self.start is not None and self.length is not None:
+            raise ValueError(
+                f"must have at most one of start and length; got "
+                f"{_shown(self.start.isoformat())} and {_shown(self.length)}"
+            )
+        return self
 
     @property
     def chunk_length(self) -> timedelta:
@@ -126,8 +235,19 @@ class History(_Model):
         return _days(self.chunk)
 
     def begin(self, end: datetime, interval: IntervalName) -> datetime:
-        """Start of the history that ends at `end` (both UTC), not yet put on the interval grid."""
+        """Start of the history that ends at `end` (both UTC), not yet put on the interval grid.
+
+        Raises
+        ------
+        PermanentError
+            Where nothing lies between the two.
+        """
         if self.start is not None:
+            if self.start >= end:
+                raise PermanentError(
+                    "history.start must be in the past, before the end of the newest interval that "
+                    f"is due, {end.isoformat()}; got {_shown(self.start.isoformat())}."
+                )
             return self.start
         length = (
             _days(self.length) if self.length else timedelta(days=DEFAULT_HISTORY_DAYS[interval])
@@ -144,10 +264,10 @@ def _days(text: str) -> timedelta:
 class Alert(_Model):
     """One alert: from which severity, of which measures and dimension values, and to whom."""
 
-    threshold: Threshold = 50
+    threshold: float = Field(default=50, ge=0, le=100)
     description: str | None = None
-    sns_topic_arns: tuple[str, ...] = ()
-    lambda_function_arns: tuple[str, ...] = ()
+    sns_topic_arns: tuple[TopicArn, ...] = ()
+    lambda_function_arns: tuple[FunctionArn, ...] = ()
     measures: tuple[str, ...] = ()
     dimension_filters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
@@ -155,10 +275,10 @@ class Alert(_Model):
 class Config(_Model):
     """The whole document; a local file needs interval, timestamp_column, measures, dimensions."""
 
-    name: str = "detector"
+    name: str = Field(default="detector", pattern=r"^[a-z][a-z0-9-]{1,30}[a-z0-9]$")
     description: str | None = None
     interval: IntervalName
-    timezone: str = "UTC"
+    timezone: Zone = "UTC"
     offset_seconds: int = Field(default=300, ge=0, le=432_000)
     lookback_intervals: int = Field(default=3, ge=0, le=24)
     timestamp_column: TimestampColumn
@@ -168,49 +288,19 @@ class Config(_Model):
     rollups: tuple[Rollup, ...] = ("total", "single", "pairs")
     false_events_per_week: float = Field(default=1, gt=0, le=1000)
     max_series: int = Field(default=50_000, ge=1, le=1_000_000)
-    memory_mb: int = Field(default=1_769, ge=128, le=MOST_MEMORY_MB)
+    memory_mb: int = Field(default=1_769, ge=512, le=MOST_MEMORY_MB)
     shards: int = Field(default=1, ge=1, le=64)
     query: str | None = None
     history_query: str | None = None
     redshift: Redshift | None = None
     history: History = Field(default_factory=History)
-    alerts: dict[str, Alert] = Field(default_factory=dict)
-
-    _zone = field_validator("timezone")(_known_zone)
+    alerts: dict[str, Alert] = Field(default_factory=dict, max_length=10)
 
     @model_validator(mode="after")
-    def _columns_agree(self) -> Self:
-        names = [self.timestamp_column.name, *self.dimensions]
-        doubled = sorted({name for name in names if names.count(name) > 1})
-        if doubled:
-            raise ValueError(
-                f"column '{doubled[0]}' is named twice among timestamp_column and dimensions"
-            )
-        clash = sorted(set(self.dimensions) & set(self.measures))
-        if clash:
-            raise ValueError(f"column '{clash[0]}' cannot be a measure and a dimension at once")
-        taken = [name for name in self.dimensions if name.lower() in RESERVED_COLUMNS]
-        if taken:
-            raise ValueError(
-                f"dimension '{taken[0]}' has the name of a results column; "
-                "give it another name in the query (… AS …)"
-            )
-        for where, filters in [
-            ("dimension_filters", self.dimension_filters),
-            *(
-                (f"alerts.{name}.dimension_filters", alert.dimension_filters)
-                for name, alert in self.alerts.items()
-            ),
-        ]:
-            unknown = sorted(set(filters) - set(self.dimensions))
-            if unknown:
-                raise ValueError(f"{where} names '{unknown[0]}', which is not a dimension")
-        for name, alert in self.alerts.items():
-            strange = sorted(set(alert.measures) - set(self.measures))
-            if strange:
-                raise ValueError(
-                    f"alerts.{name}.measures names '{strange[0]}', which is not a measure"
-                )
+    def _parts_agree(self) -> Self:
+        faults = [*_column_faults(self), *_alert_faults(self)]
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     @property
@@ -247,9 +337,7 @@ class Config(_Model):
             "measures": [[name, one.aggregation] for name, one in self.measures.items()],
             "dimensions": self.dimensions,
             "dimension_filters": {
-                name: sorted(set(values))
-                for name, values in self.dimension_filters.items()
-                if values
+                name: sorted(set(values)) for name, values in self.dimension_filters.items()
             },
             "levels": sorted(self.levels),
             "query": self.query,
@@ -280,6 +368,65 @@ class Config(_Model):
         return _hash(document)
 
 
+def _column_faults(config: Config) -> Iterator[str]:
+    """What is wrong with the names of columns, and with filters by them."""
+    measures, dimensions = _shown(list(config.measures)), _shown(config.dimensions)
+    folded = [name.lower() for name in config.dimensions]
+    # Names that differ in nothing but case are one name to Redshift.
+    doubled = "must not name a column twice, in any case"
+    if not all(_is_column(name) for name in config.measures):
+        yield (
+            "measures must be keyed by names of columns, 1-127 characters and not *; "
+            f"got {measures}"
+        )
+    if len({name.lower() for name in config.measures}) < len(config.measures):
+        yield f"measures {doubled}; got {measures}"
+    if not all(_is_column(name) for name in config.dimensions):
+        yield f"dimensions must be names of columns, 1-127 characters and not *; got {dimensions}"
+    if len(set(folded)) < len(folded):
+        yield f"dimensions {doubled}; got {dimensions}"
+    if RESERVED_COLUMNS & set(folded):
+        reserved = ", ".join(sorted(RESERVED_COLUMNS))
+        yield (
+            f"dimensions must not use the name of a results column ({reserved}): rename the column "
+            f"in the query; got {dimensions}"
+        )
+    if {name.lower() for name in config.measures} & set(folded):
+        yield f"dimensions must not contain a measure; got {dimensions}"
+    if config.timestamp_column.name.lower() in folded:
+        yield f"dimensions must not contain the timestamp column; got {dimensions}"
+    if len(set(config.rollups)) < len(config.rollups):
+        yield f"rollups {_RULES['rollups']}; got {_shown(config.rollups)}"
+    yield from _filter_faults("dimension_filters", config.dimension_filters, config)
+
+
+def _alert_faults(config: Config) -> Iterator[str]:
+    """What is wrong with alerts, beside each of their values."""
+    if not all(re.fullmatch(_ALERT_NAME, name) for name in config.alerts):
+        yield (
+            "alerts must be keyed by names of 1-63 letters, digits, hyphens and underscores, "
+            f"starting with a letter or digit; got {_shown(list(config.alerts))}"
+        )
+    for name, alert in config.alerts.items():
+        if not set(alert.measures) <= set(config.measures):
+            yield (
+                f"alerts.{name}.measures must be measures ({', '.join(config.measures)}); "
+                f"got {_shown(alert.measures)}"
+            )
+        place = f"alerts.{name}.dimension_filters"
+        yield from _filter_faults(place, alert.dimension_filters, config)
+
+
+def _filter_faults(
+    place: str, filters: dict[str, tuple[str, ...]], config: Config
+) -> Iterator[str]:
+    if not set(filters) <= set(config.dimensions):
+        dimensions = ", ".join(config.dimensions)
+        yield f"{place} must be keyed by dimensions ({dimensions}); got {_shown(list(filters))}"
+    if not all(filters.values()):
+        yield (f"{place} must have at least one value for each dimension; got {_shown(filters)}")
+
+
 def _hash(document: dict[str, object]) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -295,15 +442,34 @@ def load(document: bytes | str) -> Config:
     try:
         return Config.model_validate_json(document)
     except ValidationError as error:
-        faults = "; ".join(_sentence(list(fault["loc"]), fault["msg"]) for fault in error.errors())
+        faults = "; ".join(dict.fromkeys(_sentence(fault) for fault in error.errors()))
         raise PermanentError(f"The configuration is not valid: {faults}.") from None
 
 
-def _sentence(place: list[int | str], message: str) -> str:
-    key = ".".join(str(part) for part in place) or "document"
-    if message == "Extra inputs are not permitted":
-        message = "this key is not known"
-    return f"{key}: {message.removeprefix('Value error, ')}"
+def _sentence(fault: ErrorDetails) -> str:
+    place = [str(part) for part in fault["loc"] if isinstance(part, str)]
+    key = ".".join(place) or "document"
+    message = fault["msg"].removeprefix("Value error").removeprefix(", ")
+    pattern = ".".join(
+        "*" if n == 1 and place[0] in _COUNTED else part for n, part in enumerate(place)
+    )
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: this key is not known"
+    if fault["type"] == "missing":
+        return f"{key} must be given"
+    if fault["type"] == "value_error" and message:
+        # Of a model: what is wrong stands in its own words, and names the key where that is deeper.
+        return f"{key} {message}" if place else message
+    if pattern in _RULES:
+        value = fault["input"]
+        got = len(value) if key in _COUNTED and isinstance(value, dict | list) else _shown(value)
+        return f"{key} {_RULES[pattern]}; got {got}"
+    return f"{key}: {message}; got {_shown(fault['input'])}"
+
+
+def _shown(value: object) -> str:
+    """A value as Terraform's `jsonencode` shows it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def document_hash(document: bytes) -> str:

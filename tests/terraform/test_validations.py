@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
 import pytest
 from anomaly_detector import config
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.warehouse import sql, time_format
 
 from local.terraform import ROOT
 from tests.terraform.running import FOLDER, terraform
@@ -86,6 +89,55 @@ def test_terraform_refuses_with_these_words(answers: Answers, number: int, says:
 @pytest.mark.parametrize("number", range(len(ACCEPTED)))
 def test_terraform_accepts(answers: Answers, number: int) -> None:
     assert f"accepted_{number}" not in answers
+
+
+def _document(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The configuration document of some inputs, as `local.document` of the root makes it."""
+    given = {**BASE, **inputs}
+    history = dict(given.pop("history", {}))
+    schedule = {key: each for key, each in given.pop("schedule", {}).items() if key != "enabled"}
+    redshift = dict(given.pop("redshift"))
+    role = redshift.pop("unload_role", {}).get("arn", "arn:aws:iam::123456789012:role/shop-unload")
+    return {
+        **given.pop("detection", {}),
+        **given.pop("lambda", {}),
+        **given,
+        **schedule,
+        "history_query": history.pop("query", None),
+        "history": history,
+        "redshift": {**redshift, "unload_role": role},
+    }
+
+
+def _take(inputs: dict[str, Any]) -> None:
+    """Read the document and write the statements, as the pipeline does before it sends any."""
+    read = config.load(json.dumps(_document(inputs)))
+    end = datetime(2026, 3, 2, tzinfo=UTC)
+    begin = read.history.begin(end, read.interval)
+    for history in (False, True):
+        sql.aggregate(read, begin, end, history=history)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [pytest.param(inputs, says, id=_name(inputs, says)) for inputs, says in BOTH],
+)
+def test_the_package_refuses_with_these_words(inputs: dict[str, Any], says: str) -> None:
+    with pytest.raises(PermanentError) as raised:
+        _take(inputs)
+    assert says in str(raised.value)
+
+
+@pytest.mark.parametrize("inputs", ACCEPTED)
+def test_the_package_accepts(inputs: dict[str, Any]) -> None:
+    _take(inputs)
+
+
+def test_time_formats_are_those_of_the_package() -> None:
+    text = (ROOT / "main.tf").read_text(encoding="utf-8")
+    found = re.search(r"^    fields = (\[.*?\])$", text, re.MULTILINE)
+    assert found is not None
+    assert json.loads(found[1]) == list(time_format._FIELDS)
 
 
 def test_time_zones_are_those_of_the_iana_database() -> None:

@@ -186,6 +186,10 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     ],
     (_format("yyyy-MM-dd'T"), "format must close its quotes"),
     *[
+        (_format(text), "format must have no text between its fields that a field can contain")
+        for text in ("dd MMM'T'yyyy", "yyyy-MM-dd'7'HH", "yyyy-MM-dd'a'hh:mm a", "yyyy0MM0dd")
+    ],
+    *[
         (_format(text), "format must use hh (hours 1-12) and a (AM or PM) together, or HH")
         for text in ("yyyy-MM-dd hh:mm", "yyyy-MM-dd HH:mm a")
     ],
@@ -324,6 +328,13 @@ BOTH: list[tuple[dict[str, Any], str]] = [
         )
         for number in (0, 65, 1.5)
     ],
+    *[
+        (
+            {"lambda": {"memory_mb": number}},
+            "memory_mb must be a whole number from 512 to 10240; got",
+        )
+        for number in (128, 10241, 512.5)
+    ],
     ({"alerts": {f"a{i}": {} for i in range(11)}}, "alerts must have at most 10 entries; got 11"),
     *[
         (
@@ -439,13 +450,6 @@ TERRAFORM: list[tuple[dict[str, Any], str]] = [
         'lambda.architecture must be arm64 or x86_64; got "amd64"',
     ),
     *[
-        (
-            {"lambda": {"memory_mb": number}},
-            "lambda.memory_mb must be a whole number from 512 to 10240; got",
-        )
-        for number in (128, 10241, 512.5)
-    ],
-    *[
         ({"iam": {"path": path}}, "iam.path must start and end with a slash and contain no spaces")
         for path in ("detectors", "/detectors", "/my detectors/")
     ],
@@ -497,7 +501,14 @@ ACCEPTED: list[dict[str, Any]] = [
     {"redshift": {**_CLUSTER, "unload_role": {"create": False, "arn": f"{_ROLE},{_ROLE}"}}},
     *[
         _format(text)
-        for text in ("yyyy-MM-dd'T'HH:mm:ss", "d MMM yyyy hh:mm a", "yyyyMMddHHmm", "M/d/yyyy H:mm")
+        for text in (
+            "yyyy-MM-dd'T'HH:mm:ss",
+            "d MMM yyyy hh:mm a",
+            "yyyy-MM-dd'at'HH",
+            "d. MMM 'week' yyyy",
+            "yyyyMMddHHmm",
+            "M/d/yyyy H:mm",
+        )
     ],
     *[
         {"schedule": {"timezone": zone}}

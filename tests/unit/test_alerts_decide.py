@@ -82,7 +82,9 @@ def test_what_was_decided_is_not_decided_again() -> None:
 
 def test_a_group_that_replaces_one_that_was_told_is_held_back() -> None:
     old, new = group(start=START, hours=2), group(start=START + HOUR, hours=2)
-    alerts = config().alerts | {"late": Alert(sns_topic_arns=("arn",))}
+    alerts = config().alerts | {
+        "late": Alert(sns_topic_arns=("arn:aws:sns:eu-west-1:123456789012:late",))
+    }
     decisions = decide(
         alerts,
         [new],

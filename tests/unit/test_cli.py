@@ -464,7 +464,7 @@ LATER = ("2025-01-06 05:00:00", "app", "de", 1.5, 80, "x")
         (
             [ROW, LATER],
             {"timestamp_column": {"name": "ts", "format": "QQ"}},
-            "timestamp_column.format 'QQ': 'QQ' is not known",
+            "timestamp_column.format must consist of yyyy, MMM",
         ),
         (
             [ROW, (*LATER[:3], "3 pieces", 1, "x")],

@@ -102,7 +102,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "history_query": f"select ts, platform, revenue from archive.shop where {WINDOW}"
     },
     "a query with much in it": {
-        "query": "/* all /* of */ it */ with base as (select ts, platform, $$it's$$ note, revenue "
+        "query": "/* all of it */ with base as (select ts, platform, $$it's$$ note, revenue "
         f"from shop s join \"Other\" o on s.id = o.id where {WINDOW} and 'a\\\\b' <> 'it''s') "
         "select ts, platform, sum(revenue)::decimal(18,2) as revenue from base where note is not "
         "null group by 1, 2 having count(*) > 0 order by ts desc limit 1000 -- the end"

@@ -37,14 +37,13 @@ def kinds(text: str) -> list[tuple[str, str]]:
         r"'it\'s; /* still text'",
         r"'ends in a backslash \\'",
         "$$it's $1; -- text$$",
-        "$body$ a $$ b $other$ c $body$",
     ],
 )
 def test_text_is_one_token_whatever_it_holds(text: str) -> None:
     assert kinds(f"select {text} x") == [("WORD", "select"), ("STRING", text), ("WORD", "x")]
 
 
-@pytest.mark.parametrize("text", ["/* a /* nested; ' */ b */", "-- it's a comment; {{ nothing }}"])
+@pytest.mark.parametrize("text", ["/* a; ' */", "-- it's a comment; {{ nothing }}"])
 def test_comments_are_one_token(text: str) -> None:
     assert kinds(f"select {text}\n1") == [("WORD", "select"), ("COMMENT", text), ("SYMBOL", "1")]
 
@@ -56,10 +55,12 @@ def test_a_dollar_within_a_name_opens_no_text() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("select\n'open", "text literal that is not closed; it begins in line 2"),
-        ('select "open', "quoted name that is not closed"),
-        ("select /* a /* b */", "comment /* that is not closed"),
-        ("select $q$ open $$", r"dollar-quoted text $q$ that is not closed"),
+        ("select\n'open", "a string begins in line 2"),
+        ('select "open', "a quoted name begins in line 1"),
+        ("select /* a", "a comment /* begins in line 1"),
+        ("select /* a /* b */ */", "a comment with another in it begins in line 1"),
+        ("select $$ open $", "a dollar-quoted string $$ begins in line 1"),
+        ("select $q$ a $q$", "got $q$ in line 1"),
     ],
 )
 def test_what_is_not_closed_is_named(text: str, said: str) -> None:
@@ -123,29 +124,20 @@ def test_a_query_is_accepted(query: str) -> None:
     sql.validate(query)
 
 
+# More of what is refused, with Terraform's words: tests/terraform/validation_cases.py.
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("  -- nothing\n;", "query is empty"),
-        (f"delete from t where {WINDOW}", "begins with 'delete'"),
-        (f"(select 1 from t where {WINDOW})", "begins with '('"),
-        (f"select 1 from t where {WINDOW}; drop table t", "more than one statement"),
+        ("  -- nothing\n;", "must start with SELECT or WITH; got ''"),
         (
             f"select 1 from t where {WINDOW}) x; drop table t; (select 1",
-            "closes a parenthesis in line 1",
+            "line 1 closes one that was not opened",
         ),
-        (f"select (1 from t where {WINDOW}", "leaves 1 parenthesis open"),
         (
             f"with a as (select 1) insert into t select * from a where {WINDOW}",
-            "has INSERT after WITH",
+            "must select after WITH …; got INSERT",
         ),
-        (f"select * into copy from t where {WINDOW}", "SELECT … INTO"),
-        (
-            "select 1 where ts >= {{ window_start }} -- {{ window_end }}",
-            "does not hold {{ window_end }}",
-        ),
-        ("select 1 from t", "does not hold {{ window_start }}"),
-        (f"select '{{{{ window }}}}' from t where {WINDOW}", "'{{ window }}', which is not known"),
+        (f"select '{{{{ window }}}}' from t where {WINDOW}", "got {{ window }}"),
     ],
 )
 def test_a_query_is_refused_with_a_sentence(query: str, said: str) -> None:
@@ -164,7 +156,9 @@ def test_a_query_is_refused_with_a_sentence(query: str, said: str) -> None:
     ],
 )
 def test_recursion_is_refused_with_what_to_do(query: str) -> None:
-    with pytest.raises(PermanentError, match=r"query holds WITH RECURSIVE \(line 1\).*table"):
+    with pytest.raises(
+        PermanentError, match=r"query must not contain WITH RECURSIVE.*\(line 1\).*table"
+    ):
         sql.validate(query)
 
 

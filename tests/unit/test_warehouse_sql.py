@@ -376,7 +376,7 @@ def test_history_has_its_own_query_where_given() -> None:
     assert "archive" in sql.aggregate(given, START, START + timedelta(hours=1), history=True)
     assert "archive" not in sql.aggregate(given, START, START + timedelta(hours=1), history=False)
     broken = config(history_query="delete from shop")
-    with pytest.raises(PermanentError, match="history_query begins with 'delete'"):
+    with pytest.raises(PermanentError, match="history_query must start with SELECT or WITH"):
         sql.aggregate(broken, START, START, history=True)
     with pytest.raises(PermanentError, match="has no query"):
         sql.aggregate(config(query=None), START, START, history=False)
@@ -396,23 +396,6 @@ def test_history_has_its_own_query_where_given() -> None:
 def test_formats_are_translated(pattern: str, redshift: str, *, sortable: bool) -> None:
     form = TimeFormat.parse(pattern)
     assert (form.redshift, form.sortable) == (redshift, sortable)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "said"),
-    [
-        ("yyyy-MM-dd HH:mm:ssXXX", "'XXX' is a time zone"),
-        ("yyyy-MM-ddTHH", "'T' is no field"),
-        ("yyyy-MM-dd EEE", "'EEE' is not known"),
-        ("yyyy-MM", "names no day"),
-        ("yyyy-MM-dd hh:mm", "hh (hours to 12) and a"),
-        ("yyyy-MM-dd 'x", "a quote ' that is not closed"),
-    ],
-)
-def test_formats_are_refused_by_name(pattern: str, said: str) -> None:
-    with pytest.raises(PermanentError) as caught:
-        TimeFormat.parse(pattern)
-    assert said in str(caught.value)
 
 
 def test_a_coarse_format_rounds_the_bounds_outwards() -> None:

@@ -256,5 +256,5 @@ def test_words_between_the_fields_need_no_undocumented_format(pattern: str, text
 
 @pytest.mark.parametrize("pattern", ["dd MMM yyyy 'a' HH", "yyyy-MM-dd hh 'm' a", "yyyy '1' MM dd"])
 def test_a_word_that_a_field_may_hold_is_refused(pattern: str) -> None:
-    with pytest.raises(PermanentError, match="cannot be told from the text of a field"):
+    with pytest.raises(PermanentError, match="no text between its fields that a field can contain"):
         TimeFormat.parse(pattern)

@@ -41,10 +41,6 @@ def plan_history(
     grid = Grid.of(config)
     end = grid.due_end(started_at, config.offset_seconds)
     begin = grid.floor(config.history.begin(end, config.interval))
-    if begin >= end:
-        raise PermanentError(
-            f"history.start {iso(begin)} lies after the newest interval that is due."
-        )
     train = not is_trained(ledger.detector(), config)
     chunks: Sequence[tuple[datetime, datetime]] = ()
     if train:

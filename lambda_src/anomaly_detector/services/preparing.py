@@ -80,7 +80,7 @@ def _by_hand(store: ObjectStore, ledger: Ledger) -> str:
 def _complete(config: Config) -> Config:
     lacking = [name for name in ("query", "redshift") if getattr(config, name) is None]
     if lacking:
-        raise PermanentError(f"The configuration is not valid: {lacking[0]}: Field required.")
+        raise PermanentError(f"The configuration is not valid: {lacking[0]} must be given.")
     return config
 
 

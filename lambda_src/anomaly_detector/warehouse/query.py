@@ -40,18 +40,18 @@ def validate(query: str, name: str = "query") -> str:
     """
     tokens = _statement(query, name)
     found = [held for token in tokens for held in _placeholders(token)]
-    for held in found:
-        if held not in WINDOW_NAMES:
-            raise PermanentError(
-                f"{name} holds '{{{{ {held} }}}}', which is not known; "
-                "only {{ window_start }} and {{ window_end }} are."
-            )
-    for wanted in WINDOW_NAMES:
-        if wanted not in found:
-            raise PermanentError(
-                f"{name} does not hold {{{{ {wanted} }}}} (outside of comments); "
-                "filter the timestamp column with >= {{ window_start }} and < {{ window_end }}."
-            )
+    strange = [held for held in found if held not in WINDOW_NAMES]
+    if strange:
+        raise PermanentError(
+            f"{name} must contain no placeholder other than {{{{ window_start }}}} and "
+            f"{{{{ window_end }}}}; got {{{{ {strange[0]} }}}}."
+        )
+    if not set(WINDOW_NAMES) <= set(found):
+        raise PermanentError(
+            f"{name} must contain both {{{{ window_start }}}} and {{{{ window_end }}}} outside of "
+            "comments: filter the timestamp column with >= {{ window_start }} and < "
+            "{{ window_end }}."
+        )
     return "".join(token.text for token in tokens)
 
 
@@ -118,16 +118,11 @@ def _statement(query: str, name: str) -> list[Token]:
     tokens = [_plain(token) for token in scan(query)]
     while tokens and (tokens[-1].kind in _INVISIBLE or tokens[-1].text == ";"):
         tokens.pop()
-    while tokens and (tokens[0].kind in _INVISIBLE or tokens[0].text == ";"):
+    while tokens and tokens[0].kind in _INVISIBLE:
         tokens.pop(0)
-    if not tokens:
-        raise PermanentError(f"{name} is empty; give one SELECT statement.")
-    first = tokens[0].text
-    if tokens[0].kind is not Kind.WORD or first.upper() not in {"SELECT", "WITH"}:
-        raise PermanentError(
-            f"{name} begins with '{first}'; it must be one statement that begins with SELECT or "
-            "WITH."
-        )
+    first = tokens[0].text if tokens else ""
+    if first.upper() not in {"SELECT", "WITH"}:
+        raise PermanentError(f"{name} must start with SELECT or WITH; got '{first}'.")
     _refuse_recursion(tokens, name)
     depth = 0
     for token in tokens:
@@ -136,14 +131,16 @@ def _statement(query: str, name: str) -> list[Token]:
         depth += {"(": 1, ")": -1}.get(token.text, 0)
         if token.text == ";":
             raise PermanentError(
-                f"{name} holds more than one statement (a ; in line {token.line}); keep one SELECT."
+                f"{name} must be a single statement: something follows a semicolon in line "
+                f"{token.line}."
             )
         if depth < 0:
             raise PermanentError(
-                f"{name} closes a parenthesis in line {token.line} that was not opened."
+                f"{name} must have balanced parentheses: line {token.line} closes one that was not "
+                "opened."
             )
     if depth:
-        raise PermanentError(f"{name} leaves {depth} parenthesis open; close it.")
+        raise PermanentError(f"{name} must have balanced parentheses: {depth} are not closed.")
     _refuse_writing(tokens, name)
     return tokens
 
@@ -162,9 +159,9 @@ def _refuse_recursion(tokens: Sequence[Token], name: str) -> None:
             (first.text.upper(), second.text.upper()) == ("WITH", "RECURSIVE")
         ):
             raise PermanentError(
-                f"{name} holds WITH RECURSIVE (line {first.line}), which Redshift does not take in "
-                "a subquery, and the detector puts the query into one: write the recursive part "
-                "to a table on a schedule of its own, and select from that table."
+                f"{name} must not contain WITH RECURSIVE, which Redshift rejects in a subquery, "
+                f"and the detector puts the query into one (line {first.line}): write the "
+                "recursive part to a table on a schedule of its own, and select from that table."
             )
 
 
@@ -176,13 +173,9 @@ def _refuse_writing(tokens: Sequence[Token], name: str) -> None:
             None,
         )
         if verb != "SELECT":
-            raise PermanentError(
-                f"{name} has {verb or 'no SELECT'} after WITH …; it must only SELECT."
-            )
-    if "INTO" in words:
-        raise PermanentError(
-            f"{name} holds SELECT … INTO, which makes a table; remove INTO and what follows it."
-        )
+            raise PermanentError(f"{name} must select after WITH …; got {verb or 'no SELECT'}.")
+    if any(token.kind is Kind.WORD and token.text.upper() == "INTO" for token in tokens):
+        raise PermanentError(f"{name} must not contain SELECT … INTO, which creates a table.")
 
 
 def outer_words(tokens: Sequence[Token]) -> list[str]:

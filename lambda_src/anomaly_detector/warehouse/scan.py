@@ -15,7 +15,7 @@ class Kind(Enum):
 
     BLANK = auto()
     COMMENT = auto()
-    STRING = auto()  # 'it''s', 'it\'s', $$it's$$, $tag$it's$tag$
+    STRING = auto()  # 'it''s', 'it\'s', $$it's$$
     NAME = auto()  # "Quoted ""name"""
     WORD = auto()
     PLACEHOLDER = auto()  # {{ window_start }} outside of text
@@ -46,19 +46,21 @@ _SIMPLE: Final = re.compile(
 )
 _DOLLAR: Final = re.compile(r"\$(?:[^\W\d]\w*)?\$")
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
-_UNCLOSED: Final = {"'": "text literal", '"': "quoted name"}
+_UNCLOSED: Final = {"'": "string", '"': "quoted name"}
 
 
 def scan(text: str) -> tuple[Token, ...]:
     """Split a statement into tokens.
 
-    Redshift, like PostgreSQL 8, reads a backslash in a text literal as an escape, and nests block
-    comments.
+    Redshift, like PostgreSQL 8, reads a backslash in a text literal as an escape. It also nests
+    block comments and takes tags for dollar quotes ($q$); both are refused, because the validations
+    of Terraform, which refuse the same, cannot count.
 
     Raises
     ------
     PermanentError
-        Where a literal, a quoted name or a comment is not closed; names its first line.
+        Where a literal, a quoted name or a comment is not closed, or of a kind that is refused;
+        names its first line.
     """
     tokens: list[Token] = []
     position, line = 0, 1
@@ -74,10 +76,15 @@ def _next(text: str, position: int, line: int) -> Token:
     if text.startswith("/*", position):
         return Token(Kind.COMMENT, text[position : _comment_end(text, position, line)], line)
     opening = _DOLLAR.match(text, position)
+    if opening and opening.group() != "$$":
+        raise PermanentError(
+            f"The query must not quote strings with a tag such as $q$: write '…' or $$…$$; got "
+            f"{opening.group()} in line {line}."
+        )
     if opening:
         end = text.find(opening.group(), opening.end())
         if end < 0:
-            raise _unclosed(f"dollar-quoted text {opening.group()}", line)
+            raise _unclosed(f"dollar-quoted string {opening.group()}", line)
         return Token(Kind.STRING, text[position : end + len(opening.group())], line)
     found = _SIMPLE.match(text, position)
     if found is None or found.lastgroup is None:  # the last alternative takes any character
@@ -88,15 +95,17 @@ def _next(text: str, position: int, line: int) -> Token:
 
 
 def _comment_end(text: str, position: int, line: int) -> int:
-    depth = 0
-    for edge in _COMMENT_EDGE.finditer(text, position):
-        depth += 1 if edge.group() == "/*" else -1
-        if depth == 0:
-            return edge.end()
-    raise _unclosed("comment /*", line)
+    edges = _COMMENT_EDGE.finditer(text, position + 2)
+    first = next(edges, None)
+    if first is None:
+        raise _unclosed("comment /*", line)
+    if first.group() == "/*":
+        raise _unclosed("comment with another in it", line)
+    return first.end()
 
 
 def _unclosed(what: str, line: int) -> PermanentError:
     return PermanentError(
-        f"The query has a {what} that is not closed; it begins in line {line}. Close it."
+        "The query must close every string, quoted name and comment, and must not nest comments: "
+        f"a {what} begins in line {line}."
     )

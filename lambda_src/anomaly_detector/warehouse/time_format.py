@@ -64,9 +64,7 @@ class TimeFormat:
             Naming the letters that Redshift cannot read, or the field that is missing.
         """
         if pattern.count("'") % 2:
-            raise PermanentError(
-                f"timestamp_column.format '{pattern}' has a quote ' that is not closed."
-            )
+            raise PermanentError(f'timestamp_column.format must close its quotes; got "{pattern}".')
         pieces: list[tuple[str, bool]] = []
         for found in _PIECE.finditer(pattern):
             run = found.group()
@@ -83,14 +81,13 @@ class TimeFormat:
         for part, spellings in parts.items():
             if not spellings & set(fields):
                 raise PermanentError(
-                    f"timestamp_column.format '{pattern}' names no {part}; "
-                    "it needs at least year, month and day, such as 'yyyy-MM-dd'."
+                    "timestamp_column.format must contain year, month and day, such as yyyy-MM-dd "
+                    f'HH:mm:ss; got "{pattern}", which has no {part}.'
                 )
         if ("hh" in fields) != ("a" in fields):
             raise PermanentError(
-                f"timestamp_column.format '{pattern}': hh (hours to 12) and a (AM or PM) go "
-                "together; "
-                "for hours to 23 write HH."
+                "timestamp_column.format must use hh (hours 1-12) and a (AM or PM) together, or HH "
+                f'(hours 0-23); got "{pattern}".'
             )
         words = [text for text, is_field in pieces if not is_field and _WORD.search(text)]
         for word in words:
@@ -145,18 +142,15 @@ def _refuse_unclear(pattern: str, word: str, fields: list[str]) -> None:
     said = word.strip().upper()
     if said.isdecimal() or any(said in text for text in spelled):
         raise PermanentError(
-            f"timestamp_column.format '{pattern}': '{word}' between the fields cannot be told "
-            "from the text of a field: return a TIMESTAMP from the query instead."
+            "timestamp_column.format must have no text between its fields that a field can "
+            "contain: return a TIMESTAMP from the query instead; got "
+            f"\"{pattern}\", which has '{word}'."
         )
 
 
 def _unknown(pattern: str, run: str) -> str:
-    if run[0] in "zZXVO":
-        what = (
-            "is a time zone, which TO_TIMESTAMP cannot read: cast the column in the query instead"
-        )
-    elif run[0] == "T":
-        what = "is no field: put it between quotes, 'T'"
-    else:
-        what = "is not known: " + ", ".join(_FIELDS) + " are, and other letters go between quotes"
-    return f"timestamp_column.format '{pattern}': '{run}' {what}."
+    return (
+        f"timestamp_column.format must consist of {', '.join(_FIELDS)}, with other letters in "
+        "quotes, such as 'T'; cast a column with a time zone in the query; got "
+        f"\"{pattern}\", which has '{run}'."
+    )
