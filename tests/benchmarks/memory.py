@@ -31,12 +31,14 @@ import io
 import itertools
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -415,7 +417,12 @@ def main() -> int:
     if chosen.out:
         title, _, about = (__doc__ or "").partition("\n")
         parts = [f"# {title}", about.strip().replace(" x ", " × ")]
-        parts.append(f"Measured by {console.origin('python -m tests.benchmarks.memory')}.")
+        packages = ("numpy", "pyarrow", "aws-lambda-powertools")
+        versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+        parts.append(
+            f"Measured by {console.origin('python -m tests.benchmarks.memory')}; "
+            f"{platform.machine()}, Python {platform.python_version()}, {versions}."
+        )
         for heading, rows in result["tables"].items():
             parts += [f"## {heading.partition(': ')[2].capitalize()}", console.table(rows)]
         chosen.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

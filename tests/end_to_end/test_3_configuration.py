@@ -64,6 +64,17 @@ def test_without_the_event_the_next_crawl_starts_the_pipeline(
     assert len(detector.pipelines(detector.config_hash())) == 1
 
 
+def test_memory_that_cannot_hold_the_series_is_refused_with_what_to_set(
+    detector: Deployment,
+) -> None:
+    detector.received("operations")
+
+    detector.upload({**detector.document(), "memory_mb": 150})  # less than an empty function takes
+    pipeline = detector.wait_for_pipeline()
+
+    _is_failed(detector, pipeline, "and lambda.memory_mb is 150; set lambda.memory_mb to at least")
+
+
 def test_a_bad_column_is_named_before_anything_is_unloaded(detector: Deployment) -> None:
     before = len(detector.unloads())
     detector.received("operations")
