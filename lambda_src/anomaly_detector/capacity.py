@@ -2,8 +2,8 @@
 
 The arrays and tables that live at the same moment are added up, in bytes, and the largest sum of a
 step is taken. `BASE`, `HELD` and the seconds were measured by `python -m tests.benchmarks.memory`,
-which shows what each function took beside what is said here: `docs/capacity.md` is its result. The
-sum is meant to lie above what is taken, and not above twice as much.
+which shows what each function took beside the estimate: `docs/capacity.md` is its result. The
+sum is meant to lie above what is taken, and at about twice as much at most.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CALL_SECONDS = 1.0
 INTERVAL_SECONDS = 2.5e-3
 SERIES_SECONDS = 1e-4
 VALUE_SECONDS = 3e-6
-# How much slower a core of Lambda is taken to be: an allowance, nothing that was measured.
+# How much slower a vCPU of Lambda is assumed to be: an allowance, not a measurement.
 SLOWER = 2.0
 
 # What is said of a function that came to its end before anybody could count.
@@ -51,7 +51,7 @@ OUT_OF_MEMORY = (
 )
 OUT_OF_TIME = (
     f"A function reached the {MOST_SECONDS // 60} minutes that it may take: where "
-    f"lambda.memory_mb is below {CORE_MB}, which is a whole core, set it higher; else {_FEWER}."
+    f"lambda.memory_mb is below {CORE_MB}, which is one vCPU, set it higher; else {_FEWER}."
 )
 
 _DAY = 86_400
@@ -257,7 +257,7 @@ def _refusal(
         wanted += f" and more than the {MOST_SECONDS // 60} minutes that a function has"
     elif needed > found.bytes / MB:
         wanted = (
-            f"needs the share of a core that comes with {needed:,.0f} MB to end within "
+            f"needs the share of a vCPU that comes with {needed:,.0f} MB to end within "
             f"{MOST_SECONDS // 60} minutes"
         )
     ways = [f"set lambda.memory_mb to at least {raised}"] if raised else []
@@ -270,8 +270,8 @@ def _refusal(
             lambda n: need(size.of_intervals(n * day)).least_mb <= at, size.intervals // day
         )
         if days >= _FEWEST_DAYS:
-            begin = "history.start" if config.history.start else "history.length"
-            ways.append(f"make the history at most {days} days long ({begin}){with_most}")
+            how = "a later history.start" if config.history.start else f"history.length P{days}D"
+            ways.append(f"make the history at most {days} days long ({how}){with_most}")
     slices = _most(lambda n: need(size.of_slices(n)).least_mb <= at, size.slices)
     if slices or not ways:
         ways.append(

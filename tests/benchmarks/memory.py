@@ -1,4 +1,4 @@
-"""Capacity: how many series a function's memory and time hold, measured and said.
+"""Capacity: the memory and time that a detector needs, measured and estimated.
 
 `python -m tests.benchmarks.memory [--short] [--json out] [--out docs/capacity.md]`. History is
 landed in the bucket of a local cloud as UNLOAD lands it: Parquet in chunks of 30 days, eight files
@@ -7,22 +7,24 @@ in a process of its own, with the largest window that a crawl takes: 48 due inte
 look-back of 24. Peak memory is that process's largest resident size (VmHWM), with Python, numpy,
 pyarrow and Powertools; time is of its CPU.
 
-`anomaly_detector/capacity.py` says beforehand what is needed. The query check refuses what
-`lambda.memory_mb` cannot hold; training counts again what has landed, before it is held, and so
-does every crawl. *said / largest* is what is said over the largest of the functions that it is
-said of: train and activate; detect, commit and deliver. Below 1 it would be wrong.
+`anomaly_detector/capacity.py` estimates beforehand what is needed. The query check rejects what
+does not fit into `lambda.memory_mb`; training counts again what has landed, before it allocates
+memory for it, and so does every crawl. *estimate / measured* compares the estimate with the
+function that takes most of those it is made for: train and activate; detect, commit and deliver.
+It is meant to be at least 1, and about 2 at most. Above 3.4 GB nothing was measured: there the
+estimate extrapolates.
 
 * **series** are measures x slices, roll-ups included; **letters** of each dimension value;
   **present** is the share of intervals in which a slice has a row.
 * **outage**: all values fall to a third in the last 36 intervals of history and in the crawl.
   Events hold little: a series is flagged once.
-* Before history is loaded only a sample window is counted, a week (four, of daily data): to count
-  all of it, all of it would have to be scanned. Series that the sample does not show are met by
-  the count in training.
-* Lambda's core is taken to be half as fast as the one measured on. That is an allowance: how long
-  a function of an account takes is in its log.
-* Nothing is written to a function's /tmp. What functions hand on stays small: the windows of 500
-  chunks of history at most, and the places of scores and groups in the bucket.
+* Before history is loaded, series are counted over a sample window only, one week (four for daily
+  data): counting all of history would mean scanning all of it. Series that the sample does not
+  show are found by the count in training.
+* A vCPU of Lambda is assumed to be half as fast as the core measured on. That is an allowance, not
+  a measurement: a function's log shows how long it takes in your account.
+* Nothing is written to a function's /tmp. Payloads between functions stay small: the windows of at
+  most 500 chunks of history, and the keys of scores and groups in the bucket.
 """
 
 from __future__ import annotations
@@ -280,14 +282,14 @@ def case(cloud: LocalCloud, shape: Shape, name: str) -> dict[str, Any]:
 def _compared(
     functions: Sequence[str], costs: dict[str, dict[str, float]], need: Need
 ) -> dict[str, Any]:
-    said = need.bytes / capacity.MB
+    estimate = need.bytes / capacity.MB
     largest = max(costs[name]["MB"] for name in functions)
     return {
         **{f"{name}, MB": round(costs[name]["MB"]) for name in functions},
-        "said, MB": round(said),
-        "said / largest": said / largest,
+        "estimate, MB": round(estimate),
+        "estimate / measured": estimate / largest,
         "CPU, s": max(costs[name]["CPU"] for name in functions),
-        "said, s": need.seconds,
+        "estimate, s": need.seconds,
     }
 
 
@@ -387,7 +389,7 @@ def job(function: str, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(shapes: Sequence[Shape] = SHAPES) -> dict[str, Any]:
-    """Tables of what was measured, and of what is said to fit."""
+    """Tables of what was measured, and of what the estimate lets fit."""
     rows = []
     for shape in console.progress(shapes, "capacity", len(shapes)):
         with LocalCloud() as cloud:  # one each: it holds in memory whatever was landed
@@ -396,7 +398,7 @@ def run(shapes: Sequence[Shape] = SHAPES) -> dict[str, Any]:
 
 
 def tables(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Of rows as `case` gives them, and of what is said to fit."""
+    """Of rows as `case` gives them, and of what the estimate lets fit."""
     return {
         "capacity: training and activation": [row["train"] for row in rows],
         "capacity: a crawl of 48 due intervals": [row["crawl"] for row in rows],

@@ -127,7 +127,7 @@ def test_what_no_function_can_hold_has_to_become_less() -> None:
 def test_a_later_start_is_proposed_where_history_has_one() -> None:
     document = config(history={"start": "2026-01-01T00:00:00Z"})
 
-    assert "days long (history.start)" in str(refuse_detector(document, history(5_000), ""))
+    assert "days long (a later history.start)" in str(refuse_detector(document, history(5_000), ""))
 
 
 def test_a_long_history_of_few_series_is_a_matter_of_time() -> None:
@@ -138,7 +138,7 @@ def test_a_long_history_of_few_series_is_a_matter_of_time() -> None:
 
     assert said is not None
     assert training(small, year).bytes < 512 * 2**20
-    assert "needs the share of a core that comes with" in said
+    assert "needs the share of a vCPU that comes with" in said
     assert refuse_detector(core, year, "") is None
     ages = replace(year, intervals=10 * year.intervals, rows=10 * year.rows)
     assert math.isinf(training(core, ages).least_mb)
