@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.cloud.testing import ACCOUNT, REGION, Scene, allow, unique
+from local.cloud.testing import ACCOUNT, REGION, Scene, allow, eventually, unique
 
 SYNC = "arn:aws:states:::states:startExecution.sync:2"
 WAIT = {"Type": "Wait", "Seconds": 60, "Next": "End"}
@@ -38,22 +38,18 @@ class Machines:
         return str(self.client.start_execution(stateMachineArn=machine)["executionArn"])
 
     def wait_for(self, execution: str, *statuses: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            found = self.client.describe_execution(executionArn=execution)
-            if found["status"] in (statuses or ("SUCCEEDED", "FAILED", "ABORTED")):
-                return dict(found)
-            time.sleep(0.05)
-        raise AssertionError(f"still {found['status']}")
+        def found() -> dict[str, Any] | None:
+            answer = self.client.describe_execution(executionArn=execution)
+            wanted = statuses or ("SUCCEEDED", "FAILED", "ABORTED")
+            return dict(answer) if answer["status"] in wanted else None
+
+        return eventually(found)
 
     def child(self, machine: str) -> str:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            found = self.client.list_executions(stateMachineArn=machine)["executions"]
-            if found:
-                return str(found[0]["executionArn"])
-            time.sleep(0.05)
-        raise AssertionError("no child was started")
+        started = eventually(
+            lambda: self.client.list_executions(stateMachineArn=machine)["executions"]
+        )
+        return str(started[0]["executionArn"])
 
 
 @pytest.fixture
@@ -117,17 +113,15 @@ def test_given_a_nested_execution_then_its_end_is_an_event(scene: Scene, machine
     machines.client.stop_execution(executionArn=nested)
 
     statuses: list[str] = []
-    deadline = time.monotonic() + 10
-    while "ABORTED" not in statuses and time.monotonic() < deadline:
-        got = scene.cloud.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-        details = [json.loads(each["Body"])["detail"] for each in got.get("Messages", [])]
+    while "ABORTED" not in statuses:
+        details = [json.loads(each["Body"])["detail"] for each in scene.messages(queue)]
         assert {each["executionArn"] for each in details} <= {nested}
         statuses += [each["status"] for each in details]
     assert sorted(statuses) == ["ABORTED", "RUNNING"]
 
 
 def test_given_a_task_timed_out_then_its_catch_sees_no_cause(machines: Machines):
-    child = machines.machine({"Wait": {**WAIT, "Seconds": 2}, "End": END})
+    child = machines.machine({"Wait": {**WAIT, "Seconds": 30}, "End": END})
     catch = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "End"}]
     parent = machines.start(machines.parent_of(child, TimeoutSeconds=1, Catch=catch))
 
@@ -140,7 +134,7 @@ def test_given_an_execution_runs_then_its_machine_is_deleted_at_the_next_transit
     machines: Machines,
 ):
     machine = machines.machine(
-        {"Wait": {**WAIT, "Seconds": 2, "Next": "More"}, "More": WAIT, "End": END}
+        {"Wait": {**WAIT, "Seconds": 5, "Next": "More"}, "More": WAIT, "End": END}
     )
     execution = machines.start(machine)
 
@@ -166,10 +160,9 @@ def test_given_its_executions_are_stopped_then_a_machine_goes_at_once(machines: 
 
 
 def _is_gone(machines: Machines, machine: str) -> None:
-    deadline = time.monotonic() + 10
-    while any(
-        each["stateMachineArn"] == machine
-        for each in machines.client.list_state_machines()["stateMachines"]
-    ):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(
+        lambda: all(
+            each["stateMachineArn"] != machine
+            for each in machines.client.list_state_machines()["stateMachines"]
+        )
+    )
