@@ -20,7 +20,7 @@ def _is_found_in_full(place: Path) -> None:
 
 
 def test_precision_and_recall_of_the_generated_series_are_one(tmp_path: Path) -> None:
-    # 60 days are scored, with some 700 labelled rows in each measure.
+    # 60 days are scored, with some 500 labelled rows in each measure.
     reference_series.write(tmp_path / "series.csv.gz", days=200)
 
     _is_found_in_full(tmp_path / "series.csv.gz")
