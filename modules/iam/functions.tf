@@ -204,7 +204,9 @@ data "aws_iam_policy_document" "function" {
 resource "aws_iam_role_policy" "function" {
   for_each = local.functions
 
-  name   = "${var.name}-${replace(each.key, "_", "-")}"
-  role   = aws_iam_role.function[each.key].name
+  name = "${var.name}-${replace(each.key, "_", "-")}"
+  # By its id, which is its name but unknown while the role is replaced: the policy is replaced with it. IAM deletes no role
+  # that has a policy.
+  role   = aws_iam_role.function[each.key].id
   policy = data.aws_iam_policy_document.function[each.key].json
 }

@@ -119,6 +119,6 @@ resource "aws_iam_role_policy" "machine" {
   for_each = local.machines
 
   name   = "${var.name}-${each.key}-machine"
-  role   = aws_iam_role.machine[each.key].name
+  role   = aws_iam_role.machine[each.key].id
   policy = data.aws_iam_policy_document.machine[each.key].json
 }

@@ -5,7 +5,7 @@ output "function_role_arns" {
 
 output "function_role_names" {
   description = "Name of the IAM role of each Lambda function, by function key."
-  value       = { for key, role in aws_iam_role.function : key => role.name }
+  value       = { for key, role in aws_iam_role.function : key => role.id }
 }
 
 output "machine_role_arns" {

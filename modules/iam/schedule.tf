@@ -58,6 +58,6 @@ data "aws_iam_policy_document" "schedule" {
 
 resource "aws_iam_role_policy" "schedule" {
   name   = "${var.name}-schedule"
-  role   = aws_iam_role.schedule.name
+  role   = aws_iam_role.schedule.id
   policy = data.aws_iam_policy_document.schedule.json
 }

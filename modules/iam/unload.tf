@@ -67,6 +67,6 @@ resource "aws_iam_role_policy" "unload" {
   count = var.unload_role.create ? 1 : 0
 
   name   = "${var.name}-unload"
-  role   = aws_iam_role.unload[0].name
+  role   = aws_iam_role.unload[0].id
   policy = data.aws_iam_policy_document.unload.json
 }
