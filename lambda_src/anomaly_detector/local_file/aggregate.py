@@ -17,7 +17,7 @@ from anomaly_detector.intervals import Grid, iso, second
 from anomaly_detector.local_file.engine import Engine
 from anomaly_detector.local_file.files import Files, fault
 from anomaly_detector.local_file.numbers import Decimal
-from anomaly_detector.local_file.rows import Rows, read_rows
+from anomaly_detector.local_file.rows import VIEW, Rows, read_rows
 from anomaly_detector.panel import Panel
 from anomaly_detector.warehouse import sql
 
@@ -62,7 +62,8 @@ def aggregate(
 ) -> Aggregated:
     """Read the columns that the configuration names and aggregate them.
 
-    The order of rows does not matter: sums of decimal numbers are exact.
+    The order of rows does not matter: sums of decimal numbers are exact, those of floating-point
+    numbers are taken in the order of the values.
 
     Parameters
     ----------
@@ -90,7 +91,13 @@ def _aggregate(config: Config, files: Files, engine: Engine, decimal: Decimal | 
     axis = np.array([second(start) for start in grid.starts(begin, end)])
     held = buckets.of_intervals(axis, end)
 
-    statement = engine.redshift(sql.aggregate(rows.config, begin, end, history=False))
+    kinds = {name: kind for name, kind, *_ in engine.rows(f"DESCRIBE {VIEW}")}
+    floating = [
+        f"column_{place}"
+        for place, name in enumerate(config.measures)
+        if kinds[sql.folded(name)] == "DOUBLE"
+    ]
+    statement = engine.redshift(sql.aggregate(rows.config, begin, end, history=False), floating)
     # The shard says which function reads a row; here is one.
     engine.rows(
         f"CREATE OR REPLACE TEMP TABLE landed AS SELECT * EXCLUDE (shard) FROM ({statement})"

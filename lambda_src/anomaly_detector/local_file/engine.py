@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -68,9 +68,9 @@ class Engine:
         """The rows of a query, a part of them in memory at a time."""
         yield from self._run(lambda: self._connection.sql(sql).to_arrow_reader(_BATCH))
 
-    def redshift(self, select: str) -> str:
-        """The module's own SQL, as this database reads it."""
-        return translation.duckdb(select)
+    def redshift(self, select: str, ordered: Collection[str] = ()) -> str:
+        """The module's own SQL, as this database reads it; see `translation.duckdb`."""
+        return translation.duckdb(select, ordered)
 
     def _run(self, query: Callable[[], Any]) -> Any:  # noqa: ANN401 - results have no one type
         with ThreadPoolExecutor(1) as pool:

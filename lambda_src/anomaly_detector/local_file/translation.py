@@ -6,6 +6,7 @@ Pure: text in, text out.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import ClassVar
 
 import sqlglot
@@ -54,9 +55,20 @@ _COLLATIONS = {
 _READ_TIME = {"to_timestamp": "timestamptz", "to_date": "date"}
 
 
-def duckdb(select: str) -> str:
-    """Translate one statement."""
-    return generate(rewrite(sqlglot.parse_one(select, dialect=Grammar)))
+def duckdb(select: str, ordered: Collection[str] = ()) -> str:
+    """Translate one statement.
+
+    Parameters
+    ----------
+    ordered : columns of floating-point numbers, which are summed in the order of their values, so
+        that the order of rows changes no digit.
+    """
+    tree = rewrite(sqlglot.parse_one(select, dialect=Grammar))
+    for each in list(tree.find_all(exp.Sum)):
+        if isinstance(each.this, exp.Column) and each.this.name in ordered:
+            column = each.this.copy()
+            each.set("this", exp.Order(this=column, expressions=[exp.Ordered(this=column.copy())]))
+    return generate(tree)
 
 
 def generate(tree: exp.Expr) -> str:
