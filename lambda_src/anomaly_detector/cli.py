@@ -38,7 +38,7 @@ _INTERRUPTED = 130
 _SHOWN = 5
 _CLASSES = 20
 _EXAMPLES = """\
-a configuration needs no more than this; every other key has the default of the Terraform variable:
+minimal configuration; every other key defaults to the default of the Terraform variable:
 
   {"interval": "PT1H",
    "timestamp_column": {"name": "ordered_at"},
@@ -50,25 +50,25 @@ examples:
   python -m anomaly_detector backtest --infer --data rows.csv
       print a configuration for the file
   python -m anomaly_detector backtest --infer --data rows.csv --config detector.json
-      write it to a new file
+      write the configuration to a new file
   python -m anomaly_detector backtest --config detector.json --data rows.csv.gz --out results
-      find the events of the newest 30 % of the file
+      detect events in the newest 30 % of the file
   python -m anomaly_detector backtest --config detector.json --data 'parts/*.parquet' --out results
-      the same on a pattern (or a folder) of parts, as UNLOAD and Spark write them
+      the same for a glob pattern (or a folder) of part files, as UNLOAD and Spark write them
 
-kinds of files, told by their content and not by their name: CSV with a header (any common delimiter
-and encoding), JSON lines or an array, Parquet; plain or compressed with gzip, zstd or bzip2.
-Excel workbooks are saved as CSV first.
+supported files, detected by content rather than by extension: CSV with a header (any common
+delimiter and encoding), JSON Lines or a JSON array, Parquet; plain or compressed with gzip, zstd or
+bzip2. Save Excel workbooks as CSV first.
 
 files in --out:
 
   scores.parquet   per interval, measure and slice: actual, expected, bounds, severity
   groups.json      the events, with the slices that explain them
-  preview.json     events a week at each alert threshold
-  training.json    what was learnt per series class: seasons, spread, missing and sparse series
+  preview.json     events per week at each alert threshold
+  training.json    what was learned per series class: seasons, spread, missing and sparse series
 
-The exit status is 0, or 2 where a file or the configuration is at fault; then standard error says
-what to change.
+The exit status is 0, or 2 if a file or the configuration is invalid; the message on standard error
+says what to change.
 """
 
 
@@ -98,10 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="backtest")
     command = commands.add_parser(
         "backtest",
-        help="learn the older part of a file, score the newer part, and list the events",
-        description="Learn the older part of a file, score the newer part as if it were live, and "
-        "list the events: what the deployed detector does with its history. The file holds the "
-        "rows that the query would return (timestamp, dimensions, measures), not aggregated, in "
+        help="train on the older part of a file, score the newer part, and list the events",
+        description="Train on the older part of a file, score the newer part as if it were live, "
+        "and list the events, as the deployed detector does with its history. The file contains "
+        "the rows that the query would return (timestamp, dimensions, measures), unaggregated, in "
         "any order.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -111,28 +111,28 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="PATH",
-        help="rows: a file of CSV, JSON lines or Parquet, a folder of such, or a pattern",
+        help="input rows: a CSV, JSON Lines or Parquet file, a folder of them, or a glob pattern",
     )
     command.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
-        help="configuration document; with --infer, a new file that the proposal is written to",
+        help="configuration document; with --infer, a new file to write the proposal to",
     )
     command.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for the results, made where there is none"
+        "--out", type=Path, metavar="DIR", help="folder for the results; created if missing"
     )
     command.add_argument(
         "--train-fraction",
         type=_fraction,
         default=1 - backtest.SCORED_SHARE,
         metavar="SHARE",
-        help="share of the intervals, the oldest, that is learnt and not scored (%(default)s)",
+        help="fraction of the intervals, oldest first, to train on (default: %(default)s)",
     )
     command.add_argument(
         "--decimal",
         choices=(".", ","),
-        help="the decimal sign of the numbers in CSV; without it, it is found in each column",
+        help="decimal separator of the numbers in CSV (default: detected per column)",
     )
     command.add_argument(
         "--infer",
@@ -157,7 +157,7 @@ def _run(options: argparse.Namespace, progress: Progress) -> str:
     """What goes to standard output."""
     if not options.infer and options.config is None:
         raise PermanentError(
-            "Give --config with the configuration document, or --infer to have one proposed."
+            "Give --config with the configuration document, or --infer to propose a configuration."
         )
     if not options.infer and options.out is None:
         raise PermanentError("Give --out with a folder for the results.")
@@ -191,7 +191,7 @@ def _load(path: Path) -> Config:
 
 
 def _infer(files: Files, engine: Engine, options: argparse.Namespace, progress: Progress) -> str:
-    progress.start(f"Looking at {files.name}")
+    progress.start(f"Inspecting {files.name}")
     found = infer(files, options.data.name.split(".")[0], engine, options.decimal)
     document = json.dumps(found.document, ensure_ascii=False, indent=2) + "\n"
     load(document)
@@ -201,8 +201,8 @@ def _infer(files: Files, engine: Engine, options: argparse.Namespace, progress: 
                 file.write(document)
         except FileExistsError:
             raise PermanentError(
-                f"{options.config} exists already; name another file for the proposal, or leave "
-                "--infer out to use it."
+                f"{options.config} already exists; give another file for the proposal, or omit "
+                "--infer to use it."
             ) from None
         except OSError as error:
             raise PermanentError(f"{options.config} cannot be written: {_reason(error)}.") from None
@@ -281,26 +281,26 @@ def _summary(
     )
     lines = [read]
     if rows.undated:
-        lines.append(f"{_many(rows.undated, 'row')} without a timestamp left out.")
+        lines.append(f"{_many(rows.undated, 'row')} without a timestamp ignored.")
     if rows.filtered:
         lines.append(f"{_many(rows.filtered, 'row')} left out by dimension_filters.")
     lines += [f"{line[0].upper()}{line[1:]}." for line in rows.said]
     lines += _emptiness(rows, scored)
     lines.append(
-        f"Learnt {_many(total - scored, 'interval')}, then scored {scored:,} from {iso(begin)} on."
+        f"Trained on {_many(total - scored, 'interval')}, then scored {scored:,} from {iso(begin)}."
     )
     warm_up = DetectorSettings.of(config, grid).warm_up
     if total <= warm_up:
         lines.append(
-            f"A series is scored once {warm_up} of its values are known, so nothing could be found "
-            "yet: give a longer history."
+            f"A series opens events only after {warm_up} values, so no event could be detected: "
+            "give a longer history."
         )
     lines += _table(learnt)
     weeks = (rows.end - begin).total_seconds() / 604_800
-    each = f", {len(groups) / weeks:.1f} a week" if groups else ""
+    each = f", {len(groups) / weeks:.1f} per week" if groups else ""
     lines.append(
-        f"Found {_many(len(groups), 'event')}{each}, at the threshold of {THRESHOLD_SEVERITY:g}, "
-        f"which the budget of {config.false_events_per_week:g} false a week gives."
+        f"Found {_many(len(groups), 'event')}{each}, at severity {THRESHOLD_SEVERITY:g} or more "
+        f"(budget: {config.false_events_per_week:g} false events per week)."
     )
     worst = sorted(groups, key=lambda one: (-one.score, one.start, one.measure))[:_SHOWN]
     if len(groups) > _SHOWN:
@@ -319,8 +319,8 @@ def _emptiness(rows: Aggregated, scored: int) -> list[str]:
     newest = int(rows.held[-scored:].sum())
     if newest < rows.held.sum() * scored / total / 4:
         lines.append(
-            f"The part that is scored holds {newest:,} of {_many(int(rows.held.sum()), 'row')}: "
-            "look whether some times are wrong."
+            f"The scored part contains only {newest:,} of {_many(int(rows.held.sum()), 'row')}: "
+            "check the timestamps."
         )
     return lines
 
@@ -360,10 +360,10 @@ def _table(learnt: Report) -> list[str]:
     if any(one.sparse for one in found):
         lines.append(
             f"sparse series: absent rows are zero in {sum(one.absent_is_zero for one in found):,}, "
-            f"{sum(one.windows_only for one in found):,} are looked at over longer windows only, "
+            f"{sum(one.windows_only for one in found):,} are scored over longer windows only, "
             f"{sum(one.left_to_rollup for one in found):,} of these are left to their roll-up"
         )
-    return ["What was learnt, with all intervals:", *(f"  {line}" for line in lines)]
+    return ["Learned, over all intervals:", *(f"  {line}" for line in lines)]
 
 
 def _by(dimensions: Sequence[str]) -> str:

@@ -158,7 +158,7 @@ def test_the_report_is_a_table_in_the_summary(
 
     said = capsys.readouterr().out.splitlines()
 
-    first = said.index("What was learnt, with all intervals:")
+    first = said.index("Learned, over all intervals:")
     table = said[first + 1 :]
     assert table[0].split() == [
         *("series", "class", "series", "learning", "seasons"),
@@ -233,8 +233,8 @@ def test_a_summary_in_words_goes_to_standard_output(
 
     said = capsys.readouterr()
     assert "384 intervals of PT1H, 18 series (9 slices, 2 measures)." in said.out
-    assert "1 row without a timestamp left out." in said.out
-    assert "Learnt 269 intervals, then scored 115 from 2025-01-17T05:00:00Z on." in said.out
+    assert "1 row without a timestamp ignored." in said.out
+    assert "Trained on 269 intervals, then scored 115 from 2025-01-17T05:00:00Z." in said.out
     assert "\r" not in said.err
     assert "Replaying 384 intervals: 100 %" in said.err
 
@@ -409,7 +409,7 @@ def test_a_proposal_is_written_or_run_where_asked(
     assert main(["backtest", "--infer", "--data", data, "--config", str(config)]) == 0
     assert capsys.readouterr().out == ""
     assert main(["backtest", "--infer", "--data", data, "--config", str(config)]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main(["backtest", "--infer", "--data", data, "--out", str(folder)]) == 0
 
     assert (folder / "detector.json").read_text() == config.read_text()

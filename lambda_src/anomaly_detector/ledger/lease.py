@@ -48,7 +48,7 @@ class Lease:
             seen = {"holder": held["holder"], "until": held["until"]}
             if self._table.update(self._key, item, seen):
                 return None
-        raise RetryableError(f"The lease {self._key} changes hands at this moment.")
+        raise RetryableError(f"The lease {self._key} is being changed concurrently.")
 
     def renew(self, holder: str, until: datetime) -> bool:
         """Keep the lease until a time; False where it is another's, or nobody's."""

@@ -124,10 +124,12 @@ def _infer(files: Files, name: str, engine: Engine, decimal: Decimal | None) -> 
             reasons.append(f"column '{other}' is left out: {verdict.why}")
     for extra in list(measures)[_MOST_COLUMNS:]:
         del measures[extra]
-        reasons.append(f"column '{extra}' is left out: {_MOST_COLUMNS} measures are the most")
+        reasons.append(
+            f"column '{extra}' is left out: at most {_MOST_COLUMNS} measures are allowed"
+        )
     if not measures:
         measures = {stamp.column: {"aggregation": "COUNT"}}
-        reasons.append("no column holds a number to watch, so the rows are counted")
+        reasons.append("no column holds a number to monitor, so the rows are counted")
     dimensions = _dimensions(relation, engine, sizes, len(measures), reasons)
     form = stamp.times.format
     described = {"name": stamp.column} | ({"format": form} if form else {})
@@ -207,7 +209,7 @@ def _interval(relation: str, stamp: _Stamp, engine: Engine) -> tuple[IntervalNam
     )
     span = found["last"] - found["first"]
     if not span:
-        raise PermanentError("All rows have the same time, so there is no interval to be found.")
+        raise PermanentError("All rows have the same time, so no interval can be inferred.")
     if stamp.times.dates or found["P1D"]:
         why = "the times have no time of day" if stamp.times.dates else "all times lie on its grid"
         # Without the ends, where a wrong date may lie.
@@ -400,7 +402,9 @@ class _Judge:
                     "watch hours, write both into one column"
                 )
         if different > min(_MOST_VALUES, max(20, rows // 10)):
-            return _Verdict(why=f"{different:,} different values are too many to watch each")
+            return _Verdict(
+                why=f"{different:,} different values are too many to monitor separately"
+            )
         if self.kind in ("DOUBLE", "FLOAT"):
             return _Verdict(why=f"it is {self.kind}, which cannot tell groups apart")
         if self.column.lower() in RESERVED_COLUMNS:

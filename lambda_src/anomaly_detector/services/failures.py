@@ -51,7 +51,7 @@ def record_failure(
             after = {"status": "FAILED", "status_reason": reason, "execution": execution}
             if not ledger.advance_detector(detector, detector.model_copy(update=after)):
                 # Before anything is told, so that the repetition tells it once.
-                raise RetryableError("The detector was changed at the same moment.")
+                raise RetryableError("The detector was changed concurrently.")
     else:
         ledger.end_crawl(execution)
         ledger.note_failure(reason)

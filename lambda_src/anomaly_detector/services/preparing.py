@@ -60,7 +60,7 @@ def prepare(
     if (detector.status, detector.execution) != ("ACTIVATING", execution):
         begun = {"status": "ACTIVATING", "status_reason": None, "execution": execution}
         if not ledger.advance_detector(detector, detector.model_copy(update=begun)):
-            raise RetryableError("The detector was changed at the same moment.")
+            raise RetryableError("The detector was changed concurrently.")
     config = _complete(documents.load(store, config_hash))
     window_start, window_end = _sample(config, started_at)
     _refuse_unsendable(store, config, window_start, window_end)

@@ -160,7 +160,9 @@ def poll(
 
 def _keep_lease(ledger: Ledger, request: Request, now: datetime) -> None:
     if request.crawl is not None and not ledger.renew_crawl(request.crawl, now):
-        raise PermanentError("This crawl did not answer for too long, and another has taken over.")
+        raise PermanentError(
+            "This crawl was unresponsive for too long, and another has taken over."
+        )
 
 
 def _timed_out(request: Request) -> str:

@@ -15,7 +15,7 @@ from anomaly_detector.services.executions import Executions
 from anomaly_detector.services.function import Function
 from anomaly_detector.services.payloads import Cancelled, Stopped
 
-_CAUSE: Final = "The state machine is going to be deleted."
+_CAUSE: Final = "The state machine is being deleted."
 # ListExecutions lags behind: an execution that was just started may show a moment later.
 _QUIET_LOOKS: Final = 2
 _PAUSE: Final = 2.0
@@ -71,6 +71,6 @@ def _stop_executions(machines: Sequence[Executions], sleep: Sleep) -> tuple[str,
             stopped[each] = None
         sleep(_PAUSE)
     raise PermanentError(
-        "Executions are started all the time: disable the schedule and whatever else starts them, "
+        "New executions keep starting: disable the schedule and whatever else starts them, "
         f"and destroy again. Running: {', '.join(each for _, each in running)}."
     )

@@ -159,7 +159,7 @@ def activate(
         }
     after = detector.model_copy(update=values)
     if not ledger.advance_detector(detector, after):
-        raise RetryableError("The detector was changed at the same moment.")
+        raise RetryableError("The detector was changed concurrently.")
     run = ledger.run(config_hash) or Run(attempt=1, status="SUCCEEDED")
     done = {"status": "SUCCEEDED", "execution": execution, "reason": None}
     ledger.set_run(config_hash, run.model_copy(update=done))
