@@ -19,7 +19,7 @@ _BATCH: Final = 100_000
 
 
 class Engine:
-    """One database in memory.
+    """One database in memory, with tables of many rows in a file.
 
     Parameters
     ----------
@@ -45,6 +45,7 @@ class Engine:
         self._connection.execute("SET enable_progress_bar = true")
         self._connection.execute("SET enable_progress_bar_print = false")
         functions.register(self._connection)
+        self._connection.execute(f"ATTACH {text(str(folder / 'rows.duckdb'))} AS disk")
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query.

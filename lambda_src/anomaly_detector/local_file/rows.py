@@ -20,7 +20,8 @@ _NULLS: Final = r"(?i)|\(?null\)?|none|nan|nat|#?n/a|#na|<na>|nil|\\n|--?|[\x{20
 _NULLS_BEGIN: Final = "nN#<(-.\\"
 _BLANKS: Final = " \t\r\n\u00a0\u202f\u2009\u2007\u200b\ufeff"
 _LOOKED_AT: Final = 50_000
-_TABLE: Final = "file_texts"
+_TEXTS: Final = "file_texts"
+_TYPED: Final = "disk.file_typed"
 VIEW: Final = "file_rows"
 # The placeholders prune nothing here: the outer guard of the module's SQL decides.
 _QUERY: Final = f"select * from {VIEW} where {{{{ window_start }}}} < {{{{ window_end }}}}"
@@ -46,41 +47,49 @@ def cleaned(engine: Engine, files: Files, names: Iterable[str]) -> str:
     """A relation of these columns, texts without blanks around them; NULL where they say so."""
     wanted = {name: files.columns[name] for name in dict.fromkeys(names)}
     texts = [name for name, kind in wanted.items() if kind == "VARCHAR"]
-    kept = _codes(engine, files, texts) if texts else set()
-    columns = []
-    for name, kind in wanted.items():
-        if kind != "VARCHAR":
-            columns.append(quote(name))
-            continue
-        held, trimmed = quote(name), f"trim({quote(name)}, {text(_BLANKS)})"
-        nulls = _NULLS if name in kept else f"{_NULLS}|na"
-        # Most texts need neither; an IN list would become a join of every column.
-        tidy = (
-            f"CASE WHEN ascii({held}) BETWEEN 33 AND 126 AND ascii(right({held}, 1)) BETWEEN 33 "
-            f"AND 126 AND instr({text(_NULLS_BEGIN)}, left({held}, 1)) = 0 THEN {held} "
-            f"WHEN NOT regexp_full_match({trimmed}, {text(nulls)}) THEN {trimmed} END"
-        )
-        if not files.parsed and not engine.rows(
-            f"SELECT 1 FROM (SELECT DISTINCT {held} FROM {files.relation}) WHERE {tidy} IS "
-            f"DISTINCT FROM {held} LIMIT 1"
-        ):
-            tidy = held
-        columns.append(f"{tidy} AS {held}")
-    select = f"SELECT {', '.join(columns)} FROM {files.relation}"
-    if not files.parsed:
-        return f"({select})"
-    engine.rows(f"CREATE OR REPLACE TEMP TABLE {_TABLE} AS {select}")
-    return _TABLE
+    source = files.relation
+    if files.parsed:
+        listed = ", ".join(map(quote, wanted))
+        engine.rows(f"CREATE OR REPLACE TEMP TABLE {_TEXTS} AS SELECT {listed} FROM {source}")
+        source = _TEXTS
+    kept = _codes(engine, source, texts) if texts else set()
+    columns = [
+        f"{_tidied(engine, source, name, na_is_a_code=name in kept)} AS {quote(name)}"
+        if name in texts
+        else quote(name)
+        for name in wanted
+    ]
+    return f"(SELECT {', '.join(columns)} FROM {source})"
 
 
-def _codes(engine: Engine, files: Files, texts: list[str]) -> set[str]:
+def _tidied(engine: Engine, source: str, name: str, *, na_is_a_code: bool) -> str:
+    """SQL of a text column; the bare column where it has few values, which need nothing."""
+    held, trimmed = quote(name), f"trim({quote(name)}, {text(_BLANKS)})"
+    nulls = _NULLS if na_is_a_code else f"{_NULLS}|na"
+    # Most texts need neither; an IN list would become a join of every column.
+    tidy = (
+        f"CASE WHEN ascii({held}) BETWEEN 33 AND 126 AND ascii(right({held}, 1)) BETWEEN 33 "
+        f"AND 126 AND instr({text(_NULLS_BEGIN)}, left({held}, 1)) = 0 THEN {held} "
+        f"WHEN NOT regexp_full_match({trimmed}, {text(nulls)}) THEN {trimmed} END"
+    )
+    some = f"(SELECT {held} FROM {source} LIMIT {_LOOKED_AT})"
+    ((few,),) = engine.rows(f"SELECT count(DISTINCT {held}) < {_LOOKED_AT // 50} FROM {some}")
+    if few and not engine.rows(
+        f"SELECT 1 FROM (SELECT DISTINCT {held} FROM {source}) WHERE {tidy} IS DISTINCT FROM "
+        f"{held} LIMIT 1"
+    ):
+        return held
+    return tidy
+
+
+def _codes(engine: Engine, source: str, texts: list[str]) -> set[str]:
     """Columns in which NA is a code of two letters (North America, Namibia), as others are."""
     asked = ", ".join(
         f"bool_or({quote(name)} = 'NA') AND bool_or({quote(name)} <> 'NA' AND "
         f"regexp_full_match({quote(name)}, '[A-Z]{{2}}'))"
         for name in texts
     )
-    found = engine.rows(f"SELECT {asked} FROM (SELECT * FROM {files.relation} LIMIT {_LOOKED_AT})")
+    found = engine.rows(f"SELECT {asked} FROM (SELECT * FROM {source} LIMIT {_LOOKED_AT})")
     return {name for name, yes in zip(texts, found[0], strict=True) if yes}
 
 
@@ -132,7 +141,13 @@ def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | N
         columns[folded(name)] = found.expression
     zone = when.timezone or described.timezone
     selected = ", ".join(f"{value} AS {quote(name)}" for name, value in columns.items())
-    engine.rows(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS SELECT {selected} FROM {relation}")
+    read = f"SELECT {selected} FROM {relation}"
+    if files.parsed:
+        # Texts are converted once; on disk a repeated text is kept once, which is faster to group.
+        engine.rows(f"CREATE OR REPLACE TABLE {_TYPED} AS {read}")
+        engine.rows(f"DROP TABLE {_TEXTS}")
+        read = f"SELECT * FROM {_TYPED}"
+    engine.rows(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {read}")
     own = config.model_copy(
         update={
             "query": _QUERY,

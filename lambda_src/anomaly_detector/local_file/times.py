@@ -225,14 +225,20 @@ def _of_texts(engine: Engine, relation: str, column: str, timezone: str | None) 
     iso = f"CASE WHEN instr('-/', {name}[5]) > 0 THEN try_cast({name} AS TIMESTAMP) END"
     clock = f"substr({name}, 11)"
     found = engine.row(
-        f"SELECT count({name}) AS filled, count({iso}) AS iso, "
+        f"SELECT count(*) AS rows, count({name}) AS filled, count({iso}) AS iso, "
+        f"bool_and({iso} = date_trunc('day', {iso})) AS midnights, "
+        f"bool_or(instr({name}, ':') > 0) AS clock, "
         f"count(*) FILTER (instr({clock}, '+') + instr({clock}, '-') + instr({clock}, 'Z') > 0) AS "
         f"zoned, count(try_cast({name} AS DOUBLE)) AS numbers FROM {relation}"
     )
     filled = found["filled"]
     if filled and found["numbers"] > filled / 2:
         return _counted_from_1970(engine, relation, column)
-    if found["iso"] >= filled / 2 and found["iso"] and not found["zoned"]:
+    if filled and found["iso"] == filled and not found["zoned"]:
+        dates = bool(found["midnights"]) and not found["clock"]
+        expression = f"CAST({iso} AS DATE)" if dates else iso
+        return Times(expression, found["rows"], filled, 0, dates)
+    if found["iso"] > filled / 2 and not found["zoned"]:
         whole = _finished(engine, relation, column, iso)
         if not whole.misfits:
             return whole
