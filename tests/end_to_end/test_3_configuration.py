@@ -69,10 +69,11 @@ def test_memory_that_cannot_hold_the_series_is_refused_with_what_to_set(
 ) -> None:
     detector.received("operations")
 
-    detector.upload({**detector.document(), "memory_mb": 150})  # less than an empty function takes
+    history = {"length": "P6000D", "chunk": "P365D"}
+    detector.upload({**detector.document(), "memory_mb": 512, "history": history})
     pipeline = detector.wait_for_pipeline()
 
-    _is_failed(detector, pipeline, "and lambda.memory_mb is 150; set lambda.memory_mb to at least")
+    _is_failed(detector, pipeline, "and lambda.memory_mb is 512; set lambda.memory_mb to at least")
 
 
 def test_a_bad_column_is_named_before_anything_is_unloaded(detector: Deployment) -> None:
