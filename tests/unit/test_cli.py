@@ -353,6 +353,24 @@ def propose(data: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return dict(json.loads(said))
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("x.csv", "detector"),
+        ("2025-01.csv", "detector"),
+        ("2025_Orders.csv", "orders"),
+        ("日.csv", "detector"),
+        ("a" * 40 + ".csv", "a" * 32),
+    ],
+)
+def test_every_file_name_gives_a_valid_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, name: str
+) -> None:
+    data = write_csv(tmp_path / file, shop(2))
+    assert main(["backtest", "--infer", "--data", str(data)]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == name
+
+
 def test_a_configuration_is_proposed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = propose(write_csv(tmp_path / "My shop.csv", shop()), capsys)
 

@@ -134,13 +134,19 @@ def _infer(files: Files, name: str, engine: Engine, decimal: Decimal | None) -> 
     form = stamp.times.format
     described = {"name": stamp.column} | ({"format": form} if form else {})
     document = {
-        "name": re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32].strip("-") or "detector",
+        "name": _named(name),
         "interval": interval,
         "timestamp_column": described,
         "measures": measures,
         "dimensions": [other for other in files.columns if other in dimensions],
     }
     return Proposal(document, tuple(dict.fromkeys(reasons)))
+
+
+def _named(file: str) -> str:
+    """The detector's name after the file's; where that is none, such as 2025.csv, a plain one."""
+    name = re.sub(r"[^a-z0-9]+", "-", file.lower()).lstrip("0123456789-")[:32].strip("-")
+    return name if len(name) >= 3 else "detector"
 
 
 # --- time ---------------------------------------------------------------------------------------
