@@ -531,3 +531,48 @@ def test_given_rows_in_another_order_then_sums_are_the_same_to_the_last_digit(
         found += [panel.values.tobytes() for panel in panels]
 
     assert len(set(found)) == 1
+
+
+def test_given_prices_without_cents_then_the_dash_is_no_sign(tmp_path: Path) -> None:
+    whole = [round(value) for value in VALUES]
+    path = tmp_path / "rows.csv"
+    path.write_text(text_of(iso(), [f"{value},-" for value in whole], ";"))
+
+    document, _ = proposal(path)
+
+    assert totals(path, document)[1] == whole
+
+
+def test_given_an_infinite_number_then_its_row_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(text_of(iso(), [*map(str, VALUES[:-1]), "inf"]))
+
+    document, reasons = proposal(path)
+
+    assert "sales" not in document["measures"]
+    assert f"'inf' in row {2 * len(VALUES) - 1} is not a number" in reasons
+
+
+@pytest.mark.parametrize("zone", ["CET", "EST", "Europe/Berlin"])
+def test_given_times_with_the_name_of_a_zone_then_an_offset_is_asked_for(
+    tmp_path: Path, zone: str
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(text_of([f"{day:%Y-%m-%d %H:%M:%S} {zone}" for day in DAYS], plain()))
+
+    with pytest.raises(PermanentError, match="write its zone as an offset"):
+        proposal(path)
+
+
+def test_given_a_text_of_any_length_then_the_others_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    header, first, *others = text_of(iso(), plain()).splitlines()
+    path.write_text(
+        "\n".join(
+            [f"{header},note", f"{first},{'x' * 200_000}", *(f"{line},y" for line in others), ""]
+        )
+    )
+
+    document, _ = proposal(path)
+
+    assert totals(path, document)[1] == VALUES

@@ -414,6 +414,7 @@ def _header(part: _Part, engine: Engine) -> _Header:
     if above == len(lines):
         raise PermanentError(f"{part.path} is empty: not even a header is in it.")
     delimiter, mark = _dialect(part, engine, lines[above:], delimiter)
+    csv.field_size_limit(_HEAD)
     reader = csv.reader(lines[above:], delimiter=delimiter, quotechar=mark, skipinitialspace=True)
     records: list[tuple[int, list[str]]] = []
     for record in reader:

@@ -111,8 +111,8 @@ def read_numbers(
         return _typed(engine, relation, name, kind)
     found = engine.row(
         f"SELECT count(*) AS rows, count({name}) AS filled, "
-        f"count(try_cast({name} AS DOUBLE)) FILTER (instr({name}, '_') = 0) AS plain, "
-        f"{_measured(name)} FROM {relation}"
+        f"count(*) FILTER (instr({name}, '_') = 0 AND NOT isinf(try_cast({name} AS DOUBLE))) AS "
+        f"plain, {_measured(name)} FROM {relation}"
     )
     rows, filled = found["rows"], found["filled"]
     if filled and not found["plain"] and _all(engine, relation, name, _FLAG):
@@ -297,7 +297,9 @@ def _written(
         )
     style = _STYLES[best]
     units = [each for each in found["units"] or [] if each or "%" in found["units"]]
-    signs = f"{struct}.sign || {struct}.sign_2 || {struct}.sign_3"
+    # In 717,- the dash stands for no cents.
+    last = f"CASE WHEN right({body}, 1) IN ('.', ',') THEN '' ELSE {struct}.sign_3 END"
+    signs = f"{struct}.sign || {struct}.sign_2 || {last}"
     minus = f"{struct}.opened = '(' OR contains({signs}, '-')"
     closed = f"({struct}.opened = '(') = ({struct}.closed = ')')"
     if len(units) > 1:

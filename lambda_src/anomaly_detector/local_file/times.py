@@ -172,7 +172,7 @@ def hint(held: str) -> str:
         return " (a day number of Excel? Format the column as yyyy-mm-dd before you save it)"
     if re.fullmatch(r"\d{4}[-/.]?\d{1,2}|\d{4}-?[WQ]\d{1,2}|\d{4}", held):
         return " (a month, a week, a quarter or a year is longer than the longest interval, a day)"
-    if re.search(r"\d:\d\d.*\b(?!AM|PM)[A-Z]{3,4}$", held):
+    if re.search(r"\d:\d\d.*\b((?!AM|PM)[A-Z]{3,4}|[A-Z][a-z]+/\w+)\]?$", held):
         return " (write its zone as an offset, such as +02:00)"
     return ""
 
@@ -228,8 +228,9 @@ def _of_texts(engine: Engine, relation: str, column: str, timezone: str | None) 
         f"SELECT count(*) AS rows, count({name}) AS filled, count({iso}) AS iso, "
         f"bool_and({iso} = date_trunc('day', {iso})) AS midnights, "
         f"bool_or(instr({name}, ':') > 0) AS clock, "
-        f"count(*) FILTER (instr({clock}, '+') + instr({clock}, '-') + instr({clock}, 'Z') > 0) AS "
-        f"zoned, count(try_cast({name} AS DOUBLE)) AS numbers FROM {relation}"
+        # DuckDB takes the name of a zone and does not heed it.
+        f"count(*) FILTER (regexp_matches({clock}, '[-+A-SU-Za-z]')) AS zoned, "
+        f"count(try_cast({name} AS DOUBLE)) AS numbers FROM {relation}"
     )
     filled = found["filled"]
     if filled and found["numbers"] > filled / 2:
