@@ -149,7 +149,7 @@ def test_the_shop_in_short() -> None:
 
 
 def test_calibration_in_short() -> None:
-    result = calibration.run((1,), series=10, scored=2 * calibration.WEEK)
+    result = calibration.run((1,), series=6, scored=2 * calibration.WEEK)
 
     for row in next(iter(result["tables"].values())):
         assert row["points / nominal, 0.001"] < 8, row
