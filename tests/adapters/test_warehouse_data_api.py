@@ -181,9 +181,10 @@ def test_a_name_that_the_service_can_never_take_is_not_tried_again() -> None:
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    place = {"database": "dev", "unload_role": ROLE, "workgroup_name": "wg"}
+    # Not a name that the configuration takes.
+    place = Redshift.model_construct(database="dev", unload_role=ROLE, workgroup_name="wg")
     with pytest.raises(PermanentError, match="WorkgroupName"):
-        DataApi(client, Redshift.model_validate(place)).submit("select 1", "token", "shop-live")
+        DataApi(client, place).submit("select 1", "token", "shop-live")
 
 
 def test_what_runs_is_listed_over_all_pages_in_the_order_of_a_statements_life(

@@ -160,13 +160,13 @@ def test_many_series_of_a_short_history_are_refused_for_their_crawl() -> None:
 
 def test_a_crawl_is_judged_by_its_own_window() -> None:
     document = config()
-    window = Size(12_000, 72, 12_000 * 72, 24.0)
-    one = replace(window, intervals=4, rows=12_000 * 4)
+    window = Size(16_000, 72, 16_000 * 72, 24.0)
+    one = replace(window, intervals=4, rows=16_000 * 4)
 
     assert crawl(document, window).least_mb > crawl(document, one).least_mb
     document = config(memory_mb=math.ceil(crawl(document, one).least_mb))
     assert refuse_crawl(document, one, "in the window") is None
-    assert "24,000 series in the window: a crawl of 72 intervals needs" in str(
+    assert "32,000 series in the window: a crawl of 72 intervals needs" in str(
         refuse_crawl(document, window, "in the window")
     )
 

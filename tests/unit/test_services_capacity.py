@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from anomaly_detector import capacity
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.services import history
 from anomaly_detector.services.failures import record_failure
@@ -18,8 +19,9 @@ from moto import mock_aws
 from tests.unit.services_world import DAY, H1, World, document, sales
 
 NOON = timedelta(hours=12)
-# Less than an empty function needs.
-TOO_LITTLE = 150
+# The least that a function can have, and what makes it too little.
+LEAST_MB = 512
+BASE = (LEAST_MB + 100) * 2**20
 
 
 @pytest.fixture
@@ -31,8 +33,11 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield World(sales(4))
 
 
-def test_history_that_the_memory_cannot_hold_is_refused_before_it_is_held(world: World) -> None:
-    world.upload(document(memory_mb=TOO_LITTLE))
+def test_history_that_the_memory_cannot_hold_is_refused_before_it_is_held(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "BASE", BASE)
+    world.upload(document(memory_mb=LEAST_MB))
 
     with pytest.raises(PermanentError, match=r"6 series in the landed history: .* set lambda\."):
         world.activate()
@@ -40,12 +45,15 @@ def test_history_that_the_memory_cannot_hold_is_refused_before_it_is_held(world:
     assert not list(world.store.keys("models/"))
 
 
-def test_a_crawl_that_has_outgrown_the_memory_says_what_to_set(world: World) -> None:
+def test_a_crawl_that_has_outgrown_the_memory_says_what_to_set(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.upload(document())
     world.activate()
     trained = world.config
-    world.upload(document(memory_mb=TOO_LITTLE))
+    world.upload(document(memory_mb=LEAST_MB))
     world.activate("pipeline-2")
+    monkeypatch.setattr(capacity, "BASE", BASE)
     plan = world.plan(H1 + DAY + NOON, "c1")
     landed = world.unload(plan, H1 + DAY + NOON, "c1")
 

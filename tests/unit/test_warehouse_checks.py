@@ -91,11 +91,6 @@ def test_a_column_twice_in_the_result_is_told() -> None:
     assert "'views' (measure) is returned more than once" in problem
 
 
-def test_names_that_differ_by_case_in_the_configuration_are_told() -> None:
-    (problem,) = judge(config(measures={"views": {}, "Views": {}}))
-    assert "'Views' and 'views', which differ only by case" in problem
-
-
 def test_a_timestamptz_needs_utc_and_a_format_needs_text() -> None:
     berlin = config(timestamp_column={"name": "ts", "timezone": "Europe/Berlin"})
     (problem,) = judge(berlin, ts="timestamptz")

@@ -80,7 +80,7 @@ def judge_columns(config: Config, columns: Sequence[Column]) -> list[str]:
     if config.history_query:
         found = _judge_query(config, columns[place + 1 :])
         problems += [f"In history_query: {problem}" for problem in found]
-    return problems + _doubled(config)
+    return problems
 
 
 def _judge_query(config: Config, columns: Sequence[Column]) -> list[str]:
@@ -113,19 +113,6 @@ def _judge_query(config: Config, columns: Sequence[Column]) -> list[str]:
         else:
             problems += _judge_type(config, name, role, by_name[folded])
     return problems
-
-
-def _doubled(config: Config) -> list[str]:
-    spelled: dict[str, set[str]] = {}
-    for name in (config.timestamp_column.name, *config.dimensions, *config.measures):
-        spelled.setdefault(sql.folded(name), set()).add(name)
-    return [
-        f"The configuration names {' and '.join(repr(n) for n in sorted(names))}, which differ "
-        "only "
-        "by case and are one column to the warehouse; keep one."
-        for names in spelled.values()
-        if len(names) > 1
-    ]
 
 
 def _judge_type(config: Config, name: str, role: str, column: Column) -> list[str]:
