@@ -543,16 +543,6 @@ def test_given_prices_without_cents_then_the_dash_is_no_sign(tmp_path: Path) -> 
     assert totals(path, document)[1] == whole
 
 
-def test_given_an_infinite_number_then_its_row_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_text(text_of(iso(), [*map(str, VALUES[:-1]), "inf"]))
-
-    document, reasons = proposal(path)
-
-    assert "sales" not in document["measures"]
-    assert f"'inf' in row {2 * len(VALUES) - 1} is not a number" in reasons
-
-
 @pytest.mark.parametrize("zone", ["CET", "EST", "Europe/Berlin"])
 def test_given_times_with_the_name_of_a_zone_then_an_offset_is_asked_for(
     tmp_path: Path, zone: str

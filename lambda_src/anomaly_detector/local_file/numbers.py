@@ -111,8 +111,8 @@ def read_numbers(
         return _typed(engine, relation, name, kind)
     found = engine.row(
         f"SELECT count(*) AS rows, count({name}) AS filled, "
-        f"count(*) FILTER (instr({name}, '_') = 0 AND NOT isinf(try_cast({name} AS DOUBLE))) AS "
-        f"plain, {_measured(name)} FROM {relation}"
+        f"count(try_cast({name} AS DOUBLE)) FILTER (instr({name}, '_') = 0) AS plain, "
+        f"{_measured(name)} FROM {relation}"
     )
     rows, filled = found["rows"], found["filled"]
     if filled and not found["plain"] and _all(engine, relation, name, _FLAG):
