@@ -1,4 +1,4 @@
-# `make demo` and `make test` do all set-up themselves. Needed: Terraform >= 1.9, Python >= 3.11, make.
+# `make demo` and `make test` set up everything they need. Requires Terraform >= 1.9, Python >= 3.11, make.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -16,70 +16,70 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test quick fmt validate terraform-test lint types unit contract benchmarks end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench clean
 
-help: ## show this list
+help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
-demo: $(VENV)/ready ## deploy to a local cloud, find planted incidents, destroy (KEEP=1 keeps it up)
+demo: $(VENV)/ready ## deploy to a local cloud, inject incidents, detect them, destroy (KEEP=1 keeps it running)
 	@$(PY) -m local.demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-test: $(VENV)/ready ## everything that CI runs, as many gates at once as there are cores
+test: $(VENV)/ready ## everything that CI runs, one gate per core at a time
 	@$(PY) -m scripts.gates --make $(MAKE)
 
 quick: $(VENV)/ready fmt lint package-check docs-check ## the gates that take seconds
 
 $(VENV)/ready: requirements-dev.txt requirements-cli.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Python is not installed: Python 3.11 or newer is needed."; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "Python is not installed: install Python 3.11 or newer."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is needed (make PYTHON=python3.12 …)."; exit 1; }
+	  { echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is required (make PYTHON=python3.12 …)."; exit 1; }
 	@echo "Setting up $(VENV) (once, about half a minute) …"
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet -r requirements-dev.txt
 	@touch $@
 
-fmt: $(VENV)/ready ## Terraform and Python files are formatted
+fmt: $(VENV)/ready ## check the formatting of Terraform and Python files
 	@$(TERRAFORM) fmt -check -recursive -diff
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "Run: $(VENV)/bin/ruff format ."; exit 1; }
 
-lint: $(VENV)/ready ## ruff
+lint: $(VENV)/ready ## ruff check
 	@$(VENV)/bin/ruff check --quiet .
 
 types: $(VENV)/ready ## mypy --strict
 	@$(VENV)/bin/mypy
 
-validate: $(VENV)/ready ## terraform validate of root, modules and examples
+validate: $(VENV)/ready ## terraform validate for root, modules and examples
 	@$(PY) -m scripts.terraform_gates validate
 
 terraform-test: $(VENV)/ready ## terraform test with a mocked provider
 	@$(PY) -m scripts.terraform_gates test
 	@$(PY) -m pytest tests/terraform
 
-unit: $(VENV)/ready ## pure core, services and adapters
+unit: $(VENV)/ready ## unit tests: pure core, services and adapters
 	@$(PY) -m pytest tests/unit tests/adapters
 
-contract: $(VENV)/ready ## the local cloud, payloads and state machines
+contract: $(VENV)/ready ## contract tests: local cloud, payloads and state machines
 	@$(PY) -m pytest tests/contract
 
-benchmarks: $(VENV)/ready ## the benchmarks in short, and the reference series
+benchmarks: $(VENV)/ready ## short versions of the benchmarks, and the reference series
 	@$(PY) -m pytest tests/benchmarks
 
-newest-provider: $(VENV)/ready ## what the Terraform uses is there in the newest AWS provider
+newest-provider: $(VENV)/ready ## check the Terraform code against the newest AWS provider
 	@$(PY) -m scripts.newest_provider
 	@$(PY) -m pytest tests/provider
 
-end-to-end: $(VENV)/ready ## the whole way on the local cloud, faults included
+end-to-end: $(VENV)/ready ## end-to-end tests on the local cloud, including faults
 	@$(PY) -m pytest tests/end_to_end --ignore $(NEW_ROLE)
 
-end-to-end-role: $(VENV)/ready ## the same of a detector whose UNLOAD role is new, taken off and moved
+end-to-end-role: $(VENV)/ready ## end-to-end test of an UNLOAD role that is created, detached and moved
 	@$(PY) -m pytest $(NEW_ROLE)
 
-tflint: ## bundled ruleset, preset all
+tflint: ## tflint with all rules of the bundled ruleset
 	@scripts/tflint
 
-checkov: .venv-checkov/ready ## security of the Terraform, offline
+checkov: .venv-checkov/ready ## checkov security scan of the Terraform code, offline
 	@$(CHECKOV) --config-file .checkov.yaml
 
 .venv-checkov/ready: requirements-checkov.txt
-	@echo "Setting up checkov in an environment of its own (once) …"
+	@echo "Setting up .venv-checkov (once) …"
 	@$(PYTHON) -m venv .venv-checkov
 	@.venv-checkov/bin/pip install --quiet -r requirements-checkov.txt
 	@touch $@
@@ -87,17 +87,17 @@ checkov: .venv-checkov/ready ## security of the Terraform, offline
 package: $(VENV)/ready ## build lambda_src/dist/package.zip
 	@$(PY) scripts/build_package.py
 
-package-check: $(VENV)/ready ## the committed zip is what the sources build
+package-check: $(VENV)/ready ## check that the committed zip matches the sources
 	@$(PY) scripts/build_package.py --check
 
-docs: $(VENV)/ready ## write the tables of inputs, outputs and costs into the READMEs
+docs: $(VENV)/ready ## generate the tables of inputs, outputs and costs in the READMEs
 	@$(PY) scripts/terraform_docs.py
 	@$(PY) -m scripts.cost
 
-docs-check: $(VENV)/ready ## the tables are up to date
+docs-check: $(VENV)/ready ## check that these tables are up to date
 	@$(PY) scripts/terraform_docs.py --check
 
-bench: .venv-bench/ready ## accuracy, calibration and speed beside other detectors: docs/benchmarks.md
+bench: .venv-bench/ready ## accuracy, calibration and speed compared with other detectors: docs/benchmarks.md
 	@nice -n 10 .venv-bench/bin/python -m tests.benchmarks
 
 .venv-bench/ready: requirements-bench.txt
@@ -105,9 +105,9 @@ bench: .venv-bench/ready ## accuracy, calibration and speed beside other detecto
 	@$(PYTHON) -m venv .venv-bench
 	@echo '*' > .venv-bench/.gitignore
 	@grep -v '^#' $< | while read -r package; do \
-	  .venv-bench/bin/pip install --quiet "$$package" || echo "Cannot be installed, so it is left out: $$package"; done
+	  .venv-bench/bin/pip install --quiet "$$package" || echo "Cannot be installed, its benchmarks are skipped: $$package"; done
 	@.venv-bench/bin/python -c 'import numpy, pydantic'
 	@touch $@
 
-clean: ## remove what the targets above have set up
+clean: ## remove everything that the targets above have set up
 	rm -rf $(VENV) .venv-checkov .venv-bench .tools .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

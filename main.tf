@@ -4,8 +4,8 @@ data "aws_region" "current" {}
 
 data "aws_caller_identity" "current" {}
 
-# Rights are given on the one workgroup and namespace, whose ARNs end in ids that AWS makes up. The order of the conditions keeps
-# the count known where the workgroup's name is not.
+# Permissions are granted on the ARNs of the one workgroup and its namespace, which end in generated IDs. With this order of the
+# conditions, count is known at plan even if the workgroup's name is not.
 data "aws_redshiftserverless_workgroup" "this" {
   count = alltrue([var.redshift.serverless == null, var.redshift.workgroup_name != null]) ? 1 : 0
 
@@ -18,9 +18,9 @@ data "aws_redshiftserverless_namespace" "this" {
   namespace_name = data.aws_redshiftserverless_workgroup.this[0].namespace_name
 }
 
-# What validations compare with; nothing here depends on an input.
+# Constants that validations use; nothing here depends on an input.
 locals {
-  # Of the IANA time zone database; tests/terraform/test_validations.py compares.
+  # From the IANA time zone database; compared with it in tests/terraform/test_validations.py.
   timezones = split("\n", trimspace(file("${path.module}/timezones.txt")))
 
   arns = {
@@ -32,13 +32,13 @@ locals {
     topic    = "^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:.+$"
   }
 
-  # RESERVED_COLUMNS of the package's config.py.
+  # RESERVED_COLUMNS in the package's config.py.
   reserved_columns = ["interval_start", "measure", "actual", "expected", "lower", "upper", "severity", "direction", "anomalous", "date", "shard"]
 
-  # _FIELDS of the package's warehouse/time_format.py. A part is a quoted text, a run of one letter, or what stands between.
+  # _FIELDS in the package's warehouse/time_format.py. A part is a quoted text, a run of one letter, or the characters in between.
   time_format = {
     fields = ["yyyy", "MMM", "MM", "M", "dd", "d", "HH", "H", "hh", "a", "mm", "ss", "SSS", "SSSSSS"]
-    # What the fields of words may hold.
+    # Possible values of the text fields.
     texts = { MMM = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC", a = "AM PM" }
     parts = join("|", concat(
       ["'(?:[^']|'')*'"],
@@ -52,17 +52,17 @@ locals {
     window_end   = "\\{\\{\\s*window_end\\s*\\}\\}"
     placeholder  = "\\{\\{\\s*([^{}]*?)\\s*\\}\\}"
     select       = "(?is)^(\\s|\\x{FEFF}|--[^\\n]*(\\n|$)|/\\*.*?\\*/)*(select|with)\\b"
-    # MAX_STATEMENT_BYTES of the package's warehouse/sql.py, which is counted on the whole statement; here only the query can be.
+    # MAX_STATEMENT_BYTES in the package's warehouse/sql.py. It limits the whole statement; here only the query can be measured.
     bytes = 100000
 
-    # Strings are captured, quoted names and comments are not. Whether a backslash escapes a quote is a setting of the session,
-    # so a query is refused here only where both readings are at fault; the check of the query in the pipeline looks closer.
+    # Strings are captured, quoted names and comments are not. Whether a backslash escapes a quote depends on a session setting,
+    # so a query is rejected here only if it is invalid either way; the query check in the pipeline is stricter.
     tokens = [
       "/(?s)('(?:[^'\\\\]|\\\\.|'')*')|\"[^\"]*\"|--[^\\n]*|\\/\\*.*?\\*\\/|(\\$\\$.*?\\$\\$)/",
       "/(?s)('(?:[^']|'')*')|\"[^\"]*\"|--[^\\n]*|\\/\\*.*?\\*\\/|(\\$\\$.*?\\$\\$)/",
     ]
 
-    # What must not stand outside of strings, quoted names and comments.
+    # What must not occur outside of strings, quoted names and comments.
     refused = {
       "must close every string, quoted name and comment, and must not nest comments" = "'|\"|/\\*|\\*/|\\$\\$"
       "must not quote strings with a tag such as $q$: write '…' or $$…$$"            = "(^|[^\\w$])\\$[A-Za-z_]\\w*\\$"
@@ -73,23 +73,23 @@ locals {
   }
 }
 
-# The warehouse, with the ARNs that AWS gave a workgroup and its namespace.
+# The warehouse, with the ARNs of a workgroup and its namespace.
 locals {
   redshift = merge(var.redshift, {
     serverless = var.redshift.serverless != null ? var.redshift.serverless : one([
       for workgroup in data.aws_redshiftserverless_workgroup.this : {
         workgroup_arn = workgroup.arn
         namespace_arn = data.aws_redshiftserverless_namespace.this[0].arn
-        # The API gives ARN and state of a role in either order; the provider keeps a state that follows the ARN.
+        # The API returns ARN and status of a role in either order; the provider keeps a status that follows the ARN.
         iam_role_arns = [for role in data.aws_redshiftserverless_namespace.this[0].iam_roles : split(", ", role)[0]]
       }
     ])
   })
 }
 
-# What the tasks of the state machines try again. Access is refused for up to two minutes after a role or key was changed;
-# jitter halves these waits on average. A function that crashed or timed out may have met a bad host, or too little memory
-# or time, which more attempts do not mend.
+# Errors that the state machines' tasks retry. Access may be denied for up to two minutes after a role or key has changed;
+# jitter halves the delays on average. A function that crashed or timed out ran either on a bad host, which a few attempts
+# solve, or with too little memory or time, which no number of attempts does.
 locals {
   backoff = { IntervalSeconds = 2, BackoffRate = 2, MaxAttempts = 7, MaxDelaySeconds = 60, JitterStrategy = "FULL" }
   retry = {
@@ -125,15 +125,15 @@ locals {
   }
 }
 
-# Read once and passed down. ARNs are built from names where a module that comes later makes the resource.
+# Read once and passed down. If a later module creates the resource, its ARN is built from its name.
 locals {
   partition  = data.aws_partition.current.partition
   account_id = data.aws_caller_identity.current.account_id
 
-  # Provider 5 has no `region` there, and 6.47 deprecates `id`: looked up by name, neither fails nor warns.
+  # Provider 5 has no attribute `region`, and 6.47 deprecates `id`: lookup() neither fails nor warns.
   region = lookup(data.aws_region.current, "region", lookup(data.aws_region.current, "id", null))
 
-  # The roles need not wait for the queue, which takes half a minute.
+  # So that the roles do not wait for the queue, whose creation takes half a minute.
   dead_letter_queue_arn = "arn:${local.partition}:sqs:${local.region}:${local.account_id}:${var.name}-dead-letters"
 
   machine_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${var.name}"

@@ -134,12 +134,12 @@ output "statement_name" {
 }
 
 output "statement_ended_rule_arn" {
-  description = "ARN of the EventBridge rule that matches executions of the statement machine that did not succeed."
+  description = "ARN of the EventBridge rule that matches executions of the statement machine that ended without success."
   value       = module.pipeline.statement_ended_rule_arn
 }
 
 output "statement_ended_rule_name" {
-  description = "Name of the EventBridge rule that matches executions of the statement machine that did not succeed."
+  description = "Name of the EventBridge rule that matches executions of the statement machine that ended without success."
   value       = module.pipeline.statement_ended_rule_name
 }
 

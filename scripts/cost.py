@@ -1,8 +1,8 @@
-"""Write what a detector costs into README.md, each line with its arithmetic.
+"""Write the table of a detector's monthly costs, each line with its calculation, into README.md.
 
-`--check` writes nothing and fails where README.md is not up to date. What a crawl does is counted
-by tests, which fail when it changes: state transitions and invocations by
-tests/end_to_end/test_1_whole_way.py, requests by tests/unit/test_cost.py.
+`--check` writes nothing and fails if the table in README.md is out of date. Tests count what a
+crawl does and fail if it changes: tests/end_to_end/test_1_whole_way.py counts state transitions
+and invocations, tests/unit/test_cost.py requests. Lambda duration and log volume are assumptions.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RPU_HOUR = 0.375
 CPU_GB = 1769 / 1024
 
 ALARMS = 8
-# A function that rested for an hour is started anew, one that rested for minutes is mostly not.
+# Cold starts: expected after an idle hour, hardly ever after a few idle minutes.
 CRAWLS = {"every 5 minutes": 12 * HOURS, "hourly": HOURS, "daily": HOURS / 24}
 COLD = ("hourly", "daily")
 FUNCTIONS = ("reconcile", "plan_crawl", "statement", "detect", "commit", "deliver")
@@ -47,13 +47,13 @@ FUNCTIONS = ("reconcile", "plan_crawl", "statement", "detect", "commit", "delive
 
 @dataclass(frozen=True)
 class Crawl:
-    """What one crawl with one due interval and a few dozen series does, if the query is answered at
+    """Usage of one crawl with one due interval and a few dozen series, whose query has finished at
     the first poll.
 
-    `gb_seconds` is 25 ms for each request to S3 and DynamoDB at 1,769 MB, which is more than the
-    detector's own work on so few series. `gb_seconds_to_start` is `--measure`: a share of a CPU
-    goes with memory, so that work costs the same GB-seconds at any memory up to one CPU's.
-    `log_bytes` is 400 of Lambda itself for each invocation, and 700 for a line of each.
+    `gb_seconds` assumes 25 ms per request to S3 and DynamoDB at 1,769 MB; the detector's own work
+    on so few series takes less. `gb_seconds_to_start` is measured by `--measure`: Lambda allocates
+    CPU in proportion to memory, so a cold start takes the same GB-seconds at any memory up to one
+    vCPU. `log_bytes` assumes, per invocation, 400 bytes of Lambda's own lines and one line of 700.
     """
 
     transitions: int
@@ -82,7 +82,7 @@ CRAWL = Crawl(
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the bill: USD per crawl, or per month where `crawls` is false."""
+    """A line of the bill: USD per crawl, or per month if `crawls` is false."""
 
     part: str
     counted: str
@@ -91,14 +91,14 @@ class Line:
     usd_to_start: float = 0
 
     def month(self, name: str) -> float:
-        """USD a month at one of the paces of `CRAWLS`."""
+        """USD per month at one of the schedules in `CRAWLS`."""
         if not self.crawls:
             return self.usd
         return CRAWLS[name] * (self.usd + (self.usd_to_start if name in COLD else 0))
 
 
 def lines(crawl: Crawl) -> list[Line]:
-    """The bill of everything but the warehouse."""
+    """The bill of everything except the warehouse."""
     return [
         Line(
             "Step Functions",
@@ -107,12 +107,13 @@ def lines(crawl: Crawl) -> list[Line]:
         ),
         Line(
             "Lambda",
-            f"{crawl.invocations} requests × $0.20/M + {crawl.gb_seconds:.1f} GB-s × $0.0000133",
+            f"{crawl.invocations} requests × $0.20/M + {crawl.gb_seconds:.1f} GB-s (assumed) "
+            "× $0.0000133",
             crawl.invocations * INVOCATION + crawl.gb_seconds * GB_SECOND,
         ),
         Line(
-            "Lambda, starting anew",
-            f"{crawl.gb_seconds_to_start:.0f} GB-s × $0.0000133, unless it rested for minutes only",
+            "Lambda cold starts",
+            f"{crawl.gb_seconds_to_start:.0f} GB-s × $0.0000133; none at 5-minute intervals",
             0,
             usd_to_start=crawl.gb_seconds_to_start * GB_SECOND,
         ),
@@ -128,7 +129,7 @@ def lines(crawl: Crawl) -> list[Line]:
         ),
         Line(
             "CloudWatch Logs",
-            f"{crawl.log_bytes / 1000:.0f} KB × $0.50/GB",
+            f"{crawl.log_bytes / 1000:.0f} KB (assumed) × $0.50/GB",
             crawl.log_bytes / 1e9 * LOG_GB,
         ),
         Line("Scheduler, Secrets Manager", "1 start × $1/M + 1 read × $5/M", START + SECRET_READ),
@@ -137,7 +138,7 @@ def lines(crawl: Crawl) -> list[Line]:
 
 
 def measure() -> float:
-    """GB-seconds to start each function once: its imports, compiled anew as in a layer."""
+    """GB-seconds of one cold start of each function: its imports, without cached bytecode."""
     script = (
         "import resource, anomaly_detector.handlers.{}; "
         "used = resource.getrusage(resource.RUSAGE_SELF); print(used.ru_utime + used.ru_stime)"
@@ -153,13 +154,13 @@ def measure() -> float:
                 check=True,
             )
         seconds = float(done.stdout)
-        print(f"{name:<12} {seconds:.2f} s of CPU")
+        print(f"{name:<12} {seconds:.2f} s CPU time")
         total += seconds * CPU_GB
     return total
 
 
 def table() -> str:
-    """The table, in Markdown; each column adds up as it is printed."""
+    """The table, in Markdown; the printed amounts of each column add up to its total."""
     return "\n".join(_rows())
 
 
@@ -172,18 +173,25 @@ def _rows() -> Iterator[str]:
         yield f"| {line.part} | {line.counted} | {' | '.join(f'${usd:.2f}' for usd in months)} |"
     sums = [sum(months[place] for _, months in bill) for place in range(len(names))]
     yield f"| **a month** | | {' | '.join(f'**${usd:.2f}**' for usd in sums)} |"
-    wake = 8 * RPU_HOUR / 60
-    woken = " | ".join(f"${wake * CRAWLS[name]:.2f}" for name in names)
-    yield f"| Redshift Serverless, woken up | 8 RPU × 1 minute × $0.375/RPU-hour | {woken} |"
+    resume = 8 * RPU_HOUR / 60
+    resumed = " | ".join(f"${resume * CRAWLS[name]:.2f}" for name in names)
+    yield (
+        "| Redshift Serverless, resumed by each crawl | 8 RPU × 1 minute × $0.375/RPU-hour "
+        f"| {resumed} |"
+    )
 
 
 def main() -> int:
-    """Write or check."""
+    """Write or check the table; returns the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    parser.add_argument("--measure", action="store_true", help="time the start of the functions")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if README.md is out of date"
+    )
+    parser.add_argument(
+        "--measure", action="store_true", help="measure the functions' cold starts, write nothing"
+    )
     given = parser.parse_args()
     if given.measure:
         print(f"{measure():.1f} GB-seconds")
@@ -196,7 +204,7 @@ def main() -> int:
         return 0
     if given.check:
         print(
-            "README.md: the table of costs is not up to date; run scripts/cost.py", file=sys.stderr
+            "README.md: the cost table is out of date; run python -m scripts.cost", file=sys.stderr
         )
         return 1
     README.write_text(wanted, encoding="utf-8")

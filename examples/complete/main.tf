@@ -5,11 +5,11 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  # Provider 5 has no `region` there, and 6.47 deprecates `id`: looked up by name, neither fails nor warns.
+  # Provider 5 has no attribute `region`, and 6.47 deprecates `id`: lookup() neither fails nor warns.
   region = lookup(data.aws_region.current, "region", lookup(data.aws_region.current, "id", null))
 }
 
-# What a customer key must allow: the account by its own policies, and the services that act in their own name.
+# What the policy of a customer managed key must allow: the account, through its IAM policies, and the services that use the key themselves.
 data "aws_iam_policy_document" "key" {
   #checkov:skip=CKV_AWS_109:In a key policy, `*` is the key itself.
   #checkov:skip=CKV_AWS_111:In a key policy, `*` is the key itself.
@@ -44,7 +44,7 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # Alarms to the topic, topics to queues.
+  # Alarms publish to a topic, topics send to queues.
   statement {
     sid       = "AlarmsAndTopicsSend"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
@@ -62,7 +62,7 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # To the queue of dead letters, whose own policy names the rule: EventBridge does not tell KMS for which account it sends.
+  # For the dead-letter queue, whose policy names the rule. EventBridge does not pass KMS the account that it sends for.
   statement {
     sid       = "RulesSend"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]

@@ -6,69 +6,69 @@ variable "name" {
 }
 
 variable "cluster_identifier" {
-  description = "Redshift cluster; null where `workgroup_name` is given."
+  description = "Identifier of the Redshift cluster. Set exactly one of this and `workgroup_name`."
   type        = string
   default     = null
 }
 
 variable "workgroup_name" {
-  description = "Redshift Serverless workgroup; null where `cluster_identifier` is given."
+  description = "Name of the Redshift Serverless workgroup."
   type        = string
   default     = null
 }
 
 variable "database" {
-  description = "Database that is queried."
+  description = "Name of the database."
   type        = string
   default     = "dev"
   nullable    = false
 }
 
 variable "secret_arn" {
-  description = "Secret with `username` and `password`; null to sign in as `db_user` or as the function's IAM role."
+  description = "ARN of the Secrets Manager secret that holds `username` and `password`; null to authenticate as `db_user` or as the function's IAM role."
   type        = string
   default     = null
 }
 
 variable "secret_kms_key_arn" {
-  description = "Customer key of the secret; null where AWS's own key is used."
+  description = "ARN of the customer managed KMS key that encrypts the secret; null for the AWS managed key."
   type        = string
   default     = null
 }
 
 variable "db_user" {
-  description = "Database user that gets temporary credentials; only with a cluster and without a secret."
+  description = "Database user to request temporary credentials for; only with a cluster and without a secret."
   type        = string
   default     = null
 }
 
 variable "unload_role_arn" {
-  description = "Role that is attached to the warehouse already, a chain of roles, or `default`; null to have one made and attached."
+  description = "ARN of a role that is already attached to the warehouse, a role chain, or `default`; null to create and attach a role."
   type        = string
   default     = null
 }
 
 variable "alert_function_arns" {
-  description = "Lambda functions that are called when revenue falls."
+  description = "ARNs of Lambda functions to invoke when revenue falls."
   type        = list(string)
   default     = []
   nullable    = false
 }
 
 variable "email" {
-  description = "Address of the team."
+  description = "Email address that receives alerts and failures."
   type        = string
   nullable    = false
 }
 
 variable "permissions_boundary_arn" {
-  description = "Policy that bounds the roles; null for none."
+  description = "ARN of the permissions boundary of the roles; null for none."
   type        = string
   default     = null
 }
 
 variable "tags" {
-  description = "Tags of every resource."
+  description = "Tags applied to every resource."
   type        = map(string)
   default     = { team = "data" }
   nullable    = false

@@ -1,4 +1,4 @@
-# Endpoint, region and credentials come from the environment: AWS_ENDPOINT_URL and its like.
+# Endpoint, region and credentials come from environment variables such as AWS_ENDPOINT_URL.
 provider "aws" {
   s3_use_path_style           = true
   skip_credentials_validation = true
@@ -58,7 +58,7 @@ module "detector" {
     }
   }
 
-  # The local cloud runs functions with its own packages and has no X-Ray.
+  # The local cloud runs functions with the packages of its own environment, and has no X-Ray.
   lambda = {
     layers = []
   }
@@ -71,7 +71,7 @@ module "detector" {
   }
 }
 
-# Where the demo reads what the topics send; at home this would be an address or a chat.
+# The demo reads messages from this queue; a real deployment would subscribe an email address or a chat.
 resource "aws_sqs_queue" "received" {
   for_each = data.aws_iam_policy_document.received
 
@@ -80,7 +80,7 @@ resource "aws_sqs_queue" "received" {
   policy                  = each.value.json
 }
 
-# By name: the module subscribes the queue, so the queue cannot wait for the module's topics.
+# The topics are given by name: the module subscribes the queue, so the queue's policy cannot depend on the module's topics.
 data "aws_iam_policy_document" "received" {
   for_each = toset(["alerts", "operations"])
 

@@ -1,10 +1,10 @@
 output "bucket_name" {
-  description = "Bucket of the detector."
+  description = "Name of the detector's bucket."
   value       = module.detector.bucket_name
 }
 
 output "table_name" {
-  description = "Table of the detector's state."
+  description = "Name of the state table."
   value       = module.detector.table_name
 }
 
@@ -14,61 +14,61 @@ output "configuration_key" {
 }
 
 output "pipeline_arn" {
-  description = "State machine that loads the history and trains."
+  description = "ARN of the state machine that loads the history and trains."
   value       = module.detector.pipeline_arn
 }
 
 output "statement_arn" {
-  description = "State machine that runs one statement."
+  description = "ARN of the state machine that runs one SQL statement."
   value       = module.detector.statement_arn
 }
 
 output "crawl_arn" {
-  description = "State machine that handles the intervals that are due."
+  description = "ARN of the state machine that crawls due intervals."
   value       = module.detector.crawl_arn
 }
 
 output "schedule_name" {
-  description = "Schedule that starts the crawl."
+  description = "Name of the schedule that starts the crawl."
   value       = module.detector.schedule_name
 }
 
 output "function_names" {
-  description = "Names of the functions by key."
+  description = "Name of each Lambda function, by function key."
   value       = module.detector.function_names
 }
 
 output "role_arns" {
-  description = "ARNs of the roles by key."
+  description = "ARN of each IAM role, by role key."
   value       = module.detector.role_arns
 }
 
 output "unload_role_arn" {
-  description = "Role that the warehouse assumes to write to the bucket."
+  description = "ARN of the role that Redshift assumes for UNLOAD."
   value       = module.detector.unload_role_arn
 }
 
 output "alerts_topic_arn" {
-  description = "Topic that alerts are published to."
+  description = "ARN of the topic that alerts are published to."
   value       = module.detector.alerts_topic_arn
 }
 
 output "operations_topic_arn" {
-  description = "Topic that failures are published to."
+  description = "ARN of the topic that failures are published to."
   value       = module.detector.operations_topic_arn
 }
 
 output "dead_letter_queue_url" {
-  description = "Queue of what could not be delivered."
+  description = "URL of the dead-letter queue."
   value       = module.detector.dead_letter_queue_url
 }
 
 output "glue_database_name" {
-  description = "Database of the results in the Glue catalogue."
+  description = "Name of the Glue database of the results."
   value       = module.detector.glue_database_name
 }
 
 output "received_queue_urls" {
-  description = "Queues that are subscribed to the topics: `alerts` and `operations`."
+  description = "URL of the queue subscribed to each topic: `alerts` and `operations`."
   value       = { for key, queue in aws_sqs_queue.received : key => queue.url }
 }

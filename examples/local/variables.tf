@@ -6,38 +6,38 @@ variable "name" {
 }
 
 variable "cluster_identifier" {
-  description = "Cluster of the local warehouse; null where `workgroup_name` is given."
+  description = "Identifier of the local cluster. Set exactly one of this and `workgroup_name`."
   type        = string
   default     = "shop"
 }
 
 variable "workgroup_name" {
-  description = "Serverless workgroup of the local warehouse."
+  description = "Name of the local Serverless workgroup."
   type        = string
   default     = null
 }
 
 variable "database" {
-  description = "Database that holds the shop."
+  description = "Name of the database that holds the sample shop."
   type        = string
   default     = "dev"
   nullable    = false
 }
 
 variable "secret_arn" {
-  description = "Secret with `username` and `password`; null to sign in as `db_user` or as the function's role."
+  description = "ARN of the Secrets Manager secret that holds `username` and `password`; null to authenticate as `db_user` or as the function's IAM role."
   type        = string
   default     = null
 }
 
 variable "db_user" {
-  description = "Database user that gets temporary credentials."
+  description = "Database user to request temporary credentials for."
   type        = string
   default     = null
 }
 
 variable "query" {
-  description = "Rows that are watched."
+  description = "Query that returns the rows to monitor; see the module's input."
   type        = string
   default     = <<-EOT
     SELECT
@@ -55,7 +55,7 @@ variable "query" {
 }
 
 variable "measures" {
-  description = "What is watched; see the module."
+  description = "Numeric columns to monitor; see the module's input."
   type = map(object({
     aggregation         = optional(string, "SUM")
     direction           = optional(string, "both")
@@ -70,7 +70,7 @@ variable "measures" {
 }
 
 variable "dimensions" {
-  description = "Columns that the measures are split by."
+  description = "Columns that split each measure into series."
   type        = list(string)
   default     = ["platform", "marketplace"]
   nullable    = false
@@ -84,21 +84,21 @@ variable "interval" {
 }
 
 variable "offset_seconds" {
-  description = "Seconds from the end of an interval until it is crawled."
+  description = "Seconds to wait after an interval ends before it is crawled."
   type        = number
   default     = 60
   nullable    = false
 }
 
 variable "lookback_intervals" {
-  description = "Intervals that are read again for late rows."
+  description = "Number of earlier intervals that each crawl reads again to pick up late data."
   type        = number
   default     = 3
   nullable    = false
 }
 
 variable "history" {
-  description = "What is loaded to learn from; see the module."
+  description = "Historical data loaded once for training; see the module's input."
   type = object({
     start       = optional(string)
     length      = optional(string, "P90D")
@@ -110,21 +110,21 @@ variable "history" {
 }
 
 variable "shards" {
-  description = "Pieces that the series are split into."
+  description = "Number of parts that rows are unloaded in."
   type        = number
   default     = 1
   nullable    = false
 }
 
 variable "alert_threshold" {
-  description = "Severity from which an alert is sent."
+  description = "Minimum severity of an event that is sent."
   type        = number
   default     = 50
   nullable    = false
 }
 
 variable "alerts" {
-  description = "Alerts besides the one of everything; see the module."
+  description = "Alerts in addition to the one for all measures; see the module's input."
   type = map(object({
     threshold            = optional(number, 50)
     description          = optional(string)
@@ -138,7 +138,7 @@ variable "alerts" {
 }
 
 variable "enabled" {
-  description = "Whether the schedule runs."
+  description = "Whether the schedule is enabled."
   type        = bool
   default     = true
   nullable    = false

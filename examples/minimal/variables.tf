@@ -1,24 +1,24 @@
 variable "cluster_identifier" {
-  description = "Redshift cluster that holds the table `orders`."
+  description = "Identifier of the Redshift cluster that holds the table `orders`."
   type        = string
   nullable    = false
 }
 
 variable "database" {
-  description = "Database of the cluster."
+  description = "Name of the database."
   type        = string
   default     = "dev"
   nullable    = false
 }
 
 variable "secret_arn" {
-  description = "Secret with `username` and `password`; null to sign in as the function's IAM role."
+  description = "ARN of the Secrets Manager secret that holds `username` and `password`; null to authenticate as the function's IAM role."
   type        = string
   default     = null
 }
 
 variable "email" {
-  description = "Address that alerts are sent to, once its owner has confirmed."
+  description = "Email address that receives alerts, once the subscription is confirmed."
   type        = string
   nullable    = false
 }

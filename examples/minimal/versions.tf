@@ -2,7 +2,7 @@ terraform {
   required_version = ">= 1.9"
 
   required_providers {
-    # The module uses it; a root says which versions it was tried with.
+    # Used by the module only; a root module states the versions that it was tested with.
     # tflint-ignore: terraform_unused_required_providers
     aws = {
       source  = "hashicorp/aws"

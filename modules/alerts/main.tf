@@ -14,7 +14,7 @@ locals {
 }
 
 resource "aws_sns_topic" "this" {
-  #checkov:skip=CKV_AWS_26:A customer key is an input (encryption). With the key of AWS, CloudWatch's alarms could not publish.
+  #checkov:skip=CKV_AWS_26:A customer managed key is an input (encryption). With the AWS managed key, CloudWatch alarms could not publish.
   for_each = local.topics
 
   name              = "${var.name}-${each.key}"
@@ -23,7 +23,7 @@ resource "aws_sns_topic" "this" {
   tags              = var.tags
 }
 
-# Roles of the account publish by their own policies; this adds the alarms and demands TLS of everyone.
+# Roles of the account publish with their own policies; this policy adds the alarms and requires TLS.
 data "aws_iam_policy_document" "topic" {
   for_each = local.topics
 
@@ -88,7 +88,7 @@ resource "aws_sns_topic_subscription" "this" {
   endpoint  = each.value.endpoint
 }
 
-# Its policy stands in the queue, not beside it: the provider waits half a minute for each.
+# The policy is an argument of the queue, not a resource of its own: the provider waits half a minute for each.
 resource "aws_sqs_queue" "dead_letters" {
   name                              = local.dead_letters
   message_retention_seconds         = 1209600
@@ -99,7 +99,7 @@ resource "aws_sqs_queue" "dead_letters" {
   tags                              = var.tags
 }
 
-# Scheduler sends with its role's own policy; only rules send as a service.
+# Scheduler sends with the permissions of its role; only EventBridge rules send as a service.
 data "aws_iam_policy_document" "dead_letters" {
   statement {
     sid       = "DenyWithoutTls"

@@ -1,7 +1,7 @@
 locals {
   params = jsondecode(var.params_json)
 
-  # A name that Lookout for Metrics took, in the form that the detector takes: what is cut or too short gets a hash.
+  # The Lookout for Metrics name, converted to a valid detector name; a name that is shortened or too short gets a hash.
   slug = trim(replace(lower(local.params.detector_name), "/[^a-z0-9]+/", "-"), "-")
   hash = substr(sha256(local.params.detector_name), 0, 6)
   full = can(regex("^[a-z]", local.slug)) ? local.slug : trimsuffix("detector-${local.slug}", "-")

@@ -8,11 +8,11 @@ locals {
     P1D   = 1440
   }[var.interval]
 
-  # First minute, after an interval's start, at which the offset of the interval before has passed.
+  # First full minute after an interval's start at which the offset of the preceding interval has passed.
   minute_of_interval = ceil(var.offset_seconds / 60) % local.interval_minutes
 
-  # Of a day: its hour and, where the zone may have daylight saving, the hour after it. Offsets count from midnight; on
-  # the day of 23 hours the clock shows an hour more by then, or never shows that hour. A run with nothing due costs nothing.
+  # For daily intervals: that hour and, if the time zone may have daylight saving time, the hour after it. Offsets count from
+  # midnight; on a day of 23 hours the clock is an hour ahead by then, or skips that hour. A run with nothing due costs next to nothing.
   hour_of_day = floor(local.minute_of_interval / 60)
   hours_of_day = join(",", distinct(
     contains(["UTC", "Etc/UTC"], var.timezone) ? [local.hour_of_day] : [local.hour_of_day, (local.hour_of_day + 1) % 24]
@@ -24,14 +24,14 @@ locals {
     "cron(${local.minute_of_interval}/${local.interval_minutes} * * * ? *)"
   )
 
-  # A statement over a day may take long; one over minutes has to end before too many crawls wait for the same rows.
+  # A statement over a day of data may take long; one over minutes must end before too many intervals are overdue.
   unload_seconds = max(10800, local.interval_minutes * 60)
 }
 
 resource "aws_cloudwatch_log_group" "crawl" {
-  #checkov:skip=CKV_AWS_158:A customer key is the user's choice; CloudWatch Logs encrypts with its own key otherwise.
-  #checkov:skip=CKV_AWS_338:Retention is the user's choice and is a year by default.
-  # Groups under this prefix need no entry in the account's one resource policy for log deliveries.
+  #checkov:skip=CKV_AWS_158:A customer managed key is an input (encryption); without one, CloudWatch Logs encrypts with its own key.
+  #checkov:skip=CKV_AWS_338:Retention is an input (logging), a year by default.
+  # Log groups with this prefix need no entry in the account's resource policy for log delivery, whose size is limited.
   name              = "/aws/vendedlogs/states/${var.name}-crawl"
   retention_in_days = var.logging.retention_days
   kms_key_id        = one(var.encryption[*].kms_key_arn)
@@ -39,8 +39,8 @@ resource "aws_cloudwatch_log_group" "crawl" {
 }
 
 resource "aws_sfn_state_machine" "crawl" {
-  #checkov:skip=CKV_AWS_284:Tracing is the user's choice and is on by default.
-  #checkov:skip=CKV_AWS_285:Errors are logged; execution data is left out, it may hold values from the warehouse.
+  #checkov:skip=CKV_AWS_284:Tracing is an input (logging), enabled by default.
+  #checkov:skip=CKV_AWS_285:Errors are logged, without execution data, which may contain values from the warehouse.
   name     = "${var.name}-crawl"
   role_arn = var.machine_role_arn
   definition = templatefile("${path.module}/crawl.asl.json", {
@@ -49,7 +49,7 @@ resource "aws_sfn_state_machine" "crawl" {
     retry          = var.retry
     statement_arn  = var.statement_arn
     unload_seconds = local.unload_seconds
-    # The statement is cancelled when its time is over, and the crawl waits to see it end.
+    # A statement that times out is cancelled; the crawl waits until it has ended.
     unload_task_seconds = local.unload_seconds + 900
   })
 
@@ -70,7 +70,7 @@ resource "aws_sfn_state_machine" "crawl" {
   tags = var.tags
 }
 
-# Stops, at destroy, the crawls that run: a state machine is deleted only when its executions have ended.
+# At destroy, stops running crawls: a state machine is deleted only when its executions have ended.
 resource "aws_lambda_invocation" "stop" {
   function_name   = var.function_arns["stop"]
   lifecycle_scope = "CRUD"
@@ -83,14 +83,14 @@ resource "aws_scheduler_schedule_group" "this" {
 }
 
 resource "aws_scheduler_schedule" "crawl" {
-  #checkov:skip=CKV_AWS_297:A customer key is the user's choice; the input holds nothing but a time.
+  #checkov:skip=CKV_AWS_297:A customer managed key is an input (encryption); the schedule's input contains only a time.
   name        = "${var.name}-crawl"
   group_name  = aws_scheduler_schedule_group.this.name
   description = "Crawls for the anomaly detector ${var.name} after the end of every interval (${var.interval})."
   state       = var.enabled ? "ENABLED" : "DISABLED"
   kms_key_arn = one(var.encryption[*].kms_key_arn)
 
-  # In the detector's zone, whose days and hours its intervals are. What the clock change skips, the next crawl takes.
+  # In the detector's time zone, like its intervals. Intervals skipped by a clock change are crawled by the next run.
   schedule_expression          = local.schedule_expression
   schedule_expression_timezone = var.timezone
 
@@ -105,7 +105,7 @@ resource "aws_scheduler_schedule" "crawl" {
     input = "{\"scheduled_time\":\"<aws.scheduler.scheduled-time>\"}"
 
     retry_policy {
-      # A run that is later than this is the next one's work.
+      # Later than this, the next run crawls the same intervals.
       maximum_event_age_in_seconds = max(3600, local.interval_minutes * 60)
       maximum_retry_attempts       = 10
     }
@@ -115,6 +115,6 @@ resource "aws_scheduler_schedule" "crawl" {
     }
   }
 
-  # At destroy, no more crawls are started when those that run are stopped.
+  # At destroy, the schedule is deleted before running crawls are stopped.
   depends_on = [aws_lambda_invocation.stop]
 }

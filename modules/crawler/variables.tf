@@ -25,8 +25,8 @@ variable "function_arns" {
 variable "retry" {
   description = <<-EOT
     Retry blocks of the state machines' tasks, as JSON.
-    - `function` - (Required) Of a task that invokes a function.
-    - `execution` - (Required) Of a task that runs another state machine.
+    - `function` - (Required) For tasks that invoke a function.
+    - `execution` - (Required) For tasks that run another state machine.
   EOT
   type = object({
     function  = string

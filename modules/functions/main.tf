@@ -1,5 +1,5 @@
 locals {
-  # Memory is also what decides the share of a CPU: those that read and write many rows get what the user gives.
+  # Lambda allocates CPU in proportion to memory. Functions that process rows get lambda.memory_mb.
   functions = {
     reconcile      = { timeout = 300, memory = 512 }
     warehouse_role = { timeout = 900, memory = 256 }
@@ -20,7 +20,7 @@ locals {
   package_file = "${path.module}/../../lambda_src/dist/package.zip"
 
   python_version = trimprefix(var.lambda.runtime, "python")
-  # Read by folder: a parameter that is missing is then a matter of the postcondition, which can say what to do.
+  # Looked up by path, so that a missing parameter is reported by the postcondition, which says what to do.
   layer_parameters = {
     sdk_for_pandas = {
       path = "/aws/service/aws-sdk-pandas/${var.lambda.sdk_for_pandas_version}/py${local.python_version}/${var.lambda.architecture}"
@@ -62,14 +62,14 @@ data "aws_ssm_parameters_by_path" "layer" {
   lifecycle {
     postcondition {
       condition     = contains(self.names, "${each.value.path}/${each.value.name}")
-      error_message = "There is no managed layer ${each.value.path}/${each.value.name} in this region. Give lambda.layers: the ARNs of layers of your own that hold numpy, pyarrow, pydantic and Powertools (layers.toml has the versions), or choose a version of the layer, a runtime or an architecture that exists here."
+      error_message = "There is no managed layer ${each.value.path}/${each.value.name} in this region. Set lambda.layers to the ARNs of your own layers that provide numpy, pyarrow, pydantic and Powertools (see layers.toml for the versions), or choose a layer version, runtime or architecture that exists in this region."
     }
   }
 }
 
-# Uploaded once and by way of S3: the provider makes functions that carry a file one after the other, at five seconds each.
+# Uploaded once to S3: the provider creates functions with a local package one after the other, five seconds each.
 resource "aws_s3_object" "package" {
-  #checkov:skip=CKV_AWS_186:A customer key is the user's choice; the bucket encrypts with its own otherwise.
+  #checkov:skip=CKV_AWS_186:A customer managed key is an input (encryption); without one, S3 encrypts with its own keys.
   count = var.lambda.package == null ? 1 : 0
 
   bucket      = var.bucket_name
@@ -78,7 +78,7 @@ resource "aws_s3_object" "package" {
   source_hash = filebase64sha256(local.package_file)
   kms_key_id  = one(var.encryption[*].kms_key_arn)
 
-  # An object takes ten tags at most, fewer than a provider's defaults may be.
+  # An object can have at most ten tags, and the provider's default_tags may be more.
   override_provider {
     default_tags {
       tags = {}
@@ -87,8 +87,8 @@ resource "aws_s3_object" "package" {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  #checkov:skip=CKV_AWS_158:A customer key is the user's choice; CloudWatch Logs encrypts with its own key otherwise.
-  #checkov:skip=CKV_AWS_338:Retention is the user's choice and is a year by default.
+  #checkov:skip=CKV_AWS_158:A customer managed key is an input (encryption); without one, CloudWatch Logs encrypts with its own key.
+  #checkov:skip=CKV_AWS_338:Retention is an input (logging), a year by default.
   for_each = local.functions
 
   name              = "/aws/lambda/${local.names[each.key]}"
@@ -98,12 +98,12 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_50:Tracing is the user's choice and is on by default.
-  #checkov:skip=CKV_AWS_115:Reserving concurrency would take it from the account's other functions; the state machines cap what runs at once.
-  #checkov:skip=CKV_AWS_116:Only reconcile and statement are invoked asynchronously; modules/pipeline gives them a destination for failures.
-  #checkov:skip=CKV_AWS_117:The functions call AWS APIs only; the Data API needs no way into the warehouse's network.
-  #checkov:skip=CKV_AWS_173:A customer key is the user's choice; the environment holds names, no secrets.
-  #checkov:skip=CKV_AWS_272:The package comes with the module and is pinned by its hash.
+  #checkov:skip=CKV_AWS_50:Tracing is an input (logging), enabled by default.
+  #checkov:skip=CKV_AWS_115:Reserved concurrency would be taken from the account's other functions; the state machines limit concurrency.
+  #checkov:skip=CKV_AWS_116:Only reconcile and statement are invoked asynchronously; modules/pipeline configures their failure destination.
+  #checkov:skip=CKV_AWS_117:The functions call AWS APIs only; the Data API needs no access to the warehouse's network.
+  #checkov:skip=CKV_AWS_173:A customer managed key is an input (encryption); the environment contains names, no secrets.
+  #checkov:skip=CKV_AWS_272:The package is part of the module and pinned by its hash.
   for_each = local.functions
 
   function_name = local.names[each.key]

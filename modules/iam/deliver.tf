@@ -27,7 +27,7 @@ data "aws_iam_policy_document" "deliver" {
   dynamic "statement" {
     for_each = length(var.alert_kms_key_arns) > 0 ? ["keys"] : []
     content {
-      # Whoever publishes to an encrypted topic needs its key, whose ever it is.
+      # Publishing to an encrypted topic requires the use of its key.
       sid       = "UseTheKeysOfTopics"
       actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
       resources = distinct(var.alert_kms_key_arns)
@@ -35,7 +35,7 @@ data "aws_iam_policy_document" "deliver" {
       condition {
         test     = "StringLike"
         variable = "kms:ViaService"
-        # A key is in its topic's region. The host of a service ends differently in other partitions.
+        # A key is in the region of its topic. Service hosts have other suffixes in other partitions.
         values = distinct([for arn in var.alert_kms_key_arns : "sns.${split(":", arn)[3]}.amazonaws.com*"])
       }
     }

@@ -1,6 +1,6 @@
 locals {
   # Per function: DynamoDB actions on the detector's items, and the prefixes of the bucket that it reads, writes, deletes and
-  # lists. A function that is allowed more than this has a file of its own, which holds all that it is allowed.
+  # lists. A function with further permissions has its own file, which contains all of its permissions.
   functions = {
     for key, function in {
       reconcile      = local.reconcile
@@ -55,7 +55,7 @@ locals {
     } : key => merge({ table = [], read = [], write = [], delete = [], list = [] }, function)
   }
 
-  # Apart from the above, so that roles do not wait for the topics and queues that policies name.
+  # Separate from the above, so that roles do not depend on the topics and queues in the policies.
   documents = {
     reconcile      = [data.aws_iam_policy_document.reconcile.json]
     warehouse_role = data.aws_iam_policy_document.warehouse_role[*].json
@@ -84,7 +84,7 @@ data "aws_iam_policy_document" "function_trust" {
       values   = [var.account_id]
     }
 
-    # IfExists: AWS does not promise the key on the call by which Lambda tries the role when a function is made.
+    # IfExists: AWS does not document the key for the call with which Lambda tests the role when a function is created.
     condition {
       test     = "ArnLikeIfExists"
       variable = "aws:SourceArn"
@@ -120,7 +120,7 @@ data "aws_iam_policy_document" "function" {
     content {
       sid     = "WriteTraces"
       actions = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
-      # X-Ray has no resources for these actions.
+      # These actions do not support resource-level permissions.
       resources = ["*"]
     }
   }
@@ -143,7 +143,7 @@ data "aws_iam_policy_document" "function" {
   dynamic "statement" {
     for_each = length(each.value.list) > 0 ? ["list"] : []
     content {
-      # Without it a missing object is answered by "access denied".
+      # Without this permission, S3 answers a request for a missing object with "access denied".
       sid       = "ListObjects"
       actions   = ["s3:ListBucket"]
       resources = [var.bucket_arn]
@@ -184,7 +184,7 @@ data "aws_iam_policy_document" "function" {
   }
 
   dynamic "statement" {
-    # What touches neither table nor bucket touches nothing that is encrypted.
+    # Functions that use neither table nor bucket use nothing that is encrypted.
     for_each = var.encryption != null && length(concat(each.value.table, each.value.list)) > 0 ? ["encryption"] : []
     content {
       sid       = "UseTheDetectorsKey"
@@ -194,7 +194,7 @@ data "aws_iam_policy_document" "function" {
       condition {
         test     = "StringLike"
         variable = "kms:ViaService"
-        # The host of a service ends differently in other partitions.
+        # Service hosts have other suffixes in other partitions.
         values = [for service in ["dynamodb", "s3", "sns", "sqs"] : "${service}.${var.region}.amazonaws.com*"]
       }
     }
@@ -205,8 +205,8 @@ resource "aws_iam_role_policy" "function" {
   for_each = local.functions
 
   name = "${var.name}-${replace(each.key, "_", "-")}"
-  # By its id, which is its name but unknown while the role is replaced: the policy is replaced with it. IAM deletes no role
-  # that has a policy.
+  # The ID equals the name, but is unknown if the role is replaced, so that the policy is replaced as well: IAM does not delete
+  # a role that has inline policies.
   role   = aws_iam_role.function[each.key].id
   policy = data.aws_iam_policy_document.function[each.key].json
 }

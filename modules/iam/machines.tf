@@ -74,8 +74,8 @@ data "aws_iam_policy_document" "machine" {
   dynamic "statement" {
     for_each = each.key == "statement" ? [] : ["statement"]
     content {
-      # Step Functions learns the end of a nested execution by a rule that it manages under this name.
-      sid     = "HearOfTheirEnd"
+      # Step Functions detects the end of a nested execution with a managed rule of this name.
+      sid     = "ManageNestedExecutionRule"
       actions = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
       resources = [
         "arn:${var.partition}:events:${var.region}:${var.account_id}:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule",
@@ -95,7 +95,7 @@ data "aws_iam_policy_document" "machine" {
       "logs:PutResourcePolicy",
       "logs:UpdateLogDelivery",
     ]
-    # CloudWatch Logs has no resources for the actions that set up a log delivery.
+    # The actions that set up log delivery do not support resource-level permissions.
     resources = ["*"]
   }
 
@@ -109,7 +109,7 @@ data "aws_iam_policy_document" "machine" {
         "xray:PutTelemetryRecords",
         "xray:PutTraceSegments",
       ]
-      # X-Ray has no resources for these actions.
+      # These actions do not support resource-level permissions.
       resources = ["*"]
     }
   }

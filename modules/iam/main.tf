@@ -1,4 +1,4 @@
-# ARNs of what other modules make: roles name it before it exists.
+# ARNs of resources in other modules, built from names because the roles are created before them.
 locals {
   log_group_prefix = "arn:${var.partition}:logs:${var.region}:${var.account_id}:log-group:"
   function_arns = {
@@ -22,7 +22,7 @@ locals {
     "arn:%s:redshift:%s:%s:cluster:%s",
     var.partition, var.region, var.account_id, coalesce(var.redshift.cluster_identifier, "-"),
   )
-  # What statements run on. The ARN of a workgroup ends in an id that AWS makes up, never in the name.
+  # Resource that statements run on. The ARN of a workgroup ends in a generated ID, not in its name.
   warehouse_arn = local.is_cluster ? local.cluster_arn : var.redshift.serverless.workgroup_arn
 
   unload_principals = (

@@ -40,27 +40,27 @@ output "unload_role_arn" {
 }
 
 output "unload_role_attach_arn" {
-  description = "ARN of the role that the module attaches to the warehouse; null if the role was given."
+  description = "ARN of the role that the module attaches to the warehouse; null if an existing role is used."
   value       = one(aws_iam_role.unload[*].arn)
   depends_on  = [aws_iam_role_policy.unload]
 }
 
 output "unload_role_name" {
-  description = "Name of the UNLOAD role that the module created; null if the role was given."
+  description = "Name of the UNLOAD role that the module created; null if an existing role is used."
   value       = one(aws_iam_role.unload[*].name)
 }
 
 output "warehouse_role_policy" {
-  description = "Rights to attach the UNLOAD role to the warehouse, as JSON; null if the role was given."
+  description = "Policy for attaching the UNLOAD role to the warehouse, as JSON; null if an existing role is used."
   value       = one(data.aws_iam_policy_document.warehouse_role[*].json)
 }
 
 output "unload_role_policy" {
-  description = "Rights that the role of UNLOAD needs, as JSON; attached if the module created the role."
+  description = "Policy that the UNLOAD role needs, as JSON; attached if the module created the role."
   value       = data.aws_iam_policy_document.unload.json
 }
 
 output "sign_in_user" {
-  description = "Database user that the function `statement` signs in as with its IAM role; null with a secret or a database user."
+  description = "Database user that the function `statement` authenticates as with its IAM role; null with a secret or a database user."
   value       = contains(["identity", "workgroup"], local.sign_in) ? "IAMR:${aws_iam_role.function["statement"].name}" : null
 }

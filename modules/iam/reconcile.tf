@@ -21,7 +21,7 @@ data "aws_iam_policy_document" "reconcile" {
   }
 
   statement {
-    # Lambda sends what it could not handle asynchronously with the function's own rights.
+    # Lambda sends failed asynchronous events to their destination with the function's own permissions.
     sid       = "KeepEventsThatFailed"
     actions   = ["sqs:SendMessage"]
     resources = [var.dead_letter_queue_arn]

@@ -14,7 +14,7 @@ data "aws_iam_policy_document" "schedule_trust" {
       values   = [var.account_id]
     }
 
-    # Scheduler names the group, never the schedule.
+    # Scheduler passes the ARN of the schedule group, not of the schedule.
     condition {
       test     = "ArnLike"
       variable = "aws:SourceArn"

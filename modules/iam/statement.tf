@@ -6,7 +6,7 @@ locals {
     list  = ["config/versions/*", "history/*", "live/*"]
   }
 
-  # Which way the function signs in, as the Data API chooses it.
+  # How the function authenticates, by the rules of the Data API.
   sign_in = (
     var.redshift.secret_arn != null ? "secret" :
     !local.is_cluster ? "workgroup" :
@@ -38,7 +38,7 @@ data "aws_iam_policy_document" "statement" {
       "redshift-data:GetStatementResult",
       "redshift-data:ListStatements",
     ]
-    # The Data API has no resource for a statement; the condition lets a role at its own statements only.
+    # These actions do not support resource-level permissions; the condition restricts the role to its own statements.
     resources = ["*"]
 
     condition {
@@ -49,7 +49,7 @@ data "aws_iam_policy_document" "statement" {
   }
 
   statement {
-    # Lambda sends what it could not handle asynchronously with the function's own rights.
+    # Lambda sends failed asynchronous events to their destination with the function's own permissions.
     sid       = "KeepEventsThatFailed"
     actions   = ["sqs:SendMessage"]
     resources = [var.dead_letter_queue_arn]

@@ -1,5 +1,5 @@
 locals {
-  # Neither table nor bucket: all that it does is to stop what runs before the state machines are deleted.
+  # No access to table and bucket: the function only stops executions before the state machines are deleted.
   stop = {}
 }
 
@@ -17,7 +17,7 @@ data "aws_iam_policy_document" "stop" {
   }
 
   statement {
-    # Only the function that sent a statement can cancel it.
+    # Only the function that submitted a statement can cancel it.
     sid       = "HaveStatementsCancelled"
     actions   = ["lambda:InvokeFunction"]
     resources = [local.function_arns["statement"]]

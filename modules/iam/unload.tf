@@ -36,17 +36,17 @@ resource "aws_iam_role" "unload" {
   tags                 = var.tags
 }
 
-# What a role that is given needs as well.
+# Also what an existing role (unload_role.arn) needs.
 data "aws_iam_policy_document" "unload" {
   statement {
-    # UNLOAD looks first whether the place is empty, where the bucket is, and with ENCRYPTED AUTO which key it has.
+    # UNLOAD first checks that the prefix is empty, the bucket's region and, with ENCRYPTED AUTO, the bucket's key.
     sid       = "LookAtTheBucket"
     actions   = ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
     resources = [var.bucket_arn]
   }
 
   statement {
-    # Large files go up in parts; an UNLOAD that fails gives up what it began.
+    # Large files are uploaded in parts; a failed UNLOAD aborts its uploads.
     sid       = "WriteWhatIsUnloaded"
     actions   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
     resources = ["${var.bucket_arn}/history/*", "${var.bucket_arn}/live/*"]
@@ -55,7 +55,7 @@ data "aws_iam_policy_document" "unload" {
   dynamic "statement" {
     for_each = var.encryption != null ? ["encryption"] : []
     content {
-      # The parts of an encrypted upload are put together with Decrypt.
+      # Completing an encrypted multipart upload requires Decrypt.
       sid       = "UseTheDetectorsKey"
       actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
       resources = [var.encryption.kms_key_arn]

@@ -1,11 +1,11 @@
 locals {
-  # Neither table nor bucket: all that it does is to attach the role for UNLOAD, where that is made here.
+  # No access to table and bucket: the function only attaches the UNLOAD role, if the module creates it.
   warehouse_role = {}
 
   unload_role_arn = "arn:${var.partition}:iam::${var.account_id}:role${var.iam.path}${var.name}-unload"
 
-  # A cluster is given the one role. A namespace takes only its whole list, so its other roles are passed again. Those of
-  # AWS's own services are attached by themselves, and refused in the list.
+  # A cluster accepts a single role. A namespace accepts only its complete list, so its other roles are passed again, except
+  # service-linked roles, which the API rejects in the list and keeps attached.
   passed_role_arns = local.is_cluster ? [local.unload_role_arn] : sort(distinct([
     for arn in concat([local.unload_role_arn], var.redshift.serverless.iam_role_arns) : arn if !strcontains(arn, ":role/aws-service-role/")
   ]))
@@ -35,7 +35,7 @@ data "aws_iam_policy_document" "warehouse_role" {
   dynamic "statement" {
     for_each = local.is_cluster ? [] : ["namespace"]
     content {
-      # UpdateNamespace can set the administrator's password too: it is allowed on this one namespace only.
+      # UpdateNamespace can also reset the administrator's password, so it is allowed on this one namespace only.
       sid       = "AttachToTheNamespace"
       actions   = ["redshift-serverless:GetNamespace", "redshift-serverless:UpdateNamespace"]
       resources = [var.redshift.serverless.namespace_arn]
@@ -47,7 +47,7 @@ data "aws_iam_policy_document" "warehouse_role" {
     actions   = ["iam:PassRole"]
     resources = local.passed_role_arns
 
-    # IfExists: Redshift Serverless does not name the service that the role is passed to.
+    # IfExists: Redshift Serverless does not set the service that the role is passed to.
     condition {
       test     = local.is_cluster ? "StringEquals" : "StringEqualsIfExists"
       variable = "iam:PassedToService"

@@ -8,7 +8,7 @@ locals {
   executions = merge([
     for key, arn in var.machine_arns : {
       for outcome, metric in local.outcomes : "${key}-${outcome}" => {
-        description = "An execution of the ${key} machine ended ${replace(outcome, "-", " ")}; its reason is in the execution and in the detector's status."
+        description = "An execution of the state machine ${key} has ${outcome == "failed" ? "failed" : outcome == "aborted" ? "been aborted" : "timed out"}. See the execution, or the detector's status, for the reason."
         namespace   = "AWS/States"
         metric      = metric
         statistic   = "Sum"
@@ -19,14 +19,14 @@ locals {
 
   alarms = merge(local.executions, {
     dead-letters = {
-      description = "An event or a scheduled start could not be delivered; the message says which and why."
+      description = "An event or a scheduled start could not be delivered. See the message in the dead-letter queue for the reason."
       namespace   = "AWS/SQS"
       metric      = "ApproximateNumberOfMessagesVisible"
       statistic   = "Maximum"
       dimensions  = { QueueName = var.dead_letter_queue_name }
     }
     reconcile-errors = {
-      description = "The function that starts the pipeline failed; its log says why."
+      description = "The function that starts the pipeline failed. See its log for the reason."
       namespace   = "AWS/Lambda"
       metric      = "Errors"
       statistic   = "Sum"

@@ -5,7 +5,7 @@ variable "name" {
 }
 
 variable "operations_topic_arn" {
-  description = "ARN of the operations topic, which receives alarms."
+  description = "ARN of the operations topic, which the alarms notify."
   type        = string
   nullable    = false
 }

@@ -11,11 +11,11 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  #checkov:skip=CKV_AWS_158:A customer key is the user's choice; CloudWatch Logs encrypts with its own key otherwise.
-  #checkov:skip=CKV_AWS_338:Retention is the user's choice and is a year by default.
+  #checkov:skip=CKV_AWS_158:A customer managed key is an input (encryption); without one, CloudWatch Logs encrypts with its own key.
+  #checkov:skip=CKV_AWS_338:Retention is an input (logging), a year by default.
   for_each = toset(local.machines)
 
-  # Groups under this prefix need no entry in the account's one resource policy for log deliveries.
+  # Log groups with this prefix need no entry in the account's resource policy for log delivery, whose size is limited.
   name              = "/aws/vendedlogs/states/${var.name}-${each.key}"
   retention_in_days = var.logging.retention_days
   kms_key_id        = one(var.encryption[*].kms_key_arn)
@@ -23,8 +23,8 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_sfn_state_machine" "statement" {
-  #checkov:skip=CKV_AWS_284:Tracing is the user's choice and is on by default.
-  #checkov:skip=CKV_AWS_285:Errors are logged; execution data is left out, it may hold values from the warehouse.
+  #checkov:skip=CKV_AWS_284:Tracing is an input (logging), enabled by default.
+  #checkov:skip=CKV_AWS_285:Errors are logged, without execution data, which may contain values from the warehouse.
   name     = "${var.name}-statement"
   role_arn = var.machine_role_arns["statement"]
   definition = templatefile("${path.module}/statement.asl.json", {
@@ -51,8 +51,8 @@ resource "aws_sfn_state_machine" "statement" {
 }
 
 resource "aws_sfn_state_machine" "pipeline" {
-  #checkov:skip=CKV_AWS_284:Tracing is the user's choice and is on by default.
-  #checkov:skip=CKV_AWS_285:Errors are logged; execution data is left out, it may hold values from the warehouse.
+  #checkov:skip=CKV_AWS_284:Tracing is an input (logging), enabled by default.
+  #checkov:skip=CKV_AWS_285:Errors are logged, without execution data, which may contain values from the warehouse.
   name     = "${var.name}-pipeline"
   role_arn = var.machine_role_arns["pipeline"]
   definition = templatefile("${path.module}/pipeline.asl.json", {
@@ -80,11 +80,11 @@ resource "aws_sfn_state_machine" "pipeline" {
   tags = var.tags
 }
 
-# The warehouse goes on with a statement whose execution was stopped, failed or timed out: it has to be cancelled, which only
-# the function can that sent it.
+# The warehouse continues a statement whose execution was stopped, failed or timed out. It must be cancelled, and only the
+# function that submitted it can do so.
 resource "aws_cloudwatch_event_rule" "ended" {
   name        = "${var.name}-statement-ended"
-  description = "A statement of the anomaly detector ${var.name} is not waited for any more."
+  description = "An execution of the statement machine of the anomaly detector ${var.name} ended without success: its statement is cancelled."
   event_pattern = jsonencode({
     source      = ["aws.states"]
     detail-type = ["Step Functions Execution Status Change"]
@@ -97,7 +97,7 @@ resource "aws_cloudwatch_event_rule" "ended" {
 }
 
 resource "aws_lambda_permission" "ended" {
-  statement_id   = "StatementIsNotWaitedFor"
+  statement_id   = "StatementExecutionEnded"
   action         = "lambda:InvokeFunction"
   function_name  = var.function_arns["statement"]
   principal      = "events.amazonaws.com"
@@ -127,20 +127,20 @@ resource "aws_cloudwatch_event_target" "ended" {
   depends_on = [aws_lambda_permission.ended]
 }
 
-# aws_redshift_cluster_iam_roles would own the warehouse's whole list and detach the user's other roles. Any change of the input
-# replaces this invocation, and one that failed is not kept in the state: the next apply tries again.
+# aws_redshift_cluster_iam_roles would manage the warehouse's complete role list and detach the user's other roles. Any change of
+# the input replaces this invocation, and a failed one is not kept in the Terraform state, so the next apply tries again.
 resource "aws_lambda_invocation" "attach" {
   count = var.attach.create ? 1 : 0
 
   function_name = var.function_arns["warehouse_role"]
   input         = jsonencode({ action = "attach", place = local.place })
 
-  # With the machines come the policies of the functions.
+  # The state machines depend on the functions' policies.
   depends_on = [aws_sfn_state_machine.pipeline]
 }
 
-# Detaches at destroy, and from the warehouse before where another one is configured. An update that fails would be kept in the
-# state as done, so this one never fails: what could not be detached is reported and left.
+# Detaches the role at destroy, and from the previous warehouse if another one is configured. Terraform would store a failed
+# update as done, so this invocation never fails: if the role cannot be detached, that is reported and the role stays attached.
 resource "aws_lambda_invocation" "detach" {
   count = var.attach.create ? 1 : 0
 
@@ -148,14 +148,15 @@ resource "aws_lambda_invocation" "detach" {
   lifecycle_scope = "CRUD"
   input           = jsonencode({ action = "detach", place = local.place })
 
-  # A role that is replaced is detached before it is deleted.
+  # If the role is replaced, it is detached before it is deleted.
   triggers = { role_arn = var.attach.role_arn }
 
-  # The new warehouse has the role before the old one loses it.
+  # The role is attached to the new warehouse before it is detached from the old one.
   depends_on = [aws_lambda_invocation.attach]
 }
 
-# The function's rights on the warehouse, once more: changed only after the update above, which needs them on the old one.
+# A second copy of the function's permissions on the warehouse. It changes only after the update above, which needs the
+# permissions on the old warehouse.
 resource "aws_iam_role_policy" "detach" {
   count = var.attach.create ? 1 : 0
 
@@ -166,8 +167,8 @@ resource "aws_iam_role_policy" "detach" {
   depends_on = [aws_lambda_invocation.detach]
 }
 
-# Stops, at destroy, the executions that run, and cancels their statements: a state machine is deleted only when its executions
-# have ended, and the warehouse would go on. With the machines come the policies of the functions, which have to outlive this.
+# At destroy, stops running executions and cancels their statements: a state machine is deleted only when its executions have
+# ended, and the warehouse would continue the statements. The dependency on the state machines keeps the functions' policies until then.
 resource "aws_lambda_invocation" "stop" {
   function_name   = var.function_arns["stop"]
   lifecycle_scope = "CRUD"
@@ -176,7 +177,7 @@ resource "aws_lambda_invocation" "stop" {
     statement_function = var.function_arns["statement"]
   })
 
-  # A statement that unloads needs the role to the end.
+  # A running UNLOAD needs the role until it has ended.
   depends_on = [aws_lambda_invocation.detach]
 }
 
@@ -216,11 +217,11 @@ resource "aws_cloudwatch_event_target" "configuration" {
     arn = var.dead_letter_queue_arn
   }
 
-  # At destroy, no more pipelines are started when those that run are stopped.
+  # At destroy, the target is deleted before running pipelines are stopped.
   depends_on = [aws_lambda_permission.configuration, aws_lambda_invocation.stop]
 }
 
-# The rules hand their events over; what then fails in a function is Lambda's to retry.
+# The rules invoke the functions asynchronously, so Lambda, not EventBridge, retries a function that fails.
 resource "aws_lambda_function_event_invoke_config" "this" {
   for_each = toset(["reconcile", "statement"])
 
@@ -234,26 +235,26 @@ resource "aws_lambda_function_event_invoke_config" "this" {
     }
   }
 
-  # Lambda looks whether the function may send to the queue; with the machines come the policies of the functions.
+  # Lambda checks whether the function may send to the queue; the state machines depend on the functions' policies.
   depends_on = [aws_sfn_state_machine.pipeline]
 }
 
 resource "aws_s3_object" "configuration" {
-  #checkov:skip=CKV_AWS_186:A customer key is the user's choice; the bucket encrypts with its own otherwise.
+  #checkov:skip=CKV_AWS_186:A customer managed key is an input (encryption); without one, S3 encrypts with its own keys.
   bucket       = var.bucket_name
   key          = local.configuration_key
   content      = var.document
   content_type = "application/json"
   kms_key_id   = one(var.encryption[*].kms_key_arn)
 
-  # An object takes ten tags at most, fewer than a provider's defaults may be.
+  # An object can have at most ten tags, and the provider's default_tags may be more.
   override_provider {
     default_tags {
       tags = {}
     }
   }
 
-  # Its event starts the pipeline, so all that hears it or is started by it comes first.
+  # Its event starts the pipeline, so everything that receives the event or is started by it must exist first.
   depends_on = [
     aws_cloudwatch_event_target.configuration,
     aws_lambda_function_event_invoke_config.this,
@@ -262,7 +263,7 @@ resource "aws_s3_object" "configuration" {
   ]
 }
 
-# A bucket sends its first events minutes after they are switched on: the event alone may never come.
+# A bucket sends its first events only minutes after notifications are enabled, so the event may be lost.
 resource "aws_lambda_invocation" "reconcile" {
   function_name = var.function_arns["reconcile"]
   input         = jsonencode({})

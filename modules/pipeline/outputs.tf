@@ -12,7 +12,7 @@ output "statement_arn" {
   description = "ARN of the state machine that runs one SQL statement."
   value       = aws_sfn_state_machine.statement.arn
 
-  # At destroy, what runs statements is gone before the statements that still run are stopped.
+  # At destroy, everything that starts statements is deleted before running statements are stopped.
   depends_on = [aws_lambda_invocation.stop]
 }
 

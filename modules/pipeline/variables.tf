@@ -31,8 +31,8 @@ variable "function_arns" {
 variable "retry" {
   description = <<-EOT
     Retry blocks of the state machines' tasks, as JSON.
-    - `function` - (Required) Of a task that invokes a function.
-    - `execution` - (Required) Of a task that runs another state machine.
+    - `function` - (Required) For tasks that invoke a function.
+    - `execution` - (Required) For tasks that run another state machine.
   EOT
   type = object({
     function  = string
@@ -97,12 +97,12 @@ variable "history_parallelism" {
 variable "attach" {
   description = <<-EOT
     Attachment of the UNLOAD role to the warehouse.
-    - `create` - (Required) Whether to attach the role; true if the module created it. The rest is used only then.
+    - `create` - (Required) Whether to attach the role; true if the module created it. The other keys are used only then.
     - `cluster_identifier` - (Optional) Cluster to attach the role to.
     - `workgroup_name` - (Optional) Workgroup whose namespace the role is attached to.
     - `role_arn` - (Optional) ARN of the role to attach.
-    - `function_role_name` - (Optional) Name of the IAM role of the function that attaches.
-    - `policy` - (Optional) Rights on this warehouse that the function has, as JSON.
+    - `function_role_name` - (Optional) Name of the IAM role of the function that attaches the role.
+    - `policy` - (Optional) Policy of that function on this warehouse, as JSON.
   EOT
   type = object({
     create             = bool

@@ -1,5 +1,5 @@
 locals {
-  # At most 32 + 12 + 14 characters and two hyphens: S3 takes 63.
+  # At most 32 + 12 + 14 characters and two hyphens; S3 allows 63.
   bucket_name = coalesce(var.bucket_name, "${var.name}-${var.account_id}-${var.region}")
 
   lifecycle_rules = {
@@ -8,13 +8,13 @@ locals {
     results        = { prefix = "results/", days = var.results_retention_days }
   }
 
-  # The last role of a chain writes. One of another account needs the bucket's leave as well as its own policy's.
+  # The last role of a chain writes. A role of another account needs permission by the bucket policy as well as by its own policy.
   unload_writer_arn = element(split(",", coalesce(var.unload_role_arn, "default")), -1)
   foreign_writer = (
     startswith(local.unload_writer_arn, "arn:") && try(split(":", local.unload_writer_arn)[4], "") != var.account_id ? [local.unload_writer_arn] : []
   )
 
-  # Columns as lake/results.py of the package writes them.
+  # Columns that lake/results.py in the package writes.
   tables = {
     scores = concat(
       [
@@ -52,10 +52,10 @@ locals {
 }
 
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_18:Access logs need a bucket of their own; CloudTrail data events can be switched on for this one.
-  #checkov:skip=CKV_AWS_21:Everything here can be loaded or computed again, and each configuration is kept under its hash.
-  #checkov:skip=CKV_AWS_144:Results belong to one region, as the warehouse does.
-  #checkov:skip=CKV_AWS_145:A customer key is an input (encryption); without one, S3's own keys encrypt.
+  #checkov:skip=CKV_AWS_18:Access logs need a separate bucket; CloudTrail data events can be enabled for this one.
+  #checkov:skip=CKV_AWS_21:All contents can be loaded or computed again, and each configuration is stored under its hash.
+  #checkov:skip=CKV_AWS_144:Results belong to one region, like the warehouse.
+  #checkov:skip=CKV_AWS_145:A customer managed key is an input (encryption); without one, S3 encrypts with its own keys.
   bucket        = local.bucket_name
   force_destroy = var.force_destroy
   tags          = var.tags
@@ -126,7 +126,7 @@ data "aws_iam_policy_document" "bucket" {
   dynamic "statement" {
     for_each = local.foreign_writer
     content {
-      # What it writes belongs to the bucket's owner all the same (BucketOwnerEnforced).
+      # The bucket owner owns the objects that the role writes (BucketOwnerEnforced).
       sid       = "WriteWhatIsUnloadedFromAnotherAccount"
       actions   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
       resources = ["${aws_s3_bucket.this.arn}/history/*", "${aws_s3_bucket.this.arn}/live/*"]
@@ -143,7 +143,7 @@ resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket.this.id
   policy = data.aws_iam_policy_document.bucket.json
 
-  # S3 refuses two changes of access at a time.
+  # S3 rejects concurrent changes of a bucket's access settings.
   depends_on = [aws_s3_bucket_public_access_block.this]
 }
 
@@ -185,8 +185,8 @@ resource "aws_s3_bucket_notification" "this" {
 }
 
 resource "aws_dynamodb_table" "this" {
-  #checkov:skip=CKV_AWS_28:An input (point_in_time_recovery), on by default.
-  #checkov:skip=CKV_AWS_119:A customer key is an input (encryption); without one, DynamoDB's own key encrypts.
+  #checkov:skip=CKV_AWS_28:Point-in-time recovery is an input (point_in_time_recovery), enabled by default.
+  #checkov:skip=CKV_AWS_119:A customer managed key is an input (encryption); without one, DynamoDB encrypts with its own key.
   name         = "${var.name}-state"
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "pk"
@@ -223,7 +223,7 @@ resource "aws_dynamodb_table" "this" {
 }
 
 resource "aws_glue_catalog_database" "this" {
-  # Athena's SQL takes a name without quotes only where it has no hyphen.
+  # In Athena, a name with a hyphen would have to be quoted.
   name        = replace("${var.name}-results", "-", "_")
   description = "Results of the anomaly detector ${var.name}"
   tags        = var.tags
@@ -237,7 +237,7 @@ resource "aws_glue_catalog_table" "results" {
   description   = "${title(each.key)} of the anomaly detector ${var.name}, in UTC"
   table_type    = "EXTERNAL_TABLE"
 
-  # Athena works out the partitions from these, so that no crawler and no write to the catalogue is needed.
+  # Partition projection: Athena computes the partitions, so neither a crawler nor catalogue updates are needed.
   parameters = {
     EXTERNAL                        = "TRUE"
     classification                  = "parquet"

@@ -2,7 +2,7 @@ output "bucket_name" {
   description = "Name of the detector's bucket."
   value       = aws_s3_bucket.this.bucket
 
-  # What is written first must already be encrypted, guarded and announced.
+  # The first object must already be encrypted, protected, and reported by an event.
   depends_on = [
     aws_s3_bucket_notification.this,
     aws_s3_bucket_policy.this,

@@ -1,8 +1,8 @@
-"""Run all benchmarks and write `docs/benchmarks.md`: what `make bench` does.
+"""Run all benchmarks and write `docs/benchmarks.md`; `make bench` runs this.
 
 `python -m tests.benchmarks [--out docs/benchmarks.md] [--results DIR] [--date 2026-01-31]`. With
-`--results` each benchmark's result is kept there as JSON, and one that is there is not run again.
-The document ends with `remarks.md`: what was aimed at and missed, and what was tried.
+`--results` each result is stored there as JSON, and a benchmark whose result exists is not run
+again. The document ends with `remarks.md`: missed targets, and what was tried.
 """
 
 from __future__ import annotations
@@ -48,17 +48,16 @@ def report(results: dict[str, dict[str, Any]], date: str) -> str:
     parts = [
         "# Benchmarks",
         (
-            f"Put together on {date} with {os.cpu_count()} cores ({platform.machine()}), "
+            f"Compiled on {date} with {os.cpu_count()} cores ({platform.machine()}), "
             f"Python {platform.python_version()}, {', '.join(packages)}. Each section names the "
-            "run or runs that its tables come from; they say what was measured there, and no more. "
-            "`make bench` runs all of it anew."
+            "run or runs that its tables come from. `make bench` repeats all of them."
         ),
     ]
     for name, result in results.items():
         about = (_ABOUT[name].__doc__ or "").strip()
         title, _, rest = about.partition("\n")
         parts += [f"## {name.capitalize()}", title, rest.strip().replace(" x ", " × ")]
-        parts.append("Measured by " + "; ".join(result.get("runs", ["a run that is not known"])))
+        parts.append("Measured by " + "; ".join(result.get("runs", ["an unknown run"])))
         for heading, rows in result["tables"].items():
             parts += [f"### {heading}", console.table(rows)]
         parts += list(result.get("notes", ()))

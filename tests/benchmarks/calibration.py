@@ -1,17 +1,18 @@
-"""Calibration: how often severity passes what a nominal rate of false alarms gives.
+"""Calibration: the observed rate of false alarms relative to the nominal rate.
 
-`python -m tests.benchmarks.calibration [--seeds 1-3] [--short] [--json out]`. Series of pure noise,
-without fault, one slice each. Severity is 50 at the surprise which chance reaches as often as the
-budget allows, so a nominal rate p a point over S series and I intervals a week is the budget
-p x S x I false events a week; a point at severity 50 or more is a false alarm. Six weeks are learnt
-before points count.
+`python -m tests.benchmarks.calibration [--seeds 1-3] [--short] [--json out]`. Series of pure noise
+without faults, one slice each. Severity is 50 at the surprise that chance reaches as often as the
+budget allows, so a nominal rate of p per point over S series and I intervals per week corresponds
+to a budget of p x S x I false events per week. A point at severity 50 or more is a false alarm. The
+first six weeks are for training and are not judged.
 
-Two rates are shown, each over the nominal one (1 is exact, less is cautious). *Points* is the share
-of points at severity 50 or more. *Events* is the number of groups that `advance` opens, for each
-point: neighbouring false alarms are one event, so it is what the budget speaks of.
+Two rates are shown, each divided by the nominal rate (1 is exact, less is conservative). *Points*
+is the share of points at severity 50 or more. *Events* is the number of groups that `advance`
+opens, per point: adjacent false alarms form one event, which is the unit of the budget.
 
-The six kinds: Gaussian, Laplace, Student t with 3 degrees, lognormal (sigma 0.5), autoregressive
-(0.8), and Poisson counts of mean 8; all around a day and a weekend, except the last, which is flat.
+The six kinds of noise: Gaussian, Laplace, Student t with 3 degrees of freedom, lognormal (sigma
+0.5), autoregressive (0.8), and Poisson counts with mean 8; all added to a daily and weekend
+profile, except the last, whose mean is constant.
 """
 
 from __future__ import annotations

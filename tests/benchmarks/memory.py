@@ -1,30 +1,30 @@
 """Capacity: the memory and time that a detector needs, measured and estimated.
 
 `python -m tests.benchmarks.memory [--short] [--json out] [--out docs/capacity.md]`. History is
-landed in the bucket of a local cloud as UNLOAD lands it: Parquet in chunks of 30 days, eight files
-each. Then the handlers train, activate, detect, commit and deliver as the machines call them, each
-in a process of its own, with the largest window that a crawl takes: 48 due intervals and a
-look-back of 24. Peak memory is that process's largest resident size (VmHWM), with Python, numpy,
-pyarrow and Powertools; time is of its CPU.
+written to the bucket of a local cloud as UNLOAD writes it: Parquet in chunks of 30 days, eight
+files each. Then the handlers train, activate, detect, commit and deliver run as the state machines
+invoke them, each in its own process, with the largest window of a crawl: 48 due intervals and a
+look-back of 24. Peak memory is the peak resident set size of that process (VmHWM), including
+Python, numpy, pyarrow and Powertools; time is CPU time.
 
-`anomaly_detector/capacity.py` estimates beforehand what is needed. The query check rejects what
-does not fit into `lambda.memory_mb`; training counts again what has landed, before it allocates
-memory for it, and so does every crawl. *estimate / measured* compares the estimate with the
-function that takes most of those it is made for: train and activate; detect, commit and deliver.
-It is meant to be at least 1, and about 2 at most. Above 3.4 GB nothing was measured: there the
-estimate extrapolates.
+`anomaly_detector/capacity.py` estimates the requirements in advance. The query check rejects a
+detector that does not fit into `lambda.memory_mb`; training and every crawl check again, with the
+unloaded rows counted, before they allocate memory. *estimate / measured* compares the estimate with
+the most demanding of the functions that it covers: train and activate, or detect, commit and
+deliver. It should be at least 1 and at most about 2. Above 3.4 GB nothing was measured, and the
+estimate is an extrapolation.
 
-* **series** are measures x slices, roll-ups included; **letters** of each dimension value;
-  **present** is the share of intervals in which a slice has a row.
+* **series**: measures x slices, including roll-ups. **letters**: length of each dimension value.
+  **present**: share of intervals in which a slice has a row.
 * **outage**: all values fall to a third in the last 36 intervals of history and in the crawl.
-  Events hold little: a series is flagged once.
+  Events need little memory, because each series is flagged once.
 * Before history is loaded, series are counted over a sample window only, one week (four for daily
   data): counting all of history would mean scanning all of it. Series that the sample does not
   show are found by the count in training.
-* A vCPU of Lambda is assumed to be half as fast as the core measured on. That is an allowance, not
-  a measurement: a function's log shows how long it takes in your account.
-* Nothing is written to a function's /tmp. Payloads between functions stay small: the windows of at
-  most 500 chunks of history, and the keys of scores and groups in the bucket.
+* A Lambda vCPU is assumed to be half as fast as a core of the measuring machine. This is a safety
+  margin, not a measurement: a function's log shows its duration in your account.
+* Functions write nothing to /tmp. Payloads between functions are small: the windows of at most 500
+  history chunks, and the keys of scores and groups in the bucket.
 """
 
 from __future__ import annotations

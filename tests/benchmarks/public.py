@@ -1,13 +1,14 @@
-"""Public corpora: event F1 and VUS-PR of ours and its peers, side by side in one run.
+"""Public corpora: event F1 and VUS-PR of this detector and its peers, in the same run.
 
-`python -m tests.benchmarks.public [--corpora nab,cloud_monitoring] [--short] [--json out]`. How
-events are counted is laid down in `measures`, how series are put on a grid in `corpora`.
+`python -m tests.benchmarks.public [--corpora nab,cloud_monitoring] [--short] [--json out]`. The
+module `measures` defines how events are counted, `corpora` how series are aligned to a grid.
 
-Every series is a detector of its own: one AVG measure, no dimension, the default budget, told
-nothing else. The series is replayed from its first point; the score is the severity of each point.
-As in NAB (Lavin and Ahmad 2015) the first 15 % of a series are there to be learnt and are not
-judged (`--learn`); whatever longer a detector needs is its own loss. VUS-PR is the mean over the
-series that hold an anomaly, with buffers of up to 24 points (`--buffer`; a day of hours).
+Every series gets its own detector: one AVG measure, no dimension, the default false-event budget
+and no other setting. The series is replayed from its first point; the score is the severity of each
+point. As in NAB (Lavin and Ahmad 2015), the first 15 % of a series are for training and are not
+judged (`--learn`); a detector that needs a longer warm-up gets no compensation. VUS-PR is the mean
+over the series that contain an anomaly, with buffers of up to 24 points (`--buffer`; a day at
+PT1H).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Reference e-commerce series: precision and recall over the newest 30 %.
 
 `python -m tests.benchmarks.reference [--short] [--json out]`. One series is generated
-(`reference_series.py`), one is public. The detector learns the first 70 %, and each row of the rest
-counts: flagged at severity 50 or more, against its label. Both are easy: less than 1.00 is a fault,
-1.00 proves little.
+(`reference_series.py`), one is public. The detector is trained on the first 70 %; every row of the
+rest is judged: anomalous at severity 50 or more, against its label. Both series are easy: less than
+1.00 is a defect, 1.00 proves little.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def public() -> Path:
     Raises
     ------
     FileNotFoundError
-        Where the data is not at hand.
+        If the data is not available.
     """
     place = folder("ecommerce/label.csv.gz")
     if place is None:
         raise FileNotFoundError(
-            "the public reference series is not at hand: it is read from "
-            "shared/data/ecommerce/label.csv.gz, in a folder beside the checkout"
+            "The public reference series was not found: put it at "
+            "shared/data/ecommerce/label.csv.gz, in a folder beside the checkout."
         )
     return place
 

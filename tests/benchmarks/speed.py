@@ -1,22 +1,23 @@
-"""Speed: one interval of many series, events included, beside Random Cut Forest in the same run.
+"""Speed: one interval of many series, events included, and Random Cut Forest in the same run.
 
-`python -m tests.benchmarks.speed [--short] [--json out]`. A series is a measure of a slice. Half of
-them belong to a SUM, half to an AVG measure; slices are the total, single values, pairs and leaves
-of three dimensions. 360 intervals are learnt first, more than any series' warm-up, then 5 single
-intervals are timed, in which one value of a dimension has halved, so that an event is open.
+`python -m tests.benchmarks.speed [--short] [--json out]`. A series is one measure of one slice.
+Half of the series belong to a SUM, half to an AVG measure; slices are the total, single values,
+pairs and leaves of three dimensions. Training covers 360 intervals, more than the warm-up of any
+series; then 5 single intervals are timed in which the values of one dimension value are halved, so
+that an event is open.
 
 * **one interval**: `replay` of a panel of one interval and `advance`, as a live crawl calls them;
-  the median of 5, by the clock on the wall and as CPU time (one thread), which another process on
-  the machine disturbs less. Reading and writing of files are no part of it.
+  the median of 5, as wall-clock time and as CPU time (one thread), which is less affected by other
+  processes. Reading and writing files is excluded.
 * **in a replay**: CPU time of 8 intervals in one call, divided by 8, as the look-back and training
-  call them; the median of the last 5 calls of learning.
-* **peak memory** is that of the process that learnt and scored, Python and numpy included.
-* **state a series**: bytes of the state's arrays, and of its file, divided by the series.
-* **RCF / ours**: the CPU time that one forest (krcf, shingle 8, 50 trees of 256) takes to score
-  and to learn a point, times the series, over that of ours for one interval,
+  call them; the median of the last 5 training calls.
+* **peak memory**: of the process that trains and scores, including Python and numpy.
+* **state a series**: bytes of the state's arrays, and of its file, per series.
+* **RCF / ours**: CPU time that one forest (krcf, shingle 8, 50 trees of 256) takes to score and
+  learn a point, times the number of series, divided by this detector's CPU time for one interval,
   alone or in a replay.
 
-Each case runs in a process of its own. Times depend on the machine and on what else runs on it.
+Each case runs in its own process. Times depend on the machine and its load.
 """
 
 from __future__ import annotations

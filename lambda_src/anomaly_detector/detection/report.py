@@ -101,7 +101,8 @@ class Report:
     ----------
     interval : ISO 8601 duration.
     learnt_to : UTC start of the newest interval that was learnt, None before the first.
-    intervals : learnt. warm_up : values of a series that are learnt before one is scored.
+    intervals : learnt. warm_up : values of a series before it can open an event; values are scored
+        earlier, see `DetectorSettings.score_after`.
     classes : per measure, in its order, from the total to the leaves.
     """
 

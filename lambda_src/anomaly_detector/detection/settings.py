@@ -83,7 +83,7 @@ class DetectorSettings:
 
     @property
     def warm_up(self) -> int:
-        """Values of a series that are learnt before one is scored: two weeks, 336 at most."""
+        """Values of a series before it can open an event: two weeks, at most 336."""
         return min(336, 2 * _WEEK // self.grid.seconds)
 
     @property
