@@ -200,7 +200,7 @@ def test_a_step_that_timed_out_without_a_cause_fails_with_words(scene: Scene, ma
 
     found = eventually(ended)
     assert (found["status"], found["error"]) == ("FAILED", "States.Timeout")
-    assert "longer than its time limit" in found["cause"]
+    assert "exceeds its time limit" in found["cause"]
     assert execution in found["cause"]
 
 
