@@ -14,8 +14,8 @@ import pyarrow as pa
 from anomaly_detector.config import Config
 from anomaly_detector.detection import DetectorSettings, State, initial_state, replay
 from anomaly_detector.detection.report import Report, describe
+from anomaly_detector.events.group import Group
 from anomaly_detector.explain import events
-from anomaly_detector.explain.group import Group
 from anomaly_detector.intervals import Grid, second
 from anomaly_detector.lake import results
 from anomaly_detector.panel import Mark, Panel

@@ -16,8 +16,7 @@ from anomaly_detector.config import Config, load
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.report import Report
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.explain.events import groups_to_json
-from anomaly_detector.explain.group import Group
+from anomaly_detector.events.group import Group
 from anomaly_detector.intervals import Grid, iso, second
 from anomaly_detector.lake import results
 from anomaly_detector.local_file.aggregate import Aggregated, aggregate
@@ -25,6 +24,7 @@ from anomaly_detector.local_file.engine import Engine
 from anomaly_detector.local_file.files import Files, open_files
 from anomaly_detector.local_file.infer import infer
 from anomaly_detector.local_file.progress import Progress
+from anomaly_detector.lookout.group import groups_json
 
 SCORES, GROUPS, PREVIEW, TRAINING, CONFIGURATION = (
     "scores.parquet",
@@ -226,9 +226,7 @@ def _backtest(
     scored = backtest.score(config, rows.panel, score_from=second(begin), progress=progress)
     progress.start("Grouping")
     groups = backtest.group(config, scored.table, scored.marks, begin, rows.end).groups
-    said = groups_to_json(
-        groups, threshold=THRESHOLD_SEVERITY, scored_from=begin, scored_to=rows.end
-    )
+    said = groups_json(groups, threshold=THRESHOLD_SEVERITY, scored_from=begin, scored_to=rows.end)
     preview = json.dumps(backtest.preview(groups, begin, rows.end), indent=1)
     learnt = backtest.training(config, scored.state)
     written = {

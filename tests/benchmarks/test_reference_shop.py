@@ -7,8 +7,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from anomaly_detector.detection import initial_state, replay
+from anomaly_detector.events.group import Group
 from anomaly_detector.explain.events import EventState, advance
-from anomaly_detector.explain.group import Group
 from anomaly_detector.panel import ROLLED_UP, Panel
 
 from tests.unit.detection_panels import DIMENSIONS, MONDAY, settings, shop

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from anomaly_detector.config import Config, load
-from anomaly_detector.explain.group import Group, Point, group_id
+from anomaly_detector.events.group import Group, Point, group_id
 
 HOUR = timedelta(hours=1)
 START = datetime(2022, 1, 15, 4, tzinfo=UTC)

@@ -16,15 +16,15 @@ import boto3
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from anomaly_detector.alerts.payload import Origin
 from anomaly_detector.alerts.targets import Message
 from anomaly_detector.config import Config, document_hash, load
+from anomaly_detector.events.store import groups_from_bytes
 from anomaly_detector.lake import layout
-from anomaly_detector.lake.groups import groups_from_bytes
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
+from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.panel import ROLLED_UP
 from anomaly_detector.services import crawling, history, preparing, training
 from anomaly_detector.services.delivery import Post, deliver

@@ -15,16 +15,16 @@ import boto3
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from anomaly_detector.alerts.payload import Origin
 from anomaly_detector.alerts.targets import SEND_ONCE, Message, Targets, UncertainError
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError, RetryableError
-from anomaly_detector.explain.group import Group
+from anomaly_detector.events.group import Group
+from anomaly_detector.events.store import groups_to_bytes
 from anomaly_detector.lake import layout, results
-from anomaly_detector.lake.groups import groups_to_bytes
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import ALERT, DELIVERY, DETECTOR, GROUP, Detector, alert_key
 from anomaly_detector.ledger.table import StateTable
+from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.panel import Scores
 from anomaly_detector.services.delivery import LOCK, Delivered, Delivery, Post, deliver
 from hypothesis import given, settings

@@ -25,8 +25,8 @@ from anomaly_detector.detection import (
 )
 from anomaly_detector.detection.follow import CONTINUED
 from anomaly_detector.detection.state import WINDOWS
+from anomaly_detector.events.group import Group, group_id
 from anomaly_detector.explain import events
-from anomaly_detector.explain.group import Group, group_id
 from anomaly_detector.panel import ROLLED_UP, Panel, Scores
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from anomaly_detector.detection import THRESHOLD_SEVERITY
 from anomaly_detector.errors import PermanentError
+from anomaly_detector.events.group import group_id
+from anomaly_detector.events.store import groups_from_bytes, groups_to_bytes
 from anomaly_detector.explain.events import (
     Advance,
     EventState,
     advance,
     events_from_json,
     events_to_json,
-    group_from_json,
-    group_to_json,
-    groups_to_json,
 )
-from anomaly_detector.explain.group import group_id
 from anomaly_detector.panel import Mark, Scores
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -202,7 +199,7 @@ def test_shares_sum_to_a_hundred(changes: dict[tuple[tuple[str, str], int], floa
         assert group.slices
         for shares in group.contributions.values():
             assert sum(round(100 * share) for share in shares.values()) == 10_000
-        assert group_from_json(group_to_json(group)) == group
+        assert groups_from_bytes(groups_to_bytes([group])) == (group,)
 
 
 def test_a_slice_without_rows_counts_as_zero() -> None:
@@ -211,28 +208,6 @@ def test_a_slice_without_rows_counts_as_zero() -> None:
     assert group.slices == ({"platform": "app", "marketplace": "de"},)
     assert (group.actual, group.expected) == (0.0, 100.0)
     assert group.contributions["platform"] == {"app": 100.0}
-
-
-def test_groups_json_has_the_shape_of_lookout() -> None:
-    text = groups_to_json(
-        _advance(3).groups, threshold=50, scored_from=BEGIN, scored_to=BEGIN + 12 * HOUR
-    )
-
-    document = json.loads(text)
-    assert document["threshold"] == 50
-    assert document["scored_from"] == "2025-01-06T00:00:00Z"
-    (group,) = document["groups"]
-    assert group["StartTime"] == "2025-01-06T03:00:00Z"
-    assert group["EndTime"] == "2025-01-06T04:00:00Z"
-    assert group["PrimaryMetricName"] == "views"
-    assert group["Slices"] == [{"platform": "app", "marketplace": "de"}]
-    assert (group["State"], group["Actual"], group["Expected"]) == ("CLOSED", 10.0, 100.0)
-    (impact,) = group["MetricLevelImpactList"]
-    assert (impact["MetricName"], impact["NumTimeSeries"]) == ("views", 1)
-    assert impact["ContributionMatrix"]["DimensionContributionList"][0] == {
-        "DimensionName": "platform",
-        "DimensionValueContributionList": [{"DimensionValue": "app", "ContributionScore": 100.0}],
-    }
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 0, "open": []}'])

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from anomaly_detector.config import Alert
-from anomaly_detector.explain.group import Group
+from anomaly_detector.events.group import Group
 
 
 @dataclass(frozen=True)

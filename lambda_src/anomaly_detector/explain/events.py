@@ -15,15 +15,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.explain.contributions import explaining_slices, shares
-from anomaly_detector.explain.group import Group, Point, group_id
+from anomaly_detector.events.contributions import explaining_slices, shares
+from anomaly_detector.events.group import Group, Point, group_id
 from anomaly_detector.intervals import iso, parse_iso
 from anomaly_detector.lattice import Lattice
 from anomaly_detector.panel import ROLLED_UP, Mark, Scores
+from numpy.typing import NDArray
 
 _VERSION = 2
 
@@ -312,52 +311,6 @@ def _values(rule: MeasureRule, event: _Growing, chosen: Sequence[int]) -> tuple[
     return actual / intervals, expected / intervals
 
 
-def group_to_dict(group: Group) -> dict[str, Any]:
-    """Lookout's AnomalyGroup, with State, Direction, Actual, Expected and Slices besides."""
-    dimensions = [
-        {
-            "DimensionName": name,
-            "DimensionValueContributionList": [
-                {"DimensionValue": value, "ContributionScore": share}
-                for value, share in values.items()
-            ],
-        }
-        for name, values in group.contributions.items()
-    ]
-    return {
-        "StartTime": iso(group.start),
-        "EndTime": iso(group.end),
-        "AnomalyGroupId": group.id,
-        "AnomalyGroupScore": round(group.score, 2),
-        "PrimaryMetricName": group.measure,
-        "MetricLevelImpactList": [
-            {
-                "MetricName": group.measure,
-                "NumTimeSeries": group.series_count,
-                "ContributionMatrix": {"DimensionContributionList": dimensions},
-            }
-        ],
-        "State": group.state,
-        "Direction": group.direction,
-        "Actual": group.actual,
-        "Expected": group.expected,
-        "Slices": [dict(one) for one in group.slices],
-    }
-
-
-def groups_to_json(
-    groups: Sequence[Group], *, threshold: float, scored_from: datetime, scored_to: datetime
-) -> str:
-    """The content of `groups.json` (design, section 11)."""
-    document = {
-        "threshold": threshold,
-        "scored_from": iso(scored_from),
-        "scored_to": iso(scored_to),
-        "groups": [group_to_dict(group) for group in groups],
-    }
-    return json.dumps(document, ensure_ascii=False, indent=1)
-
-
 def _point_to_list(point: Point) -> list[Any]:
     return [
         iso(point.start),
@@ -454,38 +407,4 @@ def marks_from_json(text: str | bytes) -> tuple[Mark, ...]:
             state,
         )
         for at, measure, opened, first, kept, side, severity, state in json.loads(text)
-    )
-
-
-def group_to_json(group: Group) -> str:
-    """One group with every field, for storage between functions."""
-    document = {
-        "id": group.id,
-        "measure": group.measure,
-        "start": iso(group.start),
-        "end": iso(group.end),
-        "score": group.score,
-        "direction": group.direction,
-        "state": group.state,
-        "actual": group.actual,
-        "expected": group.expected,
-        "series_count": group.series_count,
-        "contributions": group.contributions,
-        "slices": list(group.slices),
-        "points": [_point_to_list(point) for point in group.points],
-    }
-    return json.dumps(document, ensure_ascii=False)
-
-
-def group_from_json(text: str | bytes) -> Group:
-    """Read what `group_to_json` wrote."""
-    document = json.loads(text)
-    return Group(
-        **{
-            **document,
-            "start": parse_iso(document["start"]),
-            "end": parse_iso(document["end"]),
-            "slices": tuple(document["slices"]),
-            "points": tuple(_point_of(parts) for parts in document["points"]),
-        }
     )

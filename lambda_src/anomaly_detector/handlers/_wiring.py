@@ -9,14 +9,14 @@ from typing import Any
 import boto3
 from botocore.config import Config as ClientConfig
 
-from anomaly_detector.alerts.payload import Origin
 from anomaly_detector.alerts.targets import SEND_ONCE, Targets
 from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.lake.groups import groups_from_bytes
+from anomaly_detector.events.store import groups_from_bytes
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
+from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.services.delivery import Post
 from anomaly_detector.services.executions import Executions
 from anomaly_detector.services.function import Function

@@ -1,12 +1,10 @@
-"""Tables and CSV exports that hold results. Pure: values in, tables and text out."""
+"""Tables that hold results. Pure: values in, tables out."""
 
 from __future__ import annotations
 
-import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
@@ -19,10 +17,9 @@ from numpy.typing import NDArray
 
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.explain.events import group_to_dict
-from anomaly_detector.explain.group import Group, Point
+from anomaly_detector.events.group import Group
 from anomaly_detector.intervals import second
-from anomaly_detector.panel import ROLLED_UP, Scores
+from anomaly_detector.panel import Scores
 
 # Milliseconds are INT64 in Parquet, which Glue's `timestamp` reads; INT96 would need conversion.
 TIMESTAMP = pa.timestamp("ms", tz="UTC")
@@ -30,9 +27,6 @@ PARQUET_TYPE = "application/vnd.apache.parquet"
 _NUMBERS = ("actual", "expected", "lower", "upper", "severity")
 _DIRECTIONS = pa.array(["down", "up"], pa.string())
 _DAY_MS = 86_400_000
-# An item of the state table holds 400 KB; the whole lists are in the results tables.
-_ITEM_VALUES = 100
-_ITEM_TEXT = 400
 
 
 def scores_schema(dimensions: Sequence[str]) -> pa.Schema:
@@ -257,79 +251,6 @@ def parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def relevant_points(points: Iterable[Point]) -> tuple[Point, ...]:
-    """The points of the finest level of roll-up that occurs.
-
-    Lookout's series were all leaves, and its readers add them up; with roll-ups beside them, the
-    same change would count twice.
-    """
-    found = tuple(point for point in points if math.isfinite(point.actual))
-    finest = max((_depth(point) for point in found), default=0)
-    return tuple(point for point in found if _depth(point) == finest)
-
-
-def metric_value_csv(group: Group, config: Config) -> str:
-    """The export `metricValue_AnomalyScore`: a row per series and interval of the group.
-
-    Columns: key (timestamp and dimension values run together), Timestamp (`2022-01-15 04:25:00`,
-    UTC), every dimension, and for every measure `<measure>AnomalyMetricValue` and
-    `<measure>GroupScore`, blank where the group is of another measure: all files have one schema.
-    """
-    measures = tuple(config.measures)
-    header = ["key", "Timestamp", *config.dimensions]
-    for measure in measures:
-        header += [f"{measure}AnomalyMetricValue", f"{measure}GroupScore"]
-    rows = []
-    for point in relevant_points(group.points):
-        when = _csv_time(point.start)
-        row: list[object] = [when + "".join(point.slice), when, *point.slice]
-        for measure in measures:
-            row += (
-                [float(point.actual), float(group.score)] if measure == group.measure else ["", ""]
-            )
-        rows.append(row)
-    return _csv(header, rows)
-
-
-def dimension_contributions_csv(group: Group) -> str:
-    """The export `dimensionContributions`: a row per dimension and value; Timestamp is UTC."""
-    header = ["Timestamp", "metricName", "dimensionName", "dimensionValue", "valueContribution"]
-    rows = [
-        [_csv_time(group.start), group.measure, dimension, value, share]
-        for dimension, shares in group.contributions.items()
-        for value, share in shares.items()
-    ]
-    return _csv(header, rows)
-
-
-def largest_first(shares: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Values and their shares, the largest share first, equal shares by value."""
-    return sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
-
-
-def group_summary_item(group: Group) -> dict[str, Any]:
-    """The group for the state table: Lookout's `AnomalyGroup`, State, Actual, Expected, Slices.
-
-    JSON values only. Long lists keep the largest shares, so that the item stays below 400 KB.
-    """
-    most = max(1, _ITEM_VALUES // max(1, len(group.contributions)))
-    cut = replace(
-        group,
-        score=float(group.score),
-        contributions={
-            dimension: {
-                value[:_ITEM_TEXT]: float(share) for value, share in largest_first(shares)[:most]
-            }
-            for dimension, shares in group.contributions.items()
-        },
-        slices=tuple(
-            {name: value[:_ITEM_TEXT] for name, value in one.items()} for one in group.slices[:most]
-        ),
-    )
-    values = {"Actual": _storable(group.actual), "Expected": _storable(group.expected)}
-    return group_to_dict(cut) | values
-
-
 def _texts(values: pa.Array, codes: NDArray[np.int32] | pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(codes), values).cast(pa.string())
 
@@ -374,29 +295,5 @@ def _flags(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     return np.asarray(pc.fill_null(column, False).to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
-def _depth(point: Point) -> int:
-    return sum(value != ROLLED_UP for value in point.slice)
-
-
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _storable(value: float) -> float | None:
-    value = float(value)
-    # DynamoDB's numbers end at 1e126 and begin at 1e-130.
-    if abs(value) < 1e-100:
-        return 0.0
-    return value if abs(value) < 1e100 else None
-
-
-def _csv_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from anomaly_detector.explain.group import Group
+from anomaly_detector.events.group import Group
 from anomaly_detector.intervals import iso
-from anomaly_detector.lake.results import group_summary_item
 from anomaly_detector.ledger.items import (
     CRAWL,
     DELIVERY,
@@ -29,6 +28,7 @@ from anomaly_detector.ledger.items import (
 )
 from anomaly_detector.ledger.lease import Lease
 from anomaly_detector.ledger.table import Item, StateTable, Write
+from anomaly_detector.lookout.group import group_item
 
 # What a crawl that has not committed may still change.
 _OPEN = (None, "DUE", "LANDED", "FAILED")
@@ -153,7 +153,7 @@ class Ledger:
             "attempt_id": attempt,
         }
         key = group_key(group.start, group.id)
-        self.table.put(key, item | group_summary_item(group))
+        self.table.put(key, item | group_item(group))
 
     def forget_intervals(self, begin: datetime) -> None:
         """Drop intervals that start at or after `begin`, which a new model is going to score

@@ -20,11 +20,11 @@ from anomaly_detector.capacity import MOST_DUE, Size
 from anomaly_detector.config import Config
 from anomaly_detector.detection import DetectorSettings, from_bytes, replay, to_bytes
 from anomaly_detector.errors import PermanentError, refuse
+from anomaly_detector.events.group import Group
+from anomaly_detector.events.store import groups_to_bytes
 from anomaly_detector.explain import events
-from anomaly_detector.explain.group import Group
 from anomaly_detector.intervals import Grid, second
 from anomaly_detector.lake import layout, results
-from anomaly_detector.lake.groups import groups_to_bytes
 from anomaly_detector.lake.landed import Landed, Source, digests, read_panel
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Interval

@@ -23,14 +23,14 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from anomaly_detector.alerts.decide import Decision, Extent, decide
-from anomaly_detector.alerts.payload import Origin, alert_payload, encode, subject
 from anomaly_detector.alerts.targets import Message, UncertainError
 from anomaly_detector.config import Alert, Config, load
 from anomaly_detector.errors import PermanentError, RetryableError
-from anomaly_detector.explain.group import Group
+from anomaly_detector.events.group import Group
+from anomaly_detector.events.store import groups_from_bytes
 from anomaly_detector.intervals import iso, parse_iso
 from anomaly_detector.lake import layout, results
-from anomaly_detector.lake.groups import groups_from_bytes
+from anomaly_detector.lake.group_files import group_files
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import (
     DELIVERY,
@@ -43,6 +43,8 @@ from anomaly_detector.ledger.items import (
 )
 from anomaly_detector.ledger.lease import Lease
 from anomaly_detector.ledger.table import Item, StateTable
+from anomaly_detector.lookout.group import group_item
+from anomaly_detector.lookout.payload import Origin, alert_payload, encode, subject
 
 LOCK = "LOCK#deliver"
 # Clocks of two functions may differ by ten seconds; leases are kept to the second.
@@ -235,11 +237,7 @@ class _Errand:
         self._tally.published += len(files)
 
     def _publish_groups(self) -> None:
-        files = {
-            layout.group_file(kind, group.start, group.id): body
-            for group in self._groups
-            for kind, body in _files(group, self._config).items()
-        }
+        files = group_files(self._groups, self._config)
         self._post.objects.put_all(files, results.PARQUET_TYPE)
 
     def _decide(self, live_from: datetime | None) -> None:
@@ -294,7 +292,7 @@ class _Errand:
                 "start": iso(group.start),
                 "end": iso(group.end),
                 "attempt_id": self._delivery.attempt_id,
-                **results.group_summary_item(group),
+                **group_item(group),
             }
             self._post.table.put(group_key(group.start, group.id), item)
         standing = {group.id for group in self._groups}
@@ -430,12 +428,3 @@ def _overall(targets: Mapping[str, str]) -> str:
 
 def _results_key(group: Group) -> str:
     return layout.group_file(layout.ANOMALIES, group.start, group.id)
-
-
-def _files(group: Group, config: Config) -> dict[str, bytes]:
-    return {
-        layout.ANOMALIES: results.parquet(results.anomalies_table([group])),
-        layout.CONTRIBUTIONS: results.parquet(results.contributions_table([group])),
-        layout.METRIC_VALUES_CSV: results.metric_value_csv(group, config).encode(),
-        layout.CONTRIBUTIONS_CSV: results.dimension_contributions_csv(group).encode(),
-    }

@@ -13,10 +13,11 @@ from anomaly_detector.capacity import Size
 from anomaly_detector.config import Config
 from anomaly_detector.detection import to_bytes
 from anomaly_detector.errors import PermanentError, RetryableError, refuse
+from anomaly_detector.events.group import Group
 from anomaly_detector.explain import events
-from anomaly_detector.explain.group import Group
 from anomaly_detector.intervals import Grid, second
 from anomaly_detector.lake import layout, results
+from anomaly_detector.lake.group_files import group_files
 from anomaly_detector.lake.landed import read_panel
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk, Detector, Run
@@ -195,7 +196,7 @@ def _publish_backtest(
     marks = models.read_marks(store, [one.scores_key for one in shards])
     advance = backtest.group(config, table, marks, begin, end, carry_at=second(base))
     models.write_carried(store, shards[0].version, advance.carried)
-    files = _score_files(config, table, base) | _group_files(config, advance.groups)
+    files = _score_files(config, table, base) | group_files(advance.groups, config)
     store.put_all(files, results.PARQUET_TYPE)
     stale = [
         key
@@ -222,19 +223,4 @@ def _score_files(config: Config, table: pa.Table, base: datetime) -> dict[str, b
     }
     for start, rows in results.by_interval(table.filter(pc.invert(early))):
         files[layout.interval_scores(start)] = results.parquet(rows)
-    return files
-
-
-def _group_files(config: Config, groups: Sequence[Group]) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    for group in groups:
-        bodies = {
-            layout.ANOMALIES: results.parquet(results.anomalies_table([group])),
-            layout.CONTRIBUTIONS: results.parquet(results.contributions_table([group])),
-            layout.METRIC_VALUES_CSV: results.metric_value_csv(group, config).encode(),
-            layout.CONTRIBUTIONS_CSV: results.dimension_contributions_csv(group).encode(),
-        }
-        files |= {
-            layout.group_file(kind, group.start, group.id): body for kind, body in bodies.items()
-        }
     return files

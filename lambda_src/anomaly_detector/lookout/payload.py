@@ -1,4 +1,4 @@
-"""The alert in the form that readers of Lookout for Metrics parse, and as text for people. Pure."""
+"""The alert in the form that readers of Lookout for Metrics parse, and as text for people."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from anomaly_detector.config import Config
-from anomaly_detector.explain.group import Group, Point
-from anomaly_detector.lake.results import largest_first, relevant_points
+from anomaly_detector.events.group import Group, Point
+from anomaly_detector.largest_remainder import apportion
+from anomaly_detector.lookout.exports import relevant_points
+from anomaly_detector.lookout.group import largest_first
 from anomaly_detector.panel import ROLLED_UP
 
 # SNS and an asynchronous Lambda call take 256 KB, of which SNS counts the subject too.
@@ -145,7 +147,7 @@ def console_url(origin: Origin, key: str) -> str:
 
 
 def whole_shares(shares: Mapping[str, float], limit: int) -> list[tuple[str, int]]:
-    """The largest shares as whole percentages that sum to 100 (method of largest remainders).
+    """The largest shares as whole percentages that sum to 100.
 
     Values beyond `limit` are put together as `(other)`.
     """
@@ -153,14 +155,9 @@ def whole_shares(shares: Mapping[str, float], limit: int) -> list[tuple[str, int
     if len(ordered) > limit:
         kept = ordered[: max(0, limit - 1)]
         ordered = [*kept, (OTHERS, sum(share for _, share in ordered[len(kept) :]))]
-    total = math.fsum(share for _, share in ordered)
-    if total <= 0:
+    if not any(share > 0 for _, share in ordered):
         return []
-    exact = [100 * share / total for _, share in ordered]
-    whole = [math.floor(share) for share in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda place: (whole[place] - exact[place], place))
-    for place in by_remainder[: 100 - sum(whole)]:
-        whole[place] += 1
+    whole = apportion([share for _, share in ordered], 100)
     return [(value, share) for (value, _), share in zip(ordered, whole, strict=True)]
 
 

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_detector.largest_remainder import apportion
 from anomaly_detector.lattice import Lattice
 from anomaly_detector.panel import ROLLED_UP
 
@@ -44,22 +45,10 @@ def shares(
         weights = np.maximum(0.0, side * sums)
         if weights.sum() <= 0:
             weights = np.abs(sums)
-        percentages = dict(zip(values.tolist(), _to_hundred(weights), strict=True))
-        kept = {value: share for value, share in percentages.items() if share > 0}
+        parts = zip(values.tolist(), apportion(weights.tolist(), 10_000), strict=True)
+        kept = {value: round(part / 100, 2) for value, part in parts if part}
         found[name] = dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
     return found
-
-
-def _to_hundred(weights: Array) -> list[float]:
-    """Percentages of two decimals that sum to 100, by the largest-remainder method."""
-    if len(weights) == 0:
-        return []
-    weights = weights / weights.max() if weights.max() > 0 else np.ones(len(weights))
-    exact = 10_000.0 * weights / weights.sum()
-    whole = np.floor(exact)
-    missing = round(10_000 - float(whole.sum()))
-    whole[np.argsort(whole - exact, kind="stable")[:missing]] += 1
-    return [round(float(part) / 100, 2) for part in whole]
 
 
 def explaining_slices(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import ConfigDict, TypeAdapter
 
-from anomaly_detector.explain.group import Group
+from anomaly_detector.events.group import Group
 
 # A missing value is NaN, which JSON has no number for.
 _GROUPS = TypeAdapter(tuple[Group, ...], config=ConfigDict(ser_json_inf_nan="strings"))

@@ -5,8 +5,8 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from anomaly_detector.alerts import payload as module
-from anomaly_detector.alerts.payload import (
+from anomaly_detector.lookout import payload as module
+from anomaly_detector.lookout.payload import (
     MAX_BYTES,
     Origin,
     alert_payload,

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from anomaly_detector.explain.contributions import explaining_slices, shares
+from anomaly_detector.events.contributions import explaining_slices, shares
 from anomaly_detector.lattice import Lattice
 
 PLATFORM = ("platform",)

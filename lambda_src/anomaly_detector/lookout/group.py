@@ -1,0 +1,98 @@
+"""The anomaly group as Lookout's API gave it (`AnomalyGroup`), and the lists made of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from anomaly_detector.events.group import Group
+from anomaly_detector.intervals import iso
+
+# An item of the state table holds 400 KB; the whole lists are in the results tables.
+_ITEM_VALUES = 100
+_ITEM_TEXT = 400
+
+
+def anomaly_group(group: Group) -> dict[str, Any]:
+    """Lookout's AnomalyGroup, with State, Direction, Actual, Expected and Slices besides."""
+    dimensions = [
+        {
+            "DimensionName": name,
+            "DimensionValueContributionList": [
+                {"DimensionValue": value, "ContributionScore": share}
+                for value, share in values.items()
+            ],
+        }
+        for name, values in group.contributions.items()
+    ]
+    return {
+        "StartTime": iso(group.start),
+        "EndTime": iso(group.end),
+        "AnomalyGroupId": group.id,
+        "AnomalyGroupScore": round(group.score, 2),
+        "PrimaryMetricName": group.measure,
+        "MetricLevelImpactList": [
+            {
+                "MetricName": group.measure,
+                "NumTimeSeries": group.series_count,
+                "ContributionMatrix": {"DimensionContributionList": dimensions},
+            }
+        ],
+        "State": group.state,
+        "Direction": group.direction,
+        "Actual": group.actual,
+        "Expected": group.expected,
+        "Slices": [dict(one) for one in group.slices],
+    }
+
+
+def groups_json(
+    groups: Sequence[Group], *, threshold: float, scored_from: datetime, scored_to: datetime
+) -> str:
+    """The content of `groups.json`: all groups of a backtest over `[scored_from, scored_to)`."""
+    document = {
+        "threshold": threshold,
+        "scored_from": iso(scored_from),
+        "scored_to": iso(scored_to),
+        "groups": [anomaly_group(group) for group in groups],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1)
+
+
+def group_item(group: Group) -> dict[str, Any]:
+    """The anomaly group for the state table: JSON values only, numbers that DynamoDB can store.
+
+    Long lists keep the largest shares, so that the item stays below 400 KB.
+    """
+    most = max(1, _ITEM_VALUES // max(1, len(group.contributions)))
+    cut = replace(
+        group,
+        score=float(group.score),
+        contributions={
+            dimension: {
+                value[:_ITEM_TEXT]: float(share) for value, share in largest_first(shares)[:most]
+            }
+            for dimension, shares in group.contributions.items()
+        },
+        slices=tuple(
+            {name: value[:_ITEM_TEXT] for name, value in one.items()} for one in group.slices[:most]
+        ),
+    )
+    values = {"Actual": _storable(group.actual), "Expected": _storable(group.expected)}
+    return anomaly_group(cut) | values
+
+
+def largest_first(shares: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Values and their shares, the largest share first, equal shares by value."""
+    return sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _storable(value: float) -> float | None:
+    value = float(value)
+    # DynamoDB's numbers end at 1e126 and begin at 1e-130.
+    if abs(value) < 1e-100:
+        return 0.0
+    return value if abs(value) < 1e100 else None
