@@ -16,9 +16,9 @@ from anomaly_detector.detection import DetectorSettings, State, initial_state, r
 from anomaly_detector.detection.report import Report, describe
 from anomaly_detector.events.group import Group
 from anomaly_detector.explain import events
-from anomaly_detector.intervals import Grid, second
+from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import results
-from anomaly_detector.panel import Mark, Panel
+from anomaly_detector.panel import Mark, Panel, second
 
 # The newest part of history is scored as if it were live, as Lookout's backtest did.
 SCORED_SHARE = 0.3

@@ -18,13 +18,7 @@ from anomaly_detector.config import MOST_MEMORY_MB, Config, IntervalName
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
 from anomaly_detector.detection.state import fresh
 from anomaly_detector.intervals import SECONDS, Grid
-
-# Lambda: the memory that comes with one whole core, and the longest run.
-CORE_MB = 1_769
-MOST_SECONDS = 900
-# Most due intervals that a crawl takes. With the look-back (24 at most), the detector and the
-# outbox they fit one transaction of 100 writes.
-MOST_DUE = 48
+from anomaly_detector.limits import CORE_MB, MOST_DUE, MOST_SECONDS
 
 MB = 2**20
 # Python, both layers, clients of S3 and DynamoDB, and the pools that the first Parquet file fills.
@@ -39,20 +33,6 @@ SERIES_SECONDS = 1e-4
 VALUE_SECONDS = 3e-6
 # How much slower a vCPU of Lambda is assumed to be: an allowance, not a measurement.
 SLOWER = 2.0
-
-# What is said of a function that came to its end before anybody could count.
-_FEWER = (
-    "keep fewer series (fewer dimension values, dimensions, measures or rollups) or a shorter "
-    "history"
-)
-OUT_OF_MEMORY = (
-    "A function needed more memory than lambda.memory_mb gives it: set it higher (at most "
-    f"{MOST_MEMORY_MB}), or {_FEWER}."
-)
-OUT_OF_TIME = (
-    f"A function reached the {MOST_SECONDS // 60} minutes that it may take: where "
-    f"lambda.memory_mb is below {CORE_MB}, which is one vCPU, set it higher; else {_FEWER}."
-)
 
 _DAY = 86_400
 _FEWEST_DAYS = 14  # of history that are worth proposing

@@ -17,14 +17,15 @@ from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.report import Report
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.events.group import Group
-from anomaly_detector.intervals import Grid, iso, second
-from anomaly_detector.lake import results
+from anomaly_detector.intervals import Grid, iso
+from anomaly_detector.lake import parquet, results
 from anomaly_detector.local_file.aggregate import Aggregated, aggregate
 from anomaly_detector.local_file.engine import Engine
 from anomaly_detector.local_file.files import Files, open_files
 from anomaly_detector.local_file.infer import infer
 from anomaly_detector.local_file.progress import Progress
 from anomaly_detector.lookout.group import groups_json
+from anomaly_detector.panel import second
 
 SCORES, GROUPS, PREVIEW, TRAINING, CONFIGURATION = (
     "scores.parquet",
@@ -230,7 +231,7 @@ def _backtest(
     preview = json.dumps(backtest.preview(groups, begin, rows.end), indent=1)
     learnt = backtest.training(config, scored.state)
     written = {
-        SCORES: results.parquet(results.in_order(scored.table, config)),
+        SCORES: parquet.write(results.in_order(scored.table, config)),
         GROUPS: said.encode(),
         PREVIEW: preview.encode(),
         TRAINING: json.dumps(learnt.to_dict(), allow_nan=False, indent=1).encode(),

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import numpy as np
-from numpy.typing import NDArray
-
 from anomaly_detector.config import Config, IntervalName
 
 SECONDS: dict[IntervalName, int] = {
@@ -19,7 +16,6 @@ SECONDS: dict[IntervalName, int] = {
     "PT1H": 3600,
     "P1D": 86_400,
 }
-MONTH_SLOTS = 31
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -85,60 +81,10 @@ class Grid:
         """End of the newest interval whose end plus offset has passed at `scheduled`."""
         return self.floor(scheduled - timedelta(seconds=offset_seconds))
 
-    def slots(self, starts: NDArray[np.datetime64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Slot of the day and weekday (Monday = 0) of each start, in the detector's zone.
-
-        Parameters
-        ----------
-        starts : (T,) datetime64[s], UTC.
-
-        Returns
-        -------
-        two (T,) int64 arrays: slot of the day in 0 … 86400 / seconds - 1, and weekday.
-        """
-        local = self._local(starts)
-        return (local % 86_400) // self.seconds, (local // 86_400 + 3) % 7
-
-    def month_slots(self, starts: NDArray[np.datetime64]) -> NDArray[np.int64]:
-        """(T,) day of the month of each start in the detector's zone: 0 … 29, and 30 for the last
-        day of a month, however long it is.
-        """
-        day = self._local(starts) // 86_400
-        dates = day.astype("datetime64[D]")
-        first = dates.astype("datetime64[M]").astype("datetime64[D]")
-        following = (dates.astype("datetime64[M]") + 1).astype("datetime64[D]")
-        slot = (dates - first).astype(np.int64)
-        last = (following - dates).astype(np.int64) == 1
-        return np.asarray(np.where(last, MONTH_SLOTS - 1, np.minimum(slot, MONTH_SLOTS - 2)))
-
-    def _local(self, starts: NDArray[np.datetime64]) -> NDArray[np.int64]:
-        """(T,) seconds since 1970 as the clocks in the detector's zone show them."""
-        seconds = starts.astype("datetime64[s]").astype(np.int64)
-        # Offsets change on quarter hours, so one look-up serves all starts of a quarter hour.
-        zone = ZoneInfo(self.timezone)
-        quarters, which = np.unique(seconds // 900, return_inverse=True)
-        offsets = np.array(
-            [
-                int(
-                    (
-                        datetime.fromtimestamp(int(quarter) * 900, zone).utcoffset() or timedelta()
-                    ).total_seconds()
-                )
-                for quarter in quarters
-            ],
-            dtype=np.int64,
-        )
-        return np.asarray(seconds + (offsets[which] if len(offsets) else 0))
-
     def _midnight(self, day: date) -> datetime:
         zone = ZoneInfo(self.timezone)
         midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
         return midnight.astimezone(UTC)
-
-
-def second(moment: datetime) -> np.datetime64:
-    """The moment as arrays hold it: UTC, without a zone, in seconds."""
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "s")
 
 
 def iso(moment: datetime) -> str:

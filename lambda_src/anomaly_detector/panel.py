@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 ROLLED_UP = "*"
+
+
+def second(moment: datetime) -> np.datetime64:
+    """The moment as arrays hold it: UTC, without a zone, in seconds."""
+    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "s")
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from anomaly_detector import capacity
-from anomaly_detector.capacity import MOST_DUE, Need, Size
+from anomaly_detector.capacity import Need, Size
 from anomaly_detector.config import DEFAULT_HISTORY_DAYS, MOST_MEMORY_MB, Config, load
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout
@@ -56,6 +56,7 @@ from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
+from anomaly_detector.limits import MOST_DUE
 from anomaly_detector.panel import ROLLED_UP
 from anomaly_detector.services import crawling, history, preparing
 from anomaly_detector.services.payloads import LandedFiles

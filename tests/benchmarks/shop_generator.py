@@ -32,6 +32,7 @@ from itertools import product
 import numpy as np
 from anomaly_detector.config import Config
 from anomaly_detector.detection import DetectorSettings
+from anomaly_detector.detection.slots import day_slots
 from anomaly_detector.intervals import Grid
 from anomaly_detector.panel import ROLLED_UP, Panel
 from numpy.typing import NDArray
@@ -227,7 +228,7 @@ def _world(
     share = share[kept] / share[kept].sum()
 
     size = len(starts)
-    slots, weekdays = settings.grid.slots(starts)
+    slots, weekdays = day_slots(settings.grid, starts)
     market = np.array([every[place][1] for place in kept])
     peak = random.uniform(10, 18, sizes["marketplace"])[market]
     depth = random.uniform(0.4, 0.75, sizes["marketplace"])[market]

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from anomaly_detector.config import Config
-from anomaly_detector.lake.store import read_parquet
+from anomaly_detector.lake import parquet
 from anomaly_detector.warehouse import sql
 from moto import mock_aws
 
@@ -182,7 +182,7 @@ def file_of(world: World, path: Path, days: int) -> Path:
 
 def stored(world: World) -> list[dict[str, Any]]:
     keys = sorted(key for key in world.published() if key.startswith("results/scores/"))
-    table = pa.concat_tables([read_parquet(world.store.get(key)) for key in keys])
+    table = pa.concat_tables([parquet.read(world.store.get(key)) for key in keys])
     return list(table.sort_by([(name, "ascending") for name in table.column_names[:3]]).to_pylist())
 
 

@@ -20,7 +20,7 @@ from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.events.group import Group
 from anomaly_detector.events.store import groups_to_bytes
-from anomaly_detector.lake import layout, results
+from anomaly_detector.lake import layout, parquet, results
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import ALERT, DELIVERY, DETECTOR, GROUP, Detector, alert_key
 from anomaly_detector.ledger.table import StateTable
@@ -136,7 +136,7 @@ class Cloud:
         self.objects.put(layout.events(prefix), groups_to_bytes(groups))
         begin, end = due - lookback * HOUR, due + hours * HOUR
         table = results.scores_table(scores(begin, end, level), one)
-        self.objects.put(layout.scored(prefix, 0), results.parquet(table))
+        self.objects.put(layout.scored(prefix, 0), parquet.write(table))
         delivery = Delivery(
             due_start=due,
             attempt_id=attempt,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from anomaly_detector.detection.slots import day_slots
 from anomaly_detector.intervals import SECONDS, Grid, iso, parse_iso
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,7 +83,7 @@ def test_an_interval_is_due_once_its_end_and_the_offset_have_passed():
 def test_slots_follow_local_time_through_daylight_saving():
     starts = np.array(["2024-10-26T22:00", "2024-10-27T00:00", "2024-10-27T01:00"], "datetime64[s]")
 
-    slots, weekdays = Grid("PT1H", "Europe/Berlin").slots(starts)
+    slots, weekdays = day_slots(Grid("PT1H", "Europe/Berlin"), starts)
 
     assert slots.tolist() == [0, 2, 2]
     assert weekdays.tolist() == [6, 6, 6]

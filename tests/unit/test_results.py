@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.lake import results
+from anomaly_detector.lake import parquet, results
 from anomaly_detector.panel import Scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,7 +45,7 @@ def scores(
 
 def test_scores_table_has_the_documented_columns_and_types() -> None:
     table = results.scores_table(scores([["a", "us"], ["*", "*"]], 3), config())
-    stored = pq.read_table(io.BytesIO(results.parquet(table)))
+    stored = pq.read_table(io.BytesIO(parquet.write(table)))
     number = pa.float64()
     assert list(zip(stored.column_names, stored.schema.types, strict=True)) == [
         ("interval_start", pa.timestamp("ms", tz="UTC")),
@@ -63,7 +63,7 @@ def test_scores_table_has_the_documented_columns_and_types() -> None:
 
 
 def test_timestamps_are_stored_as_milliseconds_not_int96() -> None:
-    body = results.parquet(results.scores_table(scores([["a", "us"]], 1), config()))
+    body = parquet.write(results.scores_table(scores([["a", "us"]], 1), config()))
     column = pq.ParquetFile(io.BytesIO(body)).schema.column(0)
     assert column.physical_type == "INT64"
     assert "timeUnit=milliseconds" in str(column.logical_type)
@@ -91,7 +91,7 @@ values = st.text(st.characters(codec="utf-8"), max_size=5)
 )
 def test_scores_come_back_from_a_file_as_they_were(slices, intervals, seed) -> None:
     before = scores([list(one) for one in slices], intervals, seed)
-    stored = pq.read_table(io.BytesIO(results.parquet(results.scores_table(before, config()))))
+    stored = pq.read_table(io.BytesIO(parquet.write(results.scores_table(before, config()))))
     after = results.scores_from_table(stored, config(), before.starts)
     assert after.measures == before.measures
     np.testing.assert_array_equal(after.starts, before.starts)

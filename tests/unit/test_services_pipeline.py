@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid, iso
-from anomaly_detector.lake import layout
+from anomaly_detector.lake import layout, parquet
 from anomaly_detector.services.executions import Executions
 from anomaly_detector.services.failures import innermost, record_failure
 from anomaly_detector.services.history import missing_chunks, plan_history
@@ -613,7 +613,7 @@ def test_all_shards_are_scored_by_one_model(world: World) -> None:
     assert len(detector.models) == 1
     (group,) = world.groups()
     assert group["Slices"] == [{"platform": "mobile_app"}]
-    incident = world.store.read_table([layout.interval_scores(H1 + DAY * 3)])
+    incident = parquet.read(world.store.get(layout.interval_scores(H1 + DAY * 3)))
     assert sorted(set(incident["platform"].to_pylist())) == ["*", "mobile_app", "pc_web"]
     assert incident.num_rows == 6
     assert world.ledger.intervals(H1, H1 + DAY)[H1].rows == 200

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from anomaly_detector.detection.follow import follow, still
 from anomaly_detector.detection.scan import learn_dispersion, scan
 from anomaly_detector.detection.settings import DetectorSettings
+from anomaly_detector.detection.slots import day_slots, month_slots
 from anomaly_detector.detection.state import Event, State, fresh
 from anomaly_detector.detection.step import Judged, Rules, Slots, judge, learn
 from anomaly_detector.lattice import Lattice
@@ -65,10 +66,10 @@ def replay(
     arrays = _grown(settings, state, len(slices), from_state)
 
     rules = Rules.of(settings)
-    day_slots, weekdays = settings.grid.slots(starts)
-    hours = day_slots * settings.slots_a_weekday // settings.slots_a_day
+    of_day, weekdays = day_slots(settings.grid, starts)
+    hours = of_day * settings.slots_a_weekday // settings.slots_a_day
     week_slots = weekdays * settings.slots_a_weekday + hours
-    month_slots = settings.grid.month_slots(starts) if settings.slots_a_month else None
+    of_month = month_slots(settings.grid, starts) if settings.slots_a_month else None
     skipped = (
         0
         if score_from is None
@@ -83,9 +84,9 @@ def replay(
         if snapshot is None and snapshot_at is not None and starts[t] >= snapshot_at:
             snapshot = _state(state, starts[:t], slices, arrays, clock, events, copied=True)
         slots = Slots(
-            int(day_slots[t]),
+            int(of_day[t]),
             int(week_slots[t]),
-            None if month_slots is None else int(month_slots[t]),
+            None if of_month is None else int(of_month[t]),
         )
         judged, seen = judge(rules, arrays, value, count, slots)
         clock += 1

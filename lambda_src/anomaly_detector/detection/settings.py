@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anomaly_detector.config import Aggregation, Config, Direction
-from anomaly_detector.intervals import MONTH_SLOTS, Grid
+from anomaly_detector.detection.slots import MONTH_SLOTS
+from anomaly_detector.intervals import Grid
 
 THRESHOLD_SEVERITY = 50.0
 """Severity of a value that is exactly as surprising as the false-event budget allows."""

@@ -11,8 +11,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from pydantic import ValidationError
 
-from anomaly_detector.capacity import OUT_OF_MEMORY
 from anomaly_detector.errors import PermanentError, RetryableError
+from anomaly_detector.limits import OUT_OF_MEMORY
 from anomaly_detector.observability import Handler, logger, traced
 
 Event = dict[str, Any]

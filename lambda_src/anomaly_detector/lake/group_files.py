@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from anomaly_detector.config import Config
 from anomaly_detector.events.group import Group
-from anomaly_detector.lake import layout, results
+from anomaly_detector.lake import layout, parquet, results
 from anomaly_detector.lookout.exports import dimension_contributions_csv, metric_value_csv
 
 
@@ -16,8 +16,8 @@ def group_files(groups: Iterable[Group], config: Config) -> dict[str, bytes]:
         layout.group_file(kind, group.start, group.id): body
         for group in groups
         for kind, body in {
-            layout.ANOMALIES: results.parquet(results.anomalies_table([group])),
-            layout.CONTRIBUTIONS: results.parquet(results.contributions_table([group])),
+            layout.ANOMALIES: parquet.write(results.anomalies_table([group])),
+            layout.CONTRIBUTIONS: parquet.write(results.contributions_table([group])),
             layout.METRIC_VALUES_CSV: metric_value_csv(group, config).encode(),
             layout.CONTRIBUTIONS_CSV: dimension_contributions_csv(group).encode(),
         }.items()

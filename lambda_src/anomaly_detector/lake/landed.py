@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from anomaly_detector.capacity import Size
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.intervals import second
+from anomaly_detector.lake import parquet
 from anomaly_detector.lake.store import ObjectStore
-from anomaly_detector.panel import ROLLED_UP, Panel
+from anomaly_detector.panel import ROLLED_UP, Panel, second
 
 _NULL = "(null)"
 
@@ -121,7 +121,7 @@ def read_panel(
             manifest = read_manifest(store, source.manifest)
             keys = [_key_of(store, entry.url) for entry in manifest.entries]
             files.extend((index, key) for key in keys)
-    tables = store.read_tables([key for _, key in files])
+    tables = store.read_all([key for _, key in files], parquet.read)
     pieces: list[pa.Table] = []
     times: list[NDArray[np.int64]] = []
     for (index, key), table in zip(files, tables, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -12,18 +11,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.events.group import Group
-from anomaly_detector.intervals import second
-from anomaly_detector.panel import Scores
+from anomaly_detector.panel import Scores, second
 
 # Milliseconds are INT64 in Parquet, which Glue's `timestamp` reads; INT96 would need conversion.
 TIMESTAMP = pa.timestamp("ms", tz="UTC")
-PARQUET_TYPE = "application/vnd.apache.parquet"
 _NUMBERS = ("actual", "expected", "lower", "upper", "severity")
 _DIRECTIONS = pa.array(["down", "up"], pa.string())
 _DAY_MS = 86_400_000
@@ -242,13 +238,6 @@ def contributions_table(groups: Sequence[Group]) -> pa.Table:
         for value, share in shares.items()
     ]
     return pa.Table.from_pylist(rows, schema=schema)
-
-
-def parquet(table: pa.Table) -> bytes:
-    """A Parquet file that Athena, Redshift Spectrum, pandas and DuckDB read alike."""
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="snappy", use_deprecated_int96_timestamps=False)
-    return sink.getvalue()
 
 
 def _texts(values: pa.Array, codes: NDArray[np.int32] | pa.Array) -> pa.Array:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 
 from anomaly_detector.errors import PermanentError
@@ -20,6 +18,8 @@ _ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
 # connections.
 _WORKERS = 8
 _DELETED_AT_ONCE = 1000
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ class ObjectStore:
         if found is None:
             raise PermanentError(f"s3://{self.bucket}/{key} does not exist.")
         return found.body
+
+    def read_all(self, keys: Sequence[str], read: Callable[[bytes], Content]) -> list[Content]:
+        """What `read` makes of the bytes of each object; some are read at the same time."""
+        with ThreadPoolExecutor(_WORKERS) as workers:
+            return list(workers.map(lambda key: read(self.get(key)), keys))
 
     def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write or replace an object."""
@@ -115,19 +120,3 @@ class ObjectStore:
                     {"Error": {"Code": fault["Code"], "Message": fault.get("Message", "")}},
                     "DeleteObjects",
                 )
-
-    def read_table(self, keys: Sequence[str]) -> pa.Table:
-        """The Parquet objects, one below the other; all have the same columns."""
-        return pa.concat_tables(self.read_tables(keys))
-
-    def read_tables(self, keys: Sequence[str]) -> list[pa.Table]:
-        """Each Parquet object as a table."""
-        with ThreadPoolExecutor(_WORKERS) as workers:
-            return list(workers.map(lambda key: read_parquet(self.get(key)), keys))
-
-
-def read_parquet(body: bytes) -> pa.Table:
-    """A Parquet file as a table; INT96 timestamps come in microseconds, for nanoseconds end in
-    2262.
-    """
-    return pq.read_table(pa.BufferReader(body), coerce_int96_timestamp_unit="us")

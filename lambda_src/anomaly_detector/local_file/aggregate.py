@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.intervals import Grid, iso, second
+from anomaly_detector.intervals import Grid, iso
 from anomaly_detector.local_file.engine import Engine
 from anomaly_detector.local_file.files import Files, fault
 from anomaly_detector.local_file.numbers import Decimal
 from anomaly_detector.local_file.rows import VIEW, Rows, read_rows
-from anomaly_detector.panel import Panel
+from anomaly_detector.panel import Panel, second
 from anomaly_detector.warehouse import sql
 
 # Beyond these a wrong timestamp is more likely than so much data, and memory would end.

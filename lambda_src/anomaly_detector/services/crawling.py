@@ -16,20 +16,21 @@ from typing import Any
 import numpy as np
 
 from anomaly_detector import capacity
-from anomaly_detector.capacity import MOST_DUE, Size
+from anomaly_detector.capacity import Size
 from anomaly_detector.config import Config
 from anomaly_detector.detection import DetectorSettings, from_bytes, replay, to_bytes
 from anomaly_detector.errors import PermanentError, refuse
 from anomaly_detector.events.group import Group
 from anomaly_detector.events.store import groups_to_bytes
 from anomaly_detector.explain import events
-from anomaly_detector.intervals import Grid, second
-from anomaly_detector.lake import layout, results
+from anomaly_detector.intervals import Grid
+from anomaly_detector.lake import layout, parquet, results
 from anomaly_detector.lake.landed import Landed, Source, digests, read_panel
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Interval
 from anomaly_detector.ledger.ledger import Commit, Ledger
-from anomaly_detector.panel import Scores
+from anomaly_detector.limits import MOST_DUE
+from anomaly_detector.panel import Scores, second
 from anomaly_detector.services import documents, models
 from anomaly_detector.services.delivery import Delivery
 from anomaly_detector.services.payloads import (
@@ -177,7 +178,7 @@ def detect(
         raise PermanentError("The replay gave no snapshot.")
     store.put(layout.model(shard, version), to_bytes(replayed.snapshot))
     table = results.known(results.scores_table(replayed.scores, config))
-    store.put(scores_key, results.parquet(table), results.PARQUET_TYPE)
+    store.put(scores_key, parquet.write(table), parquet.CONTENT_TYPE)
     marks = events.marks_to_json(replayed.scores.marks)
     store.put(layout.marks(scores_key), marks.encode(), "application/json")
     store.put_json(layout.scored_intervals(landed.prefix, shard), _facts(read, replayed.scores))
@@ -224,7 +225,7 @@ def _commit(
     grid = Grid.of(config)
     version = _next_version(grid, config, window, landed)
     settings = DetectorSettings.of(config, grid)
-    table = store.read_table([one.scores_key for one in shards])
+    table = parquet.joined(store, [one.scores_key for one in shards])
     axis = np.array([second(start) for start in grid.starts(window.base, window.end)])
     marks = models.read_marks(store, [one.scores_key for one in shards])
     scores = replace(results.scores_from_table(table, config, axis), marks=marks)

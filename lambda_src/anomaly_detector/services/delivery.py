@@ -29,7 +29,7 @@ from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.events.group import Group
 from anomaly_detector.events.store import groups_from_bytes
 from anomaly_detector.intervals import iso, parse_iso
-from anomaly_detector.lake import layout, results
+from anomaly_detector.lake import layout, parquet, results
 from anomaly_detector.lake.group_files import group_files
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import (
@@ -227,18 +227,18 @@ class _Errand:
         if not self._delivery.scored_keys:
             return
         order = [(name, "ascending") for name in ("measure", *self._config.dimensions)]
-        table = self._post.objects.read_table(self._delivery.scored_keys)
+        table = parquet.joined(self._post.objects, self._delivery.scored_keys)
         # In one order whatever the shards, so that a replay writes the same bytes.
         files = {
-            layout.interval_scores(start): results.parquet(rows.sort_by(order))
+            layout.interval_scores(start): parquet.write(rows.sort_by(order))
             for start, rows in results.by_interval(table)
         }
-        self._post.objects.put_all(files, results.PARQUET_TYPE)
+        self._post.objects.put_all(files, parquet.CONTENT_TYPE)
         self._tally.published += len(files)
 
     def _publish_groups(self) -> None:
         files = group_files(self._groups, self._config)
-        self._post.objects.put_all(files, results.PARQUET_TYPE)
+        self._post.objects.put_all(files, parquet.CONTENT_TYPE)
 
     def _decide(self, live_from: datetime | None) -> None:
         decisions = decide(

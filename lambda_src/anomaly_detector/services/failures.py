@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Literal
 
-from anomaly_detector import capacity
+from anomaly_detector import limits
 from anomaly_detector.errors import RetryableError
 from anomaly_detector.intervals import iso
 from anomaly_detector.ledger.items import INTERVAL, Interval, Run
@@ -21,7 +21,7 @@ _DEPTH = 10
 _OUT_OF_MEMORY = re.compile(
     r"signal: killed|Runtime\.OutOfMemory|Process exited before completing request"
 )
-_OUT_OF_TIME = re.compile(rf"Task timed out after {capacity.MOST_SECONDS}\b")
+_OUT_OF_TIME = re.compile(rf"Task timed out after {limits.MOST_SECONDS}\b")
 
 
 def record_failure(
@@ -80,9 +80,9 @@ def record_failure(
 def explained(reason: str) -> str:
     """The reason, behind what it means and what to set where a function's limits were its end."""
     if _OUT_OF_MEMORY.search(reason):
-        return f"{capacity.OUT_OF_MEMORY} ({reason})"
+        return f"{limits.OUT_OF_MEMORY} ({reason})"
     if _OUT_OF_TIME.search(reason):
-        return f"{capacity.OUT_OF_TIME} ({reason})"
+        return f"{limits.OUT_OF_TIME} ({reason})"
     return reason
 
 

@@ -15,13 +15,14 @@ from anomaly_detector.detection import to_bytes
 from anomaly_detector.errors import PermanentError, RetryableError, refuse
 from anomaly_detector.events.group import Group
 from anomaly_detector.explain import events
-from anomaly_detector.intervals import Grid, second
-from anomaly_detector.lake import layout, results
+from anomaly_detector.intervals import Grid
+from anomaly_detector.lake import layout, parquet, results
 from anomaly_detector.lake.group_files import group_files
 from anomaly_detector.lake.landed import read_panel
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk, Detector, Run
 from anomaly_detector.ledger.ledger import Ledger
+from anomaly_detector.panel import second
 from anomaly_detector.services import documents, history, models
 from anomaly_detector.services.payloads import Activated, Trained
 
@@ -68,7 +69,7 @@ def train(
     version = layout.model_version(base, layout.attempt_id(execution))
     store.put(layout.model(shard, version), to_bytes(scored.snapshot))
     scores_key = layout.backtest(shard, version)
-    store.put(scores_key, results.parquet(scored.table), results.PARQUET_TYPE)
+    store.put(scores_key, parquet.write(scored.table), parquet.CONTENT_TYPE)
     store.put(layout.marks(scores_key), events.marks_to_json(scored.marks).encode())
     store.put_json(layout.learnt(scores_key), backtest.training(config, scored.state).to_dict())
     return Trained(shard=shard, version=version, series=scored.series, scores_key=scores_key)
@@ -192,12 +193,12 @@ def _publish_backtest(
     """Write scores and groups of `[begin, end)`, and delete what another configuration had left
     there.
     """
-    table = store.read_table([one.scores_key for one in shards])
+    table = parquet.joined(store, [one.scores_key for one in shards])
     marks = models.read_marks(store, [one.scores_key for one in shards])
     advance = backtest.group(config, table, marks, begin, end, carry_at=second(base))
     models.write_carried(store, shards[0].version, advance.carried)
     files = _score_files(config, table, base) | group_files(advance.groups, config)
-    store.put_all(files, results.PARQUET_TYPE)
+    store.put_all(files, parquet.CONTENT_TYPE)
     stale = [
         key
         for prefix in (layout.SCORES, *layout.OF_GROUPS)
@@ -218,9 +219,9 @@ def _score_files(config: Config, table: pa.Table, base: datetime) -> dict[str, b
     table = results.in_order(table, config)
     early = pc.less(table["interval_start"], pa.scalar(base, results.TIMESTAMP))
     files = {
-        layout.history_scores(day): results.parquet(rows)
+        layout.history_scores(day): parquet.write(rows)
         for day, rows in results.by_date(table.filter(early))
     }
     for start, rows in results.by_interval(table.filter(pc.invert(early))):
-        files[layout.interval_scores(start)] = results.parquet(rows)
+        files[layout.interval_scores(start)] = parquet.write(rows)
     return files

@@ -1,0 +1,63 @@
+"""Where an interval lies in the day, the week and the month, as the clocks of the zone show it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_detector.intervals import Grid
+
+MONTH_SLOTS = 31
+
+
+def day_slots(
+    grid: Grid, starts: NDArray[np.datetime64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Slot of the day and weekday (Monday = 0) of each start, in the detector's zone.
+
+    Parameters
+    ----------
+    starts : (T,) datetime64[s], UTC.
+
+    Returns
+    -------
+    two (T,) int64 arrays: slot of the day in 0 … 86400 / seconds - 1, and weekday.
+    """
+    local = _local(grid, starts)
+    return (local % 86_400) // grid.seconds, (local // 86_400 + 3) % 7
+
+
+def month_slots(grid: Grid, starts: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """(T,) day of the month of each start in the detector's zone: 0 … 29, and 30 for the last
+    day of a month, however long it is.
+    """
+    day = _local(grid, starts) // 86_400
+    dates = day.astype("datetime64[D]")
+    first = dates.astype("datetime64[M]").astype("datetime64[D]")
+    following = (dates.astype("datetime64[M]") + 1).astype("datetime64[D]")
+    slot = (dates - first).astype(np.int64)
+    last = (following - dates).astype(np.int64) == 1
+    return np.asarray(np.where(last, MONTH_SLOTS - 1, np.minimum(slot, MONTH_SLOTS - 2)))
+
+
+def _local(grid: Grid, starts: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """(T,) seconds since 1970 as the clocks in the detector's zone show them."""
+    seconds = starts.astype("datetime64[s]").astype(np.int64)
+    # Offsets change on quarter hours, so one look-up serves all starts of a quarter hour.
+    zone = ZoneInfo(grid.timezone)
+    quarters, which = np.unique(seconds // 900, return_inverse=True)
+    offsets = np.array(
+        [
+            int(
+                (
+                    datetime.fromtimestamp(int(quarter) * 900, zone).utcoffset() or timedelta()
+                ).total_seconds()
+            )
+            for quarter in quarters
+        ],
+        dtype=np.int64,
+    )
+    return np.asarray(seconds + (offsets[which] if len(offsets) else 0))
