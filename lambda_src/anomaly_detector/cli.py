@@ -221,6 +221,7 @@ def _backtest(
 ) -> str:
     progress.start(f"Reading {files.name}")
     rows = aggregate(config, files, engine, options.decimal)
+    config = rows.config
     grid = Grid.of(config)
     begin = backtest.scored_from(grid, rows.begin, rows.end, 1 - options.train_fraction)
     progress.start(f"Replaying {len(rows.panel.starts):,} intervals")

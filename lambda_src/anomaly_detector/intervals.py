@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from anomaly_detector.config import Config, IntervalName
@@ -59,7 +60,14 @@ class Grid:
         """The interval start that lies `intervals` after `start` (before, where negative)."""
         if self.interval == "P1D":
             day = start.astimezone(ZoneInfo(self.timezone)).date()
-            return self._midnight(day + timedelta(days=intervals))
+            shifted = day + timedelta(days=intervals)
+            left_out = _days_left_out(self.timezone)
+            for lost in left_out if intervals > 0 else reversed(left_out):
+                if day < lost <= shifted:
+                    shifted += timedelta(days=1)
+                elif shifted <= lost < day:
+                    shifted -= timedelta(days=1)
+            return self._midnight(shifted)
         return start + timedelta(seconds=self.seconds * intervals)
 
     def starts(self, begin: datetime, end: datetime) -> tuple[datetime, ...]:
@@ -74,17 +82,61 @@ class Grid:
         """Number of intervals in `[begin, end)`; negative where end lies before begin."""
         if self.interval == "P1D":
             zone = ZoneInfo(self.timezone)
-            return (end.astimezone(zone).date() - begin.astimezone(zone).date()).days
+            first, last = begin.astimezone(zone).date(), end.astimezone(zone).date()
+            lost = sum(
+                min(first, last) < day < max(first, last) for day in _days_left_out(zone.key)
+            )
+            return (last - first).days - (lost if first < last else -lost)
         return (end - begin) // timedelta(seconds=self.seconds)
 
     def due_end(self, scheduled: datetime, offset_seconds: int) -> datetime:
         """End of the newest interval whose end plus offset has passed at `scheduled`."""
         return self.floor(scheduled - timedelta(seconds=offset_seconds))
 
+    def shown_twice(self, start: datetime, clock: str) -> bool:
+        """Whether rows of the interval cannot be told from those of another one, because clocks in
+        the zone `clock` go back and show its times twice.
+
+        Warehouses read such a time one way or the other: one interval holds the rows of both, the
+        other none. Never so for P1D, as the two times are within one day, or move an hour at most.
+        """
+        edges = (start, start + timedelta(seconds=self.seconds))
+        return self.interval != "P1D" and any(_is_within(edge, ZoneInfo(clock)) for edge in edges)
+
     def _midnight(self, day: date) -> datetime:
         zone = ZoneInfo(self.timezone)
         midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
         return midnight.astimezone(UTC)
+
+
+@lru_cache
+def _days_left_out(timezone: str) -> tuple[date, ...]:
+    """Days since 1970 that a zone did not have, as it moved to the other side of the date line."""
+    zone = ZoneInfo(timezone)
+    found: list[date] = []
+    for day in range(0, 36_525, 28):
+        moved = _offset((day + 28) * 86_400, zone) - _offset(day * 86_400, zone)
+        if moved > timedelta(hours=12):
+            dates = [date(1970, 1, 1) + timedelta(days=day + n) for n in range(-1, 30)]
+            found += [one for one in dates if _is_left_out(one, zone)]
+    return tuple(dict.fromkeys(found))
+
+
+def _is_left_out(day: date, zone: ZoneInfo) -> bool:
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+    return midnight.astimezone(UTC).astimezone(zone).date() != day
+
+
+def _offset(seconds: int, zone: ZoneInfo) -> timedelta:
+    return datetime.fromtimestamp(seconds, zone).utcoffset() or timedelta()
+
+
+def _is_within(edge: datetime, zone: ZoneInfo) -> bool:
+    """Whether the times just before and just after an instant come twice."""
+    shown = [moment.astimezone(zone) for moment in (edge - timedelta(seconds=1), edge)]
+    return all(
+        clock.replace(fold=0).utcoffset() != clock.replace(fold=1).utcoffset() for clock in shown
+    )
 
 
 def iso(moment: datetime) -> str:

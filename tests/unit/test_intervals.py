@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise, product
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from anomaly_detector.detection.slots import day_slots
+from anomaly_detector.detection.slots import day_slots, shown_twice
 from anomaly_detector.intervals import SECONDS, Grid, iso, parse_iso
+from anomaly_detector.panel import second
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,3 +101,51 @@ def test_times_survive_being_stored(moment):
 def test_a_time_without_offset_is_refused():
     with pytest.raises(ValueError, match="names no UTC offset"):
         parse_iso("2024-01-01T00:00:00")
+
+
+CLOCKS = ["UTC", "Europe/Berlin", "Europe/Dublin", "America/Havana", "America/Sao_Paulo"]
+CLOCKS += ["America/St_Johns", "Australia/Lord_Howe", "Africa/Casablanca", "Antarctica/Troll"]
+CLOCKS += ["Asia/Kolkata", "Pacific/Apia", "Asia/Gaza", "America/Scoresbysund", "Antarctica/Casey"]
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_times_that_clocks_show_twice_are_known_for_each_interval(clock):
+    # given the minutes around each change of the clocks in some years, and the time they show
+    zone = ZoneInfo(clock)
+    hours = [datetime(2009, 12, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(8800)]
+    hours += [datetime(2019, 6, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(8800)]
+    changes = [
+        one
+        for one, other in pairwise(hours)
+        if one.astimezone(zone).utcoffset() != other.astimezone(zone).utcoffset()
+    ]
+    assert changes or clock in ("UTC", "Asia/Kolkata")
+    for change in changes:
+        minutes = [change + timedelta(minutes=n) for n in range(-300, 300)]
+        shown = defaultdict(set)
+        for interval, detector in product(sorted(SECONDS), ["UTC", "Asia/Kathmandu", clock]):
+            grid = Grid(interval, detector)
+            shown.clear()
+            for minute in minutes:
+                shown[minute.astimezone(zone).replace(tzinfo=None)].add(grid.floor(minute))
+            # when two intervals hold the same time, then both are known
+            twice = {start for starts in shown.values() if len(starts) > 1 for start in starts}
+            begin, end = grid.floor(minutes[0]), grid.floor(minutes[-1])
+            axis = grid.starts(begin, end)
+            found = shown_twice(grid, np.array([second(start) for start in axis]), clock)
+            known = {start for start, yes in zip(axis, found, strict=True) if yes}
+            assert known == (set() if interval == "P1D" else twice), (change, interval, detector)
+
+
+def test_a_day_that_a_zone_left_out_is_no_interval():
+    # given Samoa, which went from 29 to 31 December 2011
+    grid = Grid("P1D", "Pacific/Apia")
+    begin = grid.floor(datetime(2011, 12, 27, 22, tzinfo=UTC))
+    end = grid.floor(datetime(2012, 1, 3, 22, tzinfo=UTC))
+
+    starts = grid.starts(begin, end)
+
+    assert len(set(starts)) == len(starts) == grid.count(begin, end)
+    assert all(grid.shift(end, -n - 1) == start for n, start in enumerate(reversed(starts)))
+    assert all(grid.shift(begin, n) == start for n, start in enumerate(starts))
+    assert -grid.count(end, begin) == len(starts)

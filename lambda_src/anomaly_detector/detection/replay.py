@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anomaly_detector.detection.follow import follow, still
 from anomaly_detector.detection.scan import learn_dispersion, scan
 from anomaly_detector.detection.settings import DetectorSettings
-from anomaly_detector.detection.slots import day_slots, month_slots
+from anomaly_detector.detection.slots import day_slots, month_slots, shown_twice
 from anomaly_detector.detection.state import Event, State, fresh
 from anomaly_detector.detection.step import Judged, Rules, Slots, judge, learn
 from anomaly_detector.lattice import Lattice
@@ -70,6 +70,8 @@ def replay(
     hours = of_day * settings.slots_a_weekday // settings.slots_a_day
     week_slots = weekdays * settings.slots_a_weekday + hours
     of_month = month_slots(settings.grid, starts) if settings.slots_a_month else None
+    # Known beforehand, and no anomaly: the rows of two intervals lie in one of them.
+    unclear = shown_twice(settings.grid, starts, settings.clock)
     skipped = (
         0
         if score_from is None
@@ -83,6 +85,8 @@ def replay(
     for t, value, count in _intervals(settings, panel, len(slices), from_panel):
         if snapshot is None and snapshot_at is not None and starts[t] >= snapshot_at:
             snapshot = _state(state, starts[:t], slices, arrays, clock, events, copied=True)
+        if unclear[t]:
+            value, count = np.full_like(value, np.nan), np.zeros_like(count)
         slots = Slots(
             int(of_day[t]),
             int(week_slots[t]),

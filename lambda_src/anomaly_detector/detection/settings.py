@@ -40,6 +40,8 @@ class DetectorSettings:
     dimensions: tuple[str, ...]
     measures: tuple[MeasureRule, ...]
     false_events_per_week: float = 1.0
+    clock: str = "UTC"
+    """Zone of the wall-clock times of the rows."""
 
     @classmethod
     def of(cls, config: Config, grid: Grid) -> DetectorSettings:
@@ -60,6 +62,7 @@ class DetectorSettings:
             config.dimensions,
             measures,
             config.false_events_per_week,
+            config.timestamp_column.timezone,
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from anomaly_detector.intervals import Grid
 
 MONTH_SLOTS = 31
+_DAY = 86_400
 
 
 def day_slots(
@@ -41,6 +42,23 @@ def month_slots(grid: Grid, starts: NDArray[np.datetime64]) -> NDArray[np.int64]
     slot = (dates - first).astype(np.int64)
     last = (following - dates).astype(np.int64) == 1
     return np.asarray(np.where(last, MONTH_SLOTS - 1, np.minimum(slot, MONTH_SLOTS - 2)))
+
+
+def shown_twice(grid: Grid, starts: NDArray[np.datetime64], clock: str) -> NDArray[np.bool_]:
+    """(T,) intervals whose times come twice in the zone `clock`: see `Grid.shown_twice`."""
+    found = np.zeros(len(starts), dtype=np.bool_)
+    seconds = starts.astype("datetime64[s]").astype(np.int64)
+    zone = ZoneInfo(clock)
+    days, of_day = np.unique(seconds // _DAY, return_inverse=True)
+    changing = np.array([_offset(day - 1, zone) != _offset(day + 2, zone) for day in days.tolist()])
+    for place in np.flatnonzero(changing[of_day]) if len(days) else ():
+        start = datetime.fromtimestamp(int(seconds[place]), UTC)
+        found[place] = grid.shown_twice(start, clock)
+    return found
+
+
+def _offset(day: int, zone: ZoneInfo) -> timedelta:
+    return datetime.fromtimestamp(day * _DAY, zone).utcoffset() or timedelta()
 
 
 def _local(grid: Grid, starts: NDArray[np.datetime64]) -> NDArray[np.int64]:

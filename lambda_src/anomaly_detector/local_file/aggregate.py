@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_detector.config import Config
+from anomaly_detector.detection.slots import shown_twice
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid, iso
 from anomaly_detector.local_file.engine import Engine
@@ -40,6 +41,7 @@ class Aggregated:
 
     Attributes
     ----------
+    config : that of the detector, with the zone in which the times are written.
     begin, end : UTC; the intervals `[begin, end)` from the file's first row to its last.
     rows, undated, filtered : all rows; those without a timestamp, and those that do not pass
         dimension_filters, which are left out.
@@ -47,6 +49,7 @@ class Aggregated:
     said : what the user should know of how the file was read, and what was left out of it.
     """
 
+    config: Config
     panel: Panel
     begin: datetime
     end: datetime
@@ -107,7 +110,26 @@ def _aggregate(config: Config, files: Files, engine: Engine, decimal: Decimal | 
         raise PermanentError(f"No row of {files.name} passes dimension_filters.")
     undated = rows.times.rows - rows.times.filled
     filtered = int(held.sum()) - passed
-    return Aggregated(panel, begin, end, rows.times.rows, undated, filtered, held, tuple(said))
+    column = config.timestamp_column.model_copy(
+        update={"timezone": rows.config.timestamp_column.timezone}
+    )
+    config = config.model_copy(update={"timestamp_column": column})
+    said += _twice(grid, axis, column.timezone)
+    return Aggregated(
+        config, panel, begin, end, rows.times.rows, undated, filtered, held, tuple(said)
+    )
+
+
+def _twice(grid: Grid, axis: NDArray[np.datetime64], clock: str) -> list[str]:
+    starts = axis[shown_twice(grid, axis, clock)]
+    if not len(starts):
+        return []
+    first = iso(_moment(int(starts[0].astype(np.int64))))
+    line = (
+        f"{len(starts):,} intervals, the first from {first}, are not scored: clocks in {clock} go "
+        "back and show their times twice; times in UTC or with their offset can be told apart"
+    )
+    return [line]
 
 
 # --- time ---------------------------------------------------------------------------------------

@@ -237,7 +237,7 @@ def _commit(
     )
     store.put(layout.events(landed.prefix), groups_to_bytes(advance.groups), "application/json")
     models.write_carried(store, version, advance.carried)
-    intervals = _intervals(store, ledger, grid, window, landed, shards)
+    intervals = _intervals(store, ledger, config, window, landed, shards)
     delivery = Delivery(
         due_start=window.due,
         attempt_id=landed.attempt_id,
@@ -307,7 +307,7 @@ def _facts(read: Landed, scores: Scores) -> dict[str, Any]:
 def _intervals(
     store: ObjectStore,
     ledger: Ledger,
-    grid: Grid,
+    config: Config,
     window: _Window,
     landed: LandedFiles,
     shards: Sequence[Detected],
@@ -317,8 +317,10 @@ def _intervals(
     """
     facts = [store.get_json(layout.scored_intervals(landed.prefix, one.shard)) for one in shards]
     before = ledger.intervals(window.base, window.end)
+    grid, clock = Grid.of(config), config.timestamp_column.timezone
     changed = []
     for place, start in enumerate(grid.starts(window.base, window.end)):
+        twice = grid.shown_twice(start, clock)
         rows = sum(one["rows"][place] for one in facts)
         now = Interval(
             start=start,
@@ -329,6 +331,7 @@ def _intervals(
             digest=_joined(one["digests"][place] for one in facts),
             statement_id=landed.statement_id,
             milliseconds=landed.milliseconds,
+            reason=f"Not scored: clocks in {clock} show its times twice." if twice else None,
         )
         if start < window.due:
             old = before.get(start)
