@@ -1,1 +1,3 @@
-"""Watches business metrics in Amazon Redshift: one package behind every function and the CLI."""
+"""Anomaly detection on business metrics in Amazon Redshift: the package of all functions and the
+CLI.
+"""

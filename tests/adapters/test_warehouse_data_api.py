@@ -86,7 +86,7 @@ def test_refusals_are_passing_or_permanent(
     stub: Stubber, code: str, status: int, kind: type[Exception]
 ) -> None:
     stub.add_client_error("execute_statement", code, "no", status)
-    with pytest.raises(kind, match=rf"refused execute_statement \({code}\): no\."):
+    with pytest.raises(kind, match=rf"rejected execute_statement \({code}\): no\."):
         api(stub).submit("select 1", "t", "n")
 
 
@@ -109,7 +109,7 @@ def test_a_lost_connection_is_retryable() -> None:
 def test_what_cannot_be_sent_is_refused_before(stub: Stubber) -> None:
     with pytest.raises(PermanentError, match="1 to 64 characters"):
         api(stub).submit("select 1", "t" * 65, "n")
-    with pytest.raises(PermanentError, match="the Redshift Data API takes 100,000"):
+    with pytest.raises(PermanentError, match="limit of the Redshift Data API is 100,000"):
         api(stub).submit("x" * 100_001, "t", "n")
 
 

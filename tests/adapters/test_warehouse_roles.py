@@ -174,7 +174,7 @@ def test_a_lasting_refusal_ends_with_a_sentence(
     for _ in range(25):
         stubs["redshift"].add_client_error("describe_clusters", "AccessDenied", "never")
     with pytest.raises(
-        PermanentError, match=r"Cluster 'shop' refused for 120 seconds to attach .*never"
+        PermanentError, match=r"Cluster 'shop' rejected attaching .* for 120 seconds: .*never"
     ):
         cluster.attach(OURS)
     assert time.now == 120

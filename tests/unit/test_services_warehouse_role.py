@@ -173,6 +173,6 @@ def test_what_cannot_be_detached_is_reported_and_left(
     ],
 )
 def test_an_event_that_lacks_something_is_refused(parts: Parts, event: dict[str, Any]) -> None:
-    with pytest.raises(PermanentError, match="not valid"):
+    with pytest.raises(PermanentError, match="event is invalid"):
         warehouse_role.handler(event, Context())
     assert parts.done == []

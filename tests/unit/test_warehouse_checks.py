@@ -66,7 +66,7 @@ def test_good_columns_have_no_problem() -> None:
         ({"platform": "super"}, "'platform' (dimension) is SUPER"),
         ({"platform": "bool"}, "'platform' (dimension) is BOOLEAN"),
         ({"ts": "int8"}, "'ts' (timestamp_column) is INT8, not a timestamp"),
-        ({"ts": "varchar"}, "'ts' (timestamp_column) is VARCHAR; give timestamp_column.format"),
+        ({"ts": "varchar"}, "'ts' (timestamp_column) is VARCHAR; set timestamp_column.format"),
         ({"ts": "date"}, "'ts' (timestamp_column) is DATE, which has no time of day"),
         ({"Views": "int4"}, "'views' (measure) is returned more than once (views, Views)"),
         ({"views": "", "Views": "int4"}, "'views' (measure) is returned as \"Views\""),
@@ -94,7 +94,7 @@ def test_a_column_twice_in_the_result_is_told() -> None:
 def test_a_timestamptz_needs_utc_and_a_format_needs_text() -> None:
     berlin = config(timestamp_column={"name": "ts", "timezone": "Europe/Berlin"})
     (problem,) = judge(berlin, ts="timestamptz")
-    assert "TIMESTAMPTZ, which holds UTC; set timestamp_column.timezone to 'UTC'" in problem
+    assert "TIMESTAMPTZ, which is stored in UTC; set timestamp_column.timezone to 'UTC'" in problem
     text = config(timestamp_column={"name": "ts", "format": "yyyy-MM-dd HH"})
     assert judge(text, ts="varchar") == []
     assert "remove timestamp_column.format" in judge(text)[0]
@@ -217,7 +217,7 @@ def test_series_are_counted_with_no_dimension_and_with_few_levels() -> None:
 def test_too_many_series_name_the_largest_dimension() -> None:
     given = config(max_series=19)
     (problem,) = checks.judge_series(given, numbers(given, ROWS))
-    assert "20 series or more (2 measures times 10 slices), above max_series (19)" in problem
+    assert "at least 20 series (2 measures × 10 slices), more than max_series (19)" in problem
     assert "dimension 'market' has the most values, 3" in problem
 
 

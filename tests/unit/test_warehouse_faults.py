@@ -125,8 +125,8 @@ TEXTS: list[tuple[FaultKind, str, str]] = [
     ),
     (PERMANENT, "ERROR: Numeric data overflow (addition)", "double precision"),
     (PERMANENT, "ERROR: bigint out of range", "double precision"),
-    (PERMANENT, "ERROR: Query reached usage limit", "raise it"),
-    (PERMANENT, "Query reached usage limit. Serverless RPU hours used", "raise it"),
+    (PERMANENT, "ERROR: Query reached usage limit", "raise the limit"),
+    (PERMANENT, "Query reached usage limit. Serverless RPU hours used", "raise the limit"),
     (PERMANENT, "Disk Full DETAIL: error: Disk Full code: 1016 context: node: 0", "history.chunk"),
     (
         PERMANENT,
@@ -153,7 +153,7 @@ TEXTS: list[tuple[FaultKind, str, str]] = [
             "'https://s3.us-east-1.amazonaws.com/b/f.parquet' has an incompatible Parquet s query: "
             "146667179 location: dory_util.cpp:1777"
         ),
-        "declared otherwise",
+        "do not match its files",
     ),
     (
         UNCERTAIN,
@@ -203,5 +203,5 @@ def test_a_text_is_told_whole_up_to_a_length() -> None:
     assert classify("ERROR: out   of\norder").sentence == "out of order."
     long = classify("disk full " + "x" * 5000)
     assert "…" in long.sentence
-    assert long.sentence.endswith("history.chunk shorter.")
+    assert long.sentence.endswith("or shorten history.chunk.")
     assert len(long.sentence) < 1_300

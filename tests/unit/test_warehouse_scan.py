@@ -58,7 +58,7 @@ def test_a_dollar_within_a_name_opens_no_text() -> None:
         ("select\n'open", "a string begins in line 2"),
         ('select "open', "a quoted name begins in line 1"),
         ("select /* a", "a comment /* begins in line 1"),
-        ("select /* a /* b */ */", "a comment with another in it begins in line 1"),
+        ("select /* a /* b */ */", "a comment that contains another comment begins in line 1"),
         ("select $$ open $", "a dollar-quoted string $$ begins in line 1"),
         ("select $q$ a $q$", "got $q$ in line 1"),
     ],
@@ -131,7 +131,7 @@ def test_a_query_is_accepted(query: str) -> None:
         ("  -- nothing\n;", "must start with SELECT or WITH; got ''"),
         (
             f"select 1 from t where {WINDOW}) x; drop table t; (select 1",
-            "line 1 closes one that was not opened",
+            "line 1 closes a parenthesis that was not opened",
         ),
         (
             f"with a as (select 1) insert into t select * from a where {WINDOW}",

@@ -350,7 +350,7 @@ def test_a_limit_in_the_outermost_select_is_wrapped() -> None:
 
 def test_a_statement_too_long_is_refused_with_its_size() -> None:
     with pytest.raises(
-        PermanentError, match=r"is 200,1\d\d bytes; the Redshift Data API takes 100,000"
+        PermanentError, match=r"has 200,1\d\d bytes; the limit of the Redshift Data API is 100,000"
     ):
         sql.unload(f"select '{'x' * 200_000}'", "s3://b/p/", ROLE)
 

@@ -1,4 +1,4 @@
-"""One module per Lambda function: parse the event, call one service, answer. No logic."""
+"""One module per Lambda function: parse the event, call a service, return its result; no logic."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from importlib.abc import MetaPathFinder
 
 
 class _NoPandas(MetaPathFinder):
-    """Finds no pandas.
+    """Hides pandas.
 
-    The managed layer holds it, and pyarrow imports it where it is installed, as soon as an array is
-    made of Python or numpy values. Every cold start would pay for it; without it, pyarrow works as
-    it does where none is installed, which is how the tests run.
+    The managed layer contains pandas, and pyarrow imports it, if installed, when an array is
+    created from Python or numpy values. That would slow down every cold start. With pandas hidden,
+    pyarrow works as if it were not installed, which is how the tests run.
     """
 
     def find_spec(self, fullname: str, *_: object) -> None:
-        """Refuse pandas; leave all else to the other finders."""
+        """Hide pandas; leave everything else to the other finders."""
         if fullname == "pandas":
             raise ModuleNotFoundError("The functions run without pandas.", name=fullname)
 

@@ -1,5 +1,5 @@
-"""What surrounds every handler: logs, traces, and the two error classes that the
-machines know.
+"""What every handler is wrapped in: logs, traces, and conversion of errors to the two classes that
+the state machines distinguish.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from anomaly_detector.observability import Handler, logger, traced
 
 Event = dict[str, Any]
 
-# Refused access is among them: a role or policy made seconds ago may be refused for up to two
-# minutes.
+# Includes denied access: a new role or policy may be refused for up to two minutes, until it has
+# propagated.
 _PASSING = frozenset(
     {
         "AccessDenied",
@@ -42,26 +42,28 @@ _PASSING = frozenset(
         "UnrecognizedClientException",
     }
 )
-# What a log line tells of an event; never rows, SQL or secrets.
+# Keys of an event that are logged; never rows, SQL or secrets.
 _LOGGED = ("execution", "config_hash", "shard", "machine", "action", "attempt")
 _SERVER_FAULT = 500
 
 
 def boundary(function: Handler) -> Handler:
-    """Wrap a handler; AWS errors leave it as RetryableError or PermanentError."""
+    """Wrap a handler, so that it raises AWS errors as RetryableError or PermanentError."""
 
     @wraps(function)
     def guarded(event: Event, context: LambdaContext) -> Event:
-        logger.append_keys(**_told(event))
+        logger.append_keys(**_logged(event))
         try:
             return function(event, context)
         except ValidationError as error:
             places = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
-            raise PermanentError(f"The event is not valid: {places}.") from None
+            raise PermanentError(
+                f"The event is invalid: correct or add {places} in the function's input."
+            ) from None
         except ClientError as error:
             raise _sorted(error) from error
         except ParamValidationError as error:
-            raise PermanentError(f"AWS cannot take this: {error}") from error
+            raise PermanentError(f"Invalid request to AWS: {error}") from error
         except MemoryError as error:
             raise PermanentError(f"{OUT_OF_MEMORY} ({error})") from error
         except BotoCoreError as error:
@@ -71,13 +73,13 @@ def boundary(function: Handler) -> Handler:
     return traced(logged)
 
 
-def _told(event: Event) -> dict[str, object]:
-    told = {key: event[key] for key in _LOGGED if event.get(key) is not None}
+def _logged(event: Event) -> dict[str, object]:
+    logged = {key: event[key] for key in _LOGGED if event.get(key) is not None}
     plan = event.get("plan") or event.get("request") or event
     window = (plan.get("window_start"), plan.get("window_end")) if isinstance(plan, dict) else ()
     if any(window):
-        told["interval"] = "/".join(str(bound) for bound in window)
-    return told
+        logged["interval"] = "/".join(str(bound) for bound in window)
+    return logged
 
 
 def _sorted(error: ClientError) -> RetryableError | PermanentError:

@@ -1,4 +1,4 @@
-"""The one place where clients are made and handed to adapters; a warm function keeps them."""
+"""Creates the AWS clients and adapters; no other module does. A warm function reuses them."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from anomaly_detector.settings import Settings
 from anomaly_detector.warehouse.data_api import DataApi
 from anomaly_detector.warehouse.roles import Attachment, ClusterRoles, NamespaceRoles
 
-# The state machines retry too; these are for a lost packet or a throttled second.
+# The state machines retry too; these retries are for lost packets and brief throttling.
 _RETRYING = ClientConfig(
     retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=60
 )
-# A function that is asked may take its whole minute.
+# An invoked function may take up to a minute.
 _ASKING = ClientConfig(
     retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=5, read_timeout=90
 )
 
 
 class Wiring:
-    """Adapters of one function, each made when it is first asked for."""
+    """Adapters of one function, each created on first use."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -55,16 +55,16 @@ class Wiring:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The state table, in the detector's words."""
+        """The ledger, backed by the state table."""
         return Ledger(self.table)
 
     @cached_property
     def pipeline(self) -> Executions:
-        """The pipeline machine."""
+        """Executions of the pipeline."""
         return self.executions(self.settings.pipeline_arn)
 
     def executions(self, machine: str) -> Executions:
-        """A state machine's executions."""
+        """Executions of a state machine."""
         return Executions(_client("stepfunctions"), machine)
 
     def function(self, arn: str) -> Function:
@@ -73,12 +73,12 @@ class Wiring:
 
     @cached_property
     def operations(self) -> Topic:
-        """The operators' topic."""
+        """The operations topic."""
         return Topic(_client("sns"), self.settings.operations_topic_arn)
 
     @cached_property
     def post(self) -> Post:
-        """What delivery works with."""
+        """Adapters and settings of delivery."""
         settings = self.settings
         return Post(
             table=self.table,
@@ -90,21 +90,21 @@ class Wiring:
         )
 
     def warehouse(self, redshift: Redshift | None) -> DataApi:
-        """The warehouse that a configuration names; None for what needs no sign-in."""
+        """The configured warehouse; None for calls that need no authentication."""
         return DataApi(_client("redshift-data"), redshift)
 
     def attachment(self, place: Place) -> Attachment:
-        """The roles of the cluster or workgroup that a place names."""
+        """The roles of a cluster or workgroup."""
         if place.cluster_identifier:
             return ClusterRoles(_client("redshift"), place.cluster_identifier)
         if place.workgroup_name:
             return NamespaceRoles(_client("redshift-serverless"), place.workgroup_name)
-        raise PermanentError("Give exactly one of cluster_identifier and workgroup_name.")
+        raise PermanentError("Set exactly one of cluster_identifier and workgroup_name.")
 
 
 @cache
 def wiring() -> Wiring:
-    """Adapters as the environment names them."""
+    """Adapters for the resources named in the environment."""
     return Wiring(Settings.of(os.environ))
 
 

@@ -1,4 +1,4 @@
-"""Publishes the backtest and brings the configuration into force."""
+"""Publishes the backtest and activates the configuration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Activate(Payload):
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Answer the status and the watermark."""
+    """Return the status and the watermark."""
     parts = wiring()
     wanted = Activate.model_validate(event)
     answer = activate(

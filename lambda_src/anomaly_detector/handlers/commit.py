@@ -29,7 +29,7 @@ class Commit(Payload):
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Answer whether this crawl committed, and the groups that touch its window."""
+    """Return whether this crawl committed, and the number of groups that overlap its window."""
     parts = wiring()
     wanted = Commit.model_validate(event)
     outcome = commit(

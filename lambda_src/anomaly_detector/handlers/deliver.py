@@ -1,4 +1,4 @@
-"""Publishes what was committed and sends its alerts."""
+"""Publishes committed results and sends alerts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anomaly_detector.services.delivery import deliver
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 what is pending is in the table
-    """Answer how many messages were sent and how many intervals published."""
+    """Return the number of messages sent and intervals published."""
     done = deliver(
         wiring().post,
         now=datetime.now(UTC),

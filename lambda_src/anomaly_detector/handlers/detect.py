@@ -1,4 +1,4 @@
-"""Scores one shard of a landed window."""
+"""Scores one shard of an unloaded window."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Detect(Payload):
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Answer the next snapshot's version and where the scores are."""
+    """Return the version of the next snapshot and the key of the scores."""
     parts = wiring()
     wanted = Detect.model_validate(event)
     answer = detect(

@@ -1,4 +1,4 @@
-"""Finds what is due at the scheduled time."""
+"""Finds the intervals that are due at the scheduled time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from anomaly_detector.services.payloads import Moment, Payload
 
 
 class PlanCrawl(Payload):
-    """The event. `scheduled_time` may hold Scheduler's placeholder, or nothing: then the start
-    counts.
+    """The event. If `scheduled_time` is missing or an unresolved placeholder of Scheduler, the
+    start of the execution is used.
     """
 
     scheduled_time: str | None = None
@@ -25,7 +25,7 @@ class PlanCrawl(Payload):
 
     @property
     def moment(self) -> datetime:
-        """The time that the crawl is for."""
+        """The time for which intervals are due."""
         if not self.scheduled_time or self.scheduled_time.startswith("<"):
             return self.started_at
         return parse_iso(self.scheduled_time)
@@ -33,10 +33,10 @@ class PlanCrawl(Payload):
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Answer the plan."""
+    """Return the plan."""
     parts = wiring()
     wanted = PlanCrawl.model_validate(event)
     plan = plan_crawl(parts.store, parts.ledger, wanted.moment, wanted.execution, datetime.now(UTC))
     if plan.held_by is not None:
-        logger.info("another crawl is under way", extra={"held_by": plan.held_by})
+        logger.info("another crawl is running", extra={"held_by": plan.held_by})
     return plan.answer()

@@ -1,4 +1,4 @@
-"""Plans the chunks of history that are still to be landed, and whether a model is to be trained."""
+"""Plans the history chunks to unload, and whether to train a model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PlanHistory(Payload):
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Answer the plan."""
+    """Return the plan."""
     parts = wiring()
     wanted = PlanHistory.model_validate(event)
     return plan_history(parts.store, parts.ledger, wanted.config_hash, wanted.started_at).answer()

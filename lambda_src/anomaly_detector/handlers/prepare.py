@@ -1,4 +1,4 @@
-"""First step of the pipeline: takes a document on and validates it."""
+"""First step of the pipeline: validates the configuration document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anomaly_detector.services.preparing import prepare
 
 
 class Prepare(Payload):
-    """The event; without a hash the uploaded document is meant."""
+    """The event; without a hash, the uploaded document is used."""
 
     config_hash: str | None = None
     execution: str
@@ -20,7 +20,7 @@ class Prepare(Payload):
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Answer the hash, and the window that the query check looks at."""
+    """Return the hash, and the sample window of the query check."""
     parts = wiring()
     wanted = Prepare.model_validate(event)
     return prepare(

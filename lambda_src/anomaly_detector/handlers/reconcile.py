@@ -1,5 +1,5 @@
-"""Starts the pipeline for a document that was never begun; called by the object's event, by apply
-and by every crawl.
+"""Starts the pipeline for a document that it has not run for; invoked by the object's event, by
+apply and by every crawl.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from anomaly_detector.services.reconcile import reconcile
 
 
 @boundary
-def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 whatever the event says, the bucket decides
-    """Answer the document's hash, whether the pipeline was started, and the detector's status."""
+def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 the bucket decides, not the event
+    """Return the document's hash, whether the pipeline was started, and the detector's status."""
     parts = wiring()
     answer = reconcile(parts.store, parts.ledger, parts.pipeline, time.sleep)
     logger.info("reconciled", extra=answer.answer())

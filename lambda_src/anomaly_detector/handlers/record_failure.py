@@ -1,4 +1,4 @@
-"""Stores why a machine failed and tells the operators."""
+"""Stores why a state machine failed and notifies the operations topic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RecordFailure(Payload):
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Answer the reason."""
+    """Return the reason."""
     parts = wiring()
     wanted = RecordFailure.model_validate(event)
     answer = record_failure(

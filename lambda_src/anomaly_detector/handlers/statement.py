@@ -1,4 +1,4 @@
-"""Submits one statement to the warehouse, sees how it stands, or cancels what is left behind."""
+"""Submits one statement to the warehouse, polls it, or cancels abandoned statements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from anomaly_detector.services.statement import poll, submit
 
 
 class Submit(Payload):
-    """Begin an attempt."""
+    """Start an attempt."""
 
     action: Literal["submit"]
     request: Request
@@ -28,7 +28,7 @@ class Submit(Payload):
 
 
 class Poll(Payload):
-    """Look after an attempt."""
+    """Check an attempt."""
 
     action: Literal["poll"]
     request: Request
@@ -38,11 +38,11 @@ class Poll(Payload):
 
 
 class Cancel(Payload):
-    """End what runs for these executions, or all that runs.
+    """Cancel the running statements of these executions, or all of the detector's.
 
     Attributes
     ----------
-    awaited : whether it is an error that a statement still runs in the end.
+    awaited : whether it is an error if a statement is still running at the end.
     """
 
     action: Literal["cancel"]
@@ -58,7 +58,7 @@ _EVENT: TypeAdapter[Submit | Poll | Cancel] = TypeAdapter(
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Answer where the statement stands, or what was cancelled."""
+    """Return the state of the statement, or the cancelled statements."""
     wanted = _EVENT.validate_python(event)
     return _cancelled(wanted) if isinstance(wanted, Cancel) else _statement(wanted)
 
@@ -111,5 +111,7 @@ def _cancelled(wanted: Cancel) -> Event:
     )
     logger.info("cancelled", extra=answer.answer())
     if answer.running and wanted.awaited:
-        raise RetryableError(f"Cancelled, but still running: {', '.join(answer.running)}.")
+        raise RetryableError(
+            f"Statements cancelled, but still running: {', '.join(answer.running)}."
+        )
     return answer.answer()

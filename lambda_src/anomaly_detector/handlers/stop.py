@@ -1,4 +1,4 @@
-"""Stops what runs before Terraform deletes the state machines (Terraform's CRUD life cycle)."""
+"""Stops executions before Terraform deletes the state machines (Terraform's CRUD life cycle)."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Stop(Payload):
     Attributes
     ----------
     machine_arns : state machines whose executions are stopped.
-    statement_function : ARN of the function that owns the detector's statements; null where they
-        are left alone.
+    statement_function : ARN of the function that owns the detector's statements; null if they are
+        not to be cancelled.
     """
 
     machine_arns: tuple[str, ...]
@@ -38,7 +38,7 @@ class Stop(Payload):
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Answer what was stopped; before the delete, nothing is."""
+    """Return what was stopped; only a delete stops anything."""
     wanted = Stop.model_validate(event)
     if wanted.tf.action != "delete":
         return Stopped().answer()

@@ -1,4 +1,4 @@
-"""Trains one shard on the landed history."""
+"""Trains one shard on the unloaded history."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Train(Payload):
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Answer the snapshot's version and where the backtest's scores are."""
+    """Return the version of the snapshot and the key of the backtest's scores."""
     parts = wiring()
     wanted = Train.model_validate(event)
     answer = train(parts.store, parts.ledger, **wanted.model_dump())

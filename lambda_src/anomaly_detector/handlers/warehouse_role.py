@@ -1,6 +1,6 @@
-"""Attaches the UNLOAD role to the warehouse at apply, and again where a statement fails without it;
-detaches it from a warehouse that is changed for another one, and at destroy (Terraform's CRUD life
-cycle).
+"""Attaches the UNLOAD role to the warehouse at apply, and again if a statement fails without it;
+detaches it from the previous warehouse if another one is configured, and at destroy (Terraform's
+CRUD life cycle).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from anomaly_detector.handlers._wiring import wiring
 from anomaly_detector.services.payloads import Payload
 from anomaly_detector.services.warehouse_role import Place, RoleReport, attach, detach
 
-# Kept back of the function's time for a last call and the answer.
+# Part of the function's time that is reserved for a last call and the response.
 _MARGIN_SECONDS = 30.0
 
 
 class Attach(Payload):
-    """Attach the role; without a place (the role was given, not made) there is nothing to do."""
+    """Attach the role; without a place (an existing role is used) there is nothing to do."""
 
     action: Literal["attach"]
     place: Place | None
@@ -28,7 +28,7 @@ class Attach(Payload):
 
 
 class Before(Payload):
-    """The input of the time before."""
+    """The previous input."""
 
     place: Place | None = None
 
@@ -41,7 +41,7 @@ class LifeCycle(Payload):
 
 
 class Detach(Payload):
-    """Detach the role from the place of the time before, or at destroy from this one."""
+    """Detach the role from the previous warehouse, or at destroy from the current one."""
 
     action: Literal["detach"]
     place: Place
@@ -49,7 +49,7 @@ class Detach(Payload):
 
     @property
     def left(self) -> Place | None:
-        """The place to detach from."""
+        """What to detach from, if anything."""
         if self.tf.action == "delete":
             return self.place
         before = self.tf.prev_input.place if self.tf.prev_input else None
@@ -63,7 +63,7 @@ _EVENT: TypeAdapter[Attach | Detach] = TypeAdapter(
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:
-    """Answer the roles that are attached afterwards, and what was left behind."""
+    """Return the roles that are attached afterwards, and what could not be detached."""
     parts = wiring()
     wanted = _EVENT.validate_python(event)
     seconds = context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS

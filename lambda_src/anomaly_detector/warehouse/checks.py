@@ -1,4 +1,4 @@
-"""The check of a query before anything is unloaded: what is asked, and what is made of it."""
+"""The query check, before anything is unloaded: its statements and the rules for their results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anomaly_detector.warehouse.time_format import TimeFormat
 _TIMES: Final = frozenset({"timestamp", "timestamptz", "date"})
 _TEXTS: Final = frozenset({"varchar", "bpchar", "text", "name"})
 _NUMBERS: Final = frozenset({"int2", "int4", "int8", "numeric", "float4", "float8"})
-# What cannot be cast to text, or would give no stable value as text.
+# Types that cannot be cast to text, or whose text is not stable.
 _NO_DIMENSION: Final = frozenset(
     {"super", "geometry", "geography", "hllsketch", "varbyte", "float4", "float8", "unknown"}
 )
@@ -40,25 +40,25 @@ _SPELLINGS: Final = {
 }
 _PREFIX: Final = "slices_of"
 _END: Final = "end_of_query"
-# A TIMESTAMPTZ becomes a TIMESTAMP by the session's time zone.
+# A TIMESTAMPTZ is cast to a TIMESTAMP in the session's time zone.
 _SESSION_SECONDS: Final = " + ".join(
     f"abs(datediff(second, TIMESTAMP '{day} 00:00:00', "
     f"CAST(CAST('{day} 00:00:00+00' AS timestamptz) AS timestamp)))"
     for day in ("2024-01-01", "2024-07-01")
 )
-# Digits that a sum has to have before the point, and by which it may outgrow its addends.
+# Minimum digits of a sum before the decimal point, and of its headroom over the addends.
 _WHOLE_DIGITS: Final = 16
 _SPARE_DIGITS: Final = 9
 
 
 def columns_statement(config: Config, start: datetime, end: datetime) -> str:
-    """The query over the sample window `[start, end)`, with no rows: only names and types; then, if
-    there is another for history, a column `_END` and its names and types.
+    """The query over the sample window `[start, end)`, without rows, for its column names and
+    types; if there is a history query, followed by a column `_END` and its names and types.
 
     Raises
     ------
     PermanentError
-        Where a query is refused already when it is read.
+        If a query is invalid as text.
     """
     live = sql.rendered_query(config, start, end, history=False)
     if not config.history_query:
@@ -71,8 +71,8 @@ def columns_statement(config: Config, start: datetime, end: datetime) -> str:
 
 
 def judge_columns(config: Config, columns: Sequence[Column]) -> list[str]:
-    """Problems of the columns that the queries return, one sentence each; empty where all is
-    well.
+    """Problems of the columns that the queries return, one sentence each; empty if there are
+    none.
     """
     names = [column.name for column in columns]
     place = names.index(_END) if config.history_query else len(names)
@@ -97,17 +97,17 @@ def _judge_query(config: Config, columns: Sequence[Column]) -> list[str]:
         if not others:
             problems.append(
                 f"Column '{name}' ({role}) is not returned by the query, which returns: {shown}; "
-                f"add it to the SELECT, or name one of these."
+                "add it to the SELECT, or use one of these columns."
             )
         elif len(others) > 1 or found[others[0]] > 1:
             problems.append(
                 f"Column '{name}' ({role}) is returned more than once ({', '.join(others)}); "
-                "names that differ only by case are one name: give each its own name with AS."
+                "names that differ only in case are the same name: rename the columns with AS."
             )
         elif others[0] != folded:
             problems.append(
-                f"Column '{name}' ({role}) is returned as \"{others[0]}\", in a case that counts "
-                "(enable_case_sensitive_identifier is on); "
+                f"Column '{name}' ({role}) is returned as \"{others[0]}\", because "
+                "enable_case_sensitive_identifier is on; "
                 f'return it in lower case: AS "{folded}".'
             )
         else:
@@ -140,8 +140,8 @@ def _judge_type(config: Config, name: str, role: str, column: Column) -> list[st
         return [
             (
                 f"Column '{name}' (measure) is DECIMAL({column.precision},{column.scale}), whose "
-                f"sum has room for {whole} digits before the point and would overflow; cast it in "
-                f"the query: CAST({name} AS double precision) AS {name}."
+                f"sum has only {whole} digits before the decimal point and could overflow; cast "
+                f"it in the query: CAST({name} AS double precision) AS {name}."
             )
         ]
     return []
@@ -156,7 +156,7 @@ def _judge_time(config: Config, name: str, kind: str) -> list[str]:
             return [_no_time_of_day(config, name, f"has the format '{column.format}'")]
         return [
             (
-                f"Column '{name}' (timestamp_column) is {kind.upper()}; give "
+                f"Column '{name}' (timestamp_column) is {kind.upper()}; set "
                 "timestamp_column.format, such as "
                 "'yyyy-MM-dd HH:mm:ss', or cast the column in the query."
             )
@@ -177,10 +177,10 @@ def _judge_time(config: Config, name: str, kind: str) -> list[str]:
         )
     if kind == "timestamptz" and not sql.is_utc(column.timezone):
         problems.append(
-            f"Column '{name}' (timestamp_column) is TIMESTAMPTZ, which holds UTC; set "
+            f"Column '{name}' (timestamp_column) is TIMESTAMPTZ, which is stored in UTC; set "
             "timestamp_column.timezone "
-            f"to 'UTC' (it is '{column.timezone}'). The detector's own time zone is not touched "
-            "by that."
+            f"to 'UTC' (it is '{column.timezone}'). This does not affect the detector's own time "
+            "zone."
         )
     if kind == "date" and config.interval != "P1D":
         problems.append(_no_time_of_day(config, name, "is DATE"))
@@ -202,7 +202,7 @@ def _judge_dimension(name: str, kind: str) -> list[str]:
     if kind == "bool":
         return [
             (
-                f"Column '{name}' (dimension) is BOOLEAN, which Redshift cannot turn into text; "
+                f"Column '{name}' (dimension) is BOOLEAN, which Redshift cannot cast to text; "
                 "write "
                 f"CASE WHEN {name} THEN 'true' WHEN NOT {name} THEN 'false' END AS {name}."
             )
@@ -210,8 +210,8 @@ def _judge_dimension(name: str, kind: str) -> list[str]:
     if kind in _NO_DIMENSION:
         return [
             (
-                f"Column '{name}' (dimension) is {kind.upper()}, which cannot tell groups apart; "
-                f"turn it into text or a whole number in the query, or remove it from dimensions."
+                f"Column '{name}' (dimension) is {kind.upper()}, which cannot be used to group "
+                "rows; cast it to text or an integer in the query, or remove it from dimensions."
             )
         ]
     return []
@@ -225,9 +225,9 @@ def _plain(type_name: str) -> str:
 def series_statement(config: Config, start: datetime, end: datetime, *, history: bool) -> str:
     """One statement over the sample window `[start, end)` that counts rows, and slices per level.
 
-    The answer has one row per level: slices_of (`d` with a 1 for each dimension kept apart),
-    slices, text_bytes, rows_inside, rows_returned, earliest, latest, session_seconds:
-    `read_series` reads it.
+    The result has one row per level: slices_of (`d`, then 1 for each grouped dimension and 0 for
+    each rolled-up one), slices, text_bytes, rows_inside, rows_returned, earliest, latest,
+    session_seconds. `read_series` reads it.
     """
     width = len(config.dimensions)
     keys = [f"key_{i}" for i in range(width)]
@@ -258,7 +258,7 @@ def series_statement(config: Config, start: datetime, end: datetime, *, history:
         "CAST(max(latest) AS varchar(32)) AS latest",
         f"{_SESSION_SECONDS} AS session_seconds",
     ]
-    # Rows outside the window are counted too: they tell a wrong time zone from an empty table.
+    # Rows outside the window are counted too, to distinguish a wrong time zone from an empty table.
     rows = sql.placed(config, start, end, history=history, window_only=False)
     kept = sql.kept_values(config)
     where = f"\nWHERE {' AND '.join(kept)}" if kept else ""
@@ -270,22 +270,22 @@ def series_statement(config: Config, start: datetime, end: datetime, *, history:
 
 
 def _landed_bytes(key: str) -> str:
-    # A value that is rolled up lands as one character.
+    # A rolled-up value is unloaded as one character.
     return f"CASE WHEN GROUPING({key}) = 1 THEN 1 ELSE max(octet_length({key})) END"
 
 
 @dataclass(frozen=True)
 class SeriesNumbers:
-    """What the sample window holds.
+    """Contents of the sample window.
 
     Attributes
     ----------
-    rows_inside, rows_returned : rows of the query inside the window, and all that it returned.
+    rows_inside, rows_returned : rows inside the window, and all rows that the query returned.
     earliest, latest : UTC text of the first and last row that the query returned.
-    slices : slices seen per level (a tuple of dimension names).
-    session_seconds : difference of the session's time zone from UTC, in winter and summer.
+    slices : slices per level (a tuple of dimension names).
+    session_seconds : offset of the session's time zone from UTC, winter and summer added up.
     text : bytes of a slice's dimension values, on average over the configured levels.
-    series : expected number of series, at least: slices of the configured levels times measures.
+    series : lower bound of the number of series: slices of the configured levels times measures.
     """
 
     rows_inside: int
@@ -299,7 +299,7 @@ class SeriesNumbers:
 
 
 def read_series(config: Config, result: Result) -> SeriesNumbers:
-    """Read the answer to `series_statement`."""
+    """Read the result of `series_statement`."""
     slices: dict[tuple[str, ...], int] = {}
     total: dict[str, Value] = {}
     text = 0
@@ -333,8 +333,8 @@ def judge_series(config: Config, numbers: SeriesNumbers) -> list[str]:
     column = config.timestamp_column
     if numbers.session_seconds and (column.format or sql.is_utc(column.timezone)):
         problems.append(
-            "The session of the warehouse's user is not in UTC, by which a text or a TIMESTAMPTZ "
-            f"in '{column.name}' would be read; set it: ALTER USER … SET timezone TO 'UTC'."
+            "The database user's session is not in UTC, so a text or TIMESTAMPTZ value in "
+            f"'{column.name}' would be misread; run ALTER USER … SET timezone TO 'UTC'."
         )
     if numbers.series > config.max_series:
         problems.append(_too_many(config, numbers))
@@ -348,36 +348,36 @@ def _nothing(config: Config, numbers: SeriesNumbers) -> str:
         return (
             f"The query returns no rows{filtered} for the sample window; check that it compares "
             f"'{column.name}' "
-            "with >= {{ window_start }} and < {{ window_end }}, that the table is filled up to "
-            "now, and that "
-            f"timestamp_column.timezone ('{column.timezone}') is the zone that the column is "
-            "written in."
+            "with >= {{ window_start }} and < {{ window_end }}, that the table contains current "
+            "data, and that "
+            f"timestamp_column.timezone ('{column.timezone}') is the time zone of the column's "
+            "values."
         )
     return (
         f"The query returns {numbers.rows_returned:,} rows, none of them in the sample window: "
-        f"'{column.name}' runs "
+        f"'{column.name}' ranges "
         f"from {numbers.earliest} to {numbers.latest} (UTC); check that the query compares this "
         "column with the "
-        f"placeholders, and that timestamp_column.timezone ('{column.timezone}') is the zone it "
-        "is written in."
+        f"placeholders, and that timestamp_column.timezone ('{column.timezone}') is the time zone "
+        "of its values."
     )
 
 
 def _too_many(config: Config, numbers: SeriesNumbers) -> str:
-    said = (
-        f"The query gives {numbers.series:,} series or more ({len(config.measures)} measures times "
-        f"{numbers.series // len(config.measures):,} slices), above max_series "
+    count = (
+        f"The query yields at least {numbers.series:,} series ({len(config.measures)} measures × "
+        f"{numbers.series // len(config.measures):,} slices), more than max_series "
         f"({config.max_series:,})"
     )
     singles = {name: numbers.slices.get((name,), 0) for name in config.dimensions}
     if not singles:
-        return f"{said}; raise max_series."
+        return f"{count}; raise max_series."
     largest = max(singles, key=lambda name: singles[name])
     return (
-        f"{said}; dimension '{largest}' has the most values, {singles[largest]:,}: remove it, "
+        f"{count}; dimension '{largest}' has the most values, {singles[largest]:,}: remove it, "
         "group its rare values in "
-        "the query (CASE … ELSE 'other' END), narrow it with dimension_filters, take 'pairs' out "
-        "of rollups, "
+        "the query (CASE … ELSE 'other' END), restrict it with dimension_filters, remove 'pairs' "
+        "from rollups, "
         "or raise max_series."
     )
 

@@ -16,7 +16,8 @@ from anomaly_detector.warehouse.statement import RUNNING, Column, Result, Statem
 __all__ = ["DataApi", "Fault", "FaultKind", "classify", "client_token"]
 
 MAX_NAME: Final = 500
-# A role or policy made seconds ago may be refused; the state machines retry for two minutes.
+# A new role or policy may be refused until it has propagated; the state machines retry for two
+# minutes.
 _PASSING: Final = frozenset(
     {
         "AccessDenied",
@@ -41,23 +42,23 @@ _PASSING: Final = frozenset(
 
 
 def client_token(*parts: str) -> str:
-    """A token of 64 characters that is the same for the same parts."""
+    """A token of 64 characters, the same for the same parts."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 class DataApi:
     """Statements on one warehouse.
 
-    Every method raises `RetryableError` where the call may succeed later (throttling, too many
-    statements, a lost connection, a role not known yet) and `PermanentError` otherwise. What a
-    statement itself answers is no error of the call: see `Statement.error` and `classify`.
+    Every method raises `RetryableError` if the call may succeed later (throttling, too many
+    statements, a lost connection, a role that has not propagated) and `PermanentError` otherwise.
+    A failed statement is not an error of the call: see `Statement.error` and `classify`.
 
     Parameters
     ----------
     client : boto3's `redshift-data` client.
-    redshift : names the warehouse (cluster or workgroup), database and sign-in: secret, database
-        user, or neither for
-        the caller's IAM identity. None where statements are listed, described and cancelled only.
+    redshift : the warehouse (cluster or workgroup), database and authentication: secret, database
+        user, or neither for the caller's IAM identity. None if statements are only listed,
+        described and cancelled.
     """
 
     def __init__(self, client: Any, redshift: Redshift | None) -> None:  # noqa: ANN401 boto3 has no types
@@ -76,7 +77,7 @@ class DataApi:
             self._place["DbUser"] = redshift.db_user
 
     def submit(self, sql: str, token: str, name: str) -> str:
-        """Send a statement and return its id.
+        """Submit a statement and return its ID.
 
         Parameters
         ----------
@@ -97,7 +98,7 @@ class DataApi:
         return str(answer["Id"])
 
     def describe(self, statement_id: str) -> Statement:
-        """Ask for a statement's state."""
+        """Request the state of a statement."""
         answer = self._call("describe_statement", Id=statement_id)
         rows = int(answer.get("ResultRows", -1))
         return Statement(
@@ -112,7 +113,7 @@ class DataApi:
         )
 
     def result(self, statement_id: str) -> Result:
-        """Read all pages of a finished statement's result."""
+        """Read all pages of the result of a finished statement."""
         columns: tuple[Column, ...] = ()
         records: list[tuple[Value, ...]] = []
         more: dict[str, str] = {}
@@ -133,11 +134,13 @@ class DataApi:
             more = {"NextToken": str(page["NextToken"])}
 
     def running(self, prefix: str) -> dict[str, str]:
-        """Statements of this caller that have not ended: id to name, of names that begin so."""
+        """Statements of this caller that have not ended and whose name has the prefix: ID to
+        name.
+        """
         found: dict[str, str] = {}
-        # In the order in which a statement passes through them: one that moves on is not missed.
+        # In the order of a statement's life, so that one that changes its status is not missed.
         for status in RUNNING:
-            # Of its own session only: no other may be cancelled, nor, likely, listed.
+            # Of the caller's own session only: statements of others cannot be cancelled.
             asked: dict[str, Any] = {"Status": status, "StatementName": prefix, "RoleLevel": False}
             while True:
                 page = self._call("list_statements", **asked)
@@ -149,8 +152,8 @@ class DataApi:
         return found
 
     def cancel(self, statement_id: str) -> bool:
-        """Ask a statement to stop; False where that is refused, as it has ended or, just sent, does
-        not run yet. When it has stopped, `describe` says ABORTED.
+        """Cancel a statement; False if that is refused, because it has ended or has not started
+        yet. When it has stopped, `describe` returns ABORTED.
         """
         try:
             return bool(self._call("cancel_statement", Id=statement_id).get("Status", False))
@@ -163,7 +166,7 @@ class DataApi:
         except ClientError as error:
             raise _of_client(error, method) from error
         except ParamValidationError as error:
-            raise PermanentError(f"The Redshift Data API cannot take this: {error}") from error
+            raise PermanentError(f"Invalid request to the Redshift Data API: {error}") from error
         except BotoCoreError as error:
             raise RetryableError(f"The Redshift Data API could not be reached: {error}") from error
 
@@ -173,11 +176,11 @@ def _of_client(error: ClientError, method: str) -> RetryableError | PermanentErr
     message = str(error.response.get("Error", {}).get("Message", "")) or code
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     fault = classify(message)
-    said = f"The Redshift Data API refused {method} ({code}): {fault.sentence}"
+    reason = f"The Redshift Data API rejected {method} ({code}): {fault.sentence}"
     passing = fault.kind in (FaultKind.ROLE, FaultKind.PASSING)
     if code in _PASSING or status >= 500 or status == 429 or passing:
-        return RetryableError(said)
-    return PermanentError(said)
+        return RetryableError(reason)
+    return PermanentError(reason)
 
 
 def _value(field: dict[str, Any]) -> Value:

@@ -1,8 +1,7 @@
-"""What can be done about a failed statement, told from the text that the warehouse gives.
+"""Classify a failed statement by the warehouse's error text: what can be done about it.
 
-Redshift documents no error codes for most of these, and the same fault comes in several wordings,
-through several drivers, with or without details: texts are matched loosely. A text that is not
-known is UNCERTAIN.
+Redshift documents no error codes for most errors, and the same error is worded differently by
+different drivers and layers, so texts are matched loosely. An unknown text is UNCERTAIN.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ from typing import Final
 class FaultKind(Enum):
     """Kind of a failure."""
 
-    ROLE = "role"  # a new role or its policy is not known everywhere yet; up to two minutes
+    ROLE = "role"  # a new role or policy has not propagated yet; up to two minutes
     PASSING = "passing"  # throttling, a lost connection, a table that is being replaced
-    UNCERTAIN = "uncertain"  # may pass or stay: worth a few attempts, then a person
+    UNCERTAIN = "uncertain"  # may or may not be transient: worth a few attempts, then reported
     PERMANENT = "permanent"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A failure: its kind, and what happened and, where known, what to do about it."""
+    """A failure: its kind, and a sentence with what happened and, if known, what to change."""
 
     kind: FaultKind
     sentence: str
@@ -39,7 +38,7 @@ def _any(*parts: str) -> re.Pattern[str]:
     return re.compile("|".join(parts), re.IGNORECASE)
 
 
-# In this order: what surely stays comes before what may pass, because texts quote each other.
+# In order of precedence: permanent errors before transient ones, because error texts quote others.
 _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
     (
         FaultKind.PERMANENT,
@@ -50,8 +49,8 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
         FaultKind.PERMANENT,
         _any(r"(password )?authentication (has )?failed", r"invalid (user ?name or )?password"),
         (
-            "The warehouse refused the sign-in: check the secret's username and password "
-            "(or db_user), and that the user may sign in."
+            "The warehouse rejected the credentials: check the username and password in the secret "
+            "(or db_user), and that the user is allowed to connect."
         ),
     ),
     (
@@ -72,9 +71,10 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"only .{0,40}leader node",
         ),
         (
-            "The query uses a function or system table that only the leader node has "
-            "(generate_series, now, current_schema, pg_…, information_schema): UNLOAD cannot read "
-            "it. Write getdate() for now(), a table for generate_series, and leave the others out."
+            "The query uses a function or system table that exists only on the leader node "
+            "(generate_series, now, current_schema, pg_…, information_schema), which UNLOAD cannot "
+            "read. Replace now() with getdate() and generate_series with a table, and remove the "
+            "others."
         ),
     ),
     (
@@ -86,8 +86,8 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"(integer|bigint|smallint|numeric)\S* out of range|(?<!field )value out of range",
         ),
         (
-            "A number is too large for its type, for example a sum for DECIMAL: cast the measure "
-            "in the query, CAST(x AS double precision) AS x."
+            "A number exceeds the range of its type, for example the sum of a DECIMAL: cast the "
+            "measure in the query, CAST(x AS double precision) AS x."
         ),
     ),
     (
@@ -98,7 +98,7 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"(reached|exceeded)",
         ),
         (
-            "The usage limit that was set for the warehouse is used up: raise it, or wait for its "
+            "A usage limit of the warehouse has been reached: raise the limit, or wait for its "
             "next period."
         ),
     ),
@@ -106,8 +106,8 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
         FaultKind.PERMANENT,
         _any(r"disk ?full", r"no space left on device", r"code: ?1016\b", r"out of disk"),
         (
-            "The query's intermediate results do not fit on the warehouse's disks: free space or "
-            "resize it, filter the sort key in the query, or make history.chunk shorter."
+            "The query's intermediate results do not fit on the warehouse's disks: free space, "
+            "resize the warehouse, filter on the sort key in the query, or shorten history.chunk."
         ),
     ),
     (
@@ -120,14 +120,14 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"illegallocationconstraint",
         ),
         (
-            "The bucket lies in another region than the warehouse: apply the module in the "
+            "The bucket is in a different region than the warehouse: apply the module in the "
             "warehouse's region."
         ),
     ),
     (
         FaultKind.PERMANENT,
         _any(r"no ?such ?bucket", r"bucket does not exist"),
-        "The bucket does not exist any more: apply the module again.",
+        "The bucket no longer exists: apply the module again.",
     ),
     (
         FaultKind.PERMANENT,
@@ -135,30 +135,42 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"kms\S*(disabled|invalidstate|notfound)",
             r"key\S* .{0,200}(is disabled|pending deletion|pending import)",
         ),
-        "The bucket's KMS key cannot be used: enable it, or give another one.",
+        (
+            "The bucket's KMS key cannot be used: enable it, or set encryption.kms_key_arn to "
+            "another key."
+        ),
     ),
     (
         FaultKind.PERMANENT,
         _any(r"default iam role (is |was )?not (been )?set", r"no default (iam )?role"),
         (
-            "redshift.unload_role is 'default' and the warehouse has no default role: set one, "
-            "or give a role's ARN."
+            "redshift.unload_role is 'default', but the warehouse has no default role: set one in "
+            "the warehouse, or specify the ARN of a role."
         ),
     ),
     (
         FaultKind.PERMANENT,
         _any(r"(spectrum|s3 ?query|external).{0,200}(403|access ?denied|forbidden)"),
-        "The role of the external schema may not read the files of the external table.",
+        (
+            "The role of the external schema lacks permission to read the files of the external "
+            "table: grant it."
+        ),
     ),
     (
         FaultKind.PERMANENT,
         _any(r"incompatible (parquet|orc|file|type)|(corrupt|invalid|malformed) (parquet|orc)"),
-        "The external table's columns are declared otherwise than its files have them.",
+        (
+            "The column types of the external table do not match its files: correct the "
+            "declaration of the table."
+        ),
     ),
     (
         FaultKind.PERMANENT,
         _any(r"permission denied", r"insufficient privilege", r"must be (the )?owner"),
-        "Grant the warehouse user USAGE on the schema and SELECT on the tables of the query.",
+        (
+            "Grant the database user USAGE on the schema and SELECT on the tables that the query "
+            "reads."
+        ),
     ),
     (
         FaultKind.PERMANENT,
@@ -169,8 +181,8 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"max_?(query_)?execution_?time",
         ),
         (
-            "The warehouse's time or usage limit ended the query: use smaller history chunks, "
-            "filter the sort key in the query, or raise the limit for this user."
+            "A time or usage limit of the warehouse ended the query: shorten history.chunk, "
+            "filter on the sort key in the query, or raise the limit for this user."
         ),
     ),
     (
@@ -187,7 +199,7 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"subquery .{0,80}(not supported|must return|has too many)",
             r"unterminated|unclosed",
         ),
-        "Correct the query; it runs as it stands in the SQL that was sent.",
+        "Correct the query; the SQL that was sent contains it verbatim.",
     ),
     (
         FaultKind.ROLE,
@@ -203,8 +215,7 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
         ),
         (
             "Check that the UNLOAD role is attached to the warehouse, trusts "
-            "redshift.amazonaws.com "
-            "and may write to the bucket (and use its key)."
+            "redshift.amazonaws.com, and has permission to write to the bucket and use its key."
         ),
     ),
     (
@@ -215,30 +226,31 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"network is unreachable|no route to host",
         ),
         (
-            "The warehouse finds no way to S3: with enhanced VPC routing its subnets need an S3 "
-            "gateway endpoint (or NAT) whose policy allows the bucket, and DNS in the VPC."
+            "The warehouse cannot reach S3: with enhanced VPC routing, its subnets need an S3 "
+            "gateway endpoint whose policy allows the bucket, or NAT, and the VPC needs DNS."
         ),
     ),
     (
         FaultKind.UNCERTAIN,
         _any(r"(relation|table|schema|view)\S* (\S+ ){0,3}(does not|doesn.?t) exist"),
         (
-            "Check the name, write it with its schema, and grant the warehouse user USAGE on that "
-            "schema; a table that is dropped and made again should be replaced in one transaction."
+            "Check the name, qualify it with its schema, and grant the database user USAGE on that "
+            "schema; a table that is dropped and created again should be replaced in one "
+            "transaction."
         ),
     ),
     (
         FaultKind.UNCERTAIN,
         _any(r"out of memory|code: ?1004\b|insufficient memory"),
         (
-            "The query needs more memory than its queue gives: filter the sort key in the query, "
-            "make history.chunk shorter, or give the queue more memory."
+            "The query needs more memory than its queue has: filter on the sort key in the query, "
+            "shorten history.chunk, or increase the memory of the queue."
         ),
     ),
     (
         FaultKind.UNCERTAIN,
         _any(r"cancell?ed (on|by) (the )?user|cancell?ing statement|query cancell?ed"),
-        "A person or a limit of the warehouse cancelled the query.",
+        "The query was cancelled by a user or by a limit of the warehouse.",
     ),
     (
         FaultKind.PASSING,
@@ -266,29 +278,29 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"s3 ?query ?exception|s3 ?fetch|retries exceeded|spectrum (scan )?error",
             r"code: ?1500[0-9]\b|thread_resource_error|resource temporarily unavailable",
             r"s3 ?curl ?exception|curl ?error|operation too slow|timed out",
-            # The next attempt writes to a prefix of its own.
+            # The next attempt writes to a new prefix.
             r"unload destination on s3 is not empty",
         ),
-        "The warehouse or S3 could not answer for the moment.",
+        "The warehouse or S3 was temporarily unavailable.",
     ),
 )
 _LONGEST: Final = 1_000
-# Names and values that a text quotes tell nothing of the fault.
+# Quoted names and values say nothing about the kind of the fault.
 _QUOTED: Final = re.compile(r'"[^"]*"|(?<!\w)\'[^\']*\'(?!\w)')
 
 
 def classify(text: str) -> Fault:
-    """Tell what kind of failure a text reports, with one sentence of advice where it is known.
+    """Classify an error text, with one sentence of advice if the error is known.
 
     The sentence begins with the text itself, without "ERROR:" and cut to 1,000 characters.
     """
-    told = re.sub(r"^(ERROR|FATAL): *", "", " ".join(text.split()))
-    matched = _QUOTED.sub('""', told)
-    shown = _ended(told if len(told) <= _LONGEST else f"{told[:_LONGEST]}…")
+    reason = re.sub(r"^(ERROR|FATAL): *", "", " ".join(text.split()))
+    matched = _QUOTED.sub('""', reason)
+    shown = _ended(reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}…")
     for kind, pattern, advice in _KNOWN:
         if pattern.search(matched):
             return Fault(kind, f"{shown} {advice}")
-    return Fault(FaultKind.UNCERTAIN, shown if told else "The warehouse gave no reason.")
+    return Fault(FaultKind.UNCERTAIN, shown if reason else "The warehouse gave no reason.")
 
 
 def _ended(text: str) -> str:

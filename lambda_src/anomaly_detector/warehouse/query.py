@@ -1,4 +1,4 @@
-"""The user's query: accepted if it is one SELECT, and rendered for a window of time."""
+"""The user's query: accepted if it is one SELECT, and rendered for a time window."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _INVISIBLE: Final = frozenset({Kind.BLANK, Kind.COMMENT})
 
 
 def validate(query: str, name: str = "query") -> str:
-    """Accept one SELECT (or WITH … SELECT) that holds both window placeholders.
+    """Accept one SELECT (or WITH … SELECT) that contains both window placeholders.
 
     Parameters
     ----------
     query : the user's text; leading and trailing comments, blanks and semicolons are allowed.
-    name : the configuration key that the query stands under, for the message.
+    name : the configuration key of the query, for error messages.
 
     Returns
     -------
-    The statement without those.
+    The statement without leading and trailing comments, blanks and semicolons.
 
     Raises
     ------
     PermanentError
-        Where it is anything else; the message names what was found and what to change.
+        If it is anything else; the message names what was found and what to change.
     """
     tokens = _statement(query, name)
     found = [held for token in tokens for held in _placeholders(token)]
@@ -56,16 +56,16 @@ def validate(query: str, name: str = "query") -> str:
 
 
 def render(query: str, start: datetime, end: datetime, config: Config, name: str = "query") -> str:
-    """Fill the window `[start, end)` (aware) into a query, in the timestamp column's own zone.
+    """Insert the window `[start, end)` (aware) into a query, in the timestamp column's time zone.
 
     A placeholder becomes a TIMESTAMP literal; inside a text literal it becomes the bare text, in
-    the column's own format where it has one. The bounds may be wider than the window (see
+    the column's format if it has one. The bounds may be wider than the window (see
     `wall_bounds`).
 
     Raises
     ------
     PermanentError
-        As `validate`.
+        As for `validate`.
     """
     tokens = scan(validate(query, name))
     bounds = wall_bounds(start, end, *written_in(config))
@@ -83,20 +83,20 @@ def render(query: str, start: datetime, end: datetime, config: Config, name: str
 
 
 def written_in(config: Config) -> tuple[str, ...]:
-    """Zones in which the timestamp column may be written: its own, and for days also the
-    detector's, because a date means the detector's own day (which type the column has, only the
-    warehouse knows).
+    """Time zones in which the values of the timestamp column may be: its own, and for daily
+    intervals also the detector's, because a date is a day in the detector's time zone (only the
+    warehouse knows the type of the column).
     """
     own = config.timestamp_column.timezone
     return (own,) if config.interval != "P1D" else (own, config.timezone)
 
 
 def wall_bounds(start: datetime, end: datetime, *timezones: str) -> tuple[datetime, datetime]:
-    """Naive bounds between which lies the wall-clock time, in each of the zones, of every instant
+    """Naive bounds that enclose the wall-clock time, in each of the time zones, of every instant
     in `[start, end)`.
 
-    Where the clocks change within a day of a bound, wall-clock time is not in order there, and a
-    warehouse may read an ambiguous or skipped time either way; so the bound moves out by the
+    If the clocks change within a day of a bound, wall-clock time is not monotonic there, and a
+    warehouse may interpret an ambiguous or skipped time either way, so the bound is widened by the
     change. The guard on interval_start is exact.
     """
     first, last = start.astimezone(UTC), end.astimezone(UTC)
@@ -106,8 +106,8 @@ def wall_bounds(start: datetime, end: datetime, *timezones: str) -> tuple[dateti
 
 
 def _offsets_near(moment: datetime, timezone: str) -> set[timedelta]:
-    # No zone ever moved its clocks by more than a day (the date line), and none keeps an
-    # offset for less than an hour.
+    # No time zone ever changed its offset by more than a day (the date line), or kept an offset
+    # for less than an hour.
     zone = ZoneInfo(timezone)
     steps = range(-25 * 4, 25 * 4 + 1)
     near = (moment + timedelta(minutes=15 * step) for step in steps)
@@ -136,8 +136,8 @@ def _statement(query: str, name: str) -> list[Token]:
             )
         if depth < 0:
             raise PermanentError(
-                f"{name} must have balanced parentheses: line {token.line} closes one that was not "
-                "opened."
+                f"{name} must have balanced parentheses: line {token.line} closes a parenthesis "
+                "that was not opened."
             )
     if depth:
         raise PermanentError(f"{name} must have balanced parentheses: {depth} are not closed.")
@@ -146,7 +146,7 @@ def _statement(query: str, name: str) -> list[Token]:
 
 
 def _plain(token: Token) -> Token:
-    """The token, its blanks as Redshift knows them."""
+    """The token, with blanks that Redshift does not recognise replaced by spaces."""
     if token.kind is not Kind.BLANK:
         return token
     return replace(token, text=_STRANGE_BLANK.sub(" ", token.text))
@@ -160,8 +160,8 @@ def _refuse_recursion(tokens: Sequence[Token], name: str) -> None:
         ):
             raise PermanentError(
                 f"{name} must not contain WITH RECURSIVE, which Redshift rejects in a subquery, "
-                f"and the detector puts the query into one (line {first.line}): write the "
-                "recursive part to a table on a schedule of its own, and select from that table."
+                f"and the detector uses the query as a subquery (line {first.line}): write the "
+                "recursive part to a table with a scheduled query, and select from that table."
             )
 
 
@@ -179,7 +179,7 @@ def _refuse_writing(tokens: Sequence[Token], name: str) -> None:
 
 
 def outer_words(tokens: Sequence[Token]) -> list[str]:
-    """The words outside of all parentheses, in upper case."""
+    """The words outside of parentheses, in upper case."""
     depth = 0
     words = []
     for token in tokens:
@@ -204,5 +204,5 @@ def _bound_texts(bounds: tuple[datetime, datetime], column: TimestampColumn) -> 
 
 
 def timestamp_literal(wall: datetime) -> str:
-    """A TIMESTAMP literal of a naive time, in whole seconds."""
+    """A TIMESTAMP literal for a naive time, in whole seconds."""
     return f"TIMESTAMP '{wall:%Y-%m-%d %H:%M:%S}'"

@@ -1,8 +1,8 @@
-"""Attaching the UNLOAD role to a warehouse that is not ours, and detaching it again.
+"""Attach the UNLOAD role to an existing warehouse, and detach it.
 
-A cluster takes one role more or less (ModifyClusterIamRoles). A Serverless namespace takes the
-whole list (UpdateNamespace), so its list is read, merged, written, and read again until the role
-stands in it: another writer may have come between.
+A cluster accepts a single role to add or remove (ModifyClusterIamRoles). A Serverless namespace
+accepts only the complete list (UpdateNamespace), so its list is read, merged, written, and read
+again until it contains the role, because there may be concurrent changes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from anomaly_detector.errors import PermanentError
 
 IN_SYNC: Final = "in-sync"
-# A role or policy made seconds ago may be refused for up to two minutes.
+# A new role or policy may be refused for up to two minutes, until it has propagated.
 ACCESS_SECONDS: Final = 120.0
-# What a caller without a limit of its own waits for a warehouse that is being changed.
+# Default wait for a warehouse that is being changed.
 STATE_SECONDS: Final = 840.0
 PAUSE_SECONDS: Final = 5.0
 
@@ -48,11 +48,11 @@ _STATE: Final = frozenset(
         "TooManyRequestsException",
     }
 )
-# Said of a role that IAM has not told everyone about yet.
+# Error codes for a role that has not propagated yet.
 _ROLE_UNKNOWN: Final = frozenset({"InvalidParameterValue", "ValidationException", "InvalidRole"})
 _PASS_ROLE: Final = re.compile(r"iam:PassRole on resource: (\S+)")
 _SERVER_FAULT: Final = 500
-# Redshift attaches its service-linked role by itself, and refuses it in a list that is sent.
+# Redshift attaches its service-linked role itself, and rejects it in the list of a request.
 _SERVICE_LINKED: Final = ":role/aws-service-role/"
 _NAMESPACE_ROLE: Final = re.compile(r"iamRoleArn=([^,)\s]+(?:,(?!\s*applyStatus=)[^,)\s]+)*)")
 _APPLY_STATUS: Final = re.compile(r"applyStatus=([\w-]+)")
@@ -60,7 +60,7 @@ _APPLY_STATUS: Final = re.compile(r"applyStatus=([\w-]+)")
 
 @dataclass(frozen=True)
 class Attached:
-    """The roles that are attached (in sync) afterwards, and whether that took a change."""
+    """The roles that are attached (in sync) afterwards, and whether a change was necessary."""
 
     roles: tuple[str, ...]
     changed: bool
@@ -68,22 +68,22 @@ class Attached:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A warehouse as it stands: each role's ARN and state."""
+    """Current state of a warehouse: ARN and state of each role."""
 
     roles: Mapping[str, str] = field(default_factory=dict)
     paused: bool = False
     leaving: bool = False  # it is being deleted
-    ready: bool = True  # its roles can be changed, as far as can be seen
+    ready: bool = True  # its roles can be changed, as far as is known
 
 
 @dataclass(frozen=True)
 class _Tried:
-    """What one attempt came to."""
+    """Result of one attempt."""
 
-    roles: tuple[str, ...] | None = None  # attached at the end: it is as it was wanted
-    asked: bool = False  # a change was taken
-    refused: str = ""  # access was refused, and why
-    busy: str = ""  # what a warehouse said that is being changed
+    roles: tuple[str, ...] | None = None  # attached roles, if the wanted state is reached
+    asked: bool = False  # a change was accepted
+    refused: str = ""  # reason why access was denied
+    busy: str = ""  # error of a warehouse that is being changed
 
 
 class Attachment(ABC):
@@ -91,8 +91,8 @@ class Attachment(ABC):
 
     Parameters
     ----------
-    name : what messages call it.
-    sleep, clock : seconds; given so that tests need no time.
+    name : name of the warehouse in messages.
+    sleep, clock : seconds; parameters so that tests need not wait.
     """
 
     def __init__(
@@ -110,18 +110,18 @@ class Attachment(ABC):
 
         Parameters
         ----------
-        seconds : how long to wait for a warehouse that is being changed. Refused access is waited
-            for two minutes at most.
+        seconds : maximum wait for a warehouse that is being changed; for denied access it is two
+            minutes.
 
         Raises
         ------
         PermanentError
-            Where the warehouse is not there, is paused, or still refuses at the end.
+            If the warehouse does not exist, is paused, or still rejects the change at the end.
         """
         return self._reach(role_arn, seconds, wanted=True)
 
     def detach(self, role_arn: str, seconds: float = STATE_SECONDS) -> Attached:
-        """Detach a role; a warehouse that is gone has none.
+        """Detach a role; a deleted warehouse has no roles.
 
         Parameters
         ----------
@@ -130,17 +130,17 @@ class Attachment(ABC):
         Raises
         ------
         PermanentError
-            Where the warehouse is paused, or still refuses at the end.
+            If the warehouse is paused, or still rejects the change at the end.
         """
         return self._reach(role_arn, seconds, wanted=False)
 
     @abstractmethod
     def _look(self) -> _Seen:
-        """The warehouse as it stands."""
+        """Current state of the warehouse."""
 
     @abstractmethod
     def _change(self, role_arn: str, *, wanted: bool) -> None:
-        """Ask for one role more or less, as the warehouse stood at the last `_look`."""
+        """Request to add or remove one role, based on the state at the last `_look`."""
 
     def _reach(self, role_arn: str, seconds: float, *, wanted: bool) -> Attached:
         began = self._clock()
@@ -161,14 +161,14 @@ class Attachment(ABC):
             verb = "attach" if wanted else "detach"
             if tried.refused and (late or refused >= ACCESS_SECONDS):
                 raise PermanentError(
-                    f"{self.name} refused for {refused:.0f} seconds to {verb} the role "
-                    f"{role_arn}: {tried.refused}"
+                    f"{self.name} rejected {verb}ing the role {role_arn} for {refused:.0f} "
+                    f"seconds: {tried.refused}"
                 )
             if late:
                 raise PermanentError(
                     f"{self.name} was not ready to {verb} the role {role_arn} within "
-                    f"{now - began:.0f} seconds: another change of it goes on. Try again when it "
-                    f"has ended.{f' ({tried.busy})' if tried.busy else ''}"
+                    f"{now - began:.0f} seconds, because another change is in progress. Try again "
+                    f"when it has ended.{f' ({tried.busy})' if tried.busy else ''}"
                 )
             self._sleep(PAUSE_SECONDS)
 
@@ -185,8 +185,11 @@ class Attachment(ABC):
             if seen.paused:
                 raise PermanentError(f"{self.name} is paused: resume it, then try again.")
             if seen.leaving:
-                raise PermanentError(f"{self.name} is being deleted.")
-            # A role that is being added or removed must come to rest before it can be changed.
+                raise PermanentError(
+                    f"{self.name} is being deleted: configure another warehouse, or destroy the "
+                    "detector."
+                )
+            # A role that is being added or removed cannot be changed until that has ended.
             if not seen.ready or state not in {None, IN_SYNC, "failed"}:
                 return _Tried()
             self._change(role_arn, wanted=wanted)
@@ -196,7 +199,7 @@ class Attachment(ABC):
                 return _Tried(roles=())
             return self._judge(error, role_arn, wanted=wanted)
         except ParamValidationError as error:
-            raise PermanentError(f"{self.name}: AWS cannot take this: {error}") from error
+            raise PermanentError(f"{self.name}: the request is invalid: {error}") from error
         except BotoCoreError as error:
             return _Tried(busy=str(error))
 
@@ -217,11 +220,11 @@ class Attachment(ABC):
         full = re.search(r"at most|quota|limit|maximum", message, re.IGNORECASE)
         about_role = wanted and code in _ROLE_UNKNOWN and "role" in message.lower() and not full
         if code not in _ACCESS and not about_role:
-            raise PermanentError(f"{self.name} refused the role ({code}): {message}") from error
+            raise PermanentError(f"{self.name} rejected the role ({code}): {message}") from error
         passed = _PASS_ROLE.search(message)
         advice = (
             f" {self.name} also has the role {passed.group(1)}, which was attached after the last "
-            "apply: apply again, so that it may be passed on with the others."
+            "apply: apply again to grant permission to pass it."
             if passed and passed.group(1) != role_arn
             else ""
         )
@@ -293,7 +296,7 @@ class NamespaceRoles(Attachment):
         return _Seen(
             roles=dict(parse_namespace_role(text) for text in self._namespace.get("iamRoles", [])),
             leaving=status == "DELETING",
-            # A list that is written while another one is being applied could undo it.
+            # Writing the list during another change could undo that change.
             ready=status != "MODIFYING",
         )
 
@@ -304,8 +307,8 @@ class NamespaceRoles(Attachment):
             if arn != role_arn and state != "removing" and _SERVICE_LINKED not in arn
         ]
         roles = [*others, role_arn] if wanted else others
-        # The API takes both together: a list without the default role is refused, and an empty
-        # text stands for none.
+        # The API requires both together: a list without the default role is rejected; an empty
+        # text means no default role.
         default = str(self._namespace.get("defaultIamRoleArn") or "")
         self._client.update_namespace(
             namespaceName=self._namespace["namespaceName"],
@@ -315,10 +318,10 @@ class NamespaceRoles(Attachment):
 
 
 def parse_namespace_role(text: str) -> tuple[str, str]:
-    """ARN and state of a role as GetNamespace gives it.
+    """ARN and state of a role as returned by GetNamespace.
 
-    `IamRole(applyStatus=in-sync, iamRoleArn=arn:…)`, the same with its fields in the other order,
-    or the bare ARN.
+    `IamRole(applyStatus=in-sync, iamRoleArn=arn:…)`, the same with the fields in the other order,
+    or only the ARN.
     """
     arn = _NAMESPACE_ROLE.search(text)
     if arn is None:

@@ -1,4 +1,4 @@
-"""A scanner for Redshift SQL: just enough to tell text, names and comments from the statement."""
+"""A scanner for Redshift SQL that separates literals, names and comments from other tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anomaly_detector.errors import PermanentError
 
 
 class Kind(Enum):
-    """What a token is."""
+    """Kind of a token."""
 
     BLANK = auto()
     COMMENT = auto()
@@ -24,17 +24,17 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of a statement. The texts of all tokens, joined, are the statement."""
+    """A part of a statement. The concatenated texts of all tokens are the statement."""
 
     kind: Kind
     text: str
     line: int
 
 
-# An unclosed literal must not be tried again from its middle: the repeats are possessive.
+# Possessive repeats, so that an unclosed literal is not matched again from its middle.
 _SIMPLE: Final = re.compile(
     r"""
-    (?P<BLANK>[\s\u200b\ufeff]+)  # also a byte order mark, and what web pages paste as a blank
+    (?P<BLANK>[\s\u200b\ufeff]+)  # also a byte order mark and a zero-width space
     | (?P<COMMENT>--[^\n]*)
     | (?P<STRING>'(?:[^'\\]|''|\\.)*+')
     | (?P<NAME>"(?:[^"]|"")*+")
@@ -52,15 +52,15 @@ _UNCLOSED: Final = {"'": "string", '"': "quoted name"}
 def scan(text: str) -> tuple[Token, ...]:
     """Split a statement into tokens.
 
-    Redshift, like PostgreSQL 8, reads a backslash in a text literal as an escape. It also nests
-    block comments and takes tags for dollar quotes ($q$); both are refused, because the validations
-    of Terraform, which refuse the same, cannot count.
+    Redshift, like PostgreSQL 8, treats a backslash in a text literal as an escape character. It
+    also allows nested block comments and tagged dollar quotes ($q$); both are rejected, because
+    the regular expressions of the Terraform validations, which reject the same, cannot match them.
 
     Raises
     ------
     PermanentError
-        Where a literal, a quoted name or a comment is not closed, or of a kind that is refused;
-        names its first line.
+        If a literal, a quoted name or a comment is not closed or not supported; the message has
+        its first line.
     """
     tokens: list[Token] = []
     position, line = 0, 1
@@ -100,7 +100,7 @@ def _comment_end(text: str, position: int, line: int) -> int:
     if first is None:
         raise _unclosed("comment /*", line)
     if first.group() == "/*":
-        raise _unclosed("comment with another in it", line)
+        raise _unclosed("comment that contains another comment", line)
     return first.end()
 
 

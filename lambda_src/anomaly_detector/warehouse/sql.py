@@ -1,17 +1,18 @@
 """The SQL that is sent to the warehouse, as pure functions over the user's query.
 
-Names: every column is addressed as a quoted name in lower case, because Redshift folds names to
-lower case, quoted ones too, unless `enable_case_sensitive_identifier` is on; then the query has to
-name its columns in lower case (the check says so).
+Names: every column is referenced by a quoted name in lower case, because Redshift folds names to
+lower case, including quoted ones, unless `enable_case_sensitive_identifier` is on; in that case the
+query must return its columns in lower case (the query check reports it).
 
 Time: a TIMESTAMP, or a text with a time of day, is wall-clock time in `timestamp_column.timezone`.
-A DATE, or a text without a time of day, is a whole day of the detector's own zone. A TIMESTAMPTZ is
-cast to TIMESTAMP, which gives the session's zone, so it needs `timestamp_column.timezone` 'UTC' and
-a session in UTC (`checks` sees to both). Which of them a column is, only the warehouse knows; the
-SQL is right for each.
+A DATE, or a text without a time of day, is a whole day in the detector's time zone. A TIMESTAMPTZ
+is cast to TIMESTAMP in the session's time zone, so it needs `timestamp_column.timezone` 'UTC' and a
+session in UTC (`checks` verifies both). Only the warehouse knows the type of the column; the SQL is
+correct for each of them.
 
-Dimension values: a value is compared by its characters, whatever the collation, and without
-trailing blanks, as Redshift compares them. Its name is the value itself, but for a few (`_key`).
+Dimension values: values are compared character by character, whatever the collation, without
+trailing blanks, as Redshift does. The name of a value is the value itself, with a few exceptions
+(`_key`).
 """
 
 from __future__ import annotations
@@ -58,12 +59,12 @@ __all__ = [
 ]
 
 NULL_VALUE: Final = "(null)"
-# What a dimension's own value '*' becomes, so that it is not taken for a roll-up.
+# Name of a dimension value '*', to distinguish it from a roll-up.
 STAR_VALUE: Final = "(*)"
-# A longer value is named by its beginning and its MD5, together of this length.
+# The name of a longer value is its beginning and its MD5, of this total length.
 MAX_VALUE_LENGTH: Final = 256
 _MD5_LENGTH: Final = 32
-# The Data API says 100 KB and not which; the smaller reading is safe.
+# The Data API documents 100 KB, not whether that is 100,000 or 102,400 bytes; the smaller is safe.
 MAX_STATEMENT_BYTES: Final = 100_000
 
 _UNIT_SEPARATOR: Final = "chr(31)"
@@ -74,7 +75,7 @@ _ROLE: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
 def folded(name: str) -> str:
-    """A name as Redshift keeps it: ASCII letters in lower case."""
+    """A name as Redshift stores it: ASCII letters in lower case."""
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
@@ -84,7 +85,7 @@ def identifier(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A text literal, with quotes and backslashes doubled: Redshift reads both as escapes."""
+    """A text literal, with quotes and backslashes doubled: both are escape characters."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
@@ -100,14 +101,14 @@ def _event_time(config: Config) -> str:
         text = raw
         for word in sorted(form.blanked, key=len, reverse=True):
             text = f"replace({text}, {literal(word)}, ' ')"
-        # TO_TIMESTAMP takes the text as the session's zone and the cast goes back from it, so the
-        # session's zone falls out.
+        # TO_TIMESTAMP assumes the session's time zone and the cast converts back to it, so that
+        # the session's time zone cancels out.
         wall = f"CAST(to_timestamp({text}, {literal(form.redshift)}) AS timestamp)"
         return _of_day(wall, days_of) if form.dates_only else _of_zone(wall, column.timezone)
     wall = f"CAST({raw} AS timestamp)"
     if config.interval != "P1D" or (is_utc(column.timezone) and is_utc(days_of)):
         return _of_zone(wall, column.timezone)
-    # As text, a DATE has ten characters and every other type more.
+    # As text, a DATE has ten characters; every other type has more.
     return (
         f"CASE WHEN len(CAST({raw} AS varchar(64))) = 10 THEN {_of_day(wall, days_of)} "
         f"ELSE {_of_zone(wall, column.timezone)} END"
@@ -119,12 +120,12 @@ def _of_zone(wall: str, timezone: str) -> str:
 
 
 def _of_day(midnight: str, timezone: str) -> str:
-    # A day's noon tells which day it is; its midnight may be skipped, or come twice.
+    # Noon identifies a day; midnight may be skipped or occur twice.
     return _of_zone(f"dateadd(hour, 12, {midnight})", timezone)
 
 
 def is_utc(timezone: str) -> bool:
-    """Whether a zone's name means UTC."""
+    """Whether a time zone is UTC under one of its names."""
     return timezone in _UTC_NAMES
 
 
@@ -135,13 +136,13 @@ def _converted(expression: str, source: str, target: str) -> str:
 
 
 def _key(text: str) -> str:
-    """The name of a dimension's value, from its text: every value has its own, and always this.
+    """SQL for the name of a dimension value, from its text: unique and stable for each value.
 
-    NULL is `(null)`, `*` is `(*)`; a value that looks like one of these gets one more pair of
-    parentheses, so that it is not taken for it. A value of 256 characters or more is its first 223,
-    a blank and its MD5.
+    NULL is `(null)`, `*` is `(*)`; a value that looks like one of these gets another pair of
+    parentheses to distinguish it. The name of a value of 256 characters or more is its first 223
+    characters, a blank and its MD5.
     """
-    # The wide text would cost memory in every group, and has no room for more.
+    # A wider type would cost memory in every group.
     short = f"CAST({text} AS varchar({MAX_VALUE_LENGTH * 4}))"
     core, kept = f"btrim({short}, '()')", MAX_VALUE_LENGTH - _MD5_LENGTH - 1
     name = (
@@ -150,13 +151,13 @@ def _key(text: str) -> str:
         f"WHEN {core} = '{ROLLED_UP}' OR ({core} = 'null' AND {short} <> 'null') "
         f"THEN '(' || {short} || ')' ELSE {short} END"
     )
-    # A collation that ignores case would let a GROUP BY show now this spelling and now that.
+    # With a case-insensitive collation, GROUP BY would return an arbitrary spelling.
     return f"COLLATE(CAST({name} AS varchar({MAX_VALUE_LENGTH * 4})), 'case_sensitive')"
 
 
 def value_names(value: str) -> tuple[str, ...]:
-    """The names (`_key`) that a value in a filter may mean: it is written as alerts and results
-    show it, or as it stands in the column.
+    """The names (`_key`) that a value in a filter may refer to: it is written as alerts and results
+    show it, or as it is in the column.
     """
     text = value.rstrip(" ")
     if text == ROLLED_UP:
@@ -175,8 +176,8 @@ def _raw_filter(config: Config, start: datetime, end: datetime) -> list[str]:
         return [f"{raw} >= {timestamp_literal(lower)}", f"{raw} < {timestamp_literal(upper)}"]
     form = TimeFormat.parse(column.format)
     if not form.sortable:
-        return []  # texts out of order cannot be compared; the guard alone decides
-    # A fraction of a second makes a text longer than the bound's, and so greater.
+        return []  # such texts cannot be compared with bounds; only the guard filters
+    # With a fraction of a second, a text is longer than the bound, and therefore greater.
     return [
         f"{raw} >= {literal(form.write(lower))}",
         f"{raw} <= {literal(form.write_after(upper))}",
@@ -184,10 +185,10 @@ def _raw_filter(config: Config, start: datetime, end: datetime) -> list[str]:
 
 
 def interval_start(grid: Grid, moment: str, start: datetime, end: datetime) -> str:
-    """SQL for the start (UTC) of the interval that holds `moment`, itself SQL for a UTC TIMESTAMP.
+    """SQL for the start (UTC) of the interval that contains `moment`, SQL for a UTC TIMESTAMP.
 
-    P1D asks for the zone's midnight. Where it is skipped or comes twice, warehouses differ, so
-    those few days of `[start, end)` are spelt out as `Grid` has them.
+    P1D computes midnight in the time zone. If midnight is skipped or occurs twice, databases
+    differ, so the few such days of `[start, end)` are listed as computed by `Grid`.
     """
     if grid.interval != "P1D":
         passed = f"datediff(second, TIMESTAMP '1970-01-01 00:00:00', {moment})"
@@ -222,12 +223,12 @@ def rendered_query(config: Config, start: datetime, end: datetime, *, history: b
     Raises
     ------
     PermanentError
-        Where the configuration has none, or it is refused.
+        If the configuration has no query, or it is invalid.
     """
     own = config.history_query if history else None
     query, name = (own, "history_query") if own else (config.query, "query")
     if not query:
-        raise PermanentError("The configuration has no query; give one SELECT under query.")
+        raise PermanentError("The configuration has no query; set query to a SELECT statement.")
     return render(query, start, end, config, name)
 
 
@@ -236,16 +237,16 @@ def placed(
 ) -> str:
     """A SELECT of the user's rows: event_time (UTC), key_0 … (text), column_0 … (the measures).
 
-    `window_only` adds the comparison of the raw timestamp column with the converted bounds, which
-    prunes blocks.
+    `window_only` adds a comparison of the raw timestamp column with the converted bounds, so that
+    the warehouse prunes blocks.
     """
     query = rendered_query(config, start, end, history=history)
     width = len(config.dimensions)
     measures = [f"column_{i}" for i in range(len(config.measures))]
     named = ["event_time", *(f"{_key(f'text_{i}')} AS key_{i}" for i in range(width)), *measures]
     read = [f"{_event_time(config)} AS event_time"]
-    # Trailing blanks count for the hash but not for equality: without rtrim one value could land
-    # in two shards.
+    # Trailing blanks change the hash but not equality: without rtrim, one value could be in two
+    # shards.
     read += [
         f"rtrim(CAST(source.{identifier(name)} AS varchar(65535))) AS text_{i}"
         for i, name in enumerate(config.dimensions)
@@ -256,7 +257,7 @@ def placed(
     ]
     conditions = _raw_filter(config, start, end) if window_only else []
     where = ("\nWHERE " + "\n  AND ".join(conditions)) if conditions else ""
-    # The line breaks keep a comment at the query's end from swallowing the parenthesis.
+    # Line breaks, so that a comment at the end of the query does not include the parenthesis.
     return (
         f"SELECT {_list(named)}\nFROM (\n"
         f"SELECT {_list(read)}\nFROM (\n{query}\n) AS source{where}\n) AS read"
@@ -264,7 +265,7 @@ def placed(
 
 
 def kept_values(config: Config) -> list[str]:
-    """Conditions on key_0 … that the dimension filters ask for."""
+    """Conditions on key_0 … for the dimension filters."""
     kept = []
     for i, name in enumerate(config.dimensions):
         values = config.dimension_filters.get(name, ())
@@ -275,7 +276,7 @@ def kept_values(config: Config) -> list[str]:
 
 
 def grouping(config: Config, levels: Sequence[Sequence[str]], first: Sequence[str] = ()) -> str:
-    """GROUP BY clause (or nothing) that keeps each of `levels` apart; `first` is in every set."""
+    """GROUP BY clause (or nothing) with a set for each of `levels`; `first` is in every set."""
     position = {name: f"key_{i}" for i, name in enumerate(config.dimensions)}
     sets = [[*first, *(position[name] for name in level)] for level in levels]
     if len(sets) == 1:
@@ -290,19 +291,19 @@ def grouping(config: Config, levels: Sequence[Sequence[str]], first: Sequence[st
 def aggregate(config: Config, start: datetime, end: datetime, *, history: bool) -> str:
     """The SELECT whose rows leave the warehouse: one per interval, level and slice.
 
-    Columns: interval_start TIMESTAMP (UTC), dimension_0 … VARCHAR (`*` rolled up, else the value's
-    name), measure_0_value DOUBLE PRECISION, measure_0_count BIGINT, …, row_count BIGINT, shard
-    INTEGER.
+    Columns: interval_start TIMESTAMP (UTC), dimension_0 … VARCHAR (`*` if rolled up, else the name
+    of the value), measure_0_value DOUBLE PRECISION, measure_0_count BIGINT, …, row_count BIGINT,
+    shard INTEGER.
 
     Parameters
     ----------
     start, end : window `[start, end)`, aware, on the interval grid.
-    history : whether the history query is meant, where there is one.
+    history : whether to use the history query, if there is one.
 
     Raises
     ------
     PermanentError
-        Where the query or the column's format is refused.
+        If the query or the format of the timestamp column is invalid.
     """
     grid = Grid.of(config)
     keys = [f"key_{i}" for i in range(len(config.dimensions))]
@@ -344,8 +345,8 @@ def aggregate(config: Config, start: datetime, end: datetime, *, history: bool) 
 
 
 def _value(aggregation: Aggregation, column: str) -> str:
-    # Redshift's AVG of integers is an integer and of decimals keeps their scale; SUM is exact
-    # for both.
+    # In Redshift, AVG of integers is an integer and AVG of decimals keeps their scale; SUM is
+    # exact for both.
     double: dict[Aggregation, str] = {
         "SUM": f"CAST(sum({column}) AS double precision)",
         "AVG": f"CAST(sum({column}) AS double precision) / nullif(count({column}), 0)",
@@ -375,18 +376,19 @@ def unload(
 
     Parameters
     ----------
-    select : one SELECT, without a semicolon. A LIMIT in its outermost part is wrapped, as UNLOAD
-        demands.
+    select : one SELECT, without a semicolon. A LIMIT at its top level is wrapped in a subquery, as
+        UNLOAD requires.
     prefix_url : `s3://bucket/…/`; the manifest is `<prefix_url>manifest`.
-    role : a role's ARN, a chain of ARNs joined by commas, or `default`.
-    encrypted : whether objects get the bucket's default key. UNLOAD would else ask for S3's own.
-        `KMS_KEY_ID` takes a key's id only, which names no key of another account.
+    role : ARN of a role, a chain of ARNs joined by commas, or `default`.
+    encrypted : whether objects are encrypted with the bucket's default key. Otherwise UNLOAD
+        requests encryption with S3's own keys. `KMS_KEY_ID` accepts only a key ID, which cannot
+        refer to a key of another account.
     partition_by : column that becomes a folder, `shard=0/`.
 
     Raises
     ------
     PermanentError
-        Where the role is no role, or the statement is longer than the Data API takes.
+        If the role is invalid, or the statement is too long for the Data API.
     """
     if {"LIMIT", "TOP"} & set(outer_words(scan(select))):
         select = f"SELECT *\nFROM (\n{select}\n) AS limited"
@@ -403,19 +405,19 @@ def unload(
 
 
 def within_limit(statement: str) -> str:
-    """The statement itself, if the Data API takes its size.
+    """The statement, unless it is too long for the Data API.
 
     Raises
     ------
     PermanentError
-        With the size and what to change.
+        States the size and what to change.
     """
     size = len(statement.encode())
     if size > MAX_STATEMENT_BYTES:
         raise PermanentError(
-            f"The statement for the warehouse is {size:,} bytes; the Redshift Data API takes "
+            f"The SQL statement has {size:,} bytes; the limit of the Redshift Data API is "
             f"{MAX_STATEMENT_BYTES:,}. "
-            "Shorten the query, for example by putting it into a view and selecting from that."
+            "Shorten the query, for example by creating a view and selecting from it."
         )
     return statement
 
@@ -423,13 +425,13 @@ def within_limit(statement: str) -> str:
 def _role(role: str) -> str:
     if role.strip().lower() == "default":
         return "default"
-    # A role's name may hold a comma, so the chain is parted where the next ARN begins.
+    # A role name may contain a comma, so the chain is split where the next ARN begins.
     chain = [part.strip() for part in re.split(r",(?=\s*arn:)", role)]
     for part in chain:
         if not _ROLE.fullmatch(part):
             raise PermanentError(
-                f"redshift.unload_role has '{part}', which is not the ARN of a role; "
-                "give one ARN, a chain 'arn1,arn2', or default."
+                f"redshift.unload_role contains '{part}', which is not the ARN of a role; "
+                "use one ARN, a chain 'arn1,arn2', or default."
             )
     return literal(",".join(chain))
 

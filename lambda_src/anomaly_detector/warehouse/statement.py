@@ -1,4 +1,4 @@
-"""What the warehouse says of a statement, as values."""
+"""A statement's state and result, as values."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Statement:
 
     Attributes
     ----------
-    status : as the Data API names it.
-    error : its text where the statement failed, else None.
-    rows : rows of the result, or that an UNLOAD wrote; None where unknown.
-    duration_seconds : time that it ran in the warehouse.
-    has_result : whether `DataApi.result` can be asked.
-    query_id : the warehouse's own number of the query, for its system tables.
+    status : as named by the Data API.
+    error : error text if the statement failed, else None.
+    rows : rows of the result, or rows that an UNLOAD wrote; None if unknown.
+    duration_seconds : run time in the warehouse.
+    has_result : whether `DataApi.result` can be called.
+    query_id : ID of the query in the warehouse's system tables.
     sql : the text that was sent.
     """
 
@@ -37,14 +37,14 @@ class Statement:
 
     @property
     def running(self) -> bool:
-        """Whether the end is still to come."""
+        """Whether the statement has not ended."""
         return self.status in RUNNING
 
 
 @dataclass(frozen=True)
 class Column:
-    """A result's column and its type as Redshift calls it (`int4`, `timestamptz`, …); precision and
-    scale of a `numeric`.
+    """A column of a result and its type in Redshift's spelling (`int4`, `timestamptz`, …);
+    precision and scale for `numeric`.
     """
 
     name: str

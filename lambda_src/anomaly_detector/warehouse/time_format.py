@@ -1,4 +1,4 @@
-"""Formats of timestamps kept as text, written as in Lookout for Metrics' ColumnFormat."""
+"""Formats of timestamps stored as text, in the pattern letters of Lookout for Metrics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FIELDS: Final[dict[str, tuple[str, str, int]]] = {
     "SSS": ("MS", "000", 1),
     "SSSSSS": ("US", "000000", 1),
 }
-# Texts in one of these orders sort as the times they stand for.
+# Texts whose fields are in this order sort like their times.
 _SORTABLE: Final = ["yyyy", "MM", "dd", "HH", "mm", "ss"]
 _MONTHS: Final = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"
 _WORD: Final = re.compile(r"[^\W_]")
@@ -37,14 +37,14 @@ _PIECE: Final = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
 
 @dataclass(frozen=True)
 class TimeFormat:
-    """A text format, read once.
+    """A parsed text format.
 
     Attributes
     ----------
-    redshift : the format as TO_TIMESTAMP takes it: fields, and signs between them.
-    blanked : words between the fields, which TO_TIMESTAMP does not document; a blank is to take
-        the place of each in the text, as it does in `redshift`.
-    sortable : whether texts sort as their times, so that the raw column can be compared with
+    redshift : the format for TO_TIMESTAMP: fields, and characters between them.
+    blanked : words between the fields, for which TO_TIMESTAMP has no documented syntax; a blank
+        replaces each of them in the text, as in `redshift`.
+    sortable : whether texts sort like their times, so that the raw column can be compared with
         bounds.
     """
 
@@ -56,12 +56,12 @@ class TimeFormat:
 
     @classmethod
     def parse(cls, pattern: str) -> TimeFormat:
-        """Read a pattern.
+        """Parse a pattern.
 
         Raises
         ------
         PermanentError
-            Naming the letters that Redshift cannot read, or the field that is missing.
+            Names the unsupported letters or the missing field.
         """
         if pattern.count("'") % 2:
             raise PermanentError(f'timestamp_column.format must close its quotes; got "{pattern}".')
@@ -106,23 +106,23 @@ class TimeFormat:
 
     @property
     def dates_only(self) -> bool:
-        """Whether it has no time of day, so that a text names a whole day."""
+        """Whether the format has no time of day, so that a text is a whole day."""
         return self._unit == _DAY
 
     @property
     def pieces(self) -> tuple[tuple[str, bool], ...]:
-        """Fields (True) and the texts between them (False), in order."""
+        """Fields (True) and the text between them (False), in order."""
         return self._pieces
 
     def write(self, wall: datetime) -> str:
-        """Text of the newest time at or before `wall` (naive) that the format can hold."""
+        """Text of the latest time at or before `wall` (naive) that the format can express."""
         return "".join(
             _strftime(wall, _FIELDS[text][1]) if is_field else text
             for text, is_field in self._pieces
         )
 
     def write_after(self, wall: datetime) -> str:
-        """Text of the first time at or after `wall` (naive) that the format can hold."""
+        """Text of the first time at or after `wall` (naive) that the format can express."""
         midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
         passed = int((wall - midnight).total_seconds())
         return self.write(midnight + timedelta(seconds=-(-passed // self._unit) * self._unit))
@@ -130,14 +130,14 @@ class TimeFormat:
 
 def _strftime(wall: datetime, code: str) -> str:
     if code == "%Y":
-        return f"{wall.year:04d}"  # strftime leaves out leading zeros on some systems
+        return f"{wall.year:04d}"  # strftime omits leading zeros on some systems
     if code.startswith("%-"):
         return str(int(wall.strftime(f"%{code[2]}")))
     return wall.strftime(code)
 
 
 def _refuse_unclear(pattern: str, word: str, fields: list[str]) -> None:
-    """A word that a field's own text may hold cannot be replaced without changing that field."""
+    """Reject a word that may also occur in a field's text: replacing it would change the field."""
     spelled = [_MONTHS] * ("MMM" in fields) + ["AM PM"] * ("a" in fields)
     said = word.strip().upper()
     if said.isdecimal() or any(said in text for text in spelled):
