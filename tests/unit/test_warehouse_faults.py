@@ -9,7 +9,8 @@ ROLE, PASSING = FaultKind.ROLE, FaultKind.PASSING
 UNCERTAIN, PERMANENT = FaultKind.UNCERTAIN, FaultKind.PERMANENT
 
 # Texts from AWS's documentation and public reports (issues of dbt-redshift, awswrangler, airbyte,
-# arthur-redshift-etl, spark-redshift, spectrify, OpenMetadata, snowplow), shortened.
+# arthur-redshift-etl, spark-redshift, spectrify, OpenMetadata, snowplow, rudder-server, sqlmesh,
+# fivetran's and tuva-health's dbt packages, amazon-redshift-python-driver, awslabs/mcp), shortened.
 TEXTS: list[tuple[FaultKind, str, str]] = [
     (
         ROLE,
@@ -165,6 +166,144 @@ TEXTS: list[tuple[FaultKind, str, str]] = [
     (UNCERTAIN, "ERROR: Out Of Memory: DETAIL: code: 1004 context: alloc", "memory"),
     (UNCERTAIN, "Query (77) cancelled on user's request", "cancelled"),
     (UNCERTAIN, "ERROR: Assert DETAIL: error: Assert code: 1000 context: status == 0", ""),
+    (PASSING, "ERROR: could not complete because of conflict with concurrent transaction", ""),
+    (PASSING, "ERROR:  table 6616765 dropped by concurrent transaction", ""),
+    (PASSING, "ERROR:  Relation with OID 15170212 does not exist", ""),
+    (
+        PASSING,
+        "current transaction is aborted, commands ignored until end of transaction block",
+        "",
+    ),
+    (PASSING, "Query cancelled because of a cluster restart", ""),
+    (PASSING, "FATAL: remaining connection slots are reserved for superuser connections", ""),
+    (
+        PASSING,
+        (
+            "S3ServiceException:The difference between the request time and the current time is "
+            "too large.,Status 403,Error RequestTimeTooSkewed,Rid 1"
+        ),
+        "",
+    ),
+    (
+        PASSING,
+        (
+            "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown,Rid 1 "
+            "DETAIL: code: 8001 context: Failed to initialize S3 output stream. S3 path: s3://b/p"
+        ),
+        "",
+    ),
+    (
+        ROLE,
+        (
+            "S3ServiceException:Access Denied,Status 403,Error AccessDenied,Rid 1 DETAIL: code: "
+            "8001 context: Failed to initialize S3 output stream. S3 path: s3://b/p"
+        ),
+        "UNLOAD role",
+    ),
+    (
+        UNCERTAIN,
+        "S3ServiceException:The provided token has expired.,Status 400,Error ExpiredToken,Rid Y",
+        "shorten history.chunk",
+    ),
+    (
+        PERMANENT,
+        "This type of correlated subquery pattern is not supported due to internal error",
+        "Correct the query",
+    ),
+    (
+        PERMANENT,
+        (
+            "Result size exceeds LISTAGG limit DETAIL: code: 8001 context: LISTAGG limit: 65535 "
+            "query: 1136773159[child_sequence:1] location: string_ops.cpp:144"
+        ),
+        "Correct the query",
+    ),
+    (
+        PERMANENT,
+        (
+            "Value too long for character type DETAIL: code: 8001 context: Value too long for type "
+            "character(30) query: 213818 location: string.cpp:213"
+        ),
+        "Correct the query",
+    ),
+    (PERMANENT, "ERROR:  value too long for type character varying(275)", "Correct the query"),
+    (PERMANENT, "cannot cast type boolean to character varying", "Correct the query"),
+    (
+        PERMANENT,
+        'failed to find conversion function from "unknown" to character varying',
+        "Correct the query",
+    ),
+    (PERMANENT, "UNION types text and integer cannot be matched", "Correct the query"),
+    (
+        PERMANENT,
+        "each UNION query must have the same number of columns",
+        "Correct the query",
+    ),
+    (
+        PERMANENT,
+        "Aggregate window functions with an ORDER BY clause require a frame clause",
+        "Correct the query",
+    ),
+    (PERMANENT, "RANGE clause of window functions not yet implemented", "Correct the query"),
+    (PERMANENT, "subquery in FROM must have an alias", "Correct the query"),
+    (PERMANENT, 'missing FROM-clause entry for table "t"', "Correct the query"),
+    (PERMANENT, "aggregates not allowed in WHERE clause", "Correct the query"),
+    (PERMANENT, "Single-row subquery returns more than one row.", "Correct the query"),
+    (
+        PERMANENT,
+        'invalid value for "YYYY" in source string DETAIL: Value must be an integer.',
+        "Correct the query",
+    ),
+    (
+        PERMANENT,
+        "String contains invalid or unsupported UTF8 codepoints. Bad UTF8 hex sequence: e9",
+        "Correct the query",
+    ),
+    (PERMANENT, "Overflow, Value '3000000000', Pos 0, Type: Integer", "double precision"),
+    (
+        PERMANENT,
+        "Value out of range for 4 bytes. DETAIL: code: 8001 context: query: 12",
+        "double precision",
+    ),
+    (PERMANENT, 'time zone "Europe/Kyiv" not recognized', "Europe/Kiev"),
+    (PERMANENT, "Spectrum nested query error", "by name"),
+    (
+        PERMANENT,
+        (
+            "Spectrum Scan Error Detail: code: 15007 context: Unmatched number of columns between "
+            "table and file. Table columns: 20, Data columns: 16, File name: https://s3.us-east-1"
+        ),
+        "do not match its files",
+    ),
+    (
+        PERMANENT,
+        (
+            "User: arn:aws:sts::1:assumed-role/spectrum/session is not authorized to "
+            "perform: glue:GetTable on resource: arn:aws:glue:eu-west-1:1:table/db/t"
+        ),
+        "external schema",
+    ),
+    (
+        PERMANENT,
+        "Insufficient Lake Formation permission(s) on t (Service: AWSGlue; Status Code: 400)",
+        "Lake Formation",
+    ),
+    (
+        PERMANENT,
+        (
+            'FATAL:  Cannot connect to shared database "d" created from Data Catalog ARN. Connect '
+            "to a database in your cluster instead and use cross-database query notation"
+        ),
+        "three parts",
+    ),
+    (
+        PERMANENT,
+        "Datashare writes are not authorized by producer or associated by consumer",
+        "Grant",
+    ),
+    (PERMANENT, 'FATAL: user "IAMR:shop" does not exist', "credentials"),
+    (PERMANENT, "Specified data type is not supported in UNLOAD", "write the query without it"),
+    (UNCERTAIN, "ERROR: transaction is read-only", ""),
     (UNCERTAIN, "something that no one has reported yet", ""),
     (UNCERTAIN, "", ""),
 ]

@@ -38,6 +38,7 @@ def _any(*parts: str) -> re.Pattern[str]:
     return re.compile("|".join(parts), re.IGNORECASE)
 
 
+_MOMENT: Final = "The warehouse or S3 was temporarily unavailable."
 # In order of precedence: permanent errors before transient ones, because error texts quote others.
 _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
     (
@@ -47,10 +48,22 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
     ),
     (
         FaultKind.PERMANENT,
-        _any(r"(password )?authentication (has )?failed", r"invalid (user ?name or )?password"),
+        _any(
+            r"(password )?authentication (has )?failed",
+            r"invalid (user ?name or )?password",
+            r"\buser \S* (does not|doesn.?t) exist|no pg_hba",
+        ),
         (
             "The warehouse rejected the credentials: check the username and password in the secret "
             "(or db_user), and that the user is allowed to connect."
+        ),
+    ),
+    (
+        FaultKind.PERMANENT,
+        _any(r"cannot connect to shared database"),
+        (
+            "Set redshift.database to a local database of the warehouse, and qualify the tables of "
+            "the datashare in three parts: database.schema.table."
         ),
     ),
     (
@@ -84,6 +97,7 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"(64|128).?bit overflow",
             r"overflow.{0,40}code: ?1058|code: ?1058",
             r"(integer|bigint|smallint|numeric)\S* out of range|(?<!field )value out of range",
+            r"\boverflow\b.{0,60}\btype\b",
         ),
         (
             "A number exceeds the range of its type, for example the sum of a DECIMAL: cast the "
@@ -150,15 +164,22 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
     ),
     (
         FaultKind.PERMANENT,
-        _any(r"(spectrum|s3 ?query|external).{0,200}(403|access ?denied|forbidden)"),
+        _any(
+            r"(spectrum|s3 ?query|external).{0,200}(403|access ?denied|forbidden)",
+            r"not authorized to perform:? (glue|lakeformation)|insufficient (glue|lake ?formation)",
+            r"(glue|external catalog).{0,300}(access ?denied|not authorized|forbidden)",
+        ),
         (
-            "The role of the external schema lacks permission to read the files of the external "
-            "table: grant it."
+            "The role of the external schema lacks permission to read the external table: grant it "
+            "in S3, in the Glue catalog and in Lake Formation."
         ),
     ),
     (
         FaultKind.PERMANENT,
-        _any(r"incompatible (parquet|orc|file|type)|(corrupt|invalid|malformed) (parquet|orc)"),
+        _any(
+            r"incompatible (parquet|orc|file|type)|(corrupt|invalid|malformed) (parquet|orc)",
+            r"unmatched number of columns",
+        ),
         (
             "The column types of the external table do not match its files: correct the "
             "declaration of the table."
@@ -166,7 +187,19 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
     ),
     (
         FaultKind.PERMANENT,
-        _any(r"permission denied", r"insufficient privilege", r"must be (the )?owner"),
+        _any(r"spectrum nested query"),
+        (
+            "Select the columns of the external table by name instead of *: nested columns are not "
+            "allowed in a subquery."
+        ),
+    ),
+    (
+        FaultKind.PERMANENT,
+        _any(
+            r"permission denied|insufficient (privilege|permission)",
+            r"must be (the )?owner|must be superuser",
+            r"not authorized by (the )?producer|datashare.{0,100}(not authorized|denied)",
+        ),
         (
             "Grant the database user USAGE on the schema and SELECT on the tables that the query "
             "reads."
@@ -187,6 +220,14 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
     ),
     (
         FaultKind.PERMANENT,
+        _any(r"time zone \S* not recognized|(unknown|invalid) time ?zone"),
+        (
+            "The warehouse does not know this time zone: use an older name of it, such as "
+            "Europe/Kiev for Europe/Kyiv."
+        ),
+    ),
+    (
+        FaultKind.PERMANENT,
         _any(
             r"syntax error",
             r"(column|function|operator|type|attribute) .{0,200}does not exist",
@@ -196,10 +237,38 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"(date|timestamp).{0,40}(out of range|format)",
             r"division by zero|divide by zero",
             r"with recursive|recursive cte",
-            r"subquery .{0,80}(not supported|must return|has too many)",
+            r"subquery .{0,80}(not supported|must return|has too many|must have an alias)",
             r"unterminated|unclosed",
+            r"window functions?.{0,80}(frame clause|not yet implemented)|limit clause",
+            r"more than one row",
+            r"conversion function from|error converting|in source string|must be an integer",
+            r"invalid (exponent|numeric|data\b|json|date|time)|(bad|invalid|unsupported) utf-?8",
+            r"(value|string) (is )?too (long|large)|too long for",
+            r"exceeds (the )?(max size|listagg|ddl)",
+            r"union types|each union query|same number of columns",
+            r"aggregates? .{0,60}not allowed|not allowed in (where|group|having|join|from)\b",
+            r"missing from-clause|specified more than once|target lists can have",
+            r"stack depth limit|statement is too large|too many (expressions|columns)",
+            r"svl_udf_log|\budfs?\b",
         ),
         "Correct the query; the SQL that was sent contains it verbatim.",
+    ),
+    (
+        FaultKind.PASSING,
+        _any(
+            r"(cancell?ed|aborted|terminated).{0,60}"
+            r"(restart|reboot|resiz|maintenance|failover|node failure|internal request)",
+            r"request ?time ?too ?skewed",
+        ),
+        _MOMENT,
+    ),
+    (
+        FaultKind.UNCERTAIN,
+        _any(r"expired ?token|token (is |has )?(been )?expired"),
+        (
+            "The credentials of the UNLOAD role expired before the statement finished; those of "
+            "chained roles last one hour: shorten history.chunk."
+        ),
     ),
     (
         FaultKind.ROLE,
@@ -232,7 +301,7 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
     ),
     (
         FaultKind.UNCERTAIN,
-        _any(r"(relation|table|schema|view)\S* (\S+ ){0,3}(does not|doesn.?t) exist"),
+        _any(r"(relation(?! with oid)|table|schema|view)\S* (\S+ ){0,3}(does not|doesn.?t) exist"),
         (
             "Check the name, qualify it with its schema, and grant the database user USAGE on that "
             "schema; a table that is dropped and created again should be replaced in one "
@@ -259,6 +328,8 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             r"internal ?error|internal server error|environmental error",
             r"request ?time-?out|throttl|rate exceeded",
             r"too many (requests|connections|clients|sessions|statements|queries)",
+            r"(maximum|max) number of .{0,20}(connections|sessions|statements|queries)",
+            r"connection slots|current transaction is aborted",
             r"(connections?|sessions?|statements?|quer(y|ies)|queue)\S* (count )?(limit|quota)",
             r"limit .{0,40}(connections|sessions|statements|queries)",
             r"queue.{0,40}(full|time-?out|wait)",
@@ -281,7 +352,12 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
             # The next attempt writes to a new prefix.
             r"unload destination on s3 is not empty",
         ),
-        "The warehouse or S3 was temporarily unavailable.",
+        _MOMENT,
+    ),
+    (
+        FaultKind.PERMANENT,
+        _any(r"not (yet )?(supported|implemented)"),
+        "Redshift does not support this: write the query without it.",
     ),
 )
 _LONGEST: Final = 1_000
