@@ -182,6 +182,30 @@ def test_given_an_identity_column_then_rows_are_numbered_and_keys_are_not_enforc
         ("select * replace (1 as id) from orders", "syntax error"),
         ("select amount / 0 from orders", "division by zero"),
         ("select platform, count(*) from orders", "must appear in the GROUP BY clause"),
+        ("select id from (select id from orders)", "subquery in FROM must have an alias"),
+        ("select 1 from orders o join (select 1 as x) on x = o.id", "must have an alias"),
+        ("select sum(id) over (order by placed) from orders", "require a frame clause"),
+        ("select last_value(id) over (order by placed) from orders", "require a frame clause"),
+        (
+            "select sum(id) over (order by placed range unbounded preceding) from orders",
+            "RANGE clause of window functions not yet implemented",
+        ),
+        ("select id from orders intersect all select 1", "INTERSECT ALL"),
+        ("select id from orders except all select 1", "EXCEPT ALL"),
+        ("select id, from orders", 'syntax error at or near "from"'),
+        ("select id from orders where id in (1, 2,)", 'syntax error at or near ")"'),
+        ("select id from orders where id == 1", 'syntax error at or near "=="'),
+        ("select id from orders where code regexp 'a'", 'syntax error at or near "regexp"'),
+        ("select if(id = 1, 2, 3) from orders", "function if() does not exist"),
+        ("select cast(id = 1 as varchar) from orders", "cannot cast type boolean"),
+        ("select (id = 1)::varchar(5) from orders", "cannot cast type boolean"),
+        ("select id from orders, pg_catalog.pg_class", "not supported on Redshift tables"),
+        ("select id from orders, information_schema.tables", "not supported on Redshift tables"),
+        (
+            "select convert_timezone('Europe/Nowhere', 'UTC', placed) from orders",
+            'time zone "Europe/Nowhere" not recognized',
+        ),
+        ("select to_timestamp(platform, 'YYYY') from orders", "in source string"),
         ("selec 1", 'syntax error at or near "selec"'),
         ("copy orders from 's3://x'", 'syntax error at or near "copy"'),
         ("select 1; select 2 from", "syntax error"),
@@ -207,6 +231,22 @@ def test_given_qualify_and_a_cte_with_columns_then_they_are_accepted(database: D
     assert table.column("n").to_pylist() == [3, 2]
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select sum(id) over (order by placed rows unbounded preceding) from orders",
+        "select avg(id) over (order by id rows between 3 preceding and current row) from orders",
+        "select sum(id) over (partition by code), count(*) over () from orders",
+        "select row_number() over (order by id), lag(id) over (order by id) from orders",
+        "select id from orders union select 1 except select 2",
+        "select o.id from orders o join (select 1 as x) as s on s.x = o.id",
+        "select id::varchar, placed::varchar(10), null::varchar from orders",
+    ],
+)
+def test_given_what_redshift_takes_then_it_is_taken(database: Database, sql: str) -> None:
+    assert database.run_script(sql) is not None
+
+
 def test_given_columns_without_a_name_then_they_are_named_as_in_redshift(
     database: Database,
 ) -> None:
@@ -216,7 +256,7 @@ def test_given_columns_without_a_name_then_they_are_named_as_in_redshift(
     )
     assert table is not None
     assert table.column_names == ["count", "sum", "id", "?column?", "coalesce", "case"]
-    inner = "select max(count) from (select count(*) from orders group by platform)"
+    inner = "select max(count) from (select count(*) from orders group by platform) as counted"
     assert value(database, inner) == 2
 
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from anomaly_detector.local_file import functions
 
-from local.cloud.redshift import dialect
+from local.cloud.redshift import dialect, functions
 
 
 def open_database() -> duckdb.DuckDBPyConnection:

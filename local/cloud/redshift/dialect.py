@@ -45,6 +45,35 @@ def _orders_by_all(node: exp.Expr) -> bool:
     )
 
 
+def _needs_frame(window: exp.Expr) -> bool:
+    """Whether it is a window over sorted rows of a function that asks for a frame."""
+    function = window.this
+    while isinstance(function, exp.IgnoreNulls | exp.RespectNulls):
+        function = function.this
+    return (
+        isinstance(function, _OVER_FRAMES)
+        and window.args.get("order") is not None
+        and window.args.get("spec") is None
+    )
+
+
+_TEXTS = (exp.DType.VARCHAR, exp.DType.TEXT, exp.DType.CHAR, exp.DType.NCHAR, exp.DType.NVARCHAR)
+# Functions that rank, or look at another row, take no frame.
+_OVER_FRAMES = (
+    exp.Avg,
+    exp.Count,
+    exp.FirstValue,
+    exp.LastValue,
+    exp.Max,
+    exp.Min,
+    exp.NthValue,
+    exp.Stddev,
+    exp.StddevPop,
+    exp.StddevSamp,
+    exp.Sum,
+    exp.Variance,
+    exp.VariancePop,
+)
 # A kind of node, when it is foreign to Redshift, and Redshift's answer.
 _FOREIGN: tuple[tuple[type[exp.Expr], Callable[[exp.Expr], bool], str], ...] = (
     (exp.Array, lambda node: bool(node.args.get("bracket_notation")), _near("[")),
@@ -60,8 +89,31 @@ _FOREIGN: tuple[tuple[type[exp.Expr], Callable[[exp.Expr], bool], str], ...] = (
         lambda node: bool(node.args.get("replace") or node.args.get("rename")),
         _near("replace"),
     ),
+    (
+        exp.Subquery,
+        lambda node: isinstance(node.parent, exp.From | exp.Join) and not node.alias,
+        "subquery in FROM must have an alias\n  Hint: For example, FROM (SELECT ...) [AS] foo.",
+    ),
+    (
+        exp.Window,
+        _needs_frame,
+        "Aggregate window functions with an ORDER BY clause require a frame clause",
+    ),
+    (
+        exp.WindowSpec,
+        lambda node: str(node.args.get("kind")).upper() != "ROWS",
+        "RANGE clause of window functions not yet implemented",
+    ),
+    (
+        exp.Intersect,
+        lambda node: not node.args.get("distinct"),
+        "INTERSECT ALL is not supported",
+    ),
+    (exp.Except, lambda node: not node.args.get("distinct"), "EXCEPT ALL is not supported"),
     (exp.Values, lambda node: not isinstance(node.parent, exp.Insert), _near("values")),
 )
+_FOREIGN_WORDS = {"==", "regexp", "rlike", "glob"}
+_QUOTED = (TokenType.STRING, TokenType.IDENTIFIER)
 _UNKNOWN_CLASSES = {
     exp.Filter: 'syntax error at or near "("',
     exp.Lateral: 'syntax error at or near "LATERAL"',
@@ -248,10 +300,21 @@ def _refuse(sql: str, tree: exp.Expr) -> None:
     for clause in tree.find_all(exp.With):
         if clause.recursive and clause.parent is not tree:
             raise RedshiftError("WITH RECURSIVE is not supported in a subquery")
-    if _of_leader(tokens_of(sql)) and (isinstance(tree, exp.Insert | exp.Create) or _tables(tree)):
+    leader = _of_leader(tokens_of(sql)) or any(map(_is_catalog, tree.find_all(exp.Table)))
+    if leader and (isinstance(tree, exp.Insert | exp.Create) or _tables(tree)):
         raise RedshiftError(
             "Specified types or functions (one per INFO message) not supported on Redshift tables."
         )
+
+
+def _is_catalog(table: exp.Table) -> bool:
+    return table.db.lower() in ("pg_catalog", "information_schema") or table.name.lower() in (
+        "pg_class",
+        "pg_namespace",
+        "pg_table_def",
+        "pg_tables",
+        "pg_user",
+    )
 
 
 def _of_leader(tokens: list[Token]) -> bool:
@@ -268,8 +331,13 @@ def _refuse_tokens(tokens: list[Token]) -> None:
         before = tokens[place - 1] if place else None
         after = tokens[place + 1] if place + 1 < len(tokens) else None
         opening = before is None or before.token_type == TokenType.L_PAREN
-        if token.token_type == TokenType.FROM and opening:
-            raise RedshiftError(f'syntax error at or near "{token.text}"')
+        trailing = before is not None and before.token_type == TokenType.COMMA
+        if (token.token_type == TokenType.FROM and (opening or trailing)) or (
+            token.token_type == TokenType.R_PAREN and trailing
+        ):
+            raise RedshiftError(_near(token.text))
+        if token.text.lower() in _FOREIGN_WORDS and token.token_type not in _QUOTED:
+            raise RedshiftError(_near(token.text))
         if after is None or after.token_type != TokenType.L_PAREN:
             continue
         if token.token_type not in (TokenType.VAR, TokenType.UNNEST):
@@ -320,10 +388,15 @@ def _rewrite(tree: exp.Expr, parameters: Mapping[str, str]) -> exp.Expr:
             raise RedshiftError('syntax error at or near ":"')
         return exp.Literal.string(parameters[node.name])
 
+    def guard(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Cast) and node.to.is_type(*_TEXTS):
+            node.set("this", exp.Anonymous(this="rs_text", expressions=[node.this]))
+        return node
+
     for select in tree.find_all(exp.Select):
         _name_columns(select)
     try:
-        return rewrite(tree.transform(fill, copy=False))
+        return rewrite(tree.transform(fill, copy=False).transform(guard, copy=False))
     except ValueError as error:
         raise RedshiftError(str(error)) from error
 
@@ -352,7 +425,7 @@ def _name_columns(select: exp.Select) -> None:
 
 def _tables(tree: exp.Expr) -> tuple[str, ...]:
     known = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
-    names = {table.name.lower() for table in tree.find_all(exp.Table)}
+    names = {table.name.lower() for table in tree.find_all(exp.Table) if not _is_catalog(table)}
     return tuple(sorted(name for name in names - known if name))
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from anomaly_detector.local_file import functions
 
-from local.cloud.redshift import dialect
+from local.cloud.redshift import dialect, functions
 from local.cloud.redshift.errors import RedshiftError
 
 _ERRORS: tuple[tuple[str, str], ...] = (
@@ -32,6 +31,8 @@ _ERRORS: tuple[tuple[str, str], ...] = (
         r"Overflow in (HUGEINT \w+|SUM of DECIMAL)|Could not cast value .* to DECIMAL",
         "Numeric data overflow (addition)",
     ),
+    (r"Unknown TimeZone '([^']*)'", r'time zone "\1" not recognized'),
+    (r'Could not parse string "([^"]*)" according', r'invalid value for "\1" in source string'),
     (r"Division by zero", r"division by zero"),
     (
         r'column "([^"]+)" must appear in the GROUP BY clause',

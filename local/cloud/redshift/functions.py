@@ -1,8 +1,11 @@
-"""Redshift's functions: which exist."""
+"""Redshift's functions: which exist, and what DuckDB lacks of them."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
+
+from anomaly_detector.local_file import functions
 
 # Names that may stand before a parenthesis. Anything else is refused, as DuckDB knows a great
 # many functions that Redshift does not.
@@ -20,7 +23,7 @@ KNOWN: frozenset[str] = frozenset(
         degrees dense_rank dexp dlog1 dlog10 e exists exp extract farmfingerprint64
         first_value floor fnv_hash from_hex func_sha1 generate_series getdate
         get_array_length get_number_attributes getbit greatest grouping grouping_id
-        hex_to_binary hllsketch hll hll_cardinality hll_combine if in initcap interval_cmp
+        hex_to_binary hllsketch hll hll_cardinality hll_combine in initcap interval_cmp
         is_array is_bigint is_boolean is_char is_decimal is_float is_integer is_object
         is_scalar is_smallint is_super is_valid_json is_valid_json_array is_varchar isnull
         json_array_length json_extract_array_element_text json_extract_path_text json_parse
@@ -64,3 +67,14 @@ LEADER_FUNCTIONS = frozenset(
         "pg_get_userbyid",
     }
 )
+
+
+# What a macro knows and a translation does not: the type of its argument.
+_TEXT = """CREATE OR REPLACE MACRO rs_text(v) AS CASE WHEN typeof(v) = 'BOOLEAN'
+    THEN error('cannot cast type boolean to character varying') ELSE CAST(v AS VARCHAR) END"""
+
+
+def register(connection: Any) -> None:  # noqa: ANN401 - DuckDB's connection has no type
+    """Make the functions known that translated statements call."""
+    functions.register(connection)
+    connection.execute(_TEXT)
