@@ -17,39 +17,13 @@ from botocore.exceptions import (
     ParamValidationError,
 )
 
+from anomaly_detector import aws_faults
 from anomaly_detector.errors import PermanentError, RetryableError
 
 # A retry inside the client could send twice, for an answer that is lost looks like a call that is.
 SEND_ONCE = ClientConfig(
     retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20, user_agent_extra="alerts"
 )
-# Refused, so nothing was sent, and may pass: throttling, a role or key policy seconds old.
-_PASSING = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthorizationError",
-        "AuthorizationErrorException",
-        "EC2ThrottledException",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidClientTokenId",
-        "KMSAccessDenied",
-        "KMSAccessDeniedException",
-        "KMSThrottling",
-        "KMSThrottlingException",
-        "RequestLimitExceeded",
-        "ResourceNotReadyException",
-        "ServiceUnavailable",
-        "Throttled",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "UnrecognizedClientException",
-    }
-)
-_SERVER_FAULT = 500
 
 
 class UncertainError(Exception):
@@ -129,11 +103,7 @@ def _fifo(message: Message) -> dict[str, str]:
 
 
 def _classified(arn: str, error: ClientError) -> Exception:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     text = f"{arn}: {error}"
-    if code in _PASSING:
+    if aws_faults.is_refused_for_now(error):
         return RetryableError(text)
-    if status >= _SERVER_FAULT:
-        return UncertainError(text)
-    return PermanentError(text)
+    return UncertainError(text) if aws_faults.is_uncertain(error) else PermanentError(text)

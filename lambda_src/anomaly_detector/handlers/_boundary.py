@@ -11,40 +11,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from pydantic import ValidationError
 
+from anomaly_detector import aws_faults
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.limits import OUT_OF_MEMORY
 from anomaly_detector.observability import Handler, logger, traced
 
 Event = dict[str, Any]
 
-# Includes denied access: a new role or policy may be refused for up to two minutes, until it has
-# propagated.
-_PASSING = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InternalError",
-        "InternalServerError",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TransactionCanceledException",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-        "UnrecognizedClientException",
-    }
-)
 # Keys of an event that are logged; never rows, SQL or secrets.
 _LOGGED = ("execution", "config_hash", "shard", "machine", "action", "attempt")
-_SERVER_FAULT = 500
 
 
 def boundary(function: Handler) -> Handler:
@@ -61,7 +36,8 @@ def boundary(function: Handler) -> Handler:
                 f"The event is invalid: correct or add {places} in the function's input."
             ) from None
         except ClientError as error:
-            raise _sorted(error) from error
+            kind = RetryableError if aws_faults.is_transient(error) else PermanentError
+            raise kind(str(error)) from error
         except ParamValidationError as error:
             raise PermanentError(f"Invalid request to AWS: {error}") from error
         except MemoryError as error:
@@ -80,11 +56,3 @@ def _logged(event: Event) -> dict[str, object]:
     if any(window):
         logged["interval"] = "/".join(str(bound) for bound in window)
     return logged
-
-
-def _sorted(error: ClientError) -> RetryableError | PermanentError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if code in _PASSING or status >= _SERVER_FAULT:
-        return RetryableError(str(error))
-    return PermanentError(str(error))

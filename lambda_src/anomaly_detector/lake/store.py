@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from anomaly_detector import aws_faults
 from anomaly_detector.errors import PermanentError
 
-_ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
 # Files are small and the wait for each is long: some in parallel, well below the client's pool of
 # connections.
 _WORKERS = 8
@@ -47,7 +47,7 @@ class ObjectStore:
         try:
             answer = self._client.get_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
-            if error.response["Error"]["Code"] in _ABSENT:
+            if aws_faults.is_gone(error):
                 return None
             raise
         return Stored(answer["Body"].read(), answer["LastModified"])

@@ -12,6 +12,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from anomaly_detector import aws_faults
 from anomaly_detector.errors import PermanentError
 
 Item = dict[str, Any]
@@ -159,7 +160,7 @@ class StateTable:
         try:
             call(TableName=self._table, **arguments)
         except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            if aws_faults.code(error) == "ConditionalCheckFailedException":
                 return False
             raise
         return True

@@ -7,6 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from anomaly_detector import aws_faults
+
 
 class Executions:
     """Executions of one state machine.
@@ -28,7 +30,7 @@ class Executions:
                 stateMachineArn=self._machine, name=name, input=json.dumps(value, sort_keys=True)
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+            if aws_faults.code(error) != "ExecutionAlreadyExists":
                 raise
             return f"{self._machine.replace(':stateMachine:', ':execution:')}:{name}"
         return str(answer["executionArn"])
@@ -38,7 +40,7 @@ class Executions:
         try:
             answer = self._client.describe_execution(executionArn=execution)
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+            if not aws_faults.is_gone(error):
                 raise
             return False
         return bool(answer["status"] in ("RUNNING", "PENDING_REDRIVE"))
@@ -50,7 +52,7 @@ class Executions:
             pages = found.paginate(stateMachineArn=self._machine, statusFilter="RUNNING")
             return tuple(each["executionArn"] for page in pages for each in page["executions"])
         except ClientError as error:
-            if error.response["Error"]["Code"] != "StateMachineDoesNotExist":
+            if not aws_faults.is_gone(error):
                 raise
             return ()
 
@@ -59,6 +61,6 @@ class Executions:
         try:
             self._client.stop_execution(executionArn=execution, error="Stopped", cause=cause)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code not in ("ExecutionDoesNotExist", "ValidationException"):
+            # An execution that has ended is refused as not valid.
+            if not aws_faults.is_gone(error) and aws_faults.code(error) != "ValidationException":
                 raise

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from botocore.exceptions import ClientError
 
+from anomaly_detector import aws_faults
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Run
@@ -19,7 +20,6 @@ from anomaly_detector.services.payloads import Reconciled
 Answer = TypeVar("Answer")
 Sleep = Callable[[float], None]
 
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
 # A role that Terraform made seconds ago may be refused for up to two minutes.
 _PAUSES = (2, 4, 8, 16, 30, 30, 30)
 
@@ -47,13 +47,13 @@ def patiently(call: Callable[[], Answer], sleep: Sleep) -> Answer:
         try:
             return call()
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _DENIED:
+            if not aws_faults.is_denied(error):
                 raise
         sleep(pause)
     try:
         return call()
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _DENIED:
+        if not aws_faults.is_denied(error):
             raise
         message = f"Access is refused, and was for two minutes: {error}"
         raise PermanentError(message) from error

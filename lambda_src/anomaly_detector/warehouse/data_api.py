@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from anomaly_detector import aws_faults
 from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.warehouse.faults import Fault, FaultKind, classify
@@ -16,29 +17,6 @@ from anomaly_detector.warehouse.statement import RUNNING, Column, Result, Statem
 __all__ = ["DataApi", "Fault", "FaultKind", "classify", "client_token"]
 
 MAX_NAME: Final = 500
-# A new role or policy may be refused until it has propagated; the state machines retry for two
-# minutes.
-_PASSING: Final = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "ActiveSessionsExceededException",
-        "ActiveStatementsExceededException",
-        "ActiveWaitingRequestsExceededException",
-        "DatabaseConnectionException",
-        "ExecuteStatementException",
-        "ExpiredTokenException",
-        "InternalFailure",
-        "InternalServerException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "UnrecognizedClientException",
-    }
-)
 
 
 def client_token(*parts: str) -> str:
@@ -172,15 +150,11 @@ class DataApi:
 
 
 def _of_client(error: ClientError, method: str) -> RetryableError | PermanentError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    message = str(error.response.get("Error", {}).get("Message", "")) or code
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    fault = classify(message)
-    reason = f"The Redshift Data API rejected {method} ({code}): {fault.sentence}"
+    fault = classify(aws_faults.message(error))
+    reason = f"The Redshift Data API rejected {method} ({aws_faults.code(error)}): {fault.sentence}"
     passing = fault.kind in (FaultKind.ROLE, FaultKind.PASSING)
-    if code in _PASSING or status >= 500 or status == 429 or passing:
-        return RetryableError(reason)
-    return PermanentError(reason)
+    kind = RetryableError if passing or aws_faults.is_transient(error) else PermanentError
+    return kind(reason)
 
 
 def _value(field: dict[str, Any]) -> Value:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from anomaly_detector import aws_faults
 from anomaly_detector.errors import PermanentError
 
 IN_SYNC: Final = "in-sync"
@@ -25,33 +26,7 @@ ACCESS_SECONDS: Final = 120.0
 STATE_SECONDS: Final = 840.0
 PAUSE_SECONDS: Final = 5.0
 
-_GONE: Final = frozenset({"ClusterNotFound", "ClusterNotFoundFault", "ResourceNotFoundException"})
-_ACCESS: Final = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "UnauthorizedOperation",
-        "UnrecognizedClientException",
-    }
-)
-_STATE: Final = frozenset(
-    {
-        "ConflictException",
-        "InternalFailure",
-        "InternalServerException",
-        "InvalidClusterState",
-        "InvalidClusterStateFault",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
-# Error codes for a role that has not propagated yet.
-_ROLE_UNKNOWN: Final = frozenset({"InvalidParameterValue", "ValidationException", "InvalidRole"})
 _PASS_ROLE: Final = re.compile(r"iam:PassRole on resource: (\S+)")
-_SERVER_FAULT: Final = 500
 # Redshift attaches its service-linked role itself, and rejects it in the list of a request.
 _SERVICE_LINKED: Final = ":role/aws-service-role/"
 _NAMESPACE_ROLE: Final = re.compile(r"iamRoleArn=([^,)\s]+(?:,(?!\s*applyStatus=)[^,)\s]+)*)")
@@ -195,7 +170,7 @@ class Attachment(ABC):
             self._change(role_arn, wanted=wanted)
             return _Tried(asked=True)
         except ClientError as error:
-            if not wanted and _code(error) in _GONE:
+            if not wanted and aws_faults.is_gone(error):
                 return _Tried(roles=())
             return self._judge(error, role_arn, wanted=wanted)
         except ParamValidationError as error:
@@ -204,10 +179,8 @@ class Attachment(ABC):
             return _Tried(busy=str(error))
 
     def _judge(self, error: ClientError, role_arn: str, *, wanted: bool) -> _Tried:
-        code = _code(error)
-        message = str(error.response.get("Error", {}).get("Message", "")) or code
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        if code in _GONE:
+        code, message = aws_faults.code(error), aws_faults.message(error)
+        if aws_faults.is_gone(error):
             raise PermanentError(
                 f"{self.name} was not found in this account and region; check its name. ({message})"
             ) from error
@@ -215,11 +188,12 @@ class Attachment(ABC):
             raise PermanentError(
                 f"{self.name} is paused: resume it, then try again. ({message})"
             ) from error
-        if code in _STATE or status >= _SERVER_FAULT:
+        denied = aws_faults.is_denied(error)
+        if aws_faults.is_transient(error) and not denied:
             return _Tried(busy=f"{code}: {message}")
         full = re.search(r"at most|quota|limit|maximum", message, re.IGNORECASE)
-        about_role = wanted and code in _ROLE_UNKNOWN and "role" in message.lower() and not full
-        if code not in _ACCESS and not about_role:
+        about_role = wanted and aws_faults.is_role_unknown(error) and "role" in message.lower()
+        if not denied and (full or not about_role):
             raise PermanentError(f"{self.name} rejected the role ({code}): {message}") from error
         passed = _PASS_ROLE.search(message)
         advice = (
@@ -328,7 +302,3 @@ def parse_namespace_role(text: str) -> tuple[str, str]:
         return text, IN_SYNC
     state = _APPLY_STATUS.search(text)
     return arn.group(1), state.group(1) if state else IN_SYNC
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
