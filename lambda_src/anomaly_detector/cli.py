@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import json
 import sys
 import tempfile
@@ -136,6 +137,13 @@ def _parser() -> argparse.ArgumentParser:
         help="decimal separator of the numbers in CSV (default: detected per column)",
     )
     command.add_argument(
+        "--encoding",
+        type=_encoding,
+        metavar="NAME",
+        help="encoding of CSV or JSON, such as shift_jis (default: UTF-8, UTF-16, UTF-32 or "
+        "Windows-1252, whichever fits)",
+    )
+    command.add_argument(
         "--infer",
         action="store_true",
         help="propose a configuration from the file; print it, or write it to --config; "
@@ -154,6 +162,15 @@ def _fraction(text: str) -> float:
     return share
 
 
+def _encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        raise argparse.ArgumentTypeError(
+            f"'{name}' is not the name of an encoding, such as shift_jis"
+        ) from None
+
+
 def _run(options: argparse.Namespace, progress: Progress) -> str:
     """What goes to standard output."""
     if not options.infer and options.config is None:
@@ -167,7 +184,7 @@ def _run(options: argparse.Namespace, progress: Progress) -> str:
         _check_writable(options.out)
     with tempfile.TemporaryDirectory(prefix="anomaly_detector-") as folder:
         engine = Engine(Path(folder), progress)
-        files = open_files(options.data, engine)
+        files = open_files(options.data, engine, options.encoding)
         if config is not None:
             return _backtest(config, files, engine, options, progress)
         proposed = _infer(files, engine, options, progress)

@@ -1,4 +1,4 @@
-"""Speed: one interval of many series, events included, and Random Cut Forest in the same run.
+"""Speed: one interval of many series beside Random Cut Forest, a large CSV beside plain readers.
 
 `python -m tests.benchmarks.speed [--short] [--json out]`. A series is one measure of one slice.
 Half of the series belong to a SUM, half to an AVG measure; slices are the total, single values,
@@ -16,6 +16,10 @@ that an event is open.
 * **RCF / ours**: CPU time that one forest (krcf, shingle 8, 50 trees of 256) takes to score and
   learn a point, times the number of series, divided by this detector's CPU time for one interval,
   alone or in a replay.
+* **a CSV file**: the command line's reading of 10 million rows, `open_files` and `aggregate`, into
+  hourly series of three dimensions with all roll-ups, beside what DuckDB and pyarrow take for a
+  GROUP BY of a file whose types they are left to guess. DuckDB groups by the same eight sets of
+  dimensions, pyarrow by the leaves only. The peers check nothing and explain nothing.
 
 Each case runs in its own process. Times depend on the machine and its load.
 """
@@ -27,15 +31,23 @@ import itertools
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 from anomaly_detector.config import Config
 from anomaly_detector.detection import DetectorSettings, initial_state, replay, to_bytes
 from anomaly_detector.explain.events import EventState, advance
 from anomaly_detector.intervals import Grid
+from anomaly_detector.local_file.aggregate import aggregate
+from anomaly_detector.local_file.engine import Engine
+from anomaly_detector.local_file.files import open_files
 from anomaly_detector.panel import ROLLED_UP, Panel
 from numpy.typing import NDArray
 
@@ -48,6 +60,8 @@ INTERVALS = ("PT1H", "PT5M")
 LEARNT, CALL, TIMED = 360, 8, 5
 TRAINING = (10_000, 2_160)
 NAMES = ("region", "product", "channel")
+ROWS = 10_000_000
+READERS = ("ours", "DuckDB", "pyarrow")
 
 
 class World:
@@ -180,14 +194,78 @@ def training(series: int, intervals: int) -> dict[str, Any]:
     return {"series": world.series, "intervals": intervals, "seconds": spent, "CPU, s": busy}
 
 
+def write_rows(path: Path, rows: int) -> None:
+    """CSV of single orders over 90 days: a time, three dimensions, a count and an amount."""
+    duckdb.execute(
+        f"""COPY (
+        SELECT TIMESTAMP '2025-01-01' + to_seconds(i * 7776000 // {rows}) AS ordered_at,
+            'region-' || hash(i) % 7 AS region, 'product-' || hash(i + 1) % 40 AS product,
+            ['web', 'app', 'shop', 'partner'][1 + (hash(i + 2) % 4)::INTEGER] AS channel,
+            1 + hash(i + 3) % 9 AS items, (hash(i + 4) % 100000) / 100 AS amount
+        FROM range({rows}) AS t(i)) TO '{path}' (HEADER)"""
+    )
+
+
+def reading(reader: str, path: Path) -> dict[str, Any]:
+    """One reader's time and memory for a file of `write_rows`."""
+    clock, ticks = time.perf_counter(), time.process_time()
+    rows = {"ours": _ours, "DuckDB": _duckdb, "pyarrow": _pyarrow}[reader](path)
+    return {
+        "reader": reader,
+        "rows": rows,
+        "file, MB": path.stat().st_size / 1e6,
+        "seconds": time.perf_counter() - clock,
+        "CPU, s": time.process_time() - ticks,
+        "peak memory, MB": console.peak_bytes() / 1e6,
+    }
+
+
+def _ours(path: Path) -> int:
+    config = Config.model_validate(
+        {
+            "interval": "PT1H",
+            "timestamp_column": {"name": "ordered_at"},
+            "measures": {"items": {}, "amount": {"aggregation": "AVG"}},
+            "dimensions": list(NAMES),
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        engine = Engine(Path(folder), lambda _: None)
+        return aggregate(config, open_files(path, engine), engine).rows
+
+
+def _duckdb(path: Path) -> int:
+    sets = [", ".join(level) for size in range(4) for level in itertools.combinations(NAMES, size)]
+    grouped = ", ".join(f"(hour{', ' * bool(level)}{level})" for level in sets)
+    found = duckdb.sql(
+        f"SELECT date_trunc('hour', ordered_at) AS hour, {', '.join(NAMES)}, sum(items), "
+        f"avg(amount), count(*) AS rows FROM read_csv('{path}') GROUP BY GROUPING SETS ({grouped})"
+    ).to_arrow_table()
+    return int(pa.compute.sum(found["rows"]).as_py()) // len(sets)
+
+
+def _pyarrow(path: Path) -> int:
+    table = pa_csv.read_csv(path)
+    hours = pa.compute.floor_temporal(table["ordered_at"], unit="hour")
+    grouped = table.append_column("hour", hours).group_by(["hour", *NAMES])
+    return int(
+        pa.compute.sum(
+            grouped.aggregate([("items", "sum"), ("amount", "mean"), ([], "count_all")])[
+                "count_all"
+            ]
+        ).as_py()
+    )
+
+
 def run(
     sizes: Sequence[int] = SIZES,
     intervals: Sequence[str] = INTERVALS,
     *,
     learnt: int = LEARNT,
     trained: tuple[int, int] | None = TRAINING,
+    read: int = ROWS,
 ) -> dict[str, Any]:
-    """Tables of both, each case in a process of its own."""
+    """All tables, each case in a process of its own."""
     jobs: list[list[str]] = [
         ["case", str(size), interval, str(learnt)] for interval in intervals for size in sizes
     ]
@@ -210,7 +288,21 @@ def run(
     tables: dict[str, Any] = {"speed: one interval": rows}
     if last:
         tables["speed: training"] = last
+    tables["speed: a CSV file"] = _readings(read)
     return {"benchmark": "speed", "tables": tables, "notes": notes}
+
+
+def _readings(rows: int) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.csv"
+        write_rows(path, rows)
+        found = [
+            _apart(["reading", reader, str(path)])
+            for reader in console.progress(READERS, "reading", len(READERS))
+        ]
+    for row in found:
+        row["CPU / DuckDB's"] = row["CPU, s"] / found[1]["CPU, s"]
+    return found
 
 
 def _apart(job: Sequence[str]) -> dict[str, Any]:
@@ -233,6 +325,8 @@ def main() -> int:
         kind, *rest = chosen.job
         if kind == "case":
             result = case(int(rest[0]), rest[1], int(rest[2]))
+        elif kind == "reading":
+            result = reading(rest[0], Path(rest[1]))
         else:
             result = training(int(rest[0]), int(rest[1]))
         console.say(json.dumps(result))
@@ -241,7 +335,8 @@ def main() -> int:
     trained = None if chosen.short or chosen.no_training else TRAINING
     if chosen.short:
         sizes, intervals = sizes[:1], intervals[:1]
-    result = run(sizes, intervals, trained=trained)
+    read = ROWS // 100 if chosen.short else ROWS
+    result = run(sizes, intervals, trained=trained, read=read)
     console.finish(result, chosen.json)
     return 0
 

@@ -15,6 +15,7 @@ from anomaly_detector.config import Config
 from anomaly_detector.detection.slots import shown_twice
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid, iso
+from anomaly_detector.local_file import times
 from anomaly_detector.local_file.engine import Engine
 from anomaly_detector.local_file.files import Files, fault
 from anomaly_detector.local_file.numbers import Decimal
@@ -89,7 +90,9 @@ def _aggregate(config: Config, files: Files, engine: Engine, decimal: Decimal | 
     buckets = _buckets(engine, rows)
     said = [*files.said, *rows.said]
     buckets = _without_far_off(buckets, said)
-    begin, end = _span(config, grid, buckets)
+    first, last = _moment(int(buckets.first[0])), _moment(int(buckets.last[-1]))
+    times.refuse_other_calendars(config.timestamp_column.name, first.year, last.year)
+    begin, end = _span(config, grid, first, last)
     begin, end = _whole(grid, buckets, begin, end, said)
     axis = np.array([second(start) for start in grid.starts(begin, end)])
     held = buckets.of_intervals(axis, end)
@@ -209,10 +212,10 @@ def _moment(seconds: int) -> datetime:
         raise PermanentError("The file holds times before the year 1 or after 9999.") from None
 
 
-def _span(config: Config, grid: Grid, buckets: _Buckets) -> tuple[datetime, datetime]:
+def _span(config: Config, grid: Grid, first: datetime, last: datetime) -> tuple[datetime, datetime]:
     try:
-        begin = grid.floor(_moment(int(buckets.first[0])))
-        end = grid.shift(grid.floor(_moment(int(buckets.last[-1]))), 1)
+        begin = grid.floor(first)
+        end = grid.shift(grid.floor(last), 1)
     except (OverflowError, ValueError):
         raise PermanentError("The file holds times before the year 1 or after 9999.") from None
     count = grid.count(begin, end)

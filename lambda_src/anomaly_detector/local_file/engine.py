@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ class Engine:
         # Fields parted so mostly come from where the comma is the decimal sign.
         self.semicolons = False
         self._progress = progress
+        self._files = 0
         self._connection = duckdb.connect(
             config={
                 "memory_limit": _MEMORY,
@@ -46,6 +48,11 @@ class Engine:
         self._connection.execute("SET enable_progress_bar_print = false")
         functions.register(self._connection)
         self._connection.execute(f"ATTACH {text(str(folder / 'rows.duckdb'))} AS disk")
+
+    def new_path(self) -> Path:
+        """For a file that is rewritten before reading."""
+        self._files += 1
+        return self.folder / f"part-{self._files}"
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query.
@@ -87,6 +94,16 @@ class Engine:
             except KeyboardInterrupt:
                 self._connection.interrupt()
                 raise
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A column whose texts SQL can convert: the type, and SQL of the value, which is NULL for any
+    text that is not written so.
+    """
+
+    kind: str
+    expression: str
 
 
 def quote(name: str) -> str:

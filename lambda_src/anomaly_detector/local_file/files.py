@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import codecs
 import csv
+import filecmp
 import io
 import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.local_file.engine import Engine, text
+from anomaly_detector.local_file.engine import Engine, quote, text
 from anomaly_detector.warehouse.sql import folded
 
 _HEAD: Final = 1 << 18
@@ -39,6 +40,12 @@ _OTHERS: Final = (
     (b"ARROW1", "Arrow or Feather; write it as Parquet"),
     (b"%PDF", "a PDF; export the rows as CSV"),
     (b"<", "HTML or XML and not a table of rows; export the rows as CSV"),
+)
+_PACKED: Final = (".gz", ".zst", ".bz2")
+# What lies beside rows in a folder and holds none.
+_NOTES: Final = re.compile(
+    r"(?i)^(readme|licen[cs]e|changelog)\b|\.(md|rst|pdf|docx?|html?|png|jpe?g|svg|sql|py|ipynb|sh|"
+    r"ya?ml|toml|xsd|sha256|md5|log)$"
 )
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _NUMBER_OR_TIME: Final = re.compile(r"[-+(]?\s?[$€£¥]?\s?\d[\d.,:/'\-+ ]*[TZ]?[\d:.+]*\s?[%€)]?Z?")
@@ -87,21 +94,23 @@ class Files:
         raise PermanentError(f"{self.name} has no column '{column}'; its columns are: {shown}.")
 
 
-def open_files(given: Path, engine: Engine) -> Files:
+def open_files(given: Path, engine: Engine, encoding: str | None = None) -> Files:
     """Find out what is there, and its columns.
 
     Parameters
     ----------
     given : a file, a folder of parts of one kind, or a pattern such as `exports/*.csv`.
+    encoding : of the texts, where it is known; else UTF-8, UTF-16 and UTF-32 are recognized, and
+        what is none of them is taken for Windows-1252.
 
     Raises
     ------
     PermanentError
         Where nothing is there, or it cannot be read as CSV, JSON or Parquet.
     """
-    paths = _paths(given)
+    paths, said = _paths(given)
     try:
-        parts = [_part(path, engine) for path in paths]
+        parts = [_part(path, engine, encoding) for path in paths]
         kinds = {part.kind: part for part in parts}
         if len(kinds) > 1:
             one, other = list(kinds.values())[:2]
@@ -118,7 +127,7 @@ def open_files(given: Path, engine: Engine) -> Files:
         raise PermanentError(f"{given} cannot be read: {_reason(error)}.") from None
     except duckdb.Error as error:
         raise fault(given, error) from None
-    return found
+    return replace(found, said=(*said, *found.said))
 
 
 def fault(given: object, error: Exception) -> PermanentError:
@@ -162,9 +171,10 @@ def _refuse_doubled(path: Path, names: Sequence[str]) -> None:
 # --- which files --------------------------------------------------------------------------------
 
 
-def _paths(given: Path) -> list[Path]:
+def _paths(given: Path) -> tuple[list[Path], list[str]]:
+    """The files of rows, and what is said of others."""
     if given.is_file():
-        return [given]
+        return [given], []
     if given.is_dir():
         found = sorted(
             path for path in given.rglob("*") if path.is_file() and _is_data(path, given)
@@ -180,9 +190,31 @@ def _paths(given: Path) -> list[Path]:
         if not found:
             raise PermanentError(f"{given} does not exist.")
     filled = [path for path in found if path.stat().st_size]
+    notes = [path for path in filled if _NOTES.search(path.name)]
+    filled = [path for path in filled if path not in notes] or filled
     if not filled:
         raise PermanentError(f"{given} holds empty files only.")
-    return filled
+    _refuse_copies(filled)
+    said = f"left out, as it holds no rows: {', '.join(path.name for path in notes)}"
+    return filled, [said] if notes else []
+
+
+def _refuse_copies(paths: Sequence[Path]) -> None:
+    """The same rows in two files would be counted twice."""
+    stems: dict[Path, Path] = {}
+    sizes: dict[int, list[Path]] = {}
+    for path in paths:
+        stem = path.with_suffix("") if path.suffix.lower() in _PACKED else path
+        other = stems.setdefault(stem, path)
+        alike = sizes.setdefault(path.stat().st_size, [])
+        if other == path:
+            other = next((one for one in alike if filecmp.cmp(one, path, shallow=False)), path)
+        alike.append(path)
+        if other != path:
+            raise PermanentError(
+                f"{other} and {path} seem to hold the same rows, which would be counted twice; "
+                "remove one of them, or give a pattern that matches one."
+            )
 
 
 def _is_data(path: Path, below: Path) -> bool:
@@ -202,7 +234,7 @@ class _Part:
     said: str = ""
 
 
-def _part(path: Path, engine: Engine) -> _Part:
+def _part(path: Path, engine: Engine, known: str | None) -> _Part:
     with path.open("rb") as file:
         first = file.read(8)
     compression = next((name for sign, name in _COMPRESSED.items() if first.startswith(sign)), None)
@@ -215,25 +247,52 @@ def _part(path: Path, engine: Engine) -> _Part:
             raise PermanentError(f"{path} is Parquet within {compression}; unpack it.")
         return _Part(path, path, "Parquet")
     _refuse(path, head)
-    encoding = _encoding(path, head)
+    encoding = known or _encoding(path, head)
     plain, said = path, ""
     ends = head.count(b"\r\n")
     if compression or encoding != "utf-8" or 0 < ends < head.count(b"\n"):
         # Also where ends of lines are mixed, which the reader does not take.
-        plain = engine.folder / f"part-{len(list(engine.folder.iterdir()))}"
-    encoding = _rewritten(path, compression, encoding, plain)
-    if plain == path and encoding != "utf-8":
-        plain = engine.folder / f"part-{len(list(engine.folder.iterdir()))}"
-        _rewritten(path, compression, encoding, plain)
-    if encoding not in ("utf-8", "utf-8-sig"):
-        said = f"the file {path.name} is not UTF-8 and is read as {_CALLED[encoding]}"
+        plain = engine.new_path()
+    try:
+        _decode(path, compression, encoding, plain)
+    except UnicodeDecodeError:
+        if encoding != "utf-8" or known:
+            raise PermanentError(f"{path} cannot be read as {_called(encoding)}.") from None
+        encoding, plain = "cp1252", engine.new_path()
+        _decode(path, compression, encoding, plain)
     with plain.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         shown = file.read(_HEAD)
-    kind = "JSON" if _is_json(shown) else "CSV"
-    return _Part(path, plain, kind, shown, said)
+    if not known and encoding not in ("utf-8", "utf-8-sig"):
+        said = f"{path.name} is not UTF-8 and is read as {_called(encoding)}"
+        odd = re.search(r"\w*[^\x00-\x7f]\w*", shown)
+        if encoding == "cp1252" and odd:
+            said += f", so that a value reads '{odd[0]}'; if it should not, give --encoding"
+    return _Part(path, plain, "JSON" if _is_json(path, shown) else "CSV", shown, said)
 
 
+def _called(encoding: str) -> str:
+    return _CALLED.get(encoding, encoding)
+
+
+# The longer marks first: that of UTF-16 begins that of UTF-32.
+_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
+# Bytes of a character, which of them is not zero in Latin text, and the least share of zeros.
+_WIDE: Final = (
+    ("utf-32-le", 4, 0, 0.6),
+    ("utf-32-be", 4, 3, 0.6),
+    ("utf-16-le", 2, 0, 0.25),
+    ("utf-16-be", 2, 1, 0.25),
+)
 _CALLED: Final = {
+    "utf-32": "UTF-32",
+    "utf-32-le": "UTF-32",
+    "utf-32-be": "UTF-32",
     "utf-16": "UTF-16",
     "utf-16-le": "UTF-16",
     "utf-16-be": "UTF-16",
@@ -259,37 +318,20 @@ def _refuse(path: Path, head: bytes) -> None:
 
 
 def _encoding(path: Path, head: bytes) -> str:
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if head.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding
     sample = head[:2000]
     if b"\0" not in sample:
         return "utf-8"
-    # Latin text in UTF-16 has a zero in every other byte.
-    for encoding, zeros, filled in (("utf-16-le", 1, 0), ("utf-16-be", 0, 1)):
-        if sample[zeros::2].count(0) > len(sample) // 4 and not sample[filled::2].count(0):
+    # Most characters of Latin text have zeros in all bytes but one.
+    for encoding, width, filled, zeros in _WIDE:
+        if not sample[filled::width].count(0) and sample.count(0) > zeros * len(sample):
             return encoding
     raise PermanentError(
         f"{path} holds bytes that are no text; the rows come as CSV with a header, as JSON lines "
         "or as Parquet."
     )
-
-
-def _rewritten(path: Path, compression: str | None, encoding: str, plain: Path) -> str:
-    """Write the text as UTF-8 to `plain`, or only look through it where that is the file itself;
-    returns the encoding that it turned out to have.
-    """
-    try:
-        _decode(path, compression, encoding, plain)
-    except UnicodeDecodeError:
-        if encoding != "utf-8":
-            raise PermanentError(f"{path} cannot be read as {_CALLED[encoding]}.") from None
-        if plain == path:
-            return "cp1252"
-        encoding = "cp1252"
-        _decode(path, compression, encoding, plain)
-    return encoding
 
 
 def _decode(path: Path, compression: str | None, encoding: str, plain: Path) -> None:
@@ -303,7 +345,15 @@ def _decode(path: Path, compression: str | None, encoding: str, plain: Path) -> 
     try:
         with pa.input_stream(path, compression=compression) as stream:
             while block := stream.read(_BLOCK):
-                decoded = decoder.decode(block)
+                if out is None and block.isascii() and not decoder.getstate()[0]:
+                    decoded = ""
+                else:
+                    decoded = decoder.decode(block)
+                if "\0" in decoded or (not decoded and b"\0" in block):
+                    raise PermanentError(
+                        f"{path} changes its encoding: zero bytes follow text in it. Write the "
+                        "file again in one encoding, best in UTF-8."
+                    )
                 if out is not None:
                     out.write(decoded.encode())
         decoder.decode(b"", final=True)
@@ -312,15 +362,46 @@ def _decode(path: Path, compression: str | None, encoding: str, plain: Path) -> 
             out.close()
 
 
-def _is_json(head: str) -> bool:
+def _is_json(path: Path, head: str) -> bool:
+    """Whether the text is JSON.
+
+    Raises
+    ------
+    PermanentError
+        Where it is JSON, but neither objects one after the other nor an array of them.
+    """
     start = head.lstrip()
-    if not start.startswith(("{", "[")):
+    if re.match(r"\[\s*\[", start):
+        raise PermanentError(
+            f"{path} holds lists of values without names; write each row as an object, such as "
+            '{"ts": "2022-01-15 04:25:00", "amount": 5}.'
+        )
+    if not re.match(r"\[?\s*\{", start):
         return False
+    inner = start.lstrip("[ \r\n\t")
     try:
-        found, _ = json.JSONDecoder().raw_decode(start.lstrip("[ \r\n\t"))
+        found, _ = json.JSONDecoder().raw_decode(inner)
     except ValueError:
+        found = {} if len(inner) > _HEAD // 2 and re.match(r'\{\s*"[^"]*"\s*:', inner) else None
+    if found is None:
         return False
-    return isinstance(found, dict)
+    wrapped = re.search(r'"([^"]+)"\s*:\s*\[\s*\{', start) if start.startswith("{") else None
+    if wrapped and (not found or _is_only(inner)):
+        raise PermanentError(
+            f"{path} is one JSON object around the rows; write the rows by themselves: "
+            f"jq -c '.{wrapped[1]}[]' {path} > rows.jsonl"
+        )
+    if found and all(isinstance(value, list | dict) for value in found.values()):
+        raise PermanentError(
+            f"{path} holds JSON by column and not by row; write an object for each row, in pandas "
+            "by to_json(orient='records', lines=True)."
+        )
+    return True
+
+
+def _is_only(text_of_object: str) -> bool:
+    _, end = json.JSONDecoder().raw_decode(text_of_object)
+    return not text_of_object[end:].strip()
 
 
 # --- columns ------------------------------------------------------------------------------------
@@ -355,8 +436,35 @@ def _json(given: Path, parts: Sequence[_Part], engine: Engine) -> Files:
     }
     columns = "{" + ", ".join(f"{text(name)}: '{kind}'" for name, kind in kinds.items()) + "}"
     relation = f"{plain}, columns={columns}{_hive(parts)})"
+    _refuse_spellings(given, parts, engine, list(kinds))
+    inner = {name: path for name, kind in sniffed.items() if (path := _extended(kind))}
+    if inner:
+        read = ", ".join(
+            f"json_extract_string({quote(name)}, {text(path)}) AS {quote(name)}"
+            for name, path in inner.items()
+        )
+        relation = f"(SELECT * REPLACE ({read}) FROM {relation})"
     said = tuple(part.said for part in parts if part.said)
     return Files(str(given), relation, _described(engine, relation), True, said)
+
+
+def _refuse_spellings(
+    given: Path, parts: Sequence[_Part], engine: Engine, names: Sequence[str]
+) -> None:
+    """DuckDB renames the second of two keys that differ only by case."""
+    known = set(map(folded, names))
+    if any(re.sub(r"_\d+$", "", name) in known for name in known if re.search(r"_\d+$", name)):
+        objects = f"read_json_objects({_list(parts)}, compression='none')"
+        keys = engine.rows(f"SELECT DISTINCT unnest(json_keys(json)) FROM {objects}")
+        _refuse_doubled(given, [str(key) for (key,) in keys])
+
+
+def _extended(kind: str) -> str | None:
+    """JSON path of the value in an object of MongoDB's, such as {"$date": "2022-01-15"}."""
+    path = "$"
+    while found := re.fullmatch(r'STRUCT\("(\$\w+)" ([^,]+)\)', kind):
+        path, kind = f'{path}."{found[1]}"', found[2]
+    return path if path != "$" and not kind.startswith("STRUCT") else None
 
 
 @dataclass(frozen=True)
@@ -371,21 +479,26 @@ class _Header:
 def _csv(given: Path, parts: Sequence[_Part], engine: Engine) -> Files:
     headers = [_header(part, engine) for part in parts]
     for part, header in zip(parts, headers, strict=True):
-        if header.names != headers[0].names or header.delimiter != headers[0].delimiter:
+        alike = sorted(header.names) == sorted(headers[0].names)
+        if not alike or header.delimiter != headers[0].delimiter:
             raise PermanentError(
                 f"{part.path} has other columns than {parts[0].path} ({', '.join(header.names)} "
                 f"instead of {', '.join(headers[0].names)}); give files with the same header."
             )
     _refuse_doubled(parts[0].path, headers[0].names)
-    columns = "{" + ", ".join(f"{text(name)}: '{_TEXT}'" for name in headers[0].names) + "}"
     relations = []
-    for skip in sorted({header.skip for header in headers}):
-        alike = [part for part, header in zip(parts, headers, strict=True) if header.skip == skip]
+    for names, skip in dict.fromkeys((header.names, header.skip) for header in headers):
+        alike_parts = [
+            part
+            for part, header in zip(parts, headers, strict=True)
+            if (header.names, header.skip) == (names, skip)
+        ]
+        columns = "{" + ", ".join(f"{text(name)}: '{_TEXT}'" for name in names) + "}"
         relations.append(
-            f"read_csv({_list(alike)}, auto_detect=false, compression='none', header=true, "
+            f"read_csv({_list(alike_parts)}, auto_detect=false, compression='none', header=true, "
             f"skip={skip}, "
             f"delim={text(headers[0].delimiter)}, quote={text(headers[0].quote)}, "
-            f"escape={text(headers[0].quote)}, columns={columns}{_hive(alike)})"
+            f"escape={text(headers[0].quote)}, columns={columns}{_hive(alike_parts)})"
         )
     engine.semicolons = headers[0].delimiter == ";"
     relation = relations[0]
@@ -423,22 +536,20 @@ def _header(part: _Part, engine: Engine) -> _Header:
             break
     widths = [len(record) for _, record in records if any(cell.strip() for cell in record)]
     width = max(set(widths), key=lambda one: (widths.count(one), one))
-    first = next(
-        place
-        for place, (_, record) in enumerate(records)
-        if len(record) >= min(width, 2) or width == 1
-    )
-    if width > 1 and len(records[first][1]) < width and len(records) > first + 1:
-        first = next((at for at, (_, record) in enumerate(records) if len(record) == width), first)
+    first = next((at for at, (_, record) in enumerate(records) if len(record) == width), 0)
+    cells = records[first][1]
+    following = records[first + 1][1] if len(records) > first + 1 else []
+    if first and len(records[first - 1][1]) == width - 1 and _looks_like_data(cells, following):
+        first -= 1
+        rows = [record for _, record in records[first + 1 :] if len(record) == width]
+        cells = _completed(part.path, records[first][1], rows)
+    _refuse_data(part.path, cells, following)
     skip = records[first - 1][0] if first else above
     if first:
         said.append(
             f"in {part.path.name} the lines before the header are left out, from "
             f"'{_short(records[0][1])}' on"
         )
-    cells = records[first][1]
-    following = records[first + 1][1] if len(records) > first + 1 else []
-    _refuse_data(part.path, cells, following)
     names, called = _names(cells)
     if called:
         said.append(f"in {part.path.name} {', '.join(called)}; a data frame's index is written so")
@@ -471,17 +582,35 @@ def _dialect(part: _Part, engine: Engine, lines: Sequence[str], delimiter: str) 
 
 def _refuse_data(path: Path, cells: Sequence[str], following: Sequence[str]) -> None:
     """A first row whose numbers and dates look like those of the second is no header."""
-    alike = [
-        cell
-        for cell, below in zip(cells, following, strict=False)
-        if _is_data_like(cell.strip(), below.strip())
-    ]
-    if alike or (not following and any(_is_data_like(cell.strip()) for cell in cells)):
+    if _looks_like_data(cells, following):
         shown = ", ".join(cell.strip() for cell in cells[:4])
         raise PermanentError(
             f"{path} has no header: its first row looks like data ({shown}); write the names of "
             "the columns into a first line, such as ts,country,amount."
         )
+
+
+def _looks_like_data(cells: Sequence[str], following: Sequence[str]) -> bool:
+    if not following:
+        return any(_is_data_like(cell.strip()) for cell in cells)
+    return any(
+        _is_data_like(cell.strip(), below.strip())
+        for cell, below in zip(cells, following, strict=False)
+    )
+
+
+def _completed(path: Path, header: list[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A header that has one field less than the rows: these end with a delimiter, or begin with
+    row numbers, as R writes them.
+    """
+    if not any(row[-1].strip() for row in rows):
+        return [*header, ""]
+    if [row[0].strip() for row in rows] == [str(place) for place in range(1, len(rows) + 1)]:
+        return ["", *header]
+    raise PermanentError(
+        f"{path} has {len(header)} names in its header and {len(rows[0])} fields in its rows; put "
+        "values that hold the delimiter between quotes, or name all columns."
+    )
 
 
 def _is_data_like(cell: str, below: str | None = None) -> bool:

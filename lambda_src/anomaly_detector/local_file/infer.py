@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import duckdb
@@ -57,6 +58,7 @@ _PARTS: Final = _words(
 )
 _HOURS: Final = _words("hour hr stunde heure hora time uhrzeit zeit")
 _CLOCK: Final = r"\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?"
+_NEARLY: Final = r"[^\pL\d]{0,3}\d[\d.,' ]*[^\pL\d]{0,3}(\pL{1,4}\.?)?"
 _MOST_COLUMNS: Final = 10
 _MOST_VALUES: Final = 1000
 _MOST_SERIES: Final = 50_000
@@ -100,7 +102,7 @@ def infer(files: Files, name: str, engine: Engine, decimal: Decimal | None = Non
 
 
 def _infer(files: Files, name: str, engine: Engine, decimal: Decimal | None) -> Proposal:
-    relation = cleaned(engine, files, files.columns)
+    relation, _ = cleaned(engine, files, files.columns)
     if not engine.rows(f"SELECT 1 FROM {relation} LIMIT 1"):
         raise PermanentError(f"{files.name} holds no rows, only the names of its columns.")
     stamp = _timestamp(files, relation, engine)
@@ -178,7 +180,7 @@ def _timestamp(files: Files, relation: str, engine: Engine) -> _Stamp:
         found = times.read_times(engine, relation, column, kind, described)
         if found.known > _MOSTLY * found.filled:
             times.refuse_misfits(engine, relation, column, found, described)
-            return _Stamp(column, found)
+            return _Stamp(column, _with_safe_format(engine, relation, column, kind, found))
     said = f"No column of {files.name} holds times that can be read, such as 2022-01-15 04:25:00"
     if nearest:
         _, column, found = nearest
@@ -187,6 +189,15 @@ def _timestamp(files: Files, relation: str, engine: Engine) -> _Stamp:
             said += f"; the nearest is '{column}', which holds '{held[:60]}' in row {row:,}"
             said += times.hint(held)
     raise PermanentError(f"{said}; its columns are: {', '.join(files.columns)}.")
+
+
+def _with_safe_format(engine: Engine, relation: str, column: str, kind: str, found: Times) -> Times:
+    """Without the format, if the file could not be read by it."""
+    if not found.format:
+        return found
+    described = TimestampColumn(name=column, format=found.format)
+    again = times.read_times(engine, relation, column, kind, described)
+    return found if again.known == found.known else replace(found, format=None)
 
 
 def _zone(stamp: _Stamp) -> str:
@@ -213,6 +224,8 @@ def _interval(relation: str, stamp: _Stamp, engine: Engine) -> tuple[IntervalNam
         f"quantile_disc(t, 0.05) AS most, {grids}, {filled} FROM "
         f"(SELECT CAST({seconds} AS BIGINT) AS t FROM {relation})"
     )
+    ends = (datetime.fromtimestamp(found[one], UTC).year for one in ("first", "last"))
+    times.refuse_other_calendars(stamp.column, *ends)
     span = found["last"] - found["first"]
     if not span:
         raise PermanentError("All rows have the same time, so no interval can be inferred.")
@@ -297,9 +310,9 @@ class _Judge:
                 )
                 if share > 1 - 1 / 3:
                     return _Verdict(
-                        why=f"'{held[:60]}' in row {row:,} is not a number as the others are "
-                        f"({number.misfits:,} in all do not read); mend them to watch the column "
-                        "as a measure"
+                        why=f"'{held[:60]}' in row {row:,} is not a number as the others are"
+                        f"{numbers.hint(held)}, {_rows(number.misfits)} in all; correct them to "
+                        "use the column as a measure"
                     )
             else:
                 return self._number(number, different, found["rows"])
@@ -408,9 +421,8 @@ class _Judge:
                     "watch hours, write both into one column"
                 )
         if different > min(_MOST_VALUES, max(20, rows // 10)):
-            return _Verdict(
-                why=f"{different:,} different values are too many to monitor separately"
-            )
+            why = f"{different:,} different values are too many to monitor separately"
+            return _Verdict(why=why + self._nearly_numbers())
         if self.kind in ("DOUBLE", "FLOAT"):
             return _Verdict(why=f"it is {self.kind}, which cannot tell groups apart")
         if self.column.lower() in RESERVED_COLUMNS:
@@ -421,6 +433,28 @@ class _Judge:
         if longest > MAX_VALUE_LENGTH:
             return _Verdict(why=f"a value has {longest} characters")
         return _Verdict(values=different)
+
+    def _nearly_numbers(self) -> str:
+        """To end a sentence, where most texts look like numbers that cannot be read."""
+        if self.kind != "VARCHAR":
+            return ""
+        name = quote(self.column)
+        like = f"regexp_full_match({name}, {text(_NEARLY)})"
+        found = self.engine.row(
+            f"SELECT count(*) FILTER ({like}) > count({name}) / 2 AS most, "
+            f"first({name}) FILTER ({like}) AS held FROM {self.relation}"
+        )
+        if not found["most"]:
+            return ""
+        held = str(found["held"])
+        return (
+            f"; its values look like numbers, but texts such as '{held[:60]}' cannot be read as "
+            f"numbers{numbers.hint(held)}"
+        )
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _dimensions(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.local_file.engine import Engine, quote, text
+from anomaly_detector.local_file.engine import Engine, Plain, quote, text
 
 Decimal = Literal[".", ","]
 
@@ -15,14 +15,29 @@ _BLANKS: Final = "\u00a0\u202f\u2009\u2007\u2002\u2003\u205f\t"
 _MINUS: Final = "\u2212\u2012\u2013\ufe63\uff0d"
 _APOSTROPHES: Final = "\u2019\u2018\u00b4`"
 _CODES: Final = (
-    "EUR|USD|GBP|CHF|JPY|CNY|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RON|BGN|TRY|RUB|UAH|BRL|MXN|"
-    "ARS|CLP|COP|ZAR|KRW|SGD|HKD|TWD|THB|IDR|MYR|PHP|VND|AED|SAR|ILS|EGP|NGN|KES|PKR|BDT|LKR|"
-    r"kr\.?|zł|Kč|Ft|lei|Rs\.?|R\$|US\$|C\$|A\$|CHF|Fr\.|TL|R"
+    "EUR|USD|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RON|BGN|TRY|RUB|UAH|BRL|"
+    "MXN|ARS|CLP|COP|PEN|ZAR|KRW|SGD|HKD|TWD|THB|IDR|MYR|PHP|VND|AED|SAR|ILS|EGP|NGN|KES|PKR|BDT|"
+    r"LKR|kr\.?|zł|Kč|Ft|lei|Rs\.?|Rp\.?|RM|S/\.?|Fr\.|TL|R|[A-Z]{1,3}\$"
 )
-_UNIT: Final = rf"\p{{Sc}}|{_CODES}"
-_BODY: Final = r"[\d.,'_ ]*\d[\d.,'_ ]*?(?:[eE][-+]?\d+)?"
+_UNIT: Final = rf"\p{{Sc}}|(?i:{_CODES})"
+_BODY: Final = r"[\d.,_ ']*\d[\d.,_ ']*?(?:[eE][-+]?\d+)?"
+# Excel keeps a number as text by an apostrophe before it.
 _WRITTEN: Final = (
-    rf"^(\(?) ?([-+]?) ?((?:{_UNIT})?) ?([-+]?) ?({_BODY}) ?((?:{_UNIT}|%)?) ?([-+]?) ?(\)?)$"
+    rf"^'?(\(?) ?([-+]?) ?((?:{_UNIT})?) ?([-+]?) ?({_BODY}) ?([-+]?) ?((?:{_UNIT}|%)?) ?([-+]?) ?"
+    r"(\)?)$"
+)
+# Digits of other scripts, and their decimal and thousands separators.
+_DIGITS: Final = "".join(
+    chr(zero + digit) for zero in (0x660, 0x6F0, 0x966, 0x9E6, 0xE50, 0xFF10) for digit in range(10)
+)
+_SEPARATORS: Final = "\u066b\u066c\uff0e\uff0c"
+_ODD: Final = _BLANKS + _MINUS + _APOSTROPHES + _DIGITS + _SEPARATORS
+_PLAIN: Final = (
+    " " * len(_BLANKS)
+    + "-" * len(_MINUS)
+    + "'" * len(_APOSTROPHES)
+    + "0123456789" * (len(_DIGITS) // 10)
+    + ".,.,"
 )
 _EXPONENT: Final = r"([eE][-+]?\d+)?"
 _TRUE: Final = "(?i)true|yes|y|t"
@@ -109,21 +124,47 @@ def read_numbers(
         return _counted(engine, relation, f"CAST({name} AS INTEGER)", flag=True)
     if kind != "VARCHAR":
         return _typed(engine, relation, name, kind)
-    found = engine.row(
-        f"SELECT count(*) AS rows, count({name}) AS filled, "
-        f"count(try_cast({name} AS DOUBLE)) FILTER (instr({name}, '_') = 0) AS plain, "
-        f"{_measured(name)} FROM {relation}"
-    )
+    found = _plainness(engine, relation, name)
     rows, filled = found["rows"], found["filled"]
     if filled and not found["plain"] and _all(engine, relation, name, _FLAG):
         truth = f"CAST(regexp_full_match({name}, {text(_TRUE)}) AS INTEGER)"
         said = f"column '{column}' holds yes and no, which are read as 1 and 0"
         return Numbers(truth, rows, filled, 0, (said,), flag=True)
-    if (found["plain"] == filled and decimal != ",") and (
-        decimal == "." or not _has_two_meanings(engine, relation, name)
-    ):
+    if found["plain"] == filled and _is_clear(engine, relation, name, decimal):
         return Numbers(_exact(name, found), rows, filled, 0)
     return _written(engine, relation, column, rows, filled, decimal)
+
+
+def plain(
+    engine: Engine, relation: str, column: str, *, decimal: Decimal | None = None
+) -> Plain | None:
+    """How a column of texts is converted to decimal numbers; None where not all of its texts in
+    `relation` are plain ones, or they could be read in two ways.
+    """
+    name = quote(column)
+    found = _plainness(engine, relation, name)
+    if not found["filled"] or found["plain"] < found["filled"] or found["letters"]:
+        return None
+    kind = _decimal_type(found["most"], found["scale"])
+    if not kind or not _is_clear(engine, relation, name, decimal):
+        return None
+    value = f"TRY_CAST({name} AS {kind})"
+    # A cast rounds what has more digits than the type.
+    exact = f"CAST({value} AS DOUBLE) = TRY_CAST({name} AS DOUBLE)"
+    return Plain(kind, f"CASE WHEN {exact} THEN {value} END")
+
+
+def _plainness(engine: Engine, relation: str, name: str) -> dict[str, Any]:
+    return engine.row(
+        f"SELECT count(*) AS rows, count({name}) AS filled, "
+        f"count(try_cast({name} AS DOUBLE)) FILTER (instr({name}, '_') = 0) AS plain, "
+        f"{_measured(name)} FROM {relation}"
+    )
+
+
+def _is_clear(engine: Engine, relation: str, name: str, decimal: Decimal | None) -> bool:
+    """Whether the points of plain numbers are decimal ones and not between thousands."""
+    return decimal == "." or (decimal is None and not _has_two_meanings(engine, relation, name))
 
 
 def first_misfit(
@@ -157,8 +198,20 @@ def refuse_misfits(
     more = f", and {numbers.misfits - 1:,} more rows like it" if numbers.misfits > 1 else ""
     raise PermanentError(
         f"Column '{column}' (measure) holds '{held[:60]}' in row {row:,}, which is not a number as "
-        f"the others are{more}; take it out, or use the aggregation COUNT."
+        f"the others are{more}{hint(held)}; take it out, or use the aggregation COUNT."
     )
+
+
+def hint(held: str) -> str:
+    """What to change in a text that is nearly a number, in parentheses; empty where unknown."""
+    return next((f" ({said})" for form, said in _HINTS if re.search(form, held)), "")
+
+
+_HINTS: Final = (
+    (r"\d ?([kKMB]|Mio\.?|Mrd\.?|mn|bn)$", "export the numbers in full, not shortened"),
+    (r"(?i)\d ?(cr|dr)\.?$", "write debits and credits as numbers with a sign"),
+    (r"\d ?[^\W\d_]{1,6}\.?$", "write units into the column's name"),
+)
 
 
 def _typed(engine: Engine, relation: str, name: str, kind: str) -> Numbers:
@@ -224,15 +277,20 @@ def _exact(plain: str, measured: dict[str, Any]) -> str:
 
 
 def _decimal(value: str, most: float | None, scale: int | None, cast: str = "CAST") -> str:
+    kind = _decimal_type(most, scale)
+    return f"{cast}({value} AS {kind})" if kind else f"try_cast({value} AS DOUBLE)"
+
+
+def _decimal_type(most: float | None, scale: int | None) -> str | None:
+    """The type that holds numbers up to `most` exactly; None where there is none."""
     digits = len(f"{most:.0f}") if most is not None and most < 10.0**_MOST_DIGITS else 0
     if not digits:
-        return f"try_cast({value} AS DOUBLE)"
+        return None
     if scale is None:
         scale = min(_MOST_DIGITS - digits, 18)
     if digits + scale > _MOST_DIGITS:
-        return f"try_cast({value} AS DOUBLE)"
-    width = 18 if digits + scale <= 17 else 38
-    return f"{cast}({value} AS DECIMAL({width}, {scale}))"
+        return None
+    return f"DECIMAL({18 if digits + scale <= 17 else 38}, {scale})"
 
 
 def _ambiguity(body: str, mark: str) -> str:
@@ -252,12 +310,8 @@ def _written(
 ) -> Numbers:
     """A column that is not written as SQL writes numbers."""
     name = quote(column)
-    tidy = (
-        f"regexp_replace(translate({name}, {text(_BLANKS + _MINUS + _APOSTROPHES)}, "
-        f"{text(' ' * len(_BLANKS) + '-' * len(_MINUS) + chr(39) * len(_APOSTROPHES))}), "
-        "' +', ' ', 'g')"
-    )
-    parts = ["opened", "sign", "before", "sign_2", "body", "after", "sign_3", "closed"]
+    tidy = f"regexp_replace(translate({name}, {text(_ODD)}, {text(_PLAIN)}), ' +', ' ', 'g')"
+    parts = ["opened", "sign", "before", "sign_2", "body", "dash", "after", "dash_2", "closed"]
     struct = f"regexp_extract({tidy}, {text(_WRITTEN)}, {parts})"
     body, unit = f"nullif({struct}.body, '')", f"trim({struct}.before || {struct}.after)"
     matches = [
@@ -295,10 +349,16 @@ def _written(
             f"column '{column}': '{shown}' can mean {taken[0]} or {taken[1]}; it is read as "
             f"{taken[0]} in all rows (--decimal '{other}' reads {taken[1]})"
         )
-    style = _STYLES[best]
+    style, explained = _STYLES[best], bool(said)
     units = [each for each in found["units"] or [] if each or "%" in found["units"]]
+    if len(units) == 1 < len(found["units"]):
+        said.append(
+            f"column '{column}': some values have '{units[0]}' and others no currency; all are "
+            "taken as amounts of one currency"
+        )
     # In 717,- the dash stands for no cents.
-    last = f"CASE WHEN right({body}, 1) IN ('.', ',') THEN '' ELSE {struct}.sign_3 END"
+    dashes = f"{struct}.dash || {struct}.dash_2"
+    last = f"CASE WHEN right({body}, 1) IN ('.', ',') THEN '' ELSE {dashes} END"
     signs = f"{struct}.sign || {struct}.sign_2 || {last}"
     minus = f"{struct}.opened = '(' OR contains({signs}, '-')"
     closed = f"({struct}.opened = '(') = ({struct}.closed = ')')"
@@ -314,7 +374,7 @@ def _written(
         f"{relation})"
     )
     known = found["known"]
-    if known and not said:
+    if known and not explained:
         said += _said(engine, relation, column, plain)
     expression = _exact(plain, found)
     return Numbers(

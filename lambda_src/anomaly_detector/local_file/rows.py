@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
+
+import duckdb
 
 from anomaly_detector.config import Config, TimestampColumn
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.local_file import numbers, times
-from anomaly_detector.local_file.engine import Engine, quote, text
+from anomaly_detector.local_file.engine import Engine, Plain, quote, text
 from anomaly_detector.local_file.files import Files
 from anomaly_detector.local_file.numbers import Decimal
 from anomaly_detector.local_file.times import Times
@@ -17,11 +20,13 @@ from anomaly_detector.warehouse.sql import folded
 
 # Texts that stand for no value, whatever the column is, and what they begin with.
 _NULLS: Final = r"(?i)|\(?null\)?|none|nan|nat|#?n/a|#na|<na>|nil|\\n|--?|[\x{2013}\x{2014}.]"
-_NULLS_BEGIN: Final = "nN#<(-.\\"
+_NULLS_BEGIN: Final = "nN#<(-.\\="
 _BLANKS: Final = " \t\r\n\u00a0\u202f\u2009\u2007\u200b\ufeff"
-_LOOKED_AT: Final = 50_000
-_TEXTS: Final = "file_texts"
-_TYPED: Final = "disk.file_typed"
+_SAMPLE: Final = 50_000
+_TABLE: Final = "disk.file_table"
+# What the strict reading of a column says when a later row is written in another way.
+_NOT_PLAIN: Final = "not written as the first rows are"
+Reader = Callable[[Engine, str, str], Plain | None]
 VIEW: Final = "file_rows"
 # The placeholders prune nothing here: the outer guard of the module's SQL decides.
 _QUERY: Final = f"select * from {VIEW} where {{{{ window_start }}}} < {{{{ window_end }}}}"
@@ -43,37 +48,89 @@ class Rows:
     said: tuple[str, ...]
 
 
-def cleaned(engine: Engine, files: Files, names: Iterable[str]) -> str:
-    """A relation of these columns, texts without blanks around them; NULL where they say so."""
-    wanted = {name: files.columns[name] for name in dict.fromkeys(names)}
-    texts = [name for name, kind in wanted.items() if kind == "VARCHAR"]
+def cleaned(
+    engine: Engine, files: Files, names: Iterable[str], plain: Mapping[str, Reader] | None = None
+) -> tuple[str, dict[str, str]]:
+    """A relation of these columns, texts without blanks around them and NULL where they say so,
+    and the type of each column in it.
+
+    Parameters
+    ----------
+    plain : readers of the columns that may be typed while they are parsed.
+    """
+    kinds = {name: files.columns[name] for name in dict.fromkeys(names)}
     source = files.relation
     if files.parsed:
-        listed = ", ".join(map(quote, wanted))
-        engine.rows(f"CREATE OR REPLACE TEMP TABLE {_TEXTS} AS SELECT {listed} FROM {source}")
-        source = _TEXTS
-    kept = _codes(engine, source, texts) if texts else set()
+        kinds |= _load(engine, source, kinds, plain or {})
+        source = _TABLE
+    texts = [name for name, kind in kinds.items() if kind == "VARCHAR"]
+    codes = _codes(engine, source, texts)
     columns = [
-        f"{_tidied(engine, source, name, na_is_a_code=name in kept)} AS {quote(name)}"
+        f"{_tidied(engine, source, name, na_is_a_code=name in codes)} AS {quote(name)}"
         if name in texts
         else quote(name)
-        for name in wanted
+        for name in kinds
     ]
-    return f"(SELECT {', '.join(columns)} FROM {source})"
+    return f"(SELECT {', '.join(columns)} FROM {source})", kinds
+
+
+def _load(
+    engine: Engine, source: str, names: Iterable[str], plain: Mapping[str, Reader]
+) -> dict[str, str]:
+    """Parse the columns into a table; returns the types of those that are no texts there.
+
+    A column whose first rows are all written as SQL writes its values is converted while it is
+    parsed, which is cheaper than keeping its text. Where a later row is written differently, the
+    file is parsed again as text, and its columns are judged by all of their rows.
+    """
+    listed = ", ".join(map(quote, names))
+    sample = f"(SELECT {listed} FROM {source} LIMIT {_SAMPLE})"
+    engine.rows(f"CREATE OR REPLACE TEMP TABLE file_sample AS FROM {sample}")
+    typed = {}
+    for name, reader in plain.items():
+        held = f"(SELECT {_tidy(name)} AS {quote(name)} FROM file_sample)"
+        if found := reader(engine, held, name):
+            typed[name] = found
+    create = f"CREATE OR REPLACE TABLE {_TABLE} AS SELECT"
+    if typed:
+        value = {name: quote(f"value {place}") for place, name in enumerate(typed)}
+        read = ", ".join(f"{typed[name].expression} AS {value[name]}" for name in typed)
+        strict = ", ".join(
+            f"CASE WHEN {value[name]} IS NULL AND {_tidy(name)} IS NOT NULL "
+            f"THEN error({text(_NOT_PLAIN)}) ELSE {value[name]} END AS {quote(name)}"
+            if name in typed
+            else quote(name)
+            for name in names
+        )
+        try:
+            engine.rows(f"{create} {strict} FROM (SELECT {listed}, {read} FROM {source})")
+            return {name: found.kind for name, found in typed.items()}
+        except duckdb.InvalidInputException as error:
+            if _NOT_PLAIN not in str(error):
+                raise
+    engine.rows(f"{create} {listed} FROM {source}")
+    return {}
+
+
+def _tidy(name: str, *, na_is_a_code: bool = False) -> str:
+    """SQL of a text without blanks around it; NULL where it stands for no value."""
+    held, trimmed = quote(name), f"trim({quote(name)}, {text(_BLANKS)})"
+    nulls = _NULLS if na_is_a_code else f"{_NULLS}|na"
+    # Most texts need neither; an IN list would become a join of every column.
+    return (
+        f"CASE WHEN ascii({held}) BETWEEN 33 AND 126 AND ascii(right({held}, 1)) BETWEEN 33 "
+        f"AND 126 AND instr({text(_NULLS_BEGIN)}, left({held}, 1)) = 0 THEN {held} "
+        f"WHEN NOT regexp_full_match({trimmed}, {text(nulls)}) "
+        # ="00123" is how Excel is made to keep a text as it is.
+        f"THEN regexp_replace({trimmed}, '^=\"(.*)\"$', '\\1') END"
+    )
 
 
 def _tidied(engine: Engine, source: str, name: str, *, na_is_a_code: bool) -> str:
     """SQL of a text column; the bare column where it has few values, which need nothing."""
-    held, trimmed = quote(name), f"trim({quote(name)}, {text(_BLANKS)})"
-    nulls = _NULLS if na_is_a_code else f"{_NULLS}|na"
-    # Most texts need neither; an IN list would become a join of every column.
-    tidy = (
-        f"CASE WHEN ascii({held}) BETWEEN 33 AND 126 AND ascii(right({held}, 1)) BETWEEN 33 "
-        f"AND 126 AND instr({text(_NULLS_BEGIN)}, left({held}, 1)) = 0 THEN {held} "
-        f"WHEN NOT regexp_full_match({trimmed}, {text(nulls)}) THEN {trimmed} END"
-    )
-    some = f"(SELECT {held} FROM {source} LIMIT {_LOOKED_AT})"
-    ((few,),) = engine.rows(f"SELECT count(DISTINCT {held}) < {_LOOKED_AT // 50} FROM {some}")
+    held, tidy = quote(name), _tidy(name, na_is_a_code=na_is_a_code)
+    some = f"(SELECT {held} FROM {source} LIMIT {_SAMPLE})"
+    ((few,),) = engine.rows(f"SELECT count(DISTINCT {held}) < {_SAMPLE // 50} FROM {some}")
     if few and not engine.rows(
         f"SELECT 1 FROM (SELECT DISTINCT {held} FROM {source}) WHERE {tidy} IS DISTINCT FROM "
         f"{held} LIMIT 1"
@@ -84,12 +141,14 @@ def _tidied(engine: Engine, source: str, name: str, *, na_is_a_code: bool) -> st
 
 def _codes(engine: Engine, source: str, texts: list[str]) -> set[str]:
     """Columns in which NA is a code of two letters (North America, Namibia), as others are."""
+    if not texts:
+        return set()
     asked = ", ".join(
         f"bool_or({quote(name)} = 'NA') AND bool_or({quote(name)} <> 'NA' AND "
         f"regexp_full_match({quote(name)}, '[A-Z]{{2}}'))"
         for name in texts
     )
-    found = engine.rows(f"SELECT {asked} FROM (SELECT * FROM {source} LIMIT {_LOOKED_AT})")
+    found = engine.rows(f"SELECT {asked} FROM (SELECT * FROM {source} LIMIT {_SAMPLE})")
     return {name for name, yes in zip(texts, found[0], strict=True) if yes}
 
 
@@ -105,9 +164,14 @@ def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | N
     names = {
         name: files.name_of(name) for name in (described.name, *config.dimensions, *config.measures)
     }
-    relation = cleaned(engine, files, names.values())
     stamp = names[described.name]
-    when = times.read_times(engine, relation, stamp, files.columns[stamp], described)
+    summed = {
+        names[name] for name, one in config.measures.items() if one.aggregation != "COUNT"
+    }.difference({stamp}, (names[name] for name in config.dimensions))
+    plain: dict[str, Reader] = {name: partial(numbers.plain, decimal=decimal) for name in summed}
+    plain[stamp] = partial(times.plain, described=described)
+    relation, kinds = cleaned(engine, files, names.values(), plain)
+    when = times.read_times(engine, relation, stamp, kinds[stamp], described)
     if not when.rows:
         raise PermanentError(f"{files.name} holds no rows, only the names of its columns.")
     times.refuse_misfits(engine, relation, stamp, when, described)
@@ -123,10 +187,10 @@ def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | N
     columns = {folded(described.name): when.expression}
     said = list(when.said)
     for name in config.dimensions:
-        columns[folded(name)] = _dimension(names[name], files.columns[names[name]], name)
+        columns[folded(name)] = _dimension(names[name], kinds[names[name]], name)
     for name, measure in config.measures.items():
         column = names[name]
-        kind = files.columns[column]
+        kind = kinds[column]
         if measure.aggregation == "COUNT":
             columns.setdefault(folded(name), _counted(column, kind))
             continue
@@ -141,13 +205,7 @@ def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | N
         columns[folded(name)] = found.expression
     zone = when.timezone or described.timezone
     selected = ", ".join(f"{value} AS {quote(name)}" for name, value in columns.items())
-    read = f"SELECT {selected} FROM {relation}"
-    if files.parsed:
-        # Texts are converted once; on disk a repeated text is kept once, which is faster to group.
-        engine.rows(f"CREATE OR REPLACE TABLE {_TYPED} AS {read}")
-        engine.rows(f"DROP TABLE {_TEXTS}")
-        read = f"SELECT * FROM {_TYPED}"
-    engine.rows(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {read}")
+    engine.rows(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS SELECT {selected} FROM {relation}")
     own = config.model_copy(
         update={
             "query": _QUERY,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from anomaly_detector.config import TimestampColumn
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.local_file.engine import Engine, quote, text
+from anomaly_detector.local_file.engine import Engine, Plain, quote, text
 from anomaly_detector.local_file.numbers import first_misfit, is_number
 from anomaly_detector.local_file.translation import strptime_format
 from anomaly_detector.warehouse.sql import is_utc
@@ -22,7 +22,17 @@ _EPOCHS: Final = (
     ("microseconds", 1_000_000, 1e14, 5e15),
     ("nanoseconds", 1_000_000_000, 1e17, 5e18),
 )
-_COMPACT: Final = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+# Shapes of ISO 8601, a line for each digit.
+_ISO: Final = re.compile(
+    r"____([-/])__\1__(?P<clock>[ T]__:__(:__(\._+)?)?(?P<zone>Z|[-+]__(:?__)?)?)?"
+)
+_COMPACT: Final = {
+    8: "%Y%m%d",
+    10: "%Y%m%d%H",
+    12: "%Y%m%d%H%M",
+    14: "%Y%m%d%H%M%S",
+    17: "%Y%m%d%H%M%S%g",
+}
 _TOTALS: Final = (
     r"^(grand|sub|overall)?[ -]?(total|sum|summe|gesamt|gesamtsumme|zwischensumme|ergebnis|"
     r"gesamtergebnis|totals|totaal|totale|suma|somme|soma|itogo|итого)"
@@ -43,16 +53,43 @@ _MONTHS: Final = (
     ("Nov", "nov|november|novembre|noviembre|novembro"),
     ("Dec", "dec|dez|déc|dic|dezember|december|décembre|diciembre|dicembre|dezembro"),
 )
-_WEEKDAY: Final = (
-    r"(?i)^((mon|tue|wed|thu|fri|sat|sun)[a-z]*|(mo|di|mi|do|fr|sa|so)(\pL*tag|ttwoch)?|lun|mer|jeu|"
-    r"ven|sam|dim)[.,]* +(\d|\pL)"
+_WEEKDAYS: Final = (
+    r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*|(mo|di|mi|do|fr|sa|so)(\pL*tag|ttwoch)?|lun|mer|jeu|ven|"
+    "sam|dim"
+)
+# Spellings in the order in which they are rewritten, before a format is looked for.
+_SPELLINGS: Final = (
+    (r"^\[(.*)\]$", r"\1"),  # [06/Jan/2025:00:00:00 +0000]
+    (r"\[[A-Za-z_/+-]+\]$", ""),  # …+01:00[Europe/Berlin]
+    (r" ?\([^)]*\)$", ""),  # … GMT+0100 (Central European Standard Time)
+    (rf"(?i)^({_WEEKDAYS})[.,]* +(\d|\pL)", r"\5"),
+    (r"^(\d{4})[年년] ?(\d{1,2})[月월] ?(\d{1,2})[日일]?", r"\1-\2-\3"),
+    (r" ?(\d{1,2})[时時点點시] ?(\d{1,2})[分분]?", r" \1:\2"),
+    (r"(:\d{1,2}) ?(\d{1,2})[秒초]$", r"\1:\2"),
+    (r"(\d{4}):(\d{2}:\d{2})", r"\1 \2"),  # 06/Jan/2025:00:00:00
+    # Jan  6 00:00:00 CET 2025
+    (r"^(\pL+\.?) +(\d{1,2}) (\d{1,2}:\d{2}(:\d{2})?)( [-+\w]+)? (\d{4})$", r"\1 \2 \6 \3\5"),
+    (r"(?i)(\d{1,2})h(\d{2})", r"\1:\2"),
+    (r"(?i)(\d) ?(uhr|hrs?|h)\.?$", r"\1"),
+    (r"(?i),? (at|um|à|a las|às|alle|kl\.?) (\d)", r" \2"),
+    (r"(\d,?) (\d{1,2})\.(\d{2})\.(\d{2})", r"\1 \2:\3:\4"),  # 06-JAN-25 12.00.00.000000 AM
+    (r"(\d{4},?) (\d{1,2})\.(\d{2})$", r"\1 \2:\3"),
+    (r"(?i) ?\b(gmt|utc) ?([-+])(\d)(:?\d{2})?$", r" \20\3\4"),
+    (r"(?i) ?\b(gmt|utc) ?([-+]\d{2})", r" \2"),
+    (r"(\d)t(\d)", r"\1T\2"),
+    (r"(\d)z$", r"\1Z"),
+    (r"^(\d{1,2}:\d{2}(:\d{2})?( ?[AaPp]\.?[Mm]\.?)?),? +(.*\d.*)$", r"\4 \1"),
+    (r"^(\d{14})[.,]\d+$", r"\1"),
 )
 _CLOCK: Final = re.compile(
     r"(?P<join>[ T,]+)(?P<hour>\d{1,2})(?P<minute>:\d{2})?(?P<second>:\d{2})?(?P<half> ?[AaPp]m)?$"
 )
 _ZONE: Final = r"((?::|T\d{2}|T\d{4})\d{2}) ?(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?)$"
+# /Date(1736121600000)/, as .NET writes milliseconds since 1970 into JSON.
+_DOTNET: Final = re.compile(r"^\\?/Date\((\d+)([-+]\d{4})?\)\\?/$")
 _TOKEN: Final = re.compile(r"\d+|[^\W\d_]+|.")
 _MOST_SHAPES: Final = 40
+_SOME: Final = 20_000
 _LETTERS: Final = {
     "%Y": "yyyy",
     "%m": "MM",
@@ -121,17 +158,39 @@ def read_times(
         if described.format:
             raise PermanentError(_no_text(described, kind))
         # 1735689600.0 of a double is the text of a whole number.
-        whole = f"CAST(CAST({name} AS HUGEINT) AS VARCHAR)"
-        relation, name = f"(SELECT {whole} AS {name} FROM {relation})", name
-        found = _of_texts(engine, relation, column, None)
-        return _replaced(found, name, whole)
+        return _of_converted(engine, relation, column, f"CAST(CAST({name} AS HUGEINT) AS VARCHAR)")
     if described.format:
         form, held = TimeFormat.parse(described.format), name
         for word in sorted(form.blanked, key=len, reverse=True):
             held = f"replace({held}, {text(word)}, ' ')"
         read = f"try_strptime({held}, {text(strptime_format(form.redshift))})"
         return _finished(engine, relation, column, read, dates=form.dates_only)
+    first = engine.rows(f"SELECT {name} FROM {relation} WHERE {name} IS NOT NULL LIMIT 1")
+    if first and _DOTNET.match(first[0][0]):
+        milliseconds = f"nullif(regexp_extract({name}, {text(_DOTNET.pattern)}, 1), '')"
+        return _of_converted(engine, relation, column, milliseconds)
     return _of_texts(engine, relation, column, described.timezone)
+
+
+def plain(
+    engine: Engine, relation: str, column: str, *, described: TimestampColumn
+) -> Plain | None:
+    """How a column of ISO 8601 texts is converted to dates, or to times without a zone or (where
+    the texts say it) of UTC; None where not all texts in `relation` are of one such shape.
+    """
+    if described.format:
+        return None
+    name = quote(column)
+    rows = engine.rows(
+        f"SELECT DISTINCT regexp_replace({name}, '\\d', '_', 'g') FROM {relation} WHERE {name} IS "
+        "NOT NULL LIMIT 2"
+    )
+    shape = _ISO.fullmatch(rows[0][0]) if len(rows) == 1 else None
+    if shape is None or (shape["zone"] and not is_utc(described.timezone)):
+        return None
+    kind = "TIMESTAMP" if shape["clock"] else "DATE"
+    of_shape = f"{name} LIKE {text(shape.group())}"
+    return Plain(kind, f"CASE WHEN {of_shape} THEN TRY_CAST({name} AS {kind}) END")
 
 
 def refuse_misfits(
@@ -163,6 +222,24 @@ def refuse_misfits(
     raise PermanentError(
         f"{said} not a time such as 2022-01-15 04:25:00{more}; give timestamp_column.format, such "
         f"as {example}, or take the row out."
+    )
+
+
+def refuse_other_calendars(column: str, first: int, last: int) -> None:
+    """Complain of rows that all lie centuries away.
+
+    Raises
+    ------
+    PermanentError
+        With the year, and the calendar that it may be of.
+    """
+    if last >= 1900 and first <= 2200:
+        return
+    calendar = " of the Buddhist calendar, which is 543 years ahead" if 2400 < first < 2700 else ""
+    calendar = " of the Islamic or Persian calendar" if 1300 < first < 1500 else calendar
+    raise PermanentError(
+        f"Column '{column}' (timestamp_column) holds years from {first} to {last}{calendar}; "
+        "write the times in years of the Gregorian calendar, such as 2022-01-15."
     )
 
 
@@ -203,18 +280,17 @@ def _typed(
     return Times(expression, found["rows"], found["filled"], 0, dates=kind == "DATE")
 
 
-def _replaced(found: Times, name: str, whole: str) -> Times:
-    return Times(
-        found.expression.replace(name, whole),
-        found.rows,
-        found.filled,
-        found.misfits,
-        found.dates,
-        found.timezone,
-        None,
-        found.totals,
-        found.said,
-        found.skipped.replace(name, whole),
+def _of_converted(engine: Engine, relation: str, column: str, converted: str) -> Times:
+    """Values that are read as the texts of an expression."""
+    name = quote(column)
+    found = _of_texts(
+        engine, f"(SELECT {converted} AS {name} FROM {relation})", column, timezone=None
+    )
+    return replace(
+        found,
+        expression=found.expression.replace(name, converted),
+        skipped=found.skipped.replace(name, converted),
+        format=None,
     )
 
 
@@ -334,25 +410,31 @@ def _finished(
 # --- formats found in the texts -----------------------------------------------------------------
 
 
-def _tidied(name: str, *, words: bool) -> str:
-    """SQL of a text with one spelling of blanks, months, halves of the day and fractions."""
+def _tidied(engine: Engine, relation: str, name: str) -> str:
+    """SQL of a text with one spelling of clocks, zones, months and halves of the day."""
     tidy = f"translate({name}, {text(_BLANKS)}, {text(' ' * len(_BLANKS))})"
-    if words:
-        tidy = f"regexp_replace({tidy}, {text(_WEEKDAY)}, '\\5')"
+    held = "held"
+    some = f"(SELECT {tidy} AS held FROM {relation} WHERE {name} IS NOT NULL LIMIT {_SOME})"
+    for pattern, spelling in _SPELLINGS:
+        found = f"regexp_matches({held}, {text(pattern)})"
+        if engine.rows(f"SELECT 1 FROM {some} WHERE {found} LIMIT 1"):
+            tidy, held = (
+                f"regexp_replace({one}, {text(pattern)}, {text(spelling)})" for one in (tidy, held)
+            )
+    letters = f"regexp_matches({held}, '[a-su-yA-SU-Y]')"
+    if engine.rows(
+        f"SELECT 1 FROM (SELECT {name} AS held FROM {relation}) WHERE {letters} LIMIT 1"
+    ):
         tidy = f"regexp_replace({tidy}, '(?i)(\\d) ?([ap])\\.? ?m\\b\\.?', '\\1 \\2m')"
         for month, spellings in _MONTHS:
             spelt = f"(?i)(^|[^\\pL])({spellings})\\.?([^\\pL]|$)"
             tidy = f"regexp_replace({tidy}, {text(spelt)}, '\\1{month}\\3')"
-    return f"regexp_replace({tidy}, '(:\\d{{2}}:\\d{{2}})[.,]\\d+', '\\1')"
+    return f"regexp_replace({tidy}, '(:\\d{{2}}:\\d{{2}})[.,:]\\d+', '\\1')"
 
 
 def _by_shapes(engine: Engine, relation: str, column: str, timezone: str | None) -> Times:
     name = quote(column)
-    words = engine.row(
-        f"SELECT coalesce(bool_or(regexp_matches({name}, '[a-su-yA-SU-Y]')), false) AS words "
-        f"FROM {relation}"
-    )["words"]
-    tidy = _tidied(name, words=words)
+    tidy = _tidied(engine, relation, name)
     bare = f"regexp_replace({tidy}, {text(_ZONE)}, '\\1')"
     zone = f"regexp_extract({tidy}, {text(_ZONE)}, 2)"
     midnight = f"regexp_matches({bare}, '[ T]24:00(:00)?$')"
@@ -395,8 +477,7 @@ def _by_shapes(engine: Engine, relation: str, column: str, timezone: str | None)
             own = f"CASE WHEN {zone} = '' THEN {there} ELSE {own} END"
         read = own
     as_written = len(formats) == 1 and not (zoned or late)
-    if as_written and words:
-        as_written = _is_plain(engine, relation, name, tidy)
+    as_written = as_written and _is_plain(engine, relation, name, tidy)
     plain = formats if as_written else ()
     return _finished(engine, relation, column, read, timezone=spoken, strptime=plain, said=said)
 
