@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anomaly_detector.lake.store import ObjectStore
+if TYPE_CHECKING:  # the command line writes Parquet without AWS's libraries
+    from anomaly_detector.lake.store import ObjectStore
 
 CONTENT_TYPE = "application/vnd.apache.parquet"
 
