@@ -69,7 +69,7 @@ def score(
     marks: list[Mark] = []
     tables = [results.scores_schema(config.dimensions).empty_table()]
     for low in range(0, size, max(1, step)):
-        piece = _intervals(panel, low, low + step)
+        piece = panel.cut(low, low + step)
         ahead = snapshot_at is not None and (np.isnat(state.until) or snapshot_at > state.until)
         done = replay(
             settings,
@@ -87,18 +87,6 @@ def score(
             progress(min(1.0, (low + step) / size))
     series = len(panel.slices) * len(panel.measures)
     return Scored(pa.concat_tables(tables), tuple(marks), series, state, snapshot)
-
-
-def _intervals(panel: Panel, low: int, high: int) -> Panel:
-    cut = np.s_[:, :, low:high]
-    return Panel(
-        panel.starts[low:high],
-        panel.dimensions,
-        panel.slices,
-        panel.measures,
-        panel.values[cut],
-        panel.counts[cut],
-    )
 
 
 def group(

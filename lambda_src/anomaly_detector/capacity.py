@@ -16,7 +16,7 @@ from functools import cache
 from anomaly_detector.backtest import SCORED_SHARE
 from anomaly_detector.config import MOST_MEMORY_MB, Config, IntervalName
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
-from anomaly_detector.detection.state import fresh
+from anomaly_detector.detection.state import PARTS
 from anomaly_detector.intervals import SECONDS, Grid
 from anomaly_detector.limits import CORE_MB, MOST_DUE, MOST_SECONDS
 
@@ -154,10 +154,9 @@ class _Parts:
         return self.size.rows * (2 * self.row + self.texts + codes) + self.panel
 
     def score(self, intervals: int) -> float:
-        """Arrays of scores, the table made of them and what is left of it; a block of a replay."""
+        """Arrays of scores, the table made of them and what is left of it."""
         arrays = 5 * _NUMBER + 2
-        kept = self.series * intervals * (arrays + 2 * self.scored_row + 3 * _NUMBER)
-        return kept + self.series * min(128, intervals) * 4 * _NUMBER
+        return self.series * intervals * (arrays + 2 * self.scored_row + 3 * _NUMBER)
 
     def publish(self, intervals: int) -> float:
         """Tables of scores, in order and by date, and the arrays read from them."""
@@ -176,7 +175,8 @@ def _state_bytes(interval: IntervalName) -> int:
     """What a model holds of one series."""
     measure = MeasureRule("one", "SUM")
     settings = DetectorSettings("any", Grid(interval, "UTC"), (), (measure,))
-    return sum(array.nbytes for array in fresh(settings, 1).values())
+    parts = (part.fresh(settings, 1) for part in PARTS.values())
+    return sum(array.nbytes for part in parts for array in part.named().values())
 
 
 def refuse_detector(config: Config, size: Size, seen: str) -> str | None:

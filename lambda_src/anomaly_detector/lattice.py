@@ -75,6 +75,17 @@ class Lattice:
         """Place of each slice."""
         return dict(zip(self.names, range(len(self.names)), strict=True))
 
+    @cached_property
+    def _holders(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Every slice with every leaf that it holds, by number: places, and places in `leaves`."""
+        level, leaf = np.nonzero(self.places >= 0)
+        return self.places[level, leaf], leaf
+
+    def summed(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(K,) values of the leaves (L,), summed over those that each slice holds."""
+        places, leaves = self._holders
+        return np.bincount(places, values[leaves], len(self.level)).astype(np.float64)
+
     def overlapping(self, place: int) -> Mask:
         """(K,) slices that may share a leaf with the one at `place`: no dimension holds them
         apart.

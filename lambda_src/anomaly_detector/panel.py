@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,10 @@ class Panel:
     dimensions : D names.
     slices : (K, D) object array of str.
     measures : M names.
-    values : (K, M, T) float64, NaN where no row landed.
-    counts : (K, M, T) float64, number of non-null values behind each value, 0 where none.
+    values : (T, M, K) float64, NaN where no row landed.
+    counts : (T, M, K) float64, number of non-null values behind each value, 0 where none.
+    landed : (T,) whether any measure of the detector has a value in the interval; None where
+        these are all its measures, so that the values tell.
     """
 
     starts: NDArray[np.datetime64]
@@ -39,6 +41,17 @@ class Panel:
     measures: tuple[str, ...]
     values: NDArray[np.float64]
     counts: NDArray[np.float64]
+    landed: NDArray[np.bool_] | None = None
+
+    def cut(self, low: int, high: int) -> Self:
+        """The intervals `low` to `high`, as views."""
+        return replace(
+            self,
+            starts=self.starts[low:high],
+            values=self.values[low:high],
+            counts=self.counts[low:high],
+            landed=None if self.landed is None else self.landed[low:high],
+        )
 
 
 @dataclass(frozen=True)
@@ -67,14 +80,14 @@ class Mark:
 
 @dataclass(frozen=True)
 class Scores:
-    """What the detector says of every series and interval of a panel; same axes K, M, T.
+    """What the detector says of every series and interval of a panel; same axes T, M, K.
 
     Attributes
     ----------
-    actual, expected, lower, upper : (K, M, T) float64, NaN where missing or not yet known.
-    severity : (K, M, T) float64, 0-100; 50 is the threshold that the false-event budget gives.
-    direction : (K, M, T) int8, 1 above, -1 below the expected value, 0 where neither.
-    anomalous : (K, M, T) bool.
+    actual, expected, lower, upper : (T, M, K) float64, NaN where missing or not yet known.
+    severity : (T, M, K) float64, 0-100; 50 is the threshold that the false-event budget gives.
+    direction : (T, M, K) int8, 1 above, -1 below the expected value, 0 where neither.
+    anomalous : (T, M, K) bool.
     marks : events, one mark per interval in which an event is open or has just ended.
     """
 

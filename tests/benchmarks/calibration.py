@@ -105,9 +105,8 @@ def measure(aggregation: str, values: Array, nominal: float, learnt: int) -> tup
     slices[:, 0] = [f"{place:03}" for place in range(len(values))]
     hours = np.arange(values.shape[1]) * np.timedelta64(3600, "s")
     starts = np.datetime64("2025-01-06T00:00:00", "s") + hours
-    panel = Panel(
-        starts, ("series",), slices, ("value",), values[:, None], np.ones_like(values[:, None])
-    )
+    turned = values.T[:, None]
+    panel = Panel(starts, ("series",), slices, ("value",), turned, np.ones_like(turned))
     done = replay(settings, initial_state(settings), panel, score_from=starts[learnt])
     groups = advance(settings, EventState(), done.scores, None).groups
     return int((done.scores.severity >= THRESHOLD_SEVERITY).sum()), len(groups)

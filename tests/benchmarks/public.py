@@ -49,7 +49,7 @@ def ours(series: Series, aggregation: str = "AVG") -> Array:
         }
     )
     settings = DetectorSettings.of(config, Grid.of(config))
-    values = series.values[None, None, :]
+    values = series.values[:, None, None]
     panel = Panel(
         series.starts,
         (),
@@ -60,9 +60,9 @@ def ours(series: Series, aggregation: str = "AVG") -> Array:
     )
     severity = replay(settings, initial_state(settings), panel).scores.severity
     # A series without one finite value is never born, and has no row in the scores.
-    if not len(severity):
+    if not severity.shape[2]:
         return np.zeros(len(series.starts))
-    return np.nan_to_num(severity[0, 0])
+    return np.nan_to_num(severity[:, 0, 0])
 
 
 def judge(

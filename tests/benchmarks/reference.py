@@ -46,19 +46,19 @@ def public() -> Path:
 
 
 def load(place: Path) -> tuple[Panel, NDArray[np.bool_]]:
-    """The leaves as a panel, and the labels (K, M, T)."""
+    """The leaves as a panel, and the labels (T, M, K)."""
     with gzip.open(place, "rt", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     times = {text: index for index, text in enumerate(sorted({row["timestamp"] for row in rows}))}
     leaves = sorted({(row["platform"], row["marketplace"]) for row in rows})
     at = {leaf: index for index, leaf in enumerate(leaves)}
-    values = np.full((len(leaves), len(MEASURES), len(times)), np.nan)
+    values = np.full((len(times), len(MEASURES), len(leaves)), np.nan)
     labels = np.zeros(values.shape, dtype=np.bool_)
     for row in rows:
         k, t = at[row["platform"], row["marketplace"]], times[row["timestamp"]]
         for m, measure in enumerate(MEASURES):
-            values[k, m, t] = float(row[measure])
-            labels[k, m, t] = row[f"{measure}_label"] == "1"
+            values[t, m, k] = float(row[measure])
+            labels[t, m, k] = row[f"{measure}_label"] == "1"
     starts = np.array([text.replace(" ", "T") for text in times], dtype="datetime64[s]")
     counts = np.isfinite(values).astype(np.float64)
     slices = np.array(leaves, dtype=object)
@@ -75,7 +75,7 @@ def judge(whole: Panel, labels: NDArray[np.bool_]) -> list[dict[str, Any]]:
     assert scores.slices.tolist() == whole.slices.tolist()
     rows = []
     for m, measure in enumerate(MEASURES):
-        found, planted = scores.severity[:, m] >= THRESHOLD_SEVERITY, labels[:, m, first:]
+        found, planted = scores.severity[:, m] >= THRESHOLD_SEVERITY, labels[first:, m]
         right = int((found & planted).sum())
         rows.append(
             {

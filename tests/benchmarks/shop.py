@@ -108,7 +108,7 @@ def grouped(peer: Callable[[Array, int], Array]) -> Detector:
     """A per-series detector with simple grouping, at the same budget."""
 
     def detect(shop: Shop) -> list[Event]:
-        values = shop.panel.values
+        values = shop.panel.values.T  # each series by itself
         begin = max(0, shop.first - WARM - WEEK)
         scores = np.zeros(values.shape)
         # An absent row of SUM is no sale.

@@ -429,7 +429,7 @@ def _roll_up(
     slices = np.empty((len(place), size), dtype=object)
     for key, at in place.items():
         slices[at] = key
-    return Panel(starts, names, slices, MEASURES, rolled, weights), levels
+    return Panel(starts, names, slices, MEASURES, rolled.T, weights.T), levels
 
 
 def _truths(

@@ -107,7 +107,7 @@ class World:
 
     def panel(self, begin: int, size: int, *, fault: bool = False) -> Panel:
         """The intervals from `begin`."""
-        shape = (len(self.slices), 2, size)
+        shape = (size, 2, len(self.slices))
         values, counts = np.zeros(shape), np.ones(shape)
         seconds = self.settings.grid.seconds
         for t in range(size):
@@ -116,8 +116,8 @@ class World:
             mean = self._mean * season * np.where(self._hit & fault, 0.5, 1.0)
             orders = self._random.poisson(mean).astype(np.float64)
             for level in self._levels:
-                values[:, 0, t] += np.bincount(level, orders, len(self.slices))
-            counts[:, 0, t] = np.maximum(values[:, 0, t], 1)
+                values[t, 0] += np.bincount(level, orders, len(self.slices))
+            counts[t, 0] = np.maximum(values[t, 0], 1)
         values[:, 1] = 100 + self._random.normal(size=values[:, 1].shape) / np.sqrt(counts[:, 0])
         counts[:, 1] = counts[:, 0]
         starts = self._begin + (begin + np.arange(size)) * np.timedelta64(seconds, "s")
@@ -146,7 +146,7 @@ def case(series: int, interval: str, learnt: int = LEARNT) -> dict[str, Any]:
         busy.append(time.process_time() - ticks)
         state, events, groups = done.state, found.carried, len(found.groups)
     peak = console.peak_bytes()
-    memory = sum(array.nbytes for array in state.arrays.values())
+    memory = state.nbytes
     file = len(to_bytes(state))
     return {
         "series": world.series,

@@ -108,7 +108,7 @@ def test_the_shop_is_the_same_each_time_and_its_roll_ups_add_up() -> None:
     np.testing.assert_array_equal(one.panel.values, again.panel.values)
     assert [truth.nats for truth in one.truths] == [truth.nats for truth in again.truths]
     assert {truth.kind for truth in one.truths} == set(KINDS)
-    orders = np.nan_to_num(one.panel.values[:, MEASURES.index("orders")])
+    orders = np.nan_to_num(one.panel.values[:, MEASURES.index("orders")].T)
     leaves = orders[one.levels[-1]].sum(axis=0)
     for level in one.levels:
         np.testing.assert_allclose(orders[np.unique(level)].sum(axis=0), leaves)

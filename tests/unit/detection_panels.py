@@ -48,28 +48,28 @@ def starts(size: int, seconds: int = 3600) -> NDArray[np.datetime64]:
 
 def panel(series: Mapping[str, Any], seconds: int = 3600) -> Panel:
     """A panel of one dimension and one measure: value of the dimension to its series (T,)."""
-    values = np.array([np.asarray(one, dtype=np.float64) for one in series.values()])[:, None, :]
+    values = np.array([np.asarray(one, dtype=np.float64) for one in series.values()]).T[:, None, :]
     slices = np.empty((len(series), 1), dtype=object)
     slices[:, 0] = list(series)
     counts = np.isfinite(values).astype(np.float64)
-    return Panel(
-        starts(values.shape[-1], seconds), ("platform",), slices, ("views",), values, counts
-    )
+    return Panel(starts(len(values), seconds), ("platform",), slices, ("views",), values, counts)
 
 
 def cut(whole: Panel, begin: int, end: int, *, drop_empty: bool = False) -> Panel:
     """Some intervals of a panel, without slices that have no row in them where asked for."""
-    values, counts = whole.values[:, :, begin:end], whole.counts[:, :, begin:end]
+    values, counts = whole.values[begin:end], whole.counts[begin:end]
     kept = (
-        np.isfinite(values).any(axis=(1, 2)) if drop_empty else np.ones(len(values), dtype=np.bool_)
+        np.isfinite(values).any(axis=(0, 1))
+        if drop_empty
+        else np.ones(len(whole.slices), dtype=np.bool_)
     )
     return Panel(
         whole.starts[begin:end],
         whole.dimensions,
         whole.slices[kept],
         whole.measures,
-        values[kept],
-        counts[kept],
+        values[:, :, kept],
+        counts[:, :, kept],
     )
 
 
@@ -128,7 +128,7 @@ def shop(
         names.append(rolled)
         parts.append(values[held].sum(axis=0)[None])
     slices = np.array(names, dtype=object)
-    stacked = np.concatenate(parts)
+    stacked = np.concatenate(parts).T
     return Panel(
         starts(size), DIMENSIONS, slices, ("views", "revenue"), stacked, np.ones_like(stacked)
     )

@@ -105,7 +105,7 @@ def test_rows_are_aggregated_as_the_warehouse_does(
     for row in landed:
         for measure in range(len(names)):
             value, count = row[3 + 2 * measure], row[4 + 2 * measure]
-            at = place[row[1], row[2]], measure, when[row[0]]
+            at = when[row[0]], measure, place[row[1], row[2]]
             values[at] = np.nan if value is None else value
             counts[at] = count
     np.testing.assert_allclose(panel.values, values, rtol=1e-12, atol=1e-9)

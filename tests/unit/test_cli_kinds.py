@@ -47,7 +47,7 @@ def totals(path: Path, document: dict[str, Any]) -> tuple[list[datetime], list[f
     panel = aggregated(config, path).panel
     total = panel.slices.tolist().index(["*"] * len(config.dimensions))
     starts = [start.item().replace(tzinfo=UTC) for start in panel.starts]
-    return starts, panel.values[total, list(config.measures).index("sales")].tolist()
+    return starts, panel.values[:, list(config.measures).index("sales"), total].tolist()
 
 
 def text_of(
@@ -295,7 +295,7 @@ def test_given_numbers_then_the_reading_is_said(
 
     found = aggregated(config, path, decimal)
 
-    assert found.panel.values[0, 0].tolist() == read * 2
+    assert found.panel.values[:, 0, 0].tolist() == read * 2
     assert said in " ".join(found.said)
     assert bool(said) == bool(found.said)
 
@@ -494,7 +494,7 @@ def test_given_a_half_done_first_or_last_interval_then_it_is_left_out(tmp_path: 
 
     found = aggregated(Config.model_validate(SINGLE), path)
 
-    assert found.panel.values[0, 0].tolist() == [72.0] * 19
+    assert found.panel.values[:, 0, 0].tolist() == [72.0] * 19
     assert "the last interval, from 2025-01-21T00:00:00Z, is incomplete" in found.said[0]
     assert "the first interval, from 2025-01-01T00:00:00Z, is incomplete" in found.said[1]
 
@@ -508,7 +508,7 @@ def test_given_markers_of_nothing_in_a_dimension_then_they_are_one_value(tmp_pat
     panel = aggregated(Config.model_validate(SINGLE | {"dimensions": ["region"]}), path).panel
 
     assert panel.slices.tolist() == [["(null)"], ["*"], ["de"]]
-    assert panel.values[0, 0].tolist() == [10.0] * 9
+    assert panel.values[:, 0, 0].tolist() == [10.0] * 9
     codes = tmp_path / "codes.csv"
     codes.write_text("\n".join(lines).replace("NULL", "NA").replace("de", "EU"))
     kept = aggregated(Config.model_validate(SINGLE | {"dimensions": ["region"]}), codes).panel

@@ -72,7 +72,7 @@ def test_what_holds_rows_of_another_interval_is_not_scored_and_the_user_is_told(
     grid = Grid.of(rows.config)
     # given the intervals that hold other rows than they should
     true = Counter(grid.floor(instant) for instant in instants)
-    held = dict(zip(grid.starts(rows.begin, rows.end), rows.panel.counts[0, 0], strict=True))
+    held = dict(zip(grid.starts(rows.begin, rows.end), rows.panel.counts[:, 0, 0], strict=True))
     wrong = {start for start, count in held.items() if count != true[start]}
     # then these are not scored
     starts = rows.panel.starts
@@ -131,19 +131,19 @@ def test_nothing_is_learnt_of_it_and_it_is_shown_as_missing() -> None:
     whole = panel({"a": usual})
     whole = replace(whole, starts=start + np.arange(len(usual)) * np.timedelta64(1, "h"))
     odd = whole.values.copy()
-    odd[0, 0, 24 * 17] *= 2
-    odd[0, 0, 24 * 17 + 1] = np.nan
+    odd[24 * 17] *= 2
+    odd[24 * 17 + 1] = np.nan
     # when it is replayed, then all else is as in a series of which these two are missing
     missing = whole.values.copy()
-    missing[0, 0, 24 * 17 : 24 * 17 + 2] = np.nan
+    missing[24 * 17 : 24 * 17 + 2] = np.nan
     one, other = (
         replay(chosen, initial_state(chosen), replace(whole, values=values)).scores
         for values in (odd, missing)
     )
     for name in ("actual", "expected", "lower", "upper", "severity"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-    assert np.isnan(one.actual[0, 0, 24 * 17])
-    assert np.isfinite(one.expected[0, 0, 24 * 17])
+    assert np.isnan(one.actual[24 * 17, 0, 0])
+    assert np.isfinite(one.expected[24 * 17, 0, 0])
 
 
 @mock_aws

@@ -210,7 +210,7 @@ def scores(begin: datetime, end: datetime, level: float) -> Scores:
     axis = np.datetime64(begin.replace(tzinfo=None), "s") + np.arange(intervals) * np.timedelta64(
         3600, "s"
     )
-    values = np.full((1, 2, intervals), level)
+    values = np.full((intervals, 2, 1), level)
     return Scores(
         starts=axis,
         dimensions=("platform", "marketplace"),

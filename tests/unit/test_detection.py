@@ -35,9 +35,9 @@ def test_expectation_follows_day_week_and_trend() -> None:
     scores = _scores(seasonal(HOURS, noise=0.05, growth=2.0))
 
     late = slice(HOURS - 14 * 24, None)
-    assert np.mean(np.abs(scores.expected[0, 0, late] / clean[late] - 1)) < 0.03
-    assert np.all(scores.lower[0, 0, late] < scores.expected[0, 0, late])
-    assert np.all(scores.upper[0, 0, late] > scores.expected[0, 0, late])
+    assert np.mean(np.abs(scores.expected[late, 0, 0] / clean[late] - 1)) < 0.03
+    assert np.all(scores.lower[late, 0, 0] < scores.expected[late, 0, 0])
+    assert np.all(scores.upper[late, 0, 0] > scores.expected[late, 0, 0])
 
 
 def test_a_fault_is_anomalous_and_its_size_ranks_it() -> None:
@@ -46,8 +46,8 @@ def test_a_fault_is_anomalous_and_its_size_ranks_it() -> None:
         values = seasonal(HOURS)
         values[-1] *= factor
         scores = _scores(values)
-        severity.append(scores.severity[0, 0, -1])
-        assert scores.direction[0, 0, -1] == -1
+        severity.append(scores.severity[-1, 0, 0])
+        assert scores.direction[-1, 0, 0] == -1
 
     assert severity[0] < severity[1] < severity[2] < 100
     assert severity[1] > THRESHOLD_SEVERITY
@@ -56,16 +56,16 @@ def test_a_fault_is_anomalous_and_its_size_ranks_it() -> None:
 def test_a_value_beyond_the_bounds_is_anomalous_and_one_near_the_middle_is_not() -> None:
     values = seasonal(HOURS)
     first = _scores(values)
-    expected = first.expected[0, 0, -1]
+    expected = first.expected[-1, 0, 0]
     for side, bound in ((1, first.upper), (-1, first.lower)):
-        values[-1] = expected + 1.01 * (bound[0, 0, -1] - expected)
+        values[-1] = expected + 1.01 * (bound[-1, 0, 0] - expected)
         beyond = _scores(values)
-        values[-1] = expected + 0.3 * (bound[0, 0, -1] - expected)
+        values[-1] = expected + 0.3 * (bound[-1, 0, 0] - expected)
         within = _scores(values)
 
-        assert beyond.anomalous[0, 0, -1]
-        assert beyond.direction[0, 0, -1] == side
-        assert not within.anomalous[0, 0, -1]
+        assert beyond.anomalous[-1, 0, 0]
+        assert beyond.direction[-1, 0, 0] == side
+        assert not within.anomalous[-1, 0, 0]
 
 
 def test_what_is_anomalous_lies_outside_its_bounds_and_nothing_else_does() -> None:
@@ -75,9 +75,9 @@ def test_what_is_anomalous_lies_outside_its_bounds_and_nothing_else_does() -> No
     scores = _scores(values)
 
     late = slice(settings().warm_up, None)
-    actual = scores.actual[0, 0, late]
-    outside = (actual <= scores.lower[0, 0, late]) | (actual >= scores.upper[0, 0, late])
-    np.testing.assert_array_equal(outside, scores.anomalous[0, 0, late])
+    actual = scores.actual[late, 0, 0]
+    outside = (actual <= scores.lower[late, 0, 0]) | (actual >= scores.upper[late, 0, 0])
+    np.testing.assert_array_equal(outside, scores.anomalous[late, 0, 0])
     assert outside.any()
 
 
@@ -107,7 +107,7 @@ def test_constant_series_that_jumps_alerts() -> None:
     values = np.full(HOURS, 20.5)
     values[-1] = 40.0
 
-    assert _scores(values).anomalous[0, 0, -1]
+    assert _scores(values).anomalous[-1, 0, 0]
 
 
 def test_first_value_of_a_series_that_was_always_zero_is_no_event() -> None:
@@ -145,9 +145,9 @@ def test_missing_values_are_not_scored_and_teach_nothing(gap: float, with_a_gap:
 
     scores = _scores(values, b=seasonal(HOURS, seed=2))
 
-    assert np.isnan(scores.actual[0, 0, -30:-20]).all()
-    assert not scores.severity[0, 0, -30:-20].any()
-    assert scores.severity[0, 0, -1] < THRESHOLD_SEVERITY
+    assert np.isnan(scores.actual[-30:-20, 0, 0]).all()
+    assert not scores.severity[-30:-20, 0, 0].any()
+    assert scores.severity[-1, 0, 0] < THRESHOLD_SEVERITY
     np.testing.assert_array_equal(scores.expected, same.expected)
 
 
@@ -160,9 +160,9 @@ def test_absent_rows_of_a_sum_are_zero_only_where_they_are_usual() -> None:
 
     scores = _scores(sparse, b=dense, c=seasonal(HOURS, seed=2))
 
-    assert (scores.actual[0, 0, -3:] == 0).all()
-    assert np.isnan(scores.actual[1, 0, -3:]).all()
-    assert not scores.anomalous[:2, 0, -3:].any()
+    assert (scores.actual[-3:, 0, 0] == 0).all()
+    assert np.isnan(scores.actual[-3:, 0, 1]).all()
+    assert not scores.anomalous[-3:, 0, :2].any()
 
 
 def test_absent_rows_of_a_mean_are_missing() -> None:
@@ -171,7 +171,7 @@ def test_absent_rows_of_a_mean_are_missing() -> None:
 
     scores = _scores(sparse, chosen, b=seasonal(HOURS))
 
-    np.testing.assert_array_equal(scores.actual[0, 0], sparse)
+    np.testing.assert_array_equal(scores.actual[:, 0, 0], sparse)
 
 
 def test_an_interval_without_any_row_is_missing_for_every_series() -> None:
@@ -181,7 +181,7 @@ def test_an_interval_without_any_row_is_missing_for_every_series() -> None:
 
     scores = _scores(sparse, b=dense)
 
-    assert np.isnan(scores.actual[:, 0, -5]).all()
+    assert np.isnan(scores.actual[-5, 0, :]).all()
 
 
 def test_a_fault_is_not_learnt() -> None:
@@ -190,10 +190,10 @@ def test_a_fault_is_not_learnt() -> None:
 
     scores, calm = _scores(values), _scores(seasonal(HOURS, noise=0.03))
 
-    assert scores.anomalous[0, 0, -60:-54].all()
-    after = scores.expected[0, 0, -48:] / calm.expected[0, 0, -48:]
+    assert scores.anomalous[-60:-54, 0, 0].all()
+    after = scores.expected[-48:, 0, 0] / calm.expected[-48:, 0, 0]
     assert np.all(np.abs(after - 1) < 0.05)
-    assert not scores.anomalous[0, 0, -54:].any()
+    assert not scores.anomalous[-54:, 0, 0].any()
 
 
 @pytest.mark.parametrize("measure", ["SUM", "AVG"])
@@ -208,10 +208,10 @@ def test_a_new_level_is_accepted_after_three_days(measure: str) -> None:
 
     scores = _scores(values, chosen)
 
-    flagged = scores.anomalous[0, 0]
+    flagged = scores.anomalous[:, 0, 0]
     assert flagged[-10 * 24 : -9 * 24 - 12].all()
     assert not flagged[-6 * 24 :].any()
-    assert np.mean(np.abs(scores.expected[0, 0, -48:] - values[-48:])) < 200
+    assert np.mean(np.abs(scores.expected[-48:, 0, 0] - values[-48:])) < 200
 
 
 def test_a_series_that_starts_later_is_learnt_before_it_is_scored() -> None:
@@ -223,9 +223,9 @@ def test_a_series_that_starts_later_is_learnt_before_it_is_scored() -> None:
     scores = _scores(seasonal(HOURS), b=late)
 
     learning = slice(HOURS // 2, HOURS // 2 + settings().score_after)
-    assert not scores.severity[1, 0, learning].any()
-    assert np.isnan(scores.expected[1, 0, : HOURS // 2 + 1][:-1]).all()
-    assert scores.anomalous[1, 0, -1]
+    assert not scores.severity[learning, 0, 1].any()
+    assert np.isnan(scores.expected[: HOURS // 2 + 1, 0, 1][:-1]).all()
+    assert scores.anomalous[-1, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -248,8 +248,8 @@ def test_a_change_that_does_not_count_has_severity_zero(
 
     scores = _scores(values, settings(measures={"views": rule}))
 
-    assert bool(scores.anomalous[0, 0, -1]) is counts
-    assert bool(scores.severity[0, 0, -1] > 0) is counts
+    assert bool(scores.anomalous[-1, 0, 0]) is counts
+    assert bool(scores.severity[-1, 0, 0] > 0) is counts
 
 
 def test_a_larger_budget_asks_for_less() -> None:
@@ -258,7 +258,7 @@ def test_a_larger_budget_asks_for_less() -> None:
     narrow = _scores(values, settings(false_events_per_week=100))
     wide = _scores(values, settings(false_events_per_week=0.1))
 
-    assert np.all(narrow.upper[0, 0, -24:] < wide.upper[0, 0, -24:])
+    assert np.all(narrow.upper[-24:, 0, 0] < wide.upper[-24:, 0, 0])
 
 
 @pytest.mark.parametrize("interval", sorted(SECONDS))
@@ -283,11 +283,11 @@ def test_every_interval_and_size_gives_finite_scores(interval: str, aggregation:
     ).scores
 
     known = scores.slices[:, 0] != "never"
-    assert np.isfinite(scores.expected[known][:, :, 30:]).all()
+    assert np.isfinite(scores.expected[30:][:, :, known]).all()
     assert np.isfinite(scores.severity).all()
     assert ((scores.severity >= 0) & (scores.severity <= 100)).all()
-    assert np.isfinite(scores.upper[known][:, :, -1]).all()
-    assert not scores.severity[~known].any()
+    assert np.isfinite(scores.upper[-1][:, known]).all()
+    assert not scores.severity[:, :, ~known].any()
 
 
 def test_state_comes_back_from_bytes_as_it_was() -> None:
@@ -301,8 +301,8 @@ def test_state_comes_back_from_bytes_as_it_was() -> None:
     assert again.until == state.until
     assert (again.dimensions, again.measures) == (state.dimensions, state.measures)
     assert again.slices.tolist() == state.slices.tolist() == [["(null)"], ["ä"]]
-    assert set(again.arrays) == set(state.arrays)
-    assert all((again.arrays[name] == array).all() for name, array in state.arrays.items())
+    assert set(again.named()) == set(state.named())
+    assert all((again.named()[name] == array).all() for name, array in state.named().items())
     assert to_bytes(again) == to_bytes(state)
 
 
@@ -364,7 +364,7 @@ def test_a_pay_day_is_learnt_and_a_fault_on_another_day_is_found() -> None:
     scores = replay(daily, initial_state(daily), whole).scores
 
     late = np.arange(size) >= 730
-    assert scores.anomalous[0, 0, fault]
-    assert not scores.anomalous[0, 0, late & first].any()
-    relative = scores.expected[0, 0, late & first] / np.median(scores.expected[0, 0, late & ~first])
+    assert scores.anomalous[fault, 0, 0]
+    assert not scores.anomalous[late & first, 0, 0].any()
+    relative = scores.expected[late & first, 0, 0] / np.median(scores.expected[late & ~first, 0, 0])
     assert np.all(np.abs(relative - 1.6) < 0.15)

@@ -24,7 +24,7 @@ from anomaly_detector.detection import (
     to_bytes,
 )
 from anomaly_detector.detection.follow import CONTINUED
-from anomaly_detector.detection.state import WINDOWS
+from anomaly_detector.detection.scan import WINDOWS
 from anomaly_detector.events.group import Group, group_id
 from anomaly_detector.explain import events
 from anomaly_detector.panel import ROLLED_UP, Panel, Scores
@@ -94,7 +94,7 @@ def _rolled_up(
         }
     )
     rows = np.nan_to_num(views)
-    values, counts = np.empty((2, len(keys), 3, views.shape[1]))
+    values, counts = np.empty((2, views.shape[1], 3, len(keys)))
     for place, key in enumerate(keys):
         held = [
             all(one in (ROLLED_UP, part) for one, part in zip(key, leaf, strict=True))
@@ -104,8 +104,8 @@ def _rolled_up(
         none = total == 0
         slowness = np.nansum(latency[held] * rows[held], axis=0) / np.maximum(total, 1)
         for m, one in enumerate((np.nansum(revenue[held], axis=0), total, slowness)):
-            values[place, m] = np.where(none, np.nan, one)
-            counts[place, m] = total
+            values[:, m, place] = np.where(none, np.nan, one)
+            counts[:, m, place] = total
     slices = np.empty((len(keys), 2), dtype=object)
     slices[:] = keys
     when = starts(views.shape[1], DAY)
@@ -114,7 +114,12 @@ def _rolled_up(
 
 def _picked(whole: Panel, places: Sequence[int]) -> Panel:
     at = list(places)
-    return replace(whole, slices=whole.slices[at], values=whole.values[at], counts=whole.counts[at])
+    return replace(
+        whole,
+        slices=whole.slices[at],
+        values=whole.values[:, :, at],
+        counts=whole.counts[:, :, at],
+    )
 
 
 def _run(
@@ -146,8 +151,8 @@ def _assert_same(one: Scores, other: Scores, size: int | None = None) -> None:
     assert own
     for part in fields(Scores):
         if part.name not in ("starts", "dimensions", "slices", "measures", "marks"):
-            left = np.ascontiguousarray(getattr(one, part.name)[own][:, :, :size])
-            right = np.ascontiguousarray(getattr(other, part.name)[shared][:, :, :size])
+            left = np.ascontiguousarray(getattr(one, part.name)[:size, :, own])
+            right = np.ascontiguousarray(getattr(other, part.name)[:size, :, shared])
             assert left.tobytes() == right.tobytes(), part.name
 
 
@@ -180,7 +185,7 @@ def test_later_data_and_slices_change_no_score_and_no_group_that_had_ended(
     if another:
         later = _market(seed + 1, late=(2, 7))
         values, counts = whole.values.copy(), whole.counts.copy()
-        values[:, :, end:], counts[:, :, end:] = later.values[:, :, end:], later.counts[:, :, end:]
+        values[end:], counts[end:] = later.values[end:], later.counts[end:]
         whole = replace(whole, values=values, counts=counts)
 
     full, _ = _run(whole)
@@ -191,7 +196,7 @@ def test_later_data_and_slices_change_no_score_and_no_group_that_had_ended(
     unborn = ~np.isin(
         ["|".join(key) for key in full.slices], ["|".join(key) for key in early.slices]
     )
-    assert not full.severity[unborn][:, :, :end].any()
+    assert not full.severity[:end, :, unborn].any()
     after = _groups(full)
     last = _at(early, end)
     for name, group in _groups(early).items():
@@ -330,15 +335,15 @@ def test_a_series_that_is_wild_throughout_changes_no_bit_elsewhere(
     whole = _market(11)
     leaf = whole.slices.tolist().index(["app", "de"])
     values, counts = whole.values.copy(), whole.counts.copy()
-    values[leaf], counts[leaf] = wild, rows
+    values[:, :, leaf], counts[:, :, leaf] = wild, rows
 
-    without, state = _run(_picked(whole, [k for k in range(len(values)) if k != leaf]))
+    without, state = _run(_picked(whole, [k for k in range(len(whole.slices)) if k != leaf]))
     scores, grown = _run(replace(whole, values=values, counts=counts))
 
     _assert_same(scores, without)
     assert scores.marks == without.marks
     assert to_bytes(grown) == to_bytes(state)
-    assert not scores.severity[leaf].any()
+    assert not scores.severity[:, :, leaf].any()
 
 
 @pytest.mark.usefixtures("strict")
@@ -348,7 +353,7 @@ def test_wild_numbers_among_others_are_missing_and_no_more(seed: int, share: flo
     whole = _market(seed)
     random = np.random.default_rng(seed)
     hit = random.random(whole.values.shape) < share
-    hit[random.random(len(hit)) < 0.6] = False
+    hit[:, :, random.random(hit.shape[2]) < 0.6] = False
     wild, missing = whole.values.copy(), whole.values.copy()
     wild[hit] = random.choice(WILD, int(hit.sum()))
     missing[hit] = np.nan
@@ -418,7 +423,7 @@ def _at(scores: Scores, place: int) -> int:
 
 def _tail(scores: Scores, begin: int) -> Scores:
     parts = {
-        part.name: getattr(scores, part.name)[:, :, begin:]
+        part.name: getattr(scores, part.name)[begin:]
         for part in fields(Scores)
         if part.name not in ("starts", "dimensions", "slices", "measures", "marks")
     }
@@ -437,27 +442,28 @@ def test_a_series_that_is_still_learnt_is_not_severe_and_opens_no_event(
     born = SIZE - 30
     random = np.random.default_rng(seed)
     slices = np.concatenate([whole.slices, np.array([["zz", "zz"]], dtype=object)])
-    new = whole.values[-1:].copy()
-    new[:, :, :born] = np.nan
-    new[:, :, born:] *= np.where(random.random(SIZE - born) < 0.5, factor, 1.0)
-    counts = np.concatenate([whole.counts, np.where(np.isfinite(new), whole.counts[-1:], 0)])
-    values = np.concatenate([whole.values, new])
+    new = whole.values[:, :, -1:].copy()
+    new[:born] = np.nan
+    new[born:] *= np.where(random.random((SIZE - born, 1, 1)) < 0.5, factor, 1.0)
+    rows = np.where(np.isfinite(new), whole.counts[:, :, -1:], 0)
+    counts = np.concatenate([whole.counts, rows], axis=2)
+    values = np.concatenate([whole.values, new], axis=2)
 
     scores, state = _run(replace(whole, slices=slices, values=values, counts=counts))
 
     warm_up = CHOSEN.warm_up
-    learnt = np.isfinite(scores.actual[-1]).cumsum(axis=1)
+    learnt = np.isfinite(scores.actual[:, :, -1]).cumsum(axis=0)
     early = learnt <= warm_up
-    assert early[:, born:].any()
-    assert scores.severity[-1][early].max() < THRESHOLD_SEVERITY
-    assert not scores.anomalous[-1][early].any()
+    assert early[born:].any()
+    assert scores.severity[:, :, -1][early].max() < THRESHOLD_SEVERITY
+    assert not scores.anomalous[:, :, -1][early].any()
     at = {
         int(one): place
         for place, one in enumerate(scores.starts.astype("datetime64[s]").astype(np.int64))
     }
     for mark in scores.marks:
         if ("zz", "zz") in (mark.first, *mark.slices):
-            assert not early[MEASURE_PLACES[mark.measure], at[mark.opened]]
+            assert not early[at[mark.opened], MEASURE_PLACES[mark.measure]]
     assert state.slices[-1].tolist() == ["zz", "zz"]
 
 
@@ -467,13 +473,13 @@ MEASURE_PLACES = {name: place for place, name in enumerate(MEASURES)}
 @pytest.mark.parametrize("begin", [0, 40])
 def test_nothing_opens_before_the_first_series_has_been_learnt(begin: int) -> None:
     whole = _market(3)
-    values = whole.values * np.where(np.random.default_rng(1).random(SIZE) < 0.3, 50.0, 1.0)
-    values[:, :, :begin] = np.nan
+    values = whole.values * np.where(np.random.default_rng(1).random((SIZE, 1, 1)) < 0.3, 50.0, 1.0)
+    values[:begin] = np.nan
 
     scores, _ = _run(replace(whole, values=values))
 
     end = begin + CHOSEN.warm_up
-    assert scores.severity[:, :, :end].max() < THRESHOLD_SEVERITY
+    assert scores.severity[:end].max() < THRESHOLD_SEVERITY
     assert not _before(scores, end)
 
 
@@ -486,4 +492,4 @@ def test_every_window_learns_how_it_varies(interval: str, seconds: int) -> None:
 
     _, state = _run(panel(noise, seconds), chosen)
 
-    assert (state.arrays["dispersion"] > 0).all(axis=(1, 2)).tolist() == [True] * len(WINDOWS)
+    assert (state.scan.dispersion > 0).all(axis=(1, 2)).tolist() == [True] * len(WINDOWS)

@@ -45,10 +45,10 @@ def _scores(size: int, changes: dict[tuple[tuple[str, str], int], float]) -> Sco
     """Scores where every leaf expects 100, roll-ups their sum; given points have another value."""
     keys = np.array(SLICES, dtype=object)
     expected = np.array([100.0 * 2 ** key.count("*") for key in SLICES])
-    actual = np.tile(expected[:, None, None], (1, 1, size))
+    actual = np.tile(expected[None, None, :], (size, 1, 1))
     for (key, t), value in changes.items():
-        actual[SLICES.index(key), 0, t] = value
-    expected = np.tile(expected[:, None, None], (1, 1, size))
+        actual[t, 0, SLICES.index(key)] = value
+    expected = np.tile(expected[None, None, :], (size, 1, 1))
     change = actual - expected
     marks = _marks(size, {(key, t) for key, t in changes})
     severity = np.where(np.isfinite(change), 100 * np.abs(change) / (np.abs(change) + 50), 0.0)
@@ -142,7 +142,7 @@ def test_a_carried_event_that_ends_is_handed_out_once_more() -> None:
 
 def _cut(scores: Scores, begin: int, end: int) -> Scores:
     series = {
-        name: getattr(scores, name)[:, :, begin:end]
+        name: getattr(scores, name)[begin:end]
         for name in ("actual", "expected", "lower", "upper", "severity", "direction", "anomalous")
     }
     kept = set(scores.starts[begin:end].astype(np.int64).tolist())

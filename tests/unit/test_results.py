@@ -22,7 +22,7 @@ def scores(
     slices: list[list[str]], intervals: int, seed: int = 0, dimensions=("platform", "marketplace")
 ) -> Scores:
     noise = np.random.default_rng(seed)
-    shape = (len(slices), 2, intervals)
+    shape = (intervals, 2, len(slices))
 
     def numbers() -> np.ndarray:
         return np.where(noise.random(shape) < 0.2, np.nan, noise.normal(size=shape))
@@ -107,7 +107,7 @@ def test_tables_of_shards_are_read_back_together_in_any_order_of_rows() -> None:
     shuffled = table.take(pa.array(np.random.default_rng(0).permutation(table.num_rows)))
     found = results.scores_from_table(shuffled, config())
     place = [tuple(row) for row in found.slices].index(("a", "de"))
-    np.testing.assert_array_equal(found.actual[place], other.actual[0])
+    np.testing.assert_array_equal(found.actual[:, :, place], other.actual[:, :, 0])
     assert found.actual.shape == (3, 2, 3)
 
 
@@ -147,7 +147,7 @@ def test_a_window_of_scores_is_half_open() -> None:
     begin = datetime(2022, 1, 14, 23, tzinfo=UTC)
     cut = results.window(scores([["a", "us"]], 5), begin, begin + 2 * HOUR)
     assert cut.starts.astype(str).tolist() == ["2022-01-14T23:00:00", "2022-01-15T00:00:00"]
-    assert cut.actual.shape == (1, 2, 2)
+    assert cut.actual.shape == (2, 2, 1)
 
 
 def test_groups_and_their_contributions_are_rows() -> None:

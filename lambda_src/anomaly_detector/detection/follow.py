@@ -19,13 +19,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.scan import Evidence
-from anomaly_detector.detection.state import LONGEST, Event
-from anomaly_detector.detection.step import Rules, accept
+from anomaly_detector.detection.state import Event, State
 from anomaly_detector.lattice import Lattice
 from anomaly_detector.panel import Mark
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 QUIET_TO_CLOSE, QUIET_AT_MOST = 4, 12
@@ -38,16 +37,14 @@ SETTLING = 6  # and in which other slices that share leaves with it may show it 
 LEFT_BEHIND = 0.5  # share of an event's evidence below which that is its trace, fading to nought
 STILL_THERE = 0.5  # share of a window's usual change that the newest interval must have
 SHOWS_ALONE = 2.0  # evidence of one interval, either way, that goes on with an event
-USUAL_AFTER = 0.5  # share of repeats that is usual of what has been stuck for long
 AS_STRONG = 0.5  # share of the best evidence that a slice needs to be named instead
 JOINED = 0.8  # share of what two slices explain that a wider one must explain for both
 
 
 def follow(
     rules: Rules,
-    arrays: dict[str, Array],
+    state: State,
     lattice: Lattice,
-    measures: tuple[str, ...],
     events: tuple[Event, ...],
     found: Evidence,
     at: int,
@@ -67,8 +64,8 @@ def follow(
     frozen = np.zeros(found.evidence.shape, dtype=np.bool_)
     kept: list[Event] = []
     marks: list[Mark] = []
-    for m, measure in enumerate(measures):
-        now = _Now(rules, arrays, lattice, found, m)
+    for m, measure in enumerate(state.measures):
+        now = _Now(rules, state, lattice, found, m)
         for event in events:
             if event.measure == measure:
                 now.go_on(replace(event, age=event.age + 1), accept_after)
@@ -105,7 +102,7 @@ class _Now:
     """One measure in one interval: what is known of it, and its events as far as they are done."""
 
     rules: Rules
-    arrays: dict[str, Array]
+    state: State
     lattice: Lattice
     found: Evidence
     m: int
@@ -144,8 +141,10 @@ class _Now:
             return
         overlap = self.overlapping(event)
         if not over:
-            self._accept(overlap)
-        self._empty(overlap)
+            stuck = overlap & (self.found.repeats[self.m] >= BACK_TO_NORMAL)
+            self.state.scan.accept_repeats(self.m, stuck)
+            self.state.accept_windows(self.rules, self.found, self.m, overlap)
+        self.state.scan.empty(self.m, overlap)
         self.found.evidence[self.m, overlap] = -np.inf
         self._close(event)
 
@@ -171,7 +170,7 @@ class _Now:
             overlap = self.lattice.overlapping(best)
             before = [one for one in self.ended if overlap[self.place(one)]]
             if any(self._left_behind(one, best, float(evidence[best])) for one in before):
-                self._empty(overlap)
+                self.state.scan.empty(self.m, overlap)
                 may &= ~overlap
                 continue
             place = self._locate(may & overlap & (found.side[m] == found.side[m, best]), best)
@@ -307,7 +306,7 @@ class _Now:
         if found.stuck[m, best]:
             score = found.repeats[m]
         else:
-            born = (self.arrays["seen"][m] > 0).astype(np.float64)
+            born = self.state.habits.born[m].astype(np.float64)
             slices = np.bincount(lattice.level, born, lattice.count)[lattice.level]
             score = found.likely(m, int(found.window[m, best]), lattice)
             score = score - np.log(np.maximum(slices, 1.0))
@@ -315,22 +314,16 @@ class _Now:
 
     def _alike(self, one: int, other: int) -> bool:
         """Whether two slices have most of their leaves in common: a Jaccard index of half."""
-        born = self.arrays["seen"][self.m, self.lattice.leaves] > 0
+        born = self.state.habits.born[self.m, self.lattice.leaves]
         held, also = self.lattice.held(one) & born, self.lattice.held(other) & born
         return bool(2 * (held & also).sum() >= (held | also).sum())
 
     def _alike_to(self, place: int) -> Mask:
         """(K,) slices that have most of their leaves in common with the one at `place`."""
-        born = (self.arrays["seen"][self.m, self.lattice.leaves] > 0).astype(np.float64)
+        born = self.state.habits.born[self.m, self.lattice.leaves].astype(np.float64)
         own = born * self.lattice.held(place)
-        size = len(self.lattice.level)
-        alike = np.zeros(size, dtype=np.bool_)
-        for places in self.lattice.places:
-            known = places >= 0
-            held = np.bincount(places[known], born[known], size)
-            both = np.bincount(places[known], own[known], size)
-            alike |= (both > 0) & (3 * both >= held + own.sum())
-        return alike
+        held, both = self.lattice.summed(born), self.lattice.summed(own)
+        return np.asarray((both > 0) & (3 * both >= held + own.sum()))
 
     def _name_again(self, event: Event) -> None:
         """Name the slice that shows the event best, where the evidence has grown."""
@@ -381,26 +374,3 @@ class _Now:
     def _close(self, event: Event) -> None:
         event.closed = 1
         self.ended.append(event)
-
-    def _empty(self, overlap: Mask) -> None:
-        """Forget what the windows hold of the slices."""
-        for name in ("ring_change", "ring_base"):
-            self.arrays[name][:, self.m, overlap] = 0.0
-        for name in ("ring_fill", "same"):
-            self.arrays[name][self.m, overlap] = 0.0
-
-    def _accept(self, overlap: Mask) -> None:
-        """Take what the longest window shows for the new level."""
-        arrays, m = self.arrays, self.m
-        stuck = overlap & (self.found.repeats[m] >= BACK_TO_NORMAL)
-        arrays["same_share"][m, stuck] = np.maximum(arrays["same_share"][m, stuck], USUAL_AFTER)
-        places = np.nonzero(overlap & (arrays["ring_fill"][m] >= LONGEST))[0]
-        if not len(places):
-            return
-        at = (np.full(len(places), m), places)
-        change = self.found.changes[-1, m, places]
-        base = self.found.bases[-1, m, places] * self.found.size[m, places]
-        signed = arrays["signed"][at] > 0
-        base = np.where(signed, arrays["level"][at] * LONGEST, base)
-        length = np.full(len(places), float(LONGEST))
-        accept(self.rules, arrays, at, base, base + change, length)

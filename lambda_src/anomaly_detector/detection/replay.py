@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,16 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_detector.detection.follow import follow, still
-from anomaly_detector.detection.scan import learn_dispersion, scan
+from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.settings import DetectorSettings
-from anomaly_detector.detection.slots import day_slots, month_slots, shown_twice
-from anomaly_detector.detection.state import Event, State, fresh
-from anomaly_detector.detection.step import Judged, Rules, Slots, judge, learn
+from anomaly_detector.detection.slots import Slots, day_slots, month_slots, shown_twice
+from anomaly_detector.detection.state import Judged, State
 from anomaly_detector.lattice import Lattice
 from anomaly_detector.panel import Mark, Panel, Scores
 
-# Intervals that are turned from series-first to interval-first at once: bounds the extra memory.
-_BLOCK = 128
 _JUDGED = tuple(field.name for field in fields(Judged))
 
 
@@ -62,9 +58,9 @@ def replay(
     _check(settings, state, panel, snapshot_at)
     starts = panel.starts.astype("datetime64[s]")
     lattice, from_state, from_panel = _union(state, panel)
-    slices = lattice.slices
-    arrays = _grown(settings, state, len(slices), from_state)
-
+    now = (
+        state.copied() if from_state is None else state.grown(settings, lattice.slices, from_state)
+    )
     rules = Rules.of(settings)
     of_day, weekdays = day_slots(settings.grid, starts)
     hours = of_day * settings.slots_a_weekday // settings.slots_a_day
@@ -72,19 +68,20 @@ def replay(
     of_month = month_slots(settings.grid, starts) if settings.slots_a_month else None
     # Known beforehand, and no anomaly: the rows of two intervals lie in one of them.
     unclear = shown_twice(settings.grid, starts, settings.clock)
+    order = [panel.measures.index(name) for name in state.measures]
     skipped = (
         0
         if score_from is None
         else int(np.searchsorted(starts, score_from.astype("datetime64[s]")))
     )
-    kept = _Kept(len(slices), len(settings.measures), len(starts) - skipped)
+    kept = _Kept(len(lattice.slices), len(order), len(starts) - skipped)
     snapshot: State | None = None
-    clock, events = state.clock, state.events
     marks: list[Mark] = []
     seconds = starts.astype(np.int64)
-    for t, value, count in _intervals(settings, panel, len(slices), from_panel):
-        if snapshot is None and snapshot_at is not None and starts[t] >= snapshot_at:
-            snapshot = _state(state, starts[:t], slices, arrays, clock, events, copied=True)
+    for t, start in enumerate(starts):
+        if snapshot is None and snapshot_at is not None and start >= snapshot_at:
+            snapshot = _born(now, copied=True)
+        value, count = _interval(panel, t, order, len(lattice.slices), from_panel)
         if unclear[t]:
             value, count = np.full_like(value, np.nan), np.zeros_like(count)
         slots = Slots(
@@ -92,36 +89,30 @@ def replay(
             int(week_slots[t]),
             None if of_month is None else int(of_month[t]),
         )
-        judged, seen = judge(rules, arrays, value, count, slots)
-        clock += 1
-        if seen.present:
-            evidence = scan(rules, arrays, seen, lattice, clock)
-            events, marked, frozen = follow(
-                rules,
-                arrays,
-                lattice,
-                state.measures,
-                events,
-                evidence,
-                int(seconds[t]),
-                settings.accept_after,
+        landed = None if panel.landed is None else bool(panel.landed[t] and not unclear[t])
+        judged, shown = now.judge(rules, value, count, slots, landed=landed)
+        now.clock += 1
+        now.until = start
+        if shown.observed.landed:
+            evidence = now.weigh(rules, shown, lattice)
+            now.events, marked, frozen = follow(
+                rules, now, lattice, now.events, evidence, int(seconds[t]), settings.accept_after
             )
-            learn_dispersion(rules, arrays, evidence, frozen)
-            learn(rules, arrays, seen, frozen)
+            now.learn(rules, shown, evidence, frozen)
         else:
-            marked = still(events, int(seconds[t]))
+            marked = still(now.events, int(seconds[t]))
         if t >= skipped:
             kept.add(t - skipped, judged)
             marks.extend(marked)
-    learnt = _state(state, starts, slices, arrays, clock, events, copied=False)
+    learnt = _born(now, copied=False)
     if snapshot is None and snapshot_at is not None:
         snapshot = learnt
-    scores = kept.scores(starts[skipped:], panel.dimensions, slices, state.measures, marks)
+    scores = kept.scores(starts[skipped:], panel.dimensions, lattice.slices, state.measures, marks)
     return Replay(scores, learnt, snapshot)
 
 
 class _Kept:
-    """Collects judged intervals; series come first, as in `Scores`."""
+    """Collects judged intervals."""
 
     def __init__(self, slices: int, measures: int, intervals: int) -> None:
         shape = (intervals, measures, slices)
@@ -142,14 +133,13 @@ class _Kept:
         measures: tuple[str, ...],
         marks: list[Mark],
     ) -> Scores:
-        turned = {name: array.transpose(2, 1, 0) for name, array in self._arrays.items()}
         return Scores(
             starts=starts,
             dimensions=dimensions,
             slices=slices,
             measures=measures,
             marks=tuple(marks),
-            **turned,
+            **self._arrays,
         )
 
 
@@ -201,49 +191,19 @@ def _union(
     )
 
 
-def _grown(
-    settings: DetectorSettings, state: State, slices: int, from_state: NDArray[np.int64] | None
-) -> dict[str, NDArray[Any]]:
-    """A copy of the state's arrays with room for all slices."""
-    if from_state is None:
-        return {name: array.copy() for name, array in state.arrays.items()}
-    arrays = fresh(settings, slices)
-    for name, array in arrays.items():
-        array[..., from_state] = state.arrays[name]
-    return arrays
+def _interval(
+    panel: Panel, t: int, order: list[int], slices: int, place: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Value and count (M, K) of an interval, K over all slices."""
+    values, counts = np.full((len(order), slices), np.nan), np.zeros((len(order), slices))
+    values[:, place] = panel.values[t, order]
+    counts[:, place] = panel.counts[t, order]
+    return values, counts
 
 
-def _intervals(
-    settings: DetectorSettings, panel: Panel, slices: int, place: NDArray[np.int64]
-) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
-    """Value and count (M, K) of each interval, K over all slices."""
-    order = [panel.measures.index(rule.name) for rule in settings.measures]
-    for begin in range(0, len(panel.starts), _BLOCK):
-        block = slice(begin, begin + _BLOCK)
-        shape = (len(panel.starts[block]), len(order), slices)
-        values, counts = np.full(shape, np.nan), np.zeros(shape)
-        values[:, :, place] = panel.values[:, order, block].transpose(2, 1, 0)
-        counts[:, :, place] = panel.counts[:, order, block].transpose(2, 1, 0)
-        for t in range(shape[0]):
-            yield begin + t, values[t], counts[t]
-
-
-def _state(
-    before: State,
-    starts: NDArray[np.datetime64],
-    slices: NDArray[np.object_],
-    arrays: dict[str, NDArray[Any]],
-    clock: int,
-    events: tuple[Event, ...],
-    *,
-    copied: bool,
-) -> State:
-    """What is known now, without slices that never had a value."""
-    born = (arrays["seen"] > 0).any(axis=0)
-    until = starts[-1] if len(starts) else before.until
+def _born(state: State, *, copied: bool) -> State:
+    """The state without slices that are not born in any measure."""
+    born = np.asarray(state.habits.born.any(axis=0))
     if not born.all():
-        slices = slices[born]
-        arrays = {name: array[..., born] for name, array in arrays.items()}
-    elif copied:
-        arrays = {name: array.copy() for name, array in arrays.items()}
-    return State(until, before.dimensions, before.measures, slices, arrays, clock, events)
+        return state.picked(born)
+    return state.copied() if copied else state

@@ -13,26 +13,20 @@ behind a value, where intervals without a row show that they are few.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_detector.detection.scan import FEWEST, TEMPER
+from anomaly_detector.detection.arrays import Array, Mask
+from anomaly_detector.detection.forecast import RATE_DAY, RATE_WEEK
+from anomaly_detector.detection.habits import MOSTLY, Habits
+from anomaly_detector.detection.rules import TO_DEVIATION, Rules
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
-from anomaly_detector.detection.state import WINDOWS, State
-from anomaly_detector.detection.step import (
-    OFTEN_ABSENT,
-    RATE_DAY,
-    RATE_WEEK,
-    SMALL_COUNT,
-    TO_DEVIATION,
-)
+from anomaly_detector.detection.state import State
 from anomaly_detector.lattice import Lattice
 
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 Season = Literal["day", "week"]
 
 SPARSE = 5.0  # events an interval below which a series is sparse
@@ -41,7 +35,7 @@ BEYOND_CHANCE = 3.0
 CONSTANT = 1e-6  # relative deviation below which there is nothing but float noise
 
 _ABSENT_IS_ZERO = (
-    f"absent rows count as zero in series that lack over {1 - OFTEN_ABSENT:.0%} of them; slices "
+    f"absent rows count as zero in series that lack over {1 - MOSTLY:.0%} of them; slices "
     "that expect too little are left to longer windows, and then to their roll-up"
 )
 _ABSENT_IS_UNKNOWN = "missing rows are no evidence, and a series learns from the rows it has"
@@ -119,7 +113,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _Learnt:
-    """One measure's series; arrays (K,), NaN where unknown."""
+    """What is told of each series; arrays (M, K), NaN where unknown."""
 
     born: Mask
     scored: Mask
@@ -137,6 +131,10 @@ class _Learnt:
     left: Mask
     constant: Mask
 
+    def of_measure(self, m: int) -> _Learnt:
+        """The series of one measure, arrays (K,)."""
+        return _Learnt(*(getattr(self, one.name)[m] for one in fields(self)))
+
 
 def describe(settings: DetectorSettings, state: State) -> Report:
     """Tell per series class what the state has learnt.
@@ -147,12 +145,12 @@ def describe(settings: DetectorSettings, state: State) -> Report:
     """
     lattice = Lattice.of(state.slices)
     levels = sorted(_levels(lattice, state.dimensions), key=lambda one: (len(one[0]), one[1]))
-    classes = []
-    for m, rule in enumerate(settings.measures):
-        of_measure = {name: array[..., m, :] for name, array in state.arrays.items()}
-        learnt = _learnt(settings, rule, of_measure)
-        for dimensions, number in levels:
-            classes.append(_class(rule, dimensions, learnt, lattice.level == number))
+    learnt = _learnt(settings, state)
+    classes = [
+        _class(rule, dimensions, learnt.of_measure(m), lattice.level == number)
+        for m, rule in enumerate(settings.measures)
+        for dimensions, number in levels
+    ]
     return Report(
         interval=settings.grid.interval,
         learnt_to=None if np.isnat(state.until) else f"{state.until.astype('datetime64[s]')}Z",
@@ -169,25 +167,22 @@ def _levels(lattice: Lattice, names: tuple[str, ...]) -> Iterator[tuple[tuple[st
         yield tuple(name for name, code in zip(names, codes, strict=True) if code >= 0), number
 
 
-def _learnt(
-    settings: DetectorSettings, rule: MeasureRule, arrays: dict[str, NDArray[Any]]
-) -> _Learnt:
-    """Parameters: arrays of one measure, (…, K)."""
-    seen = arrays["seen"]
-    scored = seen >= settings.warm_up
-    level, day = _profile(arrays["day"], arrays["day_seen"])
-    level = np.where(np.isfinite(level), level, arrays["level"])
-    _, week = _profile(arrays["week"], arrays["week_seen"])
-    residual, _ = _profile(arrays["spread"], arrays["day_seen"])
+def _learnt(settings: DetectorSettings, state: State) -> _Learnt:
+    rules, habits, forecast = Rules.of(settings), state.habits, state.forecast
+    scored = habits.seen >= settings.warm_up
+    level, day = _profile(forecast.day, forecast.day_seen)
+    level = np.where(np.isfinite(level), level, habits.level)
+    _, week = _profile(forecast.week, forecast.week_seen)
+    residual, _ = _profile(forecast.spread, forecast.day_seen)
     deviation = TO_DEVIATION * np.nan_to_num(residual)
     variance = np.square(deviation)
 
-    size = np.maximum(np.abs(level), arrays["magnitude"])
+    size = np.maximum(np.abs(level), habits.magnitude)
     flat = np.sqrt(np.maximum(day, week)) <= CONSTANT * size
     constant = scored & flat & (deviation <= CONSTANT * size)
 
-    week_chance = variance * _chance(arrays["week_seen"], RATE_WEEK)
-    day_chance = variance * _chance(arrays["day_seen"], RATE_DAY)
+    week_chance = variance * _chance(forecast.week_seen, RATE_WEEK)
+    day_chance = variance * _chance(forecast.day_seen, RATE_DAY)
     by_week = np.maximum(week - week_chance, 0.0)
     by_day = np.maximum(day - day_chance, 0.0)
     if settings.slots_a_day == 1:
@@ -202,28 +197,28 @@ def _learnt(
 
     spread = np.full(level.shape, np.nan)
     np.divide(deviation, np.abs(level), out=spread, where=np.abs(level) > CONSTANT * deviation)
-    absent_is_zero, windows_only, left = _small(rule, arrays)
+    little = state.scan.expects_little(rules, habits)
     return _Learnt(
-        born=seen > 0,
+        born=habits.born,
         scored=scored,
-        seen=seen,
+        seen=habits.seen,
         level=level,
         day_share=np.where(telling, by_day / total, 0.0),
         week_share=np.where(telling, by_week / total, 0.0),
         with_day=found(by_day, day, day_chance),
         with_week=found(by_week, week, week_chance),
         spread=spread,
-        missing=1.0 - arrays["presence"],
-        sparse=_events(rule, arrays) < SPARSE,
-        absent_is_zero=absent_is_zero,
-        windows_only=windows_only,
-        left=left,
+        missing=1.0 - habits.presence,
+        sparse=_events(rules, habits) < SPARSE,
+        absent_is_zero=rules.additive & habits.born & habits.often_absent,
+        windows_only=little[0],
+        left=np.asarray(little.all(axis=0)),
         constant=constant,
     )
 
 
 def _profile(profile: NDArray[Any], seen: NDArray[Any]) -> tuple[Array, Array]:
-    """(K,) mean, NaN where nothing was seen, and variance of the slots (S, K) that were seen."""
+    """(M, K) mean, NaN where nothing was seen, and variance of the slots (S, M, K) that were."""
     known = seen > 0
     count = known.sum(axis=0)
     held = np.maximum(count, 1)
@@ -233,42 +228,20 @@ def _profile(profile: NDArray[Any], seen: NDArray[Any]) -> tuple[Array, Array]:
 
 
 def _chance(seen: NDArray[Any], rate: float) -> Array:
-    """(K,) variance of a slot that chance gives, in units of s^2: a mean first, then a decay."""
+    """(M, K) variance of a slot that chance gives, in units of s^2: a mean first, then a decay."""
     known = seen > 0
     each = np.maximum(1.0 / np.maximum(seen, 1), rate / (2.0 - rate))
     total = np.sum(each, axis=0, where=known, dtype=np.float64)
     return np.asarray(total / np.maximum(known.sum(axis=0), 1))
 
 
-def _unit(rule: MeasureRule, arrays: dict[str, NDArray[Any]]) -> Array:
-    """(K,) what one event adds, 0 where it is not known."""
-    if not rule.additive:
-        return np.zeros(arrays["level"].shape)
-    unit = np.where(arrays["nonzero"] < OFTEN_ABSENT, arrays["magnitude"], 0.0)
-    return np.asarray(np.maximum(unit, arrays["fractional"] == 0))
-
-
-def _events(rule: MeasureRule, arrays: dict[str, NDArray[Any]]) -> Array:
-    """(K,) events an interval, infinite where nothing says that they are few."""
-    unit, presence = _unit(rule, arrays), arrays["presence"]
+def _events(rules: Rules, habits: Habits) -> Array:
+    """(M, K) events an interval, infinite where nothing says that they are few."""
+    unit, presence = habits.unit(rules), habits.presence
     values = np.full(unit.shape, np.inf)
-    np.divide(np.abs(arrays["level"]), unit, out=values, where=unit > 0)
-    rows = np.where(1.0 - presence > GAPS, arrays["rows"] * presence, np.inf)
+    np.divide(np.abs(habits.level), unit, out=values, where=unit > 0)
+    rows = np.where(1.0 - presence > GAPS, habits.rows * presence, np.inf)
     return np.asarray(np.minimum(values, rows))
-
-
-def _small(rule: MeasureRule, arrays: dict[str, NDArray[Any]]) -> tuple[Mask, Mask, Mask]:
-    """Series (K,) whose absent rows are zero, that are looked at over windows only, or never."""
-    known = arrays["seen"] > 0
-    if not rule.additive:
-        none = np.zeros(known.shape, dtype=np.bool_)
-        return none, none, none
-    level, unit = np.abs(arrays["level"]), _unit(rule, arrays)
-    unit = np.where(level < 2 * SMALL_COUNT * unit, unit, 0.0)
-    phi = np.maximum(TEMPER * np.maximum.accumulate(arrays["dispersion"], axis=0), unit)
-    expected = level * np.array(WINDOWS, dtype=np.float64)[:, None]
-    little = known & (arrays["signed"] == 0) & (expected < FEWEST * phi)
-    return known & (arrays["presence"] < OFTEN_ABSENT), little[0], little.all(axis=0)
 
 
 def _class(

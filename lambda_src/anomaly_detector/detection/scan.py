@@ -1,6 +1,6 @@
 """Evidence of events: the expectation-based scan statistic over slices and window lengths.
 
-Neill (2009), Kulldorff (1997). Arrays have the axes M, K (measure, slice).
+Neill (2009), Kulldorff (1997).
 
 For each window of w = 1 ... 48 intervals, C sums what came beyond the expectation and B what was
 expected. Of SUM and COUNT the log-likelihood ratio is D = ((B + C) ln(1 + C / B) - C) / phi, of all
@@ -28,14 +28,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_detector.detection.state import LONGEST, WINDOWS
-from anomaly_detector.detection.step import OFTEN_ABSENT, SMALL_COUNT, Rules, Seen
+from anomaly_detector.detection.arrays import Array, Mask, Part, kept
+from anomaly_detector.detection.forecast import Expectation
+from anomaly_detector.detection.habits import Habits, Observed
+from anomaly_detector.detection.rules import FULL_SIZE, SMALL, Rules
 from anomaly_detector.lattice import Lattice
 
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+WINDOWS = (1, 2, 3, 6, 12, 24, 48)
+"""Lengths, in intervals, of the windows over which evidence is added up."""
+LONGEST = WINDOWS[-1]
 
-FULL_SIZE = 0.2  # s
 CAP = 3.0
 TEMPER = 1.25  # the dispersion is an estimate: its error makes tails heavier
 TAIL_TERMS = 5.0  # n of one leaf in one interval, about Student's t with 9 degrees
@@ -45,14 +47,19 @@ RATE_DISPERSION = 0.003
 CLIP_DISPERSION = 9.0
 SHRINK = 30.0  # windows that what is usual for the size counts as
 USUAL_FROM = 50  # windows learnt before a slice tells what is usual
-UNCLIPPED_UNTIL = 20
+UNCLIPPED_WINDOWS = 20  # windows learnt before new ones are clipped
 CLIP_LEAF = 8.0
 RATE_SAME, SAME_PRIOR = 0.002, 50.0
 FEWEST_SAME = 3
 LEAST_SAME = 0.003
 RARELY_SAME = 3.0  # nats of a repeat below which repeats tell nothing
 NOT_STUCK = 5.0  # nats that a leaf which goes on moving speaks against its slice
-TINY = 1e-100
+USUAL_AFTER = 0.5  # share of repeats that is usual of what has been stuck for long
+SEEN_MAX = 1e6
+
+_LENGTHS = np.array(WINDOWS, dtype=np.float64)[:, None, None]
+_ROOTS = np.sqrt(_LENGTHS)
+_FIRSTS = np.array([0, *WINDOWS[:-1]])  # newest interval that a window has and no shorter one
 
 
 @dataclass(frozen=True)
@@ -104,233 +111,275 @@ class Evidence:
         """
         leaves = lattice.leaves
         b = self.bases[window, m, leaves]
-        variance = self.dispersions[window, m, leaves] * np.maximum(b, TINY)
+        variance = self.dispersions[window, m, leaves] * np.maximum(b, SMALL)
         reach = CLIP_LEAF * np.sqrt(variance)
-        c = np.clip(self.changes[window, m, leaves], -reach, reach)
+        c = np.minimum(np.maximum(self.changes[window, m, leaves], -reach), reach)
         b = b * self.size[m, leaves]
-        u, v = c * b / variance, np.square(b) / variance
-        found = np.zeros(self.evidence.shape[1])
-        for places in lattice.places:
-            total, weight = _summed(u, places, found.size), _summed(v, places, found.size)
-            held = weight > 0
-            found[held] = np.square(total[held]) / (2 * weight[held])
+        total = lattice.summed(c * b / variance)
+        weight = lattice.summed(np.square(b) / variance)
+        held = weight > 0
+        found = np.zeros(len(total))
+        found[held] = np.square(total[held]) / (2 * weight[held])
         return found
 
 
-def scan(
-    rules: Rules, arrays: dict[str, Array], seen: Seen, lattice: Lattice, clock: int
-) -> Evidence:
-    """Take one interval into the windows and weigh them; dispersions are learnt afterwards.
+@dataclass
+class Scan(Part):
+    """What the newest windows of a series hold, and how windows of it usually vary."""
 
-    Parameters
-    ----------
-    clock : number of the interval, which the rings turn by.
-    """
-    known = arrays["seen"] > 0
-    counted = rules.additive & (arrays["signed"] == 0)
-    change, base, now_base = _newest(rules, arrays, seen, counted, known)
-    place = clock % LONGEST
-    arrays["ring_change"][place] = change
-    arrays["ring_base"][place] = base
-    arrays["ring_fill"] = np.minimum(arrays["ring_fill"] + known, LONGEST)
-    _follow_repeats(rules, arrays, seen)
-    changes, bases = _sums(arrays, clock)
+    # Newest residuals, by the clock modulo their number, and what they are measured against:
+    # expectation, or 1 for a mean. Seven digits are enough.
+    ring_change: NDArray[np.float32] = kept(LONGEST, dtype=np.float32)
+    ring_base: NDArray[np.float32] = kept(LONGEST, dtype=np.float32)
+    ring_fill: Array = kept()  # intervals in them since they were last emptied
+    dispersion: Array = kept(len(WINDOWS))  # decayed mean of change^2 / base per window
+    dispersion_seen: Array = kept()
+    same: Array = kept()  # intervals in a row with the value of the one before
+    same_share: Array = kept(initial=0.02)  # decayed share of values that equal the one before
+    last: Array = kept()  # newest value
 
-    level = np.abs(arrays["level"])
-    # A slice of few events varies by whole ones.
-    unit = np.where(arrays["nonzero"] < OFTEN_ABSENT, arrays["magnitude"], 0.0)
-    unit = np.where(rules.additive, np.maximum(unit, arrays["fractional"] == 0), 0.0)
-    unit = np.where(level < 2 * SMALL_COUNT * unit, unit, 0.0)
-    usual = _usual(rules, arrays, known)
-    parts = _parts(level, lattice)
-    full = np.where(counted, 1.0, level)
-    learnt = np.minimum(arrays["dispersion_seen"], 1.0 / RATE_DISPERSION)
+    def judge(
+        self,
+        rules: Rules,
+        habits: Habits,
+        observed: Observed,
+        expectation: Expectation,
+        surprise: Array,
+        value: Array,
+        lattice: Lattice,
+        clock: int,
+    ) -> Evidence:
+        """Take one interval into the windows and weigh them; `learn` learns how they vary.
 
-    best = np.full(change.shape, -np.inf)
-    side, best_change, best_base = np.zeros((3, *change.shape))
-    window = np.zeros(change.shape, dtype=np.int64)
-    alone, calmest = np.zeros((2, *change.shape))
-    dispersions, fresh = np.empty(changes.shape), np.empty(changes.shape)
-    for number, length in enumerate(WINDOWS):
-        c, b = changes[number], bases[number]
-        safe = np.maximum(b, TINY)
-        whole = (arrays["ring_fill"] >= length) & (b > 0)
-        own = learnt / length
-        calm = (own * arrays["dispersion"][number] + SHRINK * usual[number]) / (own + SHRINK)
-        calm = np.maximum(calm, usual[number])
+        Parameters
+        ----------
+        surprise : L where the series is scored, else 0.
+        value : the expectation where nothing came.
+        clock : number of the interval, which the rings turn by.
+        """
+        born = habits.born
+        counted = rules.additive & (habits.signed == 0)
+        change, base, now_base = _newest(rules, habits, observed, expectation, value, counted, born)
+        place = clock % LONGEST
+        self.ring_change[place] = change
+        self.ring_base[place] = base
+        self.ring_fill[:] = np.minimum(self.ring_fill + born, LONGEST)
+        self._follow_repeats(rules, habits, observed.live & born, value)
+        changes, bases = self._sums(clock)
+
+        level = np.abs(habits.level)
+        # A slice of few events varies by whole ones.
+        unit = habits.small_unit(rules)
+        usual = self._usual(rules, habits)
+        parts = _parts(level, lattice)
+        full = np.where(counted, 1.0, level)
+
+        safe = np.maximum(bases, SMALL)
+        whole = (self.ring_fill >= _LENGTHS) & (bases > 0)
+        own = np.minimum(self.dispersion_seen, 1.0 / RATE_DISPERSION) / _LENGTHS
+        calm = (own * self.dispersion + SHRINK * usual) / (own + SHRINK)
+        calm = np.maximum(calm, usual)
         # Things that vary together deviate in proportion to their size, independent ones by its
         # root: half-way between the two through the season.
-        tide = np.clip(b / np.maximum(level * length, TINY), 0.04, 25.0)
+        tide = bases / np.maximum(level * _LENGTHS, SMALL)
+        tide = np.minimum(np.maximum(tide, 0.04), 25.0)
         tide = np.where(counted, np.sqrt(tide), 1.0)
-        raw = np.square(c) / safe
-        settled = (arrays["dispersion_seen"] >= UNCLIPPED_UNTIL) & (calm > 0)
+        raw = np.square(changes) / safe
+        settled = (self.dispersion_seen >= UNCLIPPED_WINDOWS) & (calm > 0)
         limit = np.where(settled, CLIP_DISPERSION * calm, np.inf)
-        fresh[number] = np.where(whole, np.minimum(raw / tide, limit), np.nan)
+        fresh = np.where(whole, np.minimum(raw / tide, limit), np.nan)
         # A forecast that follows makes long sums calmer than chance would; a frozen one does not.
-        calmest = np.maximum(calm, calmest)
-        phi = TEMPER * calmest * tide
-        phi = np.maximum(phi, LEAST_SHARE**2 * np.square(full) * np.where(counted, b, safe))
-        phi = dispersions[number] = np.maximum(phi, unit) + TINY
-        ratio = np.clip(1.0 + c / safe, 0.0, 1e9)
-        likely = ratio * np.log(np.maximum(ratio, TINY)) - (ratio - 1.0)
-        d = np.where(counted, likely * b, 0.5 * raw) / phi
-        terms = np.where(counted, b / phi, np.maximum(arrays["rows"], 1.0) * length)
-        terms = np.clip(terms, 1.0, TAIL_TERMS * parts * math.sqrt(length))
-        d = np.where(counted & (c < 0), d, terms * np.log1p(np.maximum(d, 0.0) / terms))
-        there = full * b
-        counts = whole & (~counted | (b >= FEWEST * phi)) & np.where(c > 0, rules.up, rules.down)
-        counts &= np.abs(c) >= rules.min_absolute * length
-        counts &= np.abs(c) >= rules.min_relative * there
+        phi = _phi(np.maximum.accumulate(calm, axis=0) * tide, unit)
+        phi = np.maximum(phi, LEAST_SHARE**2 * np.square(full) * np.where(counted, bases, safe))
+        ratio = np.minimum(np.maximum(1.0 + changes / safe, 0.0), 1e9)
+        likely = ratio * np.log(np.maximum(ratio, SMALL)) - (ratio - 1.0)
+        d = np.where(counted, likely * bases, 0.5 * raw) / phi
+        terms = np.where(counted, bases / phi, np.maximum(habits.rows, 1.0) * _LENGTHS)
+        terms = np.minimum(np.maximum(terms, 1.0), TAIL_TERMS * parts * _ROOTS)
+        heavy = terms * np.log1p(np.maximum(d, 0.0) / terms)
+        d = np.where(counted & (changes < 0), d, heavy)
+        there = full * bases
+        size = np.abs(changes)
+        counts = whole & (~counted | (bases >= FEWEST * phi))
+        counts &= np.where(changes > 0, rules.up, rules.down)
+        counts &= size >= rules.min_absolute * _LENGTHS
+        counts &= size >= rules.min_relative * there
         d = np.where(counts, d, 0.0)
-        if number == 0:
-            alone = d / math.log(10)
-        better = d > best
-        best = np.where(better, d, best)
-        window[better] = number
-        side = np.where(better, np.sign(c), side)
-        best_change = np.where(better, c, best_change)
-        best_base = np.where(better, there, best_base)
+        window = d.argmax(axis=0)
+        best = _of_window(d, window)
+        best_change = _of_window(changes, window)
+        best_base = _of_window(there, window)
+        side = np.sign(best_change)
 
-    repeats = _repeats(rules, arrays, seen, lattice)
-    stuck = repeats > best
-    evidence = np.where(stuck, repeats, best) / math.log(10)
-    ready = (arrays["seen"] >= rules.warm_up) & (arrays["dispersion_seen"] >= USUAL_FROM)
-    threshold, price = np.ones(len(evidence)), np.zeros_like(evidence)
-    for m in range(len(evidence)):
-        slices = np.bincount(lattice.level[ready[m]], minlength=lattice.count)
-        price[m] = np.log10(np.maximum(slices, 1))[lattice.level]
-        looks = max(1, int((slices > 0).sum())) * len(evidence)
-        threshold[m] = max(1.0, math.log10(looks / rules.budget))
-    evidence = evidence - price
-    relative = np.abs(best_change) / np.maximum(best_base, TINY)
-    weight = evidence * np.where(stuck, 1.0, np.minimum(1.0, relative / FULL_SIZE))
-    capped = ~rules.additive & ~stuck
-    weight = np.where(capped, np.minimum(weight, CAP * seen.surprise), weight)
-    return Evidence(
-        evidence=np.where(ready & (stuck | (side != 0)), evidence, -np.inf),
-        weight=weight,
-        side=np.where(side != 0, side, 1.0),
-        window=window,
-        change=best_change,
-        base=best_base,
-        now_change=change,
-        now_base=now_base,
-        price=price,
-        alone=alone,
-        repeats=repeats,
-        stuck=stuck,
-        threshold=threshold,
-        changes=changes,
-        bases=bases,
-        dispersions=dispersions,
-        size=full,
-        fresh=fresh,
-    )
+        repeats = self._repeats(rules, observed, value, lattice)
+        stuck = repeats > best
+        ready = (habits.seen >= rules.warm_up) & (self.dispersion_seen >= USUAL_FROM)
+        threshold, price = _looks(rules, ready, lattice)
+        evidence = np.where(stuck, repeats, best) / math.log(10) - price
+        relative = np.abs(best_change) / np.maximum(best_base, SMALL)
+        weight = evidence * np.where(stuck, 1.0, np.minimum(1.0, relative / FULL_SIZE))
+        capped = ~rules.additive & ~stuck
+        weight = np.where(capped, np.minimum(weight, CAP * surprise), weight)
+        return Evidence(
+            evidence=np.where(ready & (stuck | (side != 0)), evidence, -np.inf),
+            weight=weight,
+            side=np.where(side != 0, side, 1.0),
+            window=window,
+            change=best_change,
+            base=best_base,
+            now_change=change,
+            now_base=now_base,
+            price=price,
+            alone=d[0] / math.log(10),
+            repeats=repeats,
+            stuck=stuck,
+            threshold=threshold,
+            changes=changes,
+            bases=bases,
+            dispersions=phi,
+            size=full,
+            fresh=fresh,
+        )
 
+    def learn(
+        self, rules: Rules, habits: Habits, found: Evidence, value: Array, live: Mask, frozen: Mask
+    ) -> None:
+        """Learn how the windows vary, except those of `frozen` series; before `habits` learn.
 
-def learn_dispersion(rules: Rules, arrays: dict[str, Array], found: Evidence, frozen: Mask) -> None:
-    """Learn how the windows vary, except those of `frozen` (M, K) series."""
-    on = ~frozen & (arrays["seen"] > rules.warm_up // 2)
-    rate = np.maximum(1.0 / (arrays["dispersion_seen"] + 1.0), RATE_DISPERSION)
-    step = np.where(on & np.isfinite(found.fresh), found.fresh - arrays["dispersion"], 0.0)
-    arrays["dispersion"] += rate * step
-    arrays["dispersion_seen"] = np.minimum(arrays["dispersion_seen"] + on, 1e6)
+        Parameters
+        ----------
+        live : series whose newest value is kept.
+        """
+        on = ~frozen & (habits.seen > rules.warm_up // 2)
+        rate = np.maximum(1.0 / (self.dispersion_seen + 1.0), RATE_DISPERSION)
+        step = np.where(on & np.isfinite(found.fresh), found.fresh - self.dispersion, 0.0)
+        self.dispersion += rate * step
+        self.dispersion_seen[:] = np.minimum(self.dispersion_seen + on, SEEN_MAX)
+        self.last[:] = np.where(live, value, self.last)
+
+    def empty(self, m: int, slices: Mask) -> None:
+        """Forget what the windows hold of some slices (K,) of a measure."""
+        for ring in (self.ring_change, self.ring_base):
+            ring[:, m, slices] = 0.0
+        for count in (self.ring_fill, self.same):
+            count[m, slices] = 0.0
+
+    def accept_repeats(self, m: int, slices: Mask) -> None:
+        """Take it for usual that some slices (K,) of a measure repeat themselves."""
+        self.same_share[m, slices] = np.maximum(self.same_share[m, slices], USUAL_AFTER)
+
+    def expects_little(self, rules: Rules, habits: Habits) -> Mask:
+        """(V, M, K) windows in which a series usually expects too little to be looked at."""
+        calmest = np.maximum.accumulate(self.dispersion, axis=0)
+        counted = rules.additive & (habits.signed == 0) & habits.born
+        phi = _phi(calmest, habits.small_unit(rules))
+        return np.asarray(counted & (np.abs(habits.level) * _LENGTHS < FEWEST * phi))
+
+    def _sums(self, clock: int) -> tuple[Array, Array]:
+        """(V, M, K) residuals and bases, summed over the newest intervals of each window."""
+        at = (clock - np.arange(LONGEST)) % LONGEST
+        added = (
+            np.add.reduceat(ring[at], _FIRSTS, axis=0, dtype=np.float64)
+            for ring in (self.ring_change, self.ring_base)
+        )
+        changes, bases = (np.cumsum(one, axis=0) for one in added)
+        return changes, bases
+
+    def _usual(self, rules: Rules, habits: Habits) -> Array:
+        """(V, M, K) the dispersion that a slice of its size usually has: a line through the logs.
+
+        Sums go over the slices that tell, so that slices which are not born change no digit.
+        """
+        usual = self.dispersion.copy()
+        tell = habits.born & (self.dispersion_seen >= USUAL_FROM)
+        tell &= (self.dispersion > 0).all(axis=0)
+        for m, additive in enumerate(rules.additive[:, 0]):
+            size = np.abs(habits.level[m]) if additive else habits.rows[m]
+            tells = tell[m] & (size > 0)
+            if tells.sum() < 3:
+                continue
+            x = np.log(np.maximum(size, SMALL))
+            middle = x[tells].mean()
+            spread = np.square(x[tells] - middle).sum()
+            y = np.log(self.dispersion[:, m][:, tells])
+            slope = y @ (x[tells] - middle) / spread if spread > 1e-12 else np.zeros(len(WINDOWS))
+            slope = np.clip(slope, 0.0, 1.0) if additive else np.clip(slope, -1.0, 0.0)
+            line = slope[:, None] * np.minimum(np.maximum(x - middle, -100), 100)
+            line += y.mean(axis=1)[:, None]
+            usual[:, m] = np.exp(np.minimum(np.maximum(line, -600), 600))
+        return usual
+
+    def _repeats(self, rules: Rules, observed: Observed, value: Array, lattice: Lattice) -> Array:
+        """(M, K) nats that the leaves of a slice are stuck rather than alike by chance."""
+        found = np.zeros(self.same.shape)
+        leaves = lattice.leaves
+        run = self.same[:, leaves]
+        wanted = (rules.min_absolute + rules.min_relative == 0) & (run >= FEWEST_SAME)
+        for m in np.nonzero(wanted.any(axis=1))[0]:
+            share = np.minimum(np.maximum(self.same_share[m, leaves], LEAST_SAME), 1.0)
+            usual = -np.log(share)
+            gain = np.where(run[m] >= FEWEST_SAME, run[m] * usual, -NOT_STUCK)
+            telling = observed.live[m, leaves] & (value[m, leaves] != 0) & (usual >= RARELY_SAME)
+            found[m] = np.maximum(0.0, lattice.summed(np.where(telling, gain, 0.0)))
+        return found
+
+    def _follow_repeats(self, rules: Rules, habits: Habits, live: Mask, value: Array) -> None:
+        same = live & (value == self.last) & (value != 0)
+        self.same[:] = np.where(live, np.where(same, self.same + 1, 0.0), self.same)
+        # A value that is stuck teaches once; one that has always been so is no fault.
+        telling = live & ((self.same <= 2) | (habits.seen < rules.warm_up))
+        rate = np.maximum(1.0 / (habits.seen + SAME_PRIOR), RATE_SAME)
+        self.same_share += rate * telling * (same - self.same_share)
 
 
 def _newest(
-    rules: Rules, arrays: dict[str, Array], seen: Seen, counted: Mask, known: Mask
+    rules: Rules,
+    habits: Habits,
+    observed: Observed,
+    expectation: Expectation,
+    value: Array,
+    counted: Mask,
+    born: Mask,
 ) -> tuple[Array, Array, Array]:
     """Residual, base and expectation of this interval; an absent SUM or COUNT is zero."""
-    expected = np.where(known, seen.forecast.expected, 0.0)
-    taken = known & (seen.live | seen.absent)
+    expected = np.where(born, expectation.expected, 0.0)
+    taken = born & (observed.live | observed.absent)
     # A mean of few rows says less than one of many.
-    share = np.clip(seen.count / np.maximum(arrays["rows"], 1.0), 0.1, 10)
-    few = np.where(rules.averaged & (seen.count > 0), np.sqrt(share), 1.0)
-    change = np.where(taken, (np.where(seen.absent, 0.0, seen.value) - expected) * few, 0.0)
+    share = observed.count / np.maximum(habits.rows, 1.0)
+    share = np.sqrt(np.minimum(np.maximum(share, 0.1), 10.0))
+    few = np.where(rules.averaged & (observed.count > 0), share, 1.0)
+    change = np.where(taken, (np.where(observed.absent, 0.0, value) - expected) * few, 0.0)
     base = np.where(taken, np.where(counted, expected, 1.0), 0.0)
     return change, base, np.where(taken, np.abs(expected), 0.0)
 
 
-def _sums(arrays: dict[str, Array], clock: int) -> tuple[Array, Array]:
-    """(V, M, K) residuals and bases, summed over the newest intervals of each window."""
-    at = (clock - np.arange(LONGEST)) % LONGEST
-    shape = (len(WINDOWS), *arrays["level"].shape)
-    changes, bases = np.empty(shape), np.empty(shape)
-    change, base = np.zeros((2, *shape[1:]))
-    before = 0
-    for number, length in enumerate(WINDOWS):
-        for one in at[before:length]:
-            change += arrays["ring_change"][one]
-            base += arrays["ring_base"][one]
-        changes[number], bases[number] = change, base
-        before = length
-    return changes, bases
+def _phi(dispersion: Array, unit: Array) -> Array:
+    """Dispersion as evidence is measured in it: tempered, and of whole units at the least."""
+    return np.maximum(TEMPER * dispersion, unit) + SMALL
 
 
-def _summed(values: Array, places: NDArray[np.int64], size: int) -> Array:
-    """(size,) values of the leaves, summed by the slice of one level that holds them."""
-    known = places >= 0
-    return np.bincount(places[known], values[known], size).astype(np.float64)
-
-
-def _usual(rules: Rules, arrays: dict[str, Array], known: Mask) -> Array:
-    """(V, M, K) the dispersion that a slice of its size usually has: a line through the logs.
-
-    Sums go over the slices that tell, so that slices yet unborn change no digit.
-    """
-    usual = arrays["dispersion"].copy()
-    for m in range(known.shape[0]):
-        additive = bool(rules.additive[m, 0])
-        size = np.abs(arrays["level"][m]) if additive else arrays["rows"][m]
-        tells = known[m] & (arrays["dispersion_seen"][m] >= USUAL_FROM) & (size > 0)
-        tells &= (arrays["dispersion"][:, m] > 0).all(axis=0)
-        if tells.sum() < 3:
-            continue
-        x = np.log(np.maximum(size, TINY))
-        middle = x[tells].mean()
-        spread = np.square(x[tells] - middle).sum()
-        y = np.log(arrays["dispersion"][:, m][:, tells])
-        slope = y @ (x[tells] - middle) / spread if spread > 1e-12 else np.zeros(len(WINDOWS))
-        slope = np.clip(slope, 0.0, 1.0) if additive else np.clip(slope, -1.0, 0.0)
-        line = slope[:, None] * np.clip(x - middle, -100, 100)
-        usual[:, m] = np.exp(np.clip(y.mean(axis=1)[:, None] + line, -600, 600))
-    return usual
+def _of_window(values: Array, window: NDArray[np.int64]) -> Array:
+    """(M, K) of the (V, M, K) values those of one window each."""
+    return np.asarray(np.take_along_axis(values, window[None], axis=0)[0])
 
 
 def _parts(level: Array, lattice: Lattice) -> Array:
     """(M, K) leaves of equal size that a slice amounts to: (sum of sizes)^2 / sum of squares."""
-    found, size = np.ones_like(level), len(lattice.level)
-    for m in range(len(level)):
-        own = level[m, lattice.leaves] / max(float(level[m].max(initial=0.0)), TINY)
-        for places in lattice.places:
-            total, squares = _summed(own, places, size), _summed(np.square(own), places, size)
-            held = squares > 0
-            found[m, held] = np.maximum(1.0, np.square(total[held]) / squares[held])
+    found = np.ones_like(level)
+    for m, sizes in enumerate(level):
+        own = sizes[lattice.leaves] / max(float(sizes.max(initial=0.0)), SMALL)
+        total, squares = lattice.summed(own), lattice.summed(np.square(own))
+        held = squares > 0
+        found[m, held] = np.maximum(1.0, np.square(total[held]) / squares[held])
     return found
 
 
-def _repeats(rules: Rules, arrays: dict[str, Array], seen: Seen, lattice: Lattice) -> Array:
-    """(M, K) nats that the leaves of a slice are stuck rather than alike by chance."""
-    found = np.zeros(arrays["same"].shape)
-    leaves = lattice.leaves
-    run = arrays["same"][:, leaves]
-    wanted = (rules.min_absolute + rules.min_relative == 0) & (run >= FEWEST_SAME)
-    for m in np.nonzero(wanted.any(axis=1))[0]:
-        usual = -np.log(np.clip(arrays["same_share"][m, leaves], LEAST_SAME, 1.0))
-        gain = np.where(run[m] >= FEWEST_SAME, run[m] * usual, -NOT_STUCK)
-        telling = seen.live[m, leaves] & (seen.value[m, leaves] != 0) & (usual >= RARELY_SAME)
-        gain = np.where(telling, gain, 0.0)
-        for places in lattice.places:
-            found[m] = np.maximum(found[m], _summed(gain, places, len(lattice.level)))
-    return found
-
-
-def _follow_repeats(rules: Rules, arrays: dict[str, Array], seen: Seen) -> None:
-    live = seen.live & (arrays["seen"] > 0)
-    same = live & (seen.value == arrays["last"]) & (seen.value != 0)
-    arrays["same"] = np.where(live, np.where(same, arrays["same"] + 1, 0.0), arrays["same"])
-    # A value that is stuck teaches once; one that has always been so is no fault.
-    telling = live & ((arrays["same"] <= 2) | (arrays["seen"] < rules.warm_up))
-    rate = np.maximum(1.0 / (arrays["seen"] + SAME_PRIOR), RATE_SAME)
-    arrays["same_share"] += rate * telling * (same - arrays["same_share"])
-    arrays["last"] = np.where(seen.live, seen.value, arrays["last"])
+def _looks(rules: Rules, ready: Mask, lattice: Lattice) -> tuple[Array, Array]:
+    """(M,) T and (M, K) log10(slices in the level), counted over the series that are ready."""
+    threshold, price = np.ones(len(ready)), np.zeros(ready.shape)
+    for m, one in enumerate(ready):
+        slices = np.bincount(lattice.level[one], minlength=lattice.count)
+        price[m] = np.log10(np.maximum(slices, 1))[lattice.level]
+        looks = max(1, int((slices > 0).sum())) * rules.measures_in_all
+        threshold[m] = max(1.0, math.log10(looks / rules.budget))
+    return threshold, price

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Self
 
 from anomaly_detector.config import Aggregation, Config, Direction
 from anomaly_detector.detection.slots import MONTH_SLOTS
@@ -33,7 +35,14 @@ class MeasureRule:
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """The part of the configuration that scores and events depend on."""
+    """The part of the configuration that scores and events depend on.
+
+    Attributes
+    ----------
+    clock : zone of the wall-clock times of the rows.
+    measures_elsewhere : measures of the detector that are not among these: thresholds count them,
+        so that a part of a detector gives what the whole gives.
+    """
 
     name: str
     grid: Grid
@@ -41,7 +50,7 @@ class DetectorSettings:
     measures: tuple[MeasureRule, ...]
     false_events_per_week: float = 1.0
     clock: str = "UTC"
-    """Zone of the wall-clock times of the rows."""
+    measures_elsewhere: int = 0
 
     @classmethod
     def of(cls, config: Config, grid: Grid) -> DetectorSettings:
@@ -65,6 +74,16 @@ class DetectorSettings:
             config.timestamp_column.timezone,
         )
 
+    def part(self, measures: Collection[str]) -> Self:
+        """Settings of the part of the detector that has these of its measures."""
+        kept = tuple(rule for rule in self.measures if rule.name in measures)
+        return replace(self, measures=kept, measures_elsewhere=self.measures_in_all - len(kept))
+
+    @property
+    def measures_in_all(self) -> int:
+        """Measures of the whole detector."""
+        return len(self.measures) + self.measures_elsewhere
+
     @property
     def slots_a_day(self) -> int:
         """Slots of the daily profile."""
@@ -76,9 +95,19 @@ class DetectorSettings:
         return min(self.slots_a_day, 24)
 
     @property
+    def slots_a_week(self) -> int:
+        """Slots of the weekly profile."""
+        return 7 * self.slots_a_weekday
+
+    @property
     def slots_a_month(self) -> int:
         """Slots of the monthly profile: days, for daily data only."""
         return MONTH_SLOTS if self.grid.interval == "P1D" else 0
+
+    @property
+    def month_errors(self) -> int:
+        """Errors that the monthly profile is weighed by: without it, and with it."""
+        return 2 if self.slots_a_month else 0
 
     @property
     def intervals_a_week(self) -> float:

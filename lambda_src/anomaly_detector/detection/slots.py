@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,15 @@ from anomaly_detector.intervals import Grid
 
 MONTH_SLOTS = 31
 _DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Where an interval lies in the profiles of the day, the week and, for P1D, the month."""
+
+    day: int
+    week: int
+    month: int | None
 
 
 def day_slots(

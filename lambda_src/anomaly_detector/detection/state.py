@@ -1,4 +1,12 @@
-"""What is remembered of every series: a fixed, small set of arrays, and its form on disk."""
+"""All that is remembered of a detector's series, and one interval of them: judged, then learnt.
+
+* **Severity** of a value: 100 x / (x + T) with x = L weighed by the size of the change, L as
+  `surprise` gives it, and T = log10(series x intervals a week / false events a week): 50 where
+  chance alone reaches it as often as the budget allows. Series are those that are born in the
+  value's measure, times the measures of the detector.
+* **A change that does not count, because of the measure's direction or its minimum change, has
+  severity 0**, and so has everything of a series that is still being learnt.
+"""
 
 from __future__ import annotations
 
@@ -6,89 +14,27 @@ import io
 import json
 import math
 import zipfile
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_detector.detection import surprise
-from anomaly_detector.detection.settings import DetectorSettings
+from anomaly_detector.detection.arrays import Array, Mask, Part, Places
+from anomaly_detector.detection.forecast import Expectation, Forecast
+from anomaly_detector.detection.habits import Habits, Observed
+from anomaly_detector.detection.month import Month
+from anomaly_detector.detection.rules import Rules
+from anomaly_detector.detection.scan import LONGEST, Evidence, Scan
+from anomaly_detector.detection.settings import THRESHOLD_SEVERITY, DetectorSettings
+from anomaly_detector.detection.slots import Slots
+from anomaly_detector.detection.surprise import Surprisal, Surprise
 from anomaly_detector.errors import PermanentError
+from anomaly_detector.lattice import Lattice
 
-VERSION = 3
-EXPERTS = 4
+VERSION = 4
 _NEVER = np.datetime64("NaT", "s")
-
-WINDOWS = (1, 2, 3, 6, 12, 24, 48)
-"""Lengths, in intervals, of the windows over which evidence is added up."""
-LONGEST = WINDOWS[-1]
-
-# Array name -> leading axes before the axes M, K; "P" is a slot of the day, "W" of the week, "E" an
-# expert.
-_LAYOUT: dict[str, str] = {
-    "seen": "",  # values learnt
-    "level": "",  # decayed mean of the value
-    "magnitude": "",  # decayed mean of |value| where it is not zero
-    "rows": "",  # decayed mean of the number of rows behind a value
-    "presence": "",  # decayed share of intervals that had a row
-    "nonzero": "",  # decayed share of values that are not zero
-    "offset": "E",  # decayed mean error of each expert; a factor for the last
-    "error": "E",  # decayed mean absolute error of each expert
-    "day": "P",  # profile of the day
-    "day_seen": "P",
-    "week": "W",  # what a weekday's hour adds to the profile of the day
-    "week_seen": "W",
-    "month": "D",  # what a day of the month adds to a daily series, as a share of the level
-    "month_seen": "D",
-    "month_error": "N",  # decayed mean absolute error without and with it
-    "spread": "P",  # decayed mean absolute residual by slot of the day
-    "spread_all": "",  # the same over all slots
-    "volatility": "",  # decayed mean of residuals relative to their usual size
-    # What `surprise` knows: "U" is a distance, "C" a channel, "T" a level of its tail.
-    "usual": "U",  # decayed mean of each distance, clipped
-    "last_residual": "",  # newest residual of the slow forecast
-    "long_level": "",  # decayed mean of the clipped value
-    "range": "Q",  # four quantiles of the distance from it
-    "tail_share": "CT",  # decayed share of distances over each level
-    "leaps": "C",  # decayed number of distances over the last level
-    "leap_excess": "C",  # and the sum of how far, in logarithms
-    "leapt": "C",  # 1 where the newest distance was over it
-    "memory": "",  # decayed mean surprise
-    "run": "",  # intervals in a row on one side of the forecast, signed
-    "run_length": "",  # intervals behind the next two sums
-    "run_actual": "",
-    "run_expected": "",
-    "fractional": "",  # 1 once a value was not whole
-    "signed": "",  # 1 once a value was negative
-    "ring_change": "R",  # newest residuals, by the clock modulo their number
-    "ring_base": "R",  # what they are measured against: expectation, or 1 for a mean
-    "ring_fill": "",  # intervals in them since they were last emptied
-    "dispersion": "V",  # decayed mean of change^2 / base per window
-    "dispersion_seen": "",
-    "same": "",  # intervals in a row with the value of the one before
-    "same_share": "",  # decayed share of values that equal the one before
-    "last": "",  # newest value
-}
-# Profiles and rings are most of the state: seven digits are enough for them, and counts stop early.
-_NARROW: dict[str, type[np.generic]] = {
-    "day": np.float32,
-    "week": np.float32,
-    "spread": np.float32,
-    "ring_change": np.float32,
-    "ring_base": np.float32,
-    "day_seen": np.uint8,
-    "week_seen": np.uint8,
-    "month": np.float32,
-    "month_seen": np.uint8,
-}
-_INITIAL: dict[str, float] = {
-    "same_share": 0.02,
-    "presence": 1.0,
-    "volatility": 1.0,
-    "leaps": surprise.PRIOR_HILL,
-    "leap_excess": surprise.PRIOR_HILL * surprise.PRIOR_EXCESS,
-}
 
 
 @dataclass
@@ -122,14 +68,43 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What is said of one interval; all arrays (M, K), as in `Scores`."""
+
+    actual: Array
+    expected: Array
+    lower: Array
+    upper: Array
+    severity: Array
+    direction: NDArray[np.int8]
+    anomalous: Mask
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one interval showed, for the scan and for learning; arrays (M, K).
+
+    Attributes
+    ----------
+    value : the expectation where nothing came. z : residual in scales.
+    """
+
+    observed: Observed
+    expectation: Expectation
+    surprisal: Surprisal
+    value: Array
+    z: Array
+    slots: Slots
+
+
+@dataclass
 class State:
     """All that is remembered of K slices and M measures.
 
     Attributes
     ----------
     until : datetime64[s], UTC start of the newest interval learnt; NaT before the first.
-    slices : (K, D) object array of str, ascending; only slices that have had a value.
-    arrays : arrays of shape (…, M, K), see `_LAYOUT` and `_NARROW`.
+    slices : (K, D) object array of str, ascending; of a stored state only those that are born.
     clock : intervals learnt.
     events : events that are open, or closed so recently that they may go on.
     """
@@ -138,36 +113,211 @@ class State:
     dimensions: tuple[str, ...]
     measures: tuple[str, ...]
     slices: NDArray[np.object_]
-    arrays: dict[str, NDArray[Any]]
-    clock: int = 0
-    events: tuple[Event, ...] = ()
+    clock: int
+    events: tuple[Event, ...]
+    habits: Habits
+    forecast: Forecast
+    month: Month
+    surprise: Surprise
+    scan: Scan
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """Name to part."""
+        return {name: getattr(self, name) for name in PARTS}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(array.nbytes for array in self.named().values())
+
+    def named(self) -> dict[str, NDArray[Any]]:
+        """`part.field` to array."""
+        return {
+            f"{name}.{field}": array
+            for name, part in self.parts.items()
+            for field, array in part.named().items()
+        }
+
+    def grown(
+        self, settings: DetectorSettings, slices: NDArray[np.object_], places: NDArray[np.int64]
+    ) -> Self:
+        """A copy over `slices`, in which `places` are where its own go."""
+        size = len(slices)
+        return self._mapped(slices, lambda part: part.grown(settings, size, places))
+
+    def copied(self) -> Self:
+        """A copy."""
+        return self._mapped(self.slices, lambda part: part.copied())
+
+    def picked(self, slices: Mask) -> Self:
+        """A copy of some slices (K,)."""
+        return self._mapped(self.slices[slices], lambda part: part.picked(slices))
+
+    def _mapped(self, slices: NDArray[np.object_], change: Callable[[Part], Part]) -> Self:
+        parts: dict[str, Any] = {name: change(part) for name, part in self.parts.items()}
+        return replace(self, slices=slices, **parts)
+
+    def judge(
+        self, rules: Rules, value: Array, count: Array, slots: Slots, *, landed: bool | None
+    ) -> tuple[Judged, Shown]:
+        """Judge one interval; nothing of it is learnt but which series had a row.
+
+        Parameters
+        ----------
+        value, count : (M, K), NaN and 0 where no row landed. NaN, infinite and huge values are
+            missing.
+        slots : where the interval lies in the profiles.
+        landed : whether any measure of the detector has a value in the interval; None where these
+            are all its measures.
+        """
+        habits = self.habits
+        observed = habits.judge(rules, value, count, landed=landed)
+        if observed.landed:
+            habits.learn_presence(observed)
+        expectation = self.forecast.judge(rules, habits, self.month, observed, slots)
+        value = np.where(observed.live, observed.actual, expectation.expected)
+        z = (value - expectation.expected) / expectation.scale
+        z = np.minimum(np.maximum(z, -1e6), 1e6)
+        surprisal = self.surprise.judge(rules, habits, expectation, value, observed.live)
+        shown = Shown(observed, expectation, surprisal, value, z, slots)
+        return self._judged(rules, shown), shown
+
+    def weigh(self, rules: Rules, shown: Shown, lattice: Lattice) -> Evidence:
+        """Take the interval into the windows and weigh what speaks for an event."""
+        scored = self.habits.seen >= rules.score_after
+        return self.scan.judge(
+            rules,
+            self.habits,
+            shown.observed,
+            shown.expectation,
+            np.where(scored, shown.surprisal.surprise, 0.0),
+            shown.value,
+            lattice,
+            self.clock,
+        )
+
+    def learn(self, rules: Rules, shown: Shown, evidence: Evidence, frozen: Mask) -> None:
+        """Learn one interval in which rows landed.
+
+        `frozen` series, which an event holds, take it into young profiles only, clipped: a slot
+        that was learnt wrongly would otherwise open the same event every week, and never be put
+        right.
+        """
+        habits, slots, live = self.habits, shown.slots, shown.observed.live
+        expectation, value, z = shown.expectation, shown.value, shown.z
+        on = live & ~frozen
+        # Nothing is learnt of a frozen series that is not born.
+        known = live & (~frozen | habits.born)
+        self.scan.learn(rules, habits, evidence, value, known, frozen)
+        self.surprise.learn(rules, habits, shown.surprisal, value, known)
+        if slots.month is not None:
+            self.month.learn(
+                habits,
+                slots.month,
+                expectation.expected - expectation.month,
+                value - expectation.expected + expectation.month,
+                expectation.month_adds,
+                expectation.calm_scale,
+                known,
+                frozen,
+            )
+        profiles = known & (~frozen | self.forecast.young_week(slots))
+        learnt = self.forecast.learn(rules, habits, expectation, value, z, slots, on, profiles)
+        habits.learn(shown.observed, value, learnt, on)
+        moved = self.forecast.follow_run(rules, value, expectation.expected, z, on)
+        if moved is not None:
+            sums = self.forecast
+            self._move(
+                rules,
+                moved,
+                sums.run_expected[moved],
+                sums.run_actual[moved],
+                sums.run_length[moved],
+            )
+
+    def accept_windows(self, rules: Rules, evidence: Evidence, m: int, slices: Mask) -> None:
+        """Take what the longest window of some slices (K,) of a measure shows for the new level."""
+        places = np.nonzero(slices & (self.scan.ring_fill[m] >= LONGEST))[0]
+        if not len(places):
+            return
+        at = (np.full(len(places), m), places)
+        change = evidence.changes[-1, m, places]
+        base = evidence.bases[-1, m, places] * evidence.size[m, places]
+        signed = self.habits.signed[at] > 0
+        base = np.where(signed, self.habits.level[at] * LONGEST, base)
+        self._move(rules, at, base, base + change, np.full(len(places), float(LONGEST)))
+
+    def _move(self, rules: Rules, at: Places, before: Array, after: Array, length: Array) -> None:
+        """Move series to a new level, and learn it quietly for a while.
+
+        Parameters
+        ----------
+        before, after : sums of what was expected and of what came, over `length` intervals.
+        """
+        scales = (self.habits.signed[at] == 0) & (before > 0) & (after > 0)
+        factor = np.minimum(np.maximum(after / np.where(scales, before, 1.0), 0.01), 100.0)
+        factor = np.where(scales, factor, 1.0)
+        moved = (after - before) / np.maximum(length, 1.0)
+        added = np.where(scales, 0.0, moved)
+        self.habits.move(rules, at, factor, added)
+        self.forecast.move(at, factor, added, moved)
+        self.surprise.move(at, moved)
+
+    def _judged(self, rules: Rules, shown: Shown) -> Judged:
+        actual, live = shown.observed.actual, shown.observed.live
+        expected, z, found = shown.expectation.expected, shown.z, shown.surprisal
+        born = self.habits.born
+        scored = self.habits.seen >= rules.score_after
+        series = np.maximum(1, born.sum(axis=1, keepdims=True)) * rules.measures_in_all
+        threshold = np.maximum(1.0, np.log10(series / rules.budget))
+
+        change = np.where(live, np.abs(actual - expected), 0.0)
+        counts = scored & live & np.where(z > 0, rules.up, rules.down)
+        counts &= change >= rules.min_absolute
+        counts &= change >= rules.min_relative * np.abs(expected)
+        severity = np.where(counts, self.surprise.severity(rules, found, threshold), 0.0)
+
+        below, above = self.surprise.reach(self.habits, found, threshold)
+        lower, upper = expected + below, expected + above
+        # The bounds go by the season alone; what was said of this value holds before them.
+        struck = live & (found.weight >= threshold)
+        lower = np.where(struck == (actual < lower), lower, np.where(z < 0, actual, lower))
+        upper = np.where(struck == (actual > upper), upper, np.where(z > 0, actual, upper))
+        lower = np.where(self.habits.signed > 0, lower, np.maximum(lower, 0.0))
+        return Judged(
+            actual=actual,
+            expected=np.where(born, expected, np.nan),
+            lower=np.where(scored, lower, np.nan),
+            upper=np.where(scored, upper, np.nan),
+            severity=severity,
+            direction=np.where(born & live, np.sign(z), 0).astype(np.int8),
+            anomalous=severity >= THRESHOLD_SEVERITY,
+        )
+
+
+PARTS: Mapping[str, type[Part]] = {
+    "habits": Habits,
+    "forecast": Forecast,
+    "month": Month,
+    "surprise": Surprise,
+    "scan": Scan,
+}
+"""The parts of a state, as its fields name them."""
 
 
 def initial_state(settings: DetectorSettings) -> State:
-    """State before the first interval: no slice is known."""
-    measures = tuple(measure.name for measure in settings.measures)
-    slices = np.empty((0, len(settings.dimensions)), dtype=object)
-    return State(_NEVER, settings.dimensions, measures, slices, fresh(settings, 0))
-
-
-def fresh(settings: DetectorSettings, slices: int) -> dict[str, NDArray[Any]]:
-    """Arrays of `slices` series per measure that have seen nothing."""
-    sizes = {"P": settings.slots_a_day, "W": 7 * settings.slots_a_weekday, "E": EXPERTS}
-    sizes |= {"D": settings.slots_a_month, "N": 2 if settings.slots_a_month else 0}
-    sizes |= {"R": LONGEST, "V": len(WINDOWS), "U": surprise.CHANNELS - 1}
-    sizes |= {"Q": len(surprise.QUANTILES), "C": surprise.CHANNELS, "T": surprise.LEVELS}
-    shape = (len(settings.measures), slices)
-    arrays: dict[str, NDArray[Any]] = {
-        name: np.full(
-            tuple(sizes[axis] for axis in axes) + shape,
-            _INITIAL.get(name, 0.0),
-            dtype=_NARROW.get(name, np.float64),
-        )
-        for name, axes in _LAYOUT.items()
-    }
-    arrays["offset"][-1] = 1.0
-    arrays["tail_share"][:] = surprise.PRIOR_SHARE
-    return arrays
+    """The state before the first interval: no slice is known."""
+    parts: dict[str, Any] = {name: part.fresh(settings, 0) for name, part in PARTS.items()}
+    return State(
+        until=_NEVER,
+        dimensions=settings.dimensions,
+        measures=tuple(rule.name for rule in settings.measures),
+        slices=np.empty((0, len(settings.dimensions)), dtype=object),
+        clock=0,
+        events=(),
+        **parts,
+    )
 
 
 def to_bytes(state: State) -> bytes:
@@ -184,7 +334,7 @@ def to_bytes(state: State) -> bytes:
     target = io.BytesIO()
     # np.savez stamps the clock into the archive; equal states shall be equal files.
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, array in {**head, **state.arrays}.items():
+        for name, array in {**head, **state.named()}.items():
             member = io.BytesIO()
             np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
             archive.writestr(
@@ -209,12 +359,15 @@ def from_bytes(content: bytes) -> State:
                     f"The stored model has version {version}, this package reads {VERSION}: "
                     "start the pipeline again, which trains a new one from history."
                 )
+            parts: dict[str, Any] = {
+                name: part.of({one.name: archive[f"{name}.{one.name}"] for one in fields(part)})
+                for name, part in PARTS.items()
+            }
             return State(
                 until=np.datetime64(int(archive["until"].item()), "s"),
                 dimensions=tuple(str(name) for name in archive["dimensions"]),
                 measures=tuple(str(name) for name in archive["measures"]),
                 slices=archive["slices"].astype(object),
-                arrays={name: archive[name] for name in _LAYOUT},
                 clock=int(archive["clock"].item()),
                 events=tuple(
                     Event(
@@ -226,6 +379,7 @@ def from_bytes(content: bytes) -> State:
                     )
                     for one in json.loads(str(archive["events"].item()))
                 ),
+                **parts,
             )
     except (TypeError, ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise PermanentError(

@@ -1,7 +1,6 @@
 """How surprising one value of one series is, by what the series itself has shown.
 
-Arrays have the axes M, K (measure, slice); those of the channels C, M, K. Four channels look at a
-value, each as a distance |z| in units that its own past has shown:
+Four channels look at a value, each as a distance |z| in units that its own past has shown:
 
 * **jump**: how the residual of the slow forecast changed since the interval before;
 * **season**: the residual of the slow forecast;
@@ -44,25 +43,32 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from anomaly_detector.detection.arrays import Array, Mask, Part, Places, kept
+from anomaly_detector.detection.forecast import Expectation
+from anomaly_detector.detection.habits import Habits
+from anomaly_detector.detection.rules import (
+    FULL_SIZE,
+    TINY,
+    TO_DEVIATION,
+    UNCLIPPED_UNTIL,
+    Rules,
+)
+
 Tail = tuple[Array, Array, Array, Array]
 
 CHANNELS = 4  # jump, season, level, range
+DISTANCES = 3  # those that a unit is learnt of
 LEVELS = 3  # |z| of 1, 2 and 4: a straight line in log2 between them
 QUANTILES = np.array([0.01, 0.1, 0.9, 0.99])[:, None, None]
 
-PRIOR_SHARE = np.array([0.35, 0.07, 0.01])[None, :, None, None]
+PRIOR_SHARE = (0.35, 0.07, 0.01)
 PRIOR_COUNT = 100.0  # values that the prior shares weigh as much as
 PRIOR_EXCESS, PRIOR_HILL = 0.35, 1.5  # mean excess of ln |z|; leaps that it weighs as much as
 KEPT_LEAPS = 50.0  # leaps that the excess is a mean of
 
 RATE, RATE_RANGE, RATE_TAIL = 0.003, 0.01, 0.001
-TO_DEVIATION = 1.2533  # sqrt(pi / 2): mean absolute residual to standard deviation, Gaussian
 CLIP = 4.0
-UNCLIPPED_UNTIL = 10  # values; before that no unit is known
 TELLS_FROM = 48  # values; before that the tail would learn the noise of the unit
 FLOOR = 0.003  # of the usual size of a value
 NARROWEST = 0.3  # of the level's unit: the range of a series that is nearly constant
@@ -70,7 +76,6 @@ YOUNG = 4.0  # values for which a unit is taken as twice as wide as it was seen
 LARGEST = 1e9
 FAULTS = 0.012  # share of far distances that may be faults, of a series that its season explains
 LEAST_GAIN = 12.0  # mean |residual| in a width of which nothing counts as explained
-MOSTLY = 0.9  # share of values that are not zero, below which a series is often zero
 KNOWN = 3.0  # a third explained is enough to believe the season alone
 # Of a series that hardly ever moved, a move by one unit is no proof of anything.
 LEAST_SHARE = np.array([0.05, 0.003, 1e-6])[None, :, None, None]
@@ -78,14 +83,12 @@ LEAST_SLOPE = 0.01
 STEEPEST = 2.0**1.5  # of -log10 P from 1 to 2 units, once faults are taken off; Gaussian 2^1.5
 WIDEST = 8.0  # octaves of a bound: beyond it nothing is known of the tail
 LOOKS = 0.48  # log10 3: three ways to be a surprise
-FULL_SIZE = 0.2  # relative change that counts in full, as for events
 LEAST_CERTAIN = 0.8
 GAIN = 2.5  # of the aftermath
-TINY = 1e-300
 
 
 @dataclass(frozen=True)
-class Surprise:
+class Surprisal:
     """What one interval shows; arrays (M, K) unless said otherwise.
 
     Attributes
@@ -115,175 +118,182 @@ class Surprise:
     live: Mask
 
 
-def judge(
-    arrays: dict[str, Array],
-    value: Array,
-    expected: Array,
-    floor: Array,
-    few: Array,
-    live: Mask,
-    warm_up: int,
-) -> Surprise:
-    """Judge one interval; nothing is learnt.
+@dataclass
+class Surprise(Part):
+    """What is known of how far the values of a series usually lie from what is expected."""
 
-    Parameters
-    ----------
-    value : the expectation where `live` is not set.
-    expected : slow forecast.
-    floor : smallest deviation that is believed.
-    few : factor on the deviation of a mean of fewer rows than usual; 1 elsewhere.
-    warm_up : values after which the history counts in full.
-    """
-    seen, usual = arrays["seen"], arrays["usual"]
-    first = seen == 0
-    residual = value - expected
-    away = np.where(first, 0.0, value - arrays["long_level"])
-    distance = np.abs(np.stack([residual - arrays["last_residual"], residual, away]))
-    least = np.maximum(floor, FLOOR * arrays["magnitude"])
-    # The unit of the very first distances is not known: none of them surprises.
-    unknown = np.where(first, distance[1:].max(axis=0), least)
-    unit = np.maximum(TO_DEVIATION * usual, np.maximum(least, unknown)) * few
-    wide = 1.0 + YOUNG / (seen + 1.0)
-    low, tenth, ninetieth, high = arrays["range"]
-    width = np.maximum(ninetieth - tenth, NARROWEST * unit[2]) * wide
-    outside = np.maximum(away - high, low - away) / width
-    z = np.empty((CHANNELS, *value.shape))
-    z[:3] = distance / (unit * wide)
-    z[3] = 1.5 * np.maximum(outside + 1.0, 0.0)
-    octave = np.log2(np.clip(z, 0.25, LARGEST))
+    usual: Array = kept(DISTANCES)  # decayed mean of each distance, clipped
+    last_residual: Array = kept()  # newest residual of the slow forecast
+    long_level: Array = kept()  # decayed mean of the clipped value
+    range: Array = kept(len(QUANTILES))  # four quantiles of the distance from it
+    # Decayed share of distances over each level.
+    tail_share: Array = kept(CHANNELS, LEVELS, initial=[PRIOR_SHARE] * CHANNELS)
+    leaps: Array = kept(CHANNELS, initial=[PRIOR_HILL] * CHANNELS)  # decayed number over the last
+    # The sum of how far, in logarithms.
+    leap_excess: Array = kept(CHANNELS, initial=[PRIOR_HILL * PRIOR_EXCESS] * CHANNELS)
+    leapt: Array = kept(CHANNELS)  # 1 where the newest distance was over it
+    memory: Array = kept()  # decayed mean surprise
 
-    explained = _explained(arrays)
-    tail = _levels(arrays, explained)
-    jump, season, level, spread = _tail(tail, octave)
-    mean = (jump + season + level + spread) / CHANNELS
-    trust = np.minimum(1.0, KNOWN * explained)
-    alone = np.maximum(np.minimum(jump, season), trust * season) - LOOKS
-    surprise = np.where(live, np.maximum(mean, alone), 0.0)
-    size = np.maximum(np.maximum(np.abs(expected), np.abs(arrays["level"])), least)
-    part = np.sqrt(np.minimum(1.0, np.abs(residual) / (FULL_SIZE * size)))
-    certain = LEAST_CERTAIN + (1.0 - LEAST_CERTAIN) * np.minimum(1.0, seen / warm_up)
-    return Surprise(
-        surprise,
-        surprise * part * certain,
-        residual,
-        distance,
-        unit,
-        away,
-        octave,
-        tail,
-        trust,
-        least,
-        few,
-        live,
-    )
+    def judge(
+        self, rules: Rules, habits: Habits, expectation: Expectation, value: Array, live: Mask
+    ) -> Surprisal:
+        """Judge one interval; nothing is learnt.
 
+        Parameters
+        ----------
+        value : the expectation where `live` is not set.
+        """
+        seen, expected, few = habits.seen, expectation.expected, expectation.few
+        first = seen == 0
+        residual = value - expected
+        away = np.where(first, 0.0, value - self.long_level)
+        distance = np.abs(np.stack([residual - self.last_residual, residual, away]))
+        least = np.maximum(expectation.floor, FLOOR * habits.magnitude)
+        # The unit of the very first distances is not known: none of them surprises.
+        unknown = np.where(first, distance[1:].max(axis=0), least)
+        unit = np.maximum(TO_DEVIATION * self.usual, np.maximum(least, unknown)) * few
+        wide = 1.0 + YOUNG / (seen + 1.0)
+        low, tenth, ninetieth, high = self.range
+        width = np.maximum(ninetieth - tenth, NARROWEST * unit[2]) * wide
+        outside = np.maximum(away - high, low - away) / width
+        z = np.empty((CHANNELS, *value.shape))
+        z[:3] = distance / (unit * wide)
+        z[3] = 1.5 * np.maximum(outside + 1.0, 0.0)
+        octave = np.log2(np.minimum(np.maximum(z, 0.25), LARGEST))
 
-def _levels(arrays: dict[str, Array], explained: Array) -> Tail:
-    """-log10 P at |z| of 1, 2 and 4, and its rise per octave from there on; (C, M, K) each."""
-    faults = np.zeros(arrays["leaps"].shape)
-    faults[:2] = FAULTS * np.square(explained)
-    calm = np.maximum(arrays["tail_share"] - faults[:, None], LEAST_SHARE)
-    seen = -np.log10(np.maximum(arrays["tail_share"], LEAST_SHARE))
-    one, two, four = seen[:, 0], seen[:, 1], seen[:, 2]
-    # Without its faults the tail is lighter, yet no lighter than what lies nearer to the middle.
-    two = np.maximum(two, np.minimum(-np.log10(calm[:, 1]), STEEPEST * one))
-    four = np.maximum(four, np.minimum(-np.log10(calm[:, 2]), 3.0 * two - 2.0 * one))
-    part = np.minimum(1.0, calm[:, 2] / np.maximum(arrays["tail_share"][:, 2], LEAST_SHARE[:, 2]))
-    hill = arrays["leaps"] / arrays["leap_excess"] * math.log10(2.0)
-    return one, two, four, part * hill + (1.0 - part) * (four - two)
+        explained = self._explained(habits)
+        tail = self._levels(explained)
+        jump, season, level, spread = _tail(tail, octave)
+        mean = (jump + season + level + spread) / CHANNELS
+        trust = np.minimum(1.0, KNOWN * explained)
+        alone = np.maximum(np.minimum(jump, season), trust * season) - LOOKS
+        surprise = np.where(live, np.maximum(mean, alone), 0.0)
+        size = np.maximum(np.maximum(np.abs(expected), np.abs(habits.level)), least)
+        part = np.sqrt(np.minimum(1.0, np.abs(residual) / (FULL_SIZE * size)))
+        certain = LEAST_CERTAIN + (1.0 - LEAST_CERTAIN) * np.minimum(1.0, seen / rules.warm_up)
+        return Surprisal(
+            surprise,
+            surprise * part * certain,
+            residual,
+            distance,
+            unit,
+            away,
+            octave,
+            tail,
+            trust,
+            least,
+            few,
+            live,
+        )
 
+    def _levels(self, explained: Array) -> Tail:
+        """-log10 P at |z| of 1, 2 and 4, and its rise per octave from there on; (C, M, K) each."""
+        faults = np.zeros(self.leaps.shape)
+        faults[:2] = FAULTS * np.square(explained)
+        calm = np.maximum(self.tail_share - faults[:, None], LEAST_SHARE)
+        seen = -np.log10(np.maximum(self.tail_share, LEAST_SHARE))
+        one, two, four = seen[:, 0], seen[:, 1], seen[:, 2]
+        # Without its faults the tail is lighter, yet no lighter than what lies nearer to the
+        # middle.
+        two = np.maximum(two, np.minimum(-np.log10(calm[:, 1]), STEEPEST * one))
+        four = np.maximum(four, np.minimum(-np.log10(calm[:, 2]), 3.0 * two - 2.0 * one))
+        part = np.minimum(1.0, calm[:, 2] / np.maximum(self.tail_share[:, 2], LEAST_SHARE[:, 2]))
+        hill = self.leaps / self.leap_excess * math.log10(2.0)
+        return one, two, four, part * hill + (1.0 - part) * (four - two)
 
-def _explained(arrays: dict[str, Array]) -> Array:
-    """How well the slow forecast knows the series: 0 where it is hardly better than its mean."""
-    width = arrays["range"][2] - arrays["range"][1]
-    share = np.maximum(0.0, width - LEAST_GAIN * arrays["usual"][1]) / np.maximum(width, TINY)
-    return np.where(arrays["nonzero"] < MOSTLY, 0.0, share)
+    def _explained(self, habits: Habits) -> Array:
+        """How well the slow forecast knows the series: 0 where it is hardly better than its
+        mean.
+        """
+        width = self.range[2] - self.range[1]
+        share = np.maximum(0.0, width - LEAST_GAIN * self.usual[1]) / np.maximum(width, TINY)
+        return np.where(habits.often_zero, 0.0, share)
+
+    def reach(self, habits: Habits, found: Surprisal, asked: Array) -> tuple[Array, Array]:
+        """Residuals (lower, upper) from which on the channels of the season ask for an alert.
+
+        A value within them can still be one, by its level and its range.
+
+        Parameters
+        ----------
+        asked : (M, 1) L.
+        """
+        asked = asked + LOOKS
+        wide = 1.0 + YOUNG / (habits.seen + 1.0)
+        jump, season = _distance(found, wide, asked[None])
+        share = np.maximum(found.trust, 0.1)
+        _, alone = _distance(found, wide, (asked / share)[None])
+        last = self.last_residual
+        lower = np.maximum(np.minimum(last - jump, -season), -alone)
+        return lower, np.minimum(np.maximum(last + jump, season), alone)
+
+    def severity(self, rules: Rules, found: Surprisal, threshold: Array) -> Array:
+        """Severity 100 x / (x + T), the aftermath included; 50 where x is the threshold T."""
+        lasting = self.memory + (found.surprise - self.memory) * found.live / rules.memory
+        u = np.square(GAIN * lasting) / threshold
+        x = np.maximum(found.weight, threshold * u / (1.0 + u))
+        return 100.0 * x / (x + threshold)
+
+    def learn(
+        self, rules: Rules, habits: Habits, found: Surprisal, value: Array, live: Mask
+    ) -> None:
+        """Learn one interval of the `live` series, before `habits` do."""
+        seen = habits.seen
+        on = live.astype(np.float64)
+        young = 1.0 / (seen + 1.0)
+        rate = on * np.maximum(young, RATE)
+        loose = seen < UNCLIPPED_UNTIL
+        limit = np.where(loose, np.inf, CLIP * self.usual + found.least)
+        clipped = np.minimum(found.distance / found.few, limit)
+        step = 2.0 * np.maximum(TO_DEVIATION * self.usual[2], FLOOR * habits.magnitude)
+        self.range += (on * np.maximum(young, RATE_RANGE) * step) * (
+            QUANTILES - (found.away < self.range)
+        )
+        # They move by steps of their own, and may not cross.
+        low, tenth, ninetieth, high = self.range
+        np.maximum(ninetieth, tenth, out=ninetieth)
+        np.minimum(low, tenth, out=low)
+        np.maximum(high, ninetieth, out=high)
+        step = np.where(loose, np.abs(found.away), np.minimum(np.abs(found.away), limit[2]))
+        moved = self.long_level + rate * np.copysign(step, found.away)
+        self.long_level[:] = np.where(live & (seen == 0), value, moved)
+        self.usual += rate * (clipped - self.usual)
+        self.last_residual[:] = np.where(live, found.residual, self.last_residual)
+        self.memory += on / rules.memory * (found.surprise - self.memory)
+
+        far = found.octave > LEVELS - 1
+        tells = live & (seen >= TELLS_FROM) & ~(far & (self.leapt > 0))
+        weight = np.maximum(1.0 / (seen + PRIOR_COUNT), RATE_TAIL) * tells
+        over = found.octave[:, None] > np.arange(LEVELS)[:, None, None]
+        self.tail_share += weight[:, None] * (over - self.tail_share)
+        leap = (tells & far).astype(np.float64)
+        least = leap / KEPT_LEAPS
+        excess = (found.octave - (LEVELS - 1)) * math.log(2.0)
+        self.leap_excess += leap * excess + least * (PRIOR_HILL * PRIOR_EXCESS - self.leap_excess)
+        self.leaps += leap + least * (PRIOR_HILL - self.leaps)
+        self.leapt[:] = np.where(live, far, self.leapt)
+
+    def move(self, at: Places, moved: Array) -> None:
+        """Follow series to a new level: neither it nor the way there is a surprise."""
+        self.long_level[at] += moved
+        self.last_residual[at] = 0.0
 
 
 def _tail(tail: Tail, octave: Array) -> Array:
     """(C, M, K) -log10 P(|z| as large)."""
     one, two, four, slope = tail
-    found = one * np.clip(0.5 * octave + 1.0, 0.0, 1.0)
-    found += (two - one) * np.clip(octave, 0.0, 1.0)
-    found += (four - two) * np.clip(octave - 1.0, 0.0, 1.0)
+    found = one * np.minimum(np.maximum(0.5 * octave + 1.0, 0.0), 1.0)
+    found += (two - one) * np.minimum(np.maximum(octave, 0.0), 1.0)
+    found += (four - two) * np.minimum(np.maximum(octave - 1.0, 0.0), 1.0)
     found += slope * np.maximum(octave - 2.0, 0.0)
     return np.asarray(found)
 
 
-def reach(arrays: dict[str, Array], found: Surprise, asked: float) -> tuple[Array, Array]:
-    """Residuals (lower, upper) from which on the channels of the season ask for an alert.
-
-    A value within them can still be one, by its level and its range.
-    """
-    asked += LOOKS
-    jump, season = _distance(arrays, found, np.full((2, 1, 1), asked))
-    share = np.maximum(found.trust, 0.1)
-    _, alone = _distance(arrays, found, np.stack([asked / share, asked / share]))
-    last = arrays["last_residual"]
-    lower = np.maximum(np.minimum(last - jump, -season), -alone)
-    return lower, np.minimum(np.maximum(last + jump, season), alone)
-
-
-def _distance(arrays: dict[str, Array], found: Surprise, asked: Array) -> Array:
+def _distance(found: Surprisal, wide: Array, asked: Array) -> Array:
     """(2, M, K) distances of jump and season at which -log10 P is `asked`."""
     one, two, four, slope = (part[:2] for part in found.tail)
     near = 2.0 * (np.minimum(asked, one) / one - 1.0)
-    near += np.clip((asked - one) / np.maximum(two - one, TINY), 0.0, 1.0)
-    near += np.clip((asked - two) / np.maximum(four - two, TINY), 0.0, 1.0)
+    near += np.minimum(np.maximum((asked - one) / np.maximum(two - one, TINY), 0.0), 1.0)
+    near += np.minimum(np.maximum((asked - two) / np.maximum(four - two, TINY), 0.0), 1.0)
     octave = near + np.maximum(asked - four, 0.0) / np.maximum(slope, LEAST_SLOPE)
-    wide = 1.0 + YOUNG / (arrays["seen"] + 1.0)
     return np.asarray(np.exp2(np.minimum(octave, WIDEST)) * found.unit[:2] * wide)
-
-
-def severity(arrays: dict[str, Array], found: Surprise, threshold: float, memory: float) -> Array:
-    """Severity 100 x / (x + T), the aftermath included; 50 where x is the threshold T."""
-    lasting = arrays["memory"] + (found.surprise - arrays["memory"]) * found.live / memory
-    u = np.square(GAIN * lasting) / threshold
-    x = np.maximum(found.weight, threshold * u / (1.0 + u))
-    return 100.0 * x / (x + threshold)
-
-
-def learn(arrays: dict[str, Array], found: Surprise, value: Array, memory: float) -> None:
-    """Learn one interval, changing `arrays` in place; to be called before `seen` grows."""
-    live, seen = found.live, arrays["seen"]
-    on = live.astype(np.float64)
-    young = 1.0 / (seen + 1.0)
-    rate = on * np.maximum(young, RATE)
-    loose = seen < UNCLIPPED_UNTIL
-    distance = found.distance / found.few
-    limit = np.where(loose, np.inf, CLIP * arrays["usual"] + found.least)
-    clipped = np.minimum(distance, limit)
-    step = 2.0 * np.maximum(TO_DEVIATION * arrays["usual"][2], FLOOR * arrays["magnitude"])
-    arrays["range"] += (on * np.maximum(young, RATE_RANGE) * step) * (
-        QUANTILES - (found.away < arrays["range"])
-    )
-    # They move by steps of their own, and may not cross.
-    arrays["range"][2] = np.maximum(arrays["range"][2], arrays["range"][1])
-    arrays["range"][0] = np.minimum(arrays["range"][0], arrays["range"][1])
-    arrays["range"][3] = np.maximum(arrays["range"][3], arrays["range"][2])
-    step = np.where(loose, np.abs(found.away), np.minimum(np.abs(found.away), limit[2]))
-    moved = arrays["long_level"] + rate * np.copysign(step, found.away)
-    arrays["long_level"] = np.where(live & (seen == 0), value, moved)
-    arrays["usual"] += rate * (clipped - arrays["usual"])
-    arrays["last_residual"] = np.where(live, found.residual, arrays["last_residual"])
-    arrays["memory"] += on / memory * (found.surprise - arrays["memory"])
-
-    far = found.octave > LEVELS - 1
-    tells = live & (seen >= TELLS_FROM) & ~(far & (arrays["leapt"] > 0))
-    weight = np.maximum(1.0 / (seen + PRIOR_COUNT), RATE_TAIL) * tells
-    over = found.octave[:, None] > np.arange(LEVELS)[:, None, None]
-    arrays["tail_share"] += weight[:, None] * (over - arrays["tail_share"])
-    leap = (tells & far).astype(np.float64)
-    kept = leap / KEPT_LEAPS
-    excess = (found.octave - (LEVELS - 1)) * math.log(2.0)
-    arrays["leap_excess"] += leap * excess + kept * (
-        PRIOR_HILL * PRIOR_EXCESS - arrays["leap_excess"]
-    )
-    arrays["leaps"] += leap + kept * (PRIOR_HILL - arrays["leaps"])
-    arrays["leapt"] = np.where(live, far, arrays["leapt"])
-
-
-def move(arrays: dict[str, Array], at: tuple[NDArray[np.int64], ...], moved: Array) -> None:
-    """Follow series that were moved to a new level: neither it nor the way there is a surprise."""
-    arrays["long_level"][at] += moved
-    arrays["last_residual"][at] = 0.0

@@ -230,14 +230,14 @@ def _grow(
     lattice: Lattice,
 ) -> None:
     measure, moment = scores.measures.index(rule.name), _moment(scores.starts[t])
-    actual, expected = scores.actual[:, measure, t], scores.expected[:, measure, t]
+    actual, expected = scores.actual[t, measure], scores.expected[t, measure]
     silent = ~np.isfinite(actual) & (expected > 0) & rule.additive
     known = (np.isfinite(actual) | silent) & np.isfinite(expected)
     event.actual[rows] += np.where(known & ~silent, actual, 0.0)
     event.expected[rows] += np.where(known, expected, 0.0)
     event.intervals[rows] += known
     event.last = moment
-    flagged = scores.anomalous[:, measure, t] & (scores.direction[:, measure, t] == event.side)
+    flagged = scores.anomalous[t, measure] & (scores.direction[t, measure] == event.side)
     near = np.zeros(len(rows), dtype=np.bool_)
     for key in event.slices:
         place = lattice.index[key]
@@ -248,7 +248,7 @@ def _grow(
             lattice.names[rows[k]],
             0.0 if silent[k] else float(actual[k]),
             float(expected[k]),
-            float(scores.severity[k, measure, t]),
+            float(scores.severity[t, measure, k]),
             _word(event.side),
         )
         for k in np.nonzero(near)[0]

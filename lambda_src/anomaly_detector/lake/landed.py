@@ -148,11 +148,11 @@ def digests(panel: Panel) -> list[str]:
     landed = (counts > 0) | ~np.isnan(panel.values)
     found = []
     for t in range(len(panel.starts)):
-        present = np.flatnonzero(landed[:, :, t].any(axis=1))
+        present = np.flatnonzero(landed[t].any(axis=0))
         digest = hashlib.sha256()
         digest.update("\x1e".join("\x1f".join(panel.slices[k]) for k in present).encode())
-        digest.update(np.ascontiguousarray(values[present, :, t]).tobytes())
-        digest.update(np.ascontiguousarray(counts[present, :, t]).tobytes())
+        digest.update(np.ascontiguousarray(values[t][:, present].T).tobytes())
+        digest.update(np.ascontiguousarray(counts[t][:, present].T).tobytes())
         found.append(digest.hexdigest()[:16])
     return found
 
@@ -167,12 +167,12 @@ def _panel(
     slices, which = _slices(table, len(config.dimensions))
     text = sum(len(value.encode()) for value in slices.reshape(-1).tolist()) / len(slices)
     admit(Size(len(slices), len(axis), len(when), text))
-    shape = (len(slices), len(config.measures), len(axis))
+    shape = (len(axis), len(config.measures), len(slices))
     values = np.full(shape, np.nan)
     counts = np.zeros(shape)
     for place in range(len(config.measures)):
-        values[which, place, when] = _numbers(table[f"measure_{place}_value"], np.nan)
-        counts[which, place, when] = _numbers(table[f"measure_{place}_count"], 0.0)
+        values[when, place, which] = _numbers(table[f"measure_{place}_value"], np.nan)
+        counts[when, place, which] = _numbers(table[f"measure_{place}_count"], 0.0)
     leaf = np.all(slices != ROLLED_UP, axis=1)
     weights = np.where(leaf[which], _numbers(table["row_count"], 0.0), 0.0)
     rows = np.bincount(when, weights=weights, minlength=len(axis)).astype(np.int64)
@@ -181,7 +181,7 @@ def _panel(
 
 
 def _empty(config: Config, axis: NDArray[np.datetime64]) -> Landed:
-    shape = (0, len(config.measures), len(axis))
+    shape = (len(axis), len(config.measures), 0)
     slices = np.empty((0, len(config.dimensions)), dtype=object)
     measures = tuple(config.measures)
     panel = Panel(axis, config.dimensions, slices, measures, np.zeros(shape), np.zeros(shape))

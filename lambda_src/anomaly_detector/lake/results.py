@@ -48,10 +48,7 @@ def scores_table(scores: Scores, config: Config) -> pa.Table:
         raise PermanentError(
             f"Scores have the dimensions {scores.dimensions}, the detector has {config.dimensions}."
         )
-    slices, measures, intervals = scores.actual.shape
-
-    def per_row(values: NDArray[Any]) -> NDArray[Any]:
-        return np.ascontiguousarray(values.transpose(2, 1, 0)).reshape(-1)
+    intervals, measures, slices = scores.actual.shape
 
     starts = np.repeat(scores.starts.astype("datetime64[ms]").astype(np.int64), measures * slices)
     of_measure = np.tile(np.repeat(np.arange(measures, dtype=np.int32), slices), intervals)
@@ -64,13 +61,13 @@ def scores_table(scores: Scores, config: Config) -> pa.Table:
         codes = np.tile(encoded.indices.to_numpy(), intervals * measures)
         columns.append(_texts(encoded.dictionary, codes))
     columns.extend(
-        pa.array(per_row(getattr(scores, name)), pa.float64(), from_pandas=True)
+        pa.array(getattr(scores, name).reshape(-1), pa.float64(), from_pandas=True)
         for name in _NUMBERS
     )
-    direction = per_row(scores.direction)
+    direction = scores.direction.reshape(-1)
     up_or_down = pa.array((direction > 0).astype(np.int8), mask=direction == 0)
     columns.append(_texts(_DIRECTIONS, up_or_down))
-    columns.append(pa.array(per_row(scores.anomalous)))
+    columns.append(pa.array(scores.anomalous.reshape(-1)))
     return pa.Table.from_arrays(columns, schema=scores_schema(scores.dimensions))
 
 
@@ -123,11 +120,11 @@ def scores_from_table(
         raise PermanentError("The scores table holds a measure that the detector does not have.")
     what = np.asarray(which.to_numpy())
     slices, who = _slices(table, config.dimensions)
-    shape = (len(slices), len(measures), len(axis))
+    shape = (len(axis), len(measures), len(slices))
 
     def spread(values: NDArray[Any], empty: float) -> NDArray[Any]:
         found = np.full(shape, empty, dtype=values.dtype)
-        found[who, what, when] = values
+        found[when, what, who] = values
         return found
 
     numbers = {
@@ -162,9 +159,9 @@ def by_date(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
 def window(scores: Scores, begin: datetime, end: datetime) -> Scores:
     """The part of `scores` whose intervals start in `[begin, end)` (UTC), as views."""
     low, high = np.searchsorted(scores.starts, [second(begin), second(end)])
-    cut = np.s_[:, :, low:high]
+    cut = np.s_[low:high]
     return Scores(
-        starts=scores.starts[low:high],
+        starts=scores.starts[cut],
         dimensions=scores.dimensions,
         slices=scores.slices,
         measures=scores.measures,

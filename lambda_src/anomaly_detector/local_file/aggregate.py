@@ -282,7 +282,7 @@ def _panel(config: Config, engine: Engine, axis: NDArray[np.datetime64]) -> tupl
     slices = np.empty((len(found), len(keys)), dtype=object)
     for place, key in enumerate(found):
         slices[place] = key
-    shape = (len(found), len(config.measures), len(axis))
+    shape = (len(axis), len(config.measures), len(found))
     values, counts = np.full(shape, np.nan), np.zeros(shape)
     known = axis.astype("datetime64[s]").astype(np.int64)
     columns = [
@@ -298,8 +298,8 @@ def _panel(config: Config, engine: Engine, axis: NDArray[np.datetime64]) -> tupl
         which, start, *numbers = (np.asarray(column.to_numpy()) for column in batch.columns)
         when = np.searchsorted(known, start.astype(np.int64))
         for place in range(len(config.measures)):
-            values[which, place, when] = numbers[2 * place]
-            counts[which, place, when] = numbers[2 * place + 1]
+            values[when, place, which] = numbers[2 * place]
+            counts[when, place, which] = numbers[2 * place + 1]
     leaf = " AND ".join(f"{key} <> '*'" for key in keys) or "true"
     passed = engine.rows(f"SELECT coalesce(sum(row_count), 0) FROM landed WHERE {leaf}")[0][0]
     panel = Panel(axis, config.dimensions, slices, tuple(config.measures), values, counts)

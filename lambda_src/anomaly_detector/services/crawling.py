@@ -295,12 +295,12 @@ def _lost(
 
 def _facts(read: Landed, scores: Scores) -> dict[str, Any]:
     """Per interval: rows, a digest of the values, series with a value, and anomalous series."""
-    seen = np.isfinite(scores.actual).sum(axis=(0, 1))
+    seen = np.isfinite(scores.actual).sum(axis=(1, 2))
     return {
         "rows": read.rows.tolist(),
         "digests": digests(read.panel),
         "series": seen.tolist(),
-        "anomalous": scores.anomalous.sum(axis=(0, 1)).tolist(),
+        "anomalous": scores.anomalous.sum(axis=(1, 2)).tolist(),
     }
 
 

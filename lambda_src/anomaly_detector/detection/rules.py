@@ -1,0 +1,60 @@
+"""Constants of a configured detector, and numbers that several parts share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomaly_detector.detection.arrays import Array, Mask
+from anomaly_detector.detection.settings import DetectorSettings
+
+TO_DEVIATION = 1.2533  # sqrt(pi / 2): mean absolute residual to standard deviation, Gaussian
+FULL_SIZE = 0.2  # relative change that counts in full, of values and of events
+UNCLIPPED_UNTIL = 10  # values of a series; before that its spread is not known
+YOUNG_WEEK = 3  # weeks in a slot of the week, before which it is learnt with the wider clip
+TINY = 1e-300  # keeps a divisor from zero
+SMALL = 1e-100  # the same where the quotient is squared
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Per-measure constants as columns (M, 1), which broadcast over slices."""
+
+    additive: Mask
+    averaged: Mask
+    up: Mask
+    down: Mask
+    min_absolute: Array
+    min_relative: Array
+    warm_up: int
+    score_after: int
+    memory: float
+    shift_after: int
+    young_week: int
+    budget: float
+    measures_in_all: int
+
+    @classmethod
+    def of(cls, settings: DetectorSettings) -> Rules:
+        """Constants of a configured detector."""
+        rules = settings.measures
+
+        def mask(values: list[bool]) -> Mask:
+            return np.array(values, dtype=np.bool_)[:, None]
+
+        return cls(
+            additive=mask([rule.additive for rule in rules]),
+            averaged=mask([rule.aggregation == "AVG" for rule in rules]),
+            up=mask([rule.direction != "down" for rule in rules]),
+            down=mask([rule.direction != "up" for rule in rules]),
+            min_absolute=np.array([[rule.min_absolute_change] for rule in rules]),
+            min_relative=np.array([[rule.min_relative_change] for rule in rules]),
+            warm_up=settings.warm_up,
+            score_after=settings.score_after,
+            memory=settings.memory,
+            shift_after=settings.shift_after,
+            young_week=YOUNG_WEEK * settings.slots_a_day // settings.slots_a_weekday,
+            budget=settings.false_events_per_week / settings.intervals_a_week,
+            measures_in_all=settings.measures_in_all,
+        )
