@@ -35,24 +35,25 @@ _DENIED: Final = {
         }
     ),
     "lambda": frozenset({"KMSAccessDeniedException"}),
+    "stepfunctions": frozenset({"KmsAccessDeniedException"}),
 }
-# The call was not carried out: there were too many at once, or something is being changed.
+# The call was not carried out: there were too many at once, or something is being changed. Codes
+# that say "throttl" (Throttled, ThrottlingException, KMSThrottling and others) are not listed.
 _BUSY: Final = {
     "every service": frozenset(
         {
             "RequestLimitExceeded",
             "ServiceUnavailable",
             "ServiceUnavailableException",
-            "Throttling",
-            "ThrottlingException",
             "TooManyRequestsException",
         }
     ),
-    "s3": frozenset({"SlowDown"}),
+    "s3": frozenset({"OperationAborted", "SlowDown"}),
     "dynamodb": frozenset(
         {
             "LimitExceededException",
             "ProvisionedThroughputExceededException",
+            "ReplicatedWriteConflictException",
             "TransactionCanceledException",
             "TransactionConflictException",
             "TransactionInProgressException",
@@ -66,13 +67,12 @@ _BUSY: Final = {
             "ActiveWaitingRequestsExceededException",
             "DatabaseConnectionException",
             "ExecuteStatementException",
+            "QueryTimeoutException",
         }
     ),
     "redshift-serverless": frozenset({"ConflictException"}),
-    "sns": frozenset(
-        {"KMSThrottling", "KMSThrottlingException", "Throttled", "ThrottledException"}
-    ),
-    "lambda": frozenset({"EC2ThrottledException", "ResourceNotReadyException"}),
+    "lambda": frozenset({"ResourceConflictException", "ResourceNotReadyException"}),
+    "stepfunctions": frozenset({"ExecutionLimitExceeded"}),
 }
 # Whether the call was carried out, nobody knows.
 _INTERNAL: Final = frozenset(
@@ -82,6 +82,7 @@ _INTERNAL: Final = frozenset(
         "InternalServerError",
         "InternalServerException",
         "RequestTimeout",
+        "ServiceException",
     }
 )
 _GONE: Final = {
@@ -125,7 +126,9 @@ def is_role_unknown(error: ClientError) -> bool:
 
 def is_refused_for_now(error: ClientError) -> bool:
     """Whether the call was certainly not carried out and may succeed later."""
-    return code(error) in _ALL_DENIED | _ALL_BUSY or _status(error) == _TOO_MANY
+    found = code(error)
+    listed = found in _ALL_DENIED | _ALL_BUSY or "throttl" in found.lower()
+    return listed or _status(error) == _TOO_MANY
 
 
 def is_uncertain(error: ClientError) -> bool:

@@ -7,8 +7,8 @@ import pytest
 from anomaly_detector import aws_faults
 from botocore.exceptions import ClientError
 
-# S3 answers HEAD with a bare status, and throttles with a code that its model lacks.
-_UNMODELLED = {"s3": {"403", "404", "NotFound", "SlowDown"}}
+# S3 answers HEAD with a bare status; its model lacks the codes of throttled and disturbed calls.
+_UNMODELLED = {"s3": {"403", "404", "NotFound", "OperationAborted", "SlowDown"}}
 
 
 def _fault(code: str, status: int = 400) -> ClientError:

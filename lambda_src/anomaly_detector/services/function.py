@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from anomaly_detector.errors import PermanentError
+from anomaly_detector import aws_faults
+from anomaly_detector.errors import PermanentError, RetryableError
 
 
 class Function:
@@ -28,14 +29,26 @@ class Function:
 
         Raises
         ------
+        RetryableError
+            With the function's own words, or the reason why it cannot be invoked, where that may
+            pass.
         PermanentError
-            With the function's own words where it failed, or the reason why it cannot be invoked.
+            The same where it stays.
         """
         try:
             answer = self._client.invoke(FunctionName=self._arn, Payload=json.dumps(event))
             body = json.loads(answer["Payload"].read())
-        except (ClientError, BotoCoreError) as error:
-            raise PermanentError(f"The function {self._arn} cannot be invoked: {error}") from error
+        except ClientError as error:
+            passing = aws_faults.is_transient(error)
+            raise _error(f"The function {self._arn} cannot be invoked: {error}", passing) from error
+        except BotoCoreError as error:
+            raise _error(f"The function {self._arn} cannot be reached: {error}", True) from error
         if answer.get("FunctionError"):
-            raise PermanentError(str(body.get("errorMessage") or body))
+            # All else than our own word for it may pass: the time was over, the process ended.
+            passing = body.get("errorType") != PermanentError.__name__
+            raise _error(str(body.get("errorMessage") or body), passing)
         return cast("dict[str, Any]", body)
+
+
+def _error(text: str, passing: bool) -> RetryableError | PermanentError:  # noqa: FBT001
+    return RetryableError(text) if passing else PermanentError(text)
