@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import boto3
 import pytest
@@ -11,6 +12,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.cloud import LocalCloud
+from local.cloud.errors import AwsError
+from local.cloud.faults import FaultPlan
+from local.cloud.redshift.statements import Statement, Statements
 from local.cloud.testing import ACCOUNT, REGION, Scene, allow, allowed, eventually, unique
 
 OWNER = {"StringEquals": {"redshift-data:statement-owner-iam-userid": "${aws:userid}"}}
@@ -246,6 +250,17 @@ class TestStatements:
         assert client.cancel_statement(Id=made["Id"])["Status"]
         assert scene.wait(made["Id"])["Status"] == "ABORTED"
         refused("ValidationException", client.cancel_statement, Id=made["Id"])
+
+    def test_given_a_statement_that_does_not_run_then_it_takes_no_cancellation(self):
+        """ "To be canceled, a query must be running" (CancelStatement)."""
+        statements = Statements(FaultPlan(), "", 0.0, lambda _: None)
+        warehouse: Any = None
+        for status in ("SUBMITTED", "PICKED", "FINISHED", "FAILED", "ABORTED"):
+            waiting = Statement("id", warehouse, "dev", "user", "owner", [], status=status)
+            with pytest.raises(AwsError, match=f"{status} state"):
+                statements.cancel(waiting)
+        statements.cancel(Statement("id", warehouse, "dev", "user", "owner", [], status="STARTED"))
+        statements.close()
 
     def test_given_no_status_then_the_finished_are_listed_and_all_pages_hold_all(
         self, scene: Scene

@@ -72,7 +72,8 @@ def _crawl(world: World, number: int) -> None:
         }
     )
     warehouse = Warehouse([{"Status": "FINISHED", "ResultRows": -1, "Duration": 1}])
-    begun = submit(world.store, world.ledger, warehouse.of, request, execution, 1, at)
+    submitting = (world.store, world.ledger, warehouse.of, request, execution, 1, at)
+    begun = submit(*submitting, lambda _: None)
     assert plan.due_start
     assert plan.window_start
     assert plan.window_end

@@ -32,6 +32,8 @@ class Warehouse:
     sent: list[dict[str, Any]] = field(default_factory=list)
     listed: list[dict[str, Any]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    # What CancelStatement refuses before it takes anything: a statement that waits for its start.
+    refusals: list[str] = field(default_factory=list)
 
     def execute_statement(self, **given: Any) -> dict[str, Any]:
         self.sent.append(given)
@@ -52,6 +54,9 @@ class Warehouse:
         return {"Statements": [one for one in named if one["Status"] == Status]}
 
     def cancel_statement(self, Id: str) -> dict[str, Any]:  # noqa: N803
+        if self.refusals:
+            code = self.refusals.pop(0)
+            raise ClientError({"Error": {"Code": code, "Message": "not now"}}, "CancelStatement")
         self.cancelled.append(Id)
         return {"Status": True}
 
@@ -95,7 +100,9 @@ def begin(
     **more: Any,
 ) -> Statement:
     wanted = request(world, purpose, **more)
-    return submit(world.store, world.ledger, warehouse.of, wanted, EXECUTION, attempt, now)
+    return submit(
+        world.store, world.ledger, warehouse.of, wanted, EXECUTION, attempt, now, lambda _: None
+    )
 
 
 def look(
@@ -408,9 +415,11 @@ def test_a_live_statement_waits_for_the_end_of_what_an_earlier_crawl_left(world:
     assert (at.status, at.blocked, at.statement_id) == ("RUNNING", True, "")
     assert (warehouse.sent, warehouse.cancelled) == ([], ["left"])
     left["Status"] = "STARTED"
-    for _ in range(2):
+    # It may have been too early for the first cancellation.
+    for looks in (2, 3):
         at = look(world, warehouse, at, "live")
         assert (at.status, at.blocked) == ("RUNNING", True)
+        assert warehouse.cancelled == ["left"] * looks
     left["Status"] = "ABORTED"
     at = look(world, warehouse, at, "live")
     assert (at.status, at.attempt) == ("AGAIN", 1)
@@ -441,12 +450,26 @@ def test_a_statement_of_an_execution_that_was_stopped_meanwhile_is_cancelled(wor
             world.ledger.mark_stopped(EXECUTION, H1)
             return super().execute_statement(**given)
 
-    warehouse = StoppedMeanwhile()
+    # At first it waits for its start, and then the service stumbles.
+    refusals = ["ValidationException", "QueryTimeoutException", "ThrottlingException"]
+    warehouse = StoppedMeanwhile(
+        [{"Status": "SUBMITTED"}, {"Status": "STARTED"}, {"Status": "ABORTED"}], refusals=refusals
+    )
 
-    with pytest.raises(PermanentError, match="was stopped"):
+    with pytest.raises(PermanentError, match="was stopped; its statement is cancelled"):
         begin(world, warehouse)
 
-    assert warehouse.cancelled == ["id-1"]
+    assert (refusals, warehouse.cancelled) == ([], ["id-1", "id-1"])
+
+
+def test_a_statement_that_cannot_be_cancelled_is_named(world: World) -> None:
+    class StoppedMeanwhile(Warehouse):
+        def execute_statement(self, **given: Any) -> dict[str, Any]:
+            world.ledger.mark_stopped(EXECUTION, H1)
+            return super().execute_statement(**given)
+
+    with pytest.raises(PermanentError, match="its statement id-1 could not be cancelled"):
+        begin(world, StoppedMeanwhile([{"Status": "STARTED"}] * 9))
 
 
 def test_every_look_keeps_the_lease_of_the_crawl(world: World) -> None:

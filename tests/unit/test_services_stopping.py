@@ -17,7 +17,7 @@ from anomaly_detector.services.executions import Executions
 from anomaly_detector.services.function import Function
 from anomaly_detector.services.stopping import stop
 from anomaly_detector.warehouse.data_api import DataApi
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
 from tests.unit.services_world import H1, World, sales
@@ -201,7 +201,8 @@ def test_executions_are_stopped_before_their_statements_are_cancelled() -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ({"errorType": "RetryableError", "errorMessage": "The cluster is paused"}, "is paused"),
+        ({"errorType": "RetryableError", "errorMessage": "Rate exceeded"}, "Rate exceeded"),
+        ({"errorType": "PermanentError", "errorMessage": "The cluster is paused"}, "is paused"),
         (ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "Invoke"), "cannot be"),
         ({"cancelled": ["a"], "running": ["a"]}, "still running: a"),
     ],
@@ -216,6 +217,46 @@ def test_a_warehouse_that_cannot_be_asked_is_told_and_does_not_stop_destroy(
     assert done.executions == ("x:one",)
     assert len(done.problems) == 1
     assert words in done.problems[0]
+
+
+@pytest.mark.parametrize(
+    "stumble",
+    [
+        {"errorType": "RetryableError", "errorMessage": "Rate exceeded"},
+        {"errorMessage": "2026-03-02T00:00:00Z Task timed out after 60.00 seconds"},
+        ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke"),
+        ReadTimeoutError(endpoint_url="https://lambda"),
+    ],
+)
+def test_the_owner_of_the_statements_is_asked_again_when_it_stumbles(stumble: Any) -> None:
+    owner = Owner([stumble, {"cancelled": ["a"], "running": ["a"]}, stumble, {"running": []}])
+
+    done = stop([Executions(Machines(), MACHINE)], Function(owner, "arn"), quietly)
+
+    assert (done.statements, done.problems) == (("a",), ())
+    assert len(owner.asked) == 4
+
+
+def test_a_statement_that_lists_late_is_cancelled_too(world: World) -> None:
+    class Late(Warehouse):
+        lists = 0
+
+        def list_statements(self, **given: Any) -> dict[str, Any]:
+            self.lists += 1
+            return super().list_statements(**given) if self.lists > 3 else {"Statements": []}
+
+    warehouse = Late(names())
+
+    answer = cancel(
+        world.ledger,
+        DataApi(warehouse, None),
+        "shop",
+        [f"{EXECUTION}:one"],
+        H1,
+        lambda _: None,
+    )
+
+    assert (answer.cancelled, answer.running) == (("a",), ())
 
 
 def test_a_machine_that_is_gone_has_nothing_to_stop() -> None:

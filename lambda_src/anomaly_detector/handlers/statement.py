@@ -74,6 +74,7 @@ def _statement(wanted: Submit | Poll) -> Event:
             wanted.execution,
             wanted.attempt,
             datetime.now(UTC),
+            time.sleep,
         )
     else:
         answer = poll(

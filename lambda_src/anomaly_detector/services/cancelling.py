@@ -8,9 +8,11 @@ calls `cancel`, and a live statement waits for the end of what an earlier crawl 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
+from anomaly_detector.errors import RetryableError
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services.payloads import Cancelled, Purpose
 from anomaly_detector.warehouse.data_api import DataApi
@@ -19,6 +21,8 @@ Sleep = Callable[[float], None]
 
 # Seconds between looks, half a minute in all: the function has a minute.
 _LOOKS: Final = (1, 2, 4, 8, 15)
+# ListStatements may lag behind: a statement that was just sent shows a moment later.
+_QUIET_LOOKS: Final = 2
 
 
 def statement_name(detector: str, purpose: Purpose, execution: str, attempt: int) -> str:
@@ -26,10 +30,31 @@ def statement_name(detector: str, purpose: Purpose, execution: str, attempt: int
     return f"{detector}/{purpose}/{_short(execution)}/{attempt}"
 
 
-def left_behind(api: DataApi, detector: str, execution: str) -> tuple[str, ...]:
-    """Ids of live statements that run for other executions than this one."""
+def cancel_left_behind(api: DataApi, detector: str, execution: str) -> bool:
+    """Cancel live statements that run for other executions than this one; whether there are any.
+
+    Asked again until there are none: what was just sent may take no cancellation yet.
+    """
     running = api.running(f"{detector}/live/")
-    return tuple(key for key, name in running.items() if _execution_of(name) != _short(execution))
+    others = [key for key, name in running.items() if _execution_of(name) != _short(execution)]
+    for each in others:
+        api.cancel(each)
+    return bool(others)
+
+
+def cancel_one(api: DataApi, statement_id: str, sleep: Sleep) -> bool:
+    """Cancel a statement that was just sent, and see it end; False where it runs on nevertheless.
+
+    Only a statement that runs takes a cancellation, not one that waits for its start.
+    """
+    for pause in _LOOKS:
+        # Nobody comes after this one: what may pass is asked again here.
+        with suppress(RetryableError):
+            api.cancel(statement_id)
+            if not api.describe(statement_id).running:
+                return True
+        sleep(pause)
+    return False
 
 
 def cancel(
@@ -73,12 +98,16 @@ def cancel(
         return {key for key, name in names.items() if everything or _execution_of(name) in ended}
 
     cancelled: set[str] = set()
-    left = running()
+    left: set[str] = set()
+    quiet = 0
     for pause in _LOOKS:
-        if not left:
+        left = running()
+        quiet = 0 if left else quiet + 1
+        if quiet == _QUIET_LOOKS:
             break
         cancelled |= {key for key in sorted(left - cancelled) if api.cancel(key)}
         sleep(pause)
+    else:
         left = running()
     return Cancelled(cancelled=tuple(sorted(cancelled)), running=tuple(sorted(left)))
 

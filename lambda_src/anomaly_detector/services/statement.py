@@ -19,6 +19,7 @@ from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services import cancelling, documents
+from anomaly_detector.services.cancelling import Sleep
 from anomaly_detector.services.history import is_trained
 from anomaly_detector.services.payloads import LandedFiles, Request, Statement
 from anomaly_detector.warehouse import checks, sql
@@ -52,6 +53,7 @@ def submit(
     execution: str,
     attempt: int,
     now: datetime,
+    sleep: Sleep,
 ) -> Statement:
     """Submit the statement; called again with the same arguments, it names the same statement.
 
@@ -71,26 +73,23 @@ def submit(
     text = _text(store, config, redshift, request, attempt_id)
     api = warehouse(redshift)
     _keep_lease(ledger, request, now)
-    if request.purpose == "live":
-        others = cancelling.left_behind(api, config.name, execution)
-        for each in others:
-            api.cancel(each)
-        if others:
-            return Statement(
-                status="RUNNING",
-                attempt=attempt,
-                attempt_id=attempt_id,
-                wait_seconds=_WAITS[0],
-                blocked=True,
-            )
+    if request.purpose == "live" and cancelling.cancel_left_behind(api, config.name, execution):
+        return Statement(
+            status="RUNNING",
+            attempt=attempt,
+            attempt_id=attempt_id,
+            wait_seconds=_WAITS[0],
+            blocked=True,
+        )
     window = f"{iso(request.window_start)}/{iso(request.window_end)}"
     token = hashlib.sha256(f"{attempt_id}/{request.purpose}/{window}".encode()).hexdigest()
     name = cancelling.statement_name(config.name, request.purpose, execution, attempt)
     statement_id = api.submit(text, token, name)
     # Asked after the statement was sent: whoever marks the execution later finds the statement.
     if ledger.is_stopped(execution):
-        api.cancel(statement_id)
-        raise PermanentError("The execution was stopped; its statement is cancelled.")
+        ended = cancelling.cancel_one(api, statement_id, sleep)
+        outcome = "is cancelled" if ended else f"{statement_id} could not be cancelled"
+        raise PermanentError(f"The execution was stopped; its statement {outcome}.")
     return Statement(
         status="RUNNING",
         statement_id=statement_id,
@@ -134,9 +133,9 @@ def poll(
     config = documents.load(store, request.config_hash)
     api = warehouse(_redshift(config))
     if statement.blocked:
-        if not cancelling.left_behind(api, config.name, execution):
-            return statement.model_copy(update={"status": "AGAIN"})
-        return _waiting(statement)
+        if cancelling.cancel_left_behind(api, config.name, execution):
+            return _waiting(statement)
+        return statement.model_copy(update={"status": "AGAIN"})
     found = api.describe(statement.statement_id)
     if found.running and over and not statement.cancelled:
         asked = api.cancel(statement.statement_id)

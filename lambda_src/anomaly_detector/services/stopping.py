@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from anomaly_detector.errors import PermanentError
+from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.services.cancelling import Sleep
 from anomaly_detector.services.executions import Executions
 from anomaly_detector.services.function import Function
@@ -44,18 +44,27 @@ def stop(machines: Sequence[Executions], statement: Function | None, sleep: Slee
         return Stopped(executions=stopped)
     cancelled: set[str] = set()
     problems: tuple[str, ...] = ()
-    try:
-        for _ in range(_MOST_CANCELS):
-            event = {"action": "cancel", "executions": stopped, "everything": True}
-            answer = Cancelled.model_validate(statement.ask(event | {"awaited": False}))
-            cancelled.update(answer.cancelled)
-            if not answer.running:
-                break
-        else:
-            problems = (f"Cancelled, but still running: {', '.join(answer.running)}.",)
-    except PermanentError as error:
-        problems = (f"Statements could not be cancelled: {error}",)
+    event = {"action": "cancel", "executions": stopped, "everything": True, "awaited": False}
+    for _ in range(_MOST_CANCELS):
+        try:
+            answer = Cancelled.model_validate(statement.ask(event))
+        except PermanentError as error:
+            problems = (_not_cancelled(error),)
+            break
+        except RetryableError as error:
+            problems = (_not_cancelled(error),)
+            sleep(_PAUSE)
+            continue
+        cancelled.update(answer.cancelled)
+        if not answer.running:
+            problems = ()
+            break
+        problems = (f"Cancelled, but still running: {', '.join(answer.running)}.",)
     return Stopped(executions=stopped, statements=tuple(sorted(cancelled)), problems=problems)
+
+
+def _not_cancelled(error: Exception) -> str:
+    return f"Statements could not be cancelled: {error}"
 
 
 def _stop_executions(machines: Sequence[Executions], sleep: Sleep) -> tuple[str, ...]:

@@ -159,7 +159,8 @@ class Statements:
 
     def cancel(self, statement: Statement) -> None:
         with self._lock:
-            if not statement.is_open:
+            # "To be canceled, a query must be running."
+            if statement.status != "STARTED":
                 raise AwsError(
                     "ValidationException",
                     f"Could not cancel a query that is already in {statement.status} state "
