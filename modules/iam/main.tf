@@ -25,6 +25,13 @@ locals {
   # Resource that statements run on. The ARN of a workgroup ends in a generated ID, not in its name.
   warehouse_arn = local.is_cluster ? local.cluster_arn : var.redshift.serverless.workgroup_arn
 
+  # AWS's documentation of this condition names a workgroup by its name, where its ARN has the id.
+  unload_source_arns = local.is_cluster ? [local.cluster_arn] : [
+    local.warehouse_arn,
+    var.redshift.serverless.namespace_arn,
+    "arn:${var.partition}:redshift-serverless:${var.region}:${var.account_id}:workgroup/${coalesce(var.redshift.workgroup_name, "-")}",
+  ]
+
   unload_principals = (
     local.is_cluster ? ["redshift.amazonaws.com"] : ["redshift-serverless.amazonaws.com", "redshift.amazonaws.com"]
   )

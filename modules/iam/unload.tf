@@ -20,7 +20,7 @@ data "aws_iam_policy_document" "unload_trust" {
     condition {
       test     = "ArnLike"
       variable = "aws:SourceArn"
-      values   = local.is_cluster ? [local.cluster_arn] : [local.warehouse_arn, var.redshift.serverless.namespace_arn]
+      values   = local.unload_source_arns
     }
   }
 }
