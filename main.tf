@@ -307,10 +307,13 @@ module "crawler" {
 module "monitoring" {
   source = "./modules/monitoring"
 
-  name                   = var.name
-  operations_topic_arn   = module.alerts.operations_topic_arn
-  machine_arns           = { pipeline = module.pipeline.pipeline_arn, crawl = module.crawler.crawl_arn }
-  reconcile_function     = module.functions.function_names["reconcile"]
-  dead_letter_queue_name = module.alerts.dead_letter_queue_name
-  tags                   = var.tags
+  name                        = var.name
+  account_id                  = local.account_id
+  operations_topic_arn        = module.alerts.operations_topic_arn
+  machine_arns                = { pipeline = module.pipeline.pipeline_arn, crawl = module.crawler.crawl_arn }
+  reconcile_function          = module.functions.function_names["reconcile"]
+  record_failure_function_arn = module.functions.function_arns["record_failure"]
+  dead_letter_queue_arn       = module.alerts.dead_letter_queue_arn
+  dead_letter_queue_name      = module.alerts.dead_letter_queue_name
+  tags                        = var.tags
 }

@@ -143,6 +143,16 @@ output "statement_ended_rule_name" {
   value       = module.pipeline.statement_ended_rule_name
 }
 
+output "execution_ended_rule_arn" {
+  description = "ARN of the EventBridge rule that matches executions of the pipeline and crawl machines that ended without success."
+  value       = module.monitoring.execution_ended_rule_arn
+}
+
+output "execution_ended_rule_name" {
+  description = "Name of the EventBridge rule that matches executions of the pipeline and crawl machines that ended without success."
+  value       = module.monitoring.execution_ended_rule_name
+}
+
 output "pipeline_arn" {
   description = "ARN of the state machine that checks the query, loads the history, trains and activates the detector."
   value       = module.pipeline.pipeline_arn

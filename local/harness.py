@@ -242,16 +242,6 @@ class Deployment:
         """Stop an execution, as a person would."""
         self.cloud.client("stepfunctions").stop_execution(executionArn=execution_arn)
 
-    def expire_lease(self) -> None:
-        """Let the lease run out that a crawl took and did not give back, as time would."""
-        self.cloud.client("dynamodb").update_item(
-            TableName=self.outputs["table_name"],
-            Key={"pk": {"S": self.variables["name"]}, "sk": {"S": "LEASE#crawl"}},
-            UpdateExpression="SET #until = :past",
-            ExpressionAttributeNames={"#until": "until"},
-            ExpressionAttributeValues={":past": {"S": "2000-01-01T00:00:00Z"}},
-        )
-
     def wait_for_unload(self, status: str) -> dict[str, Any]:
         """Wait until the newest UNLOAD has this status."""
         patience = Patience(self.cloud, f"an UNLOAD that is {status}")

@@ -139,7 +139,7 @@ data "aws_iam_policy_document" "dead_letters" {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
       values = [
-        for rule in ["configuration", "statement-ended"] :
+        for rule in ["configuration", "execution-ended", "statement-ended"] :
         "arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${var.name}-${rule}"
       ]
     }

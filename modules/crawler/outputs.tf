@@ -1,6 +1,9 @@
 output "crawl_arn" {
   description = "ARN of the state machine that crawls due intervals."
   value       = aws_sfn_state_machine.crawl.arn
+
+  # At destroy, nobody is told of crawls any more when they are stopped.
+  depends_on = [aws_lambda_invocation.stop]
 }
 
 output "crawl_name" {

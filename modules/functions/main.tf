@@ -100,7 +100,7 @@ resource "aws_cloudwatch_log_group" "this" {
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_50:Tracing is an input (logging), enabled by default.
   #checkov:skip=CKV_AWS_115:Reserved concurrency would be taken from the account's other functions; the state machines limit concurrency.
-  #checkov:skip=CKV_AWS_116:Only reconcile and statement are invoked asynchronously; modules/pipeline configures their failure destination.
+  #checkov:skip=CKV_AWS_116:Only reconcile, record_failure and statement are invoked asynchronously; modules/pipeline configures their failure destination.
   #checkov:skip=CKV_AWS_117:The functions call AWS APIs only; the Data API needs no access to the warehouse's network.
   #checkov:skip=CKV_AWS_173:A customer managed key is an input (encryption); the environment contains names, no secrets.
   #checkov:skip=CKV_AWS_272:The package is part of the module and pinned by its hash.

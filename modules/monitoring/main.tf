@@ -52,3 +52,50 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   alarm_actions       = [var.operations_topic_arn]
   tags                = var.tags
 }
+
+# An execution that was stopped, took too long or failed outside of any Catch cannot say so itself: the detector would be
+# ACTIVATING for ever, or the next crawls wait for the lease of one that runs no more.
+resource "aws_cloudwatch_event_rule" "ended" {
+  name        = "${var.name}-execution-ended"
+  description = "An execution of the anomaly detector ${var.name} did not succeed."
+  event_pattern = jsonencode({
+    source      = ["aws.states"]
+    detail-type = ["Step Functions Execution Status Change"]
+    detail = {
+      stateMachineArn = values(var.machine_arns)
+      status          = ["ABORTED", "FAILED", "TIMED_OUT"]
+    }
+  })
+  tags = var.tags
+}
+
+resource "aws_lambda_permission" "ended" {
+  statement_id   = "ExecutionDidNotSucceed"
+  action         = "lambda:InvokeFunction"
+  function_name  = var.record_failure_function_arn
+  principal      = "events.amazonaws.com"
+  source_arn     = aws_cloudwatch_event_rule.ended.arn
+  source_account = var.account_id
+}
+
+resource "aws_cloudwatch_event_target" "ended" {
+  rule = aws_cloudwatch_event_rule.ended.name
+  arn  = var.record_failure_function_arn
+
+  input_transformer {
+    input_paths = { execution = "$.detail.executionArn", status = "$.detail.status" }
+    # Not jsonencode: it escapes "<" and ">".
+    input_template = "{\"execution\": \"<execution>\", \"status\": \"<status>\"}"
+  }
+
+  retry_policy {
+    maximum_event_age_in_seconds = 3600
+    maximum_retry_attempts       = 10
+  }
+
+  dead_letter_config {
+    arn = var.dead_letter_queue_arn
+  }
+
+  depends_on = [aws_lambda_permission.ended]
+}

@@ -7,3 +7,13 @@ output "alarm_names" {
   description = "Name of each CloudWatch alarm, by alarm key."
   value       = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => alarm.alarm_name }
 }
+
+output "execution_ended_rule_arn" {
+  description = "ARN of the EventBridge rule that matches executions of the pipeline and crawl machines that ended without success."
+  value       = aws_cloudwatch_event_rule.ended.arn
+}
+
+output "execution_ended_rule_name" {
+  description = "Name of the EventBridge rule that matches executions of the pipeline and crawl machines that ended without success."
+  value       = aws_cloudwatch_event_rule.ended.name
+}

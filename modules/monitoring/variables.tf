@@ -4,6 +4,12 @@ variable "name" {
   nullable    = false
 }
 
+variable "account_id" {
+  description = "ID of the AWS account that owns the resources."
+  type        = string
+  nullable    = false
+}
+
 variable "operations_topic_arn" {
   description = "ARN of the operations topic, which the alarms notify."
   type        = string
@@ -18,6 +24,18 @@ variable "machine_arns" {
 
 variable "reconcile_function" {
   description = "Name of the function that starts the pipeline."
+  type        = string
+  nullable    = false
+}
+
+variable "record_failure_function_arn" {
+  description = "ARN of the function that records executions that ended without success."
+  type        = string
+  nullable    = false
+}
+
+variable "dead_letter_queue_arn" {
+  description = "ARN of the dead-letter queue."
   type        = string
   nullable    = false
 }

@@ -223,7 +223,7 @@ resource "aws_cloudwatch_event_target" "configuration" {
 
 # The rules invoke the functions asynchronously, so Lambda, not EventBridge, retries a function that fails.
 resource "aws_lambda_function_event_invoke_config" "this" {
-  for_each = toset(["reconcile", "statement"])
+  for_each = toset(["reconcile", "record_failure", "statement"])
 
   function_name                = var.function_arns[each.key]
   maximum_event_age_in_seconds = 3600

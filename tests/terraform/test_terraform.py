@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from anomaly_detector import config
+from anomaly_detector.handlers import record_failure
 from anomaly_detector.lake import results
 
 from local.cloud.redshift import dialect
@@ -258,6 +259,36 @@ def test_tasks_are_tried_again_by_the_one_rule(states: dict[str, dict[str, Any]]
     }
     assert len(rules) == 2
     assert all("RetryableError" in rule for nested, rule in rules if not nested)
+
+
+def test_an_execution_that_cannot_say_how_it_ended_is_recorded(
+    states: dict[str, dict[str, Any]],
+) -> None:
+    state = states["least_input"]
+    (rule,) = (
+        each
+        for each in _resources(state, "aws_cloudwatch_event_rule")
+        if each["name"].endswith("-execution-ended")
+    )
+    pattern = json.loads(rule["event_pattern"])
+    assert pattern["detail"]["status"] == ["ABORTED", "FAILED", "TIMED_OUT"]
+    assert len(pattern["detail"]["stateMachineArn"]) == 2
+    (target,) = (
+        each
+        for each in _resources(state, "aws_cloudwatch_event_target")
+        if each["rule"] == rule["name"]
+    )
+    (transformer,) = target["input_transformer"]
+    detail = {"execution": "arn", "status": "ABORTED"}
+    event = transformer["input_template"]
+    assert set(transformer["input_paths"]) == set(detail)
+    for name, value in detail.items():
+        event = event.replace(f"<{name}>", value)
+    assert record_failure.RecordEnd.model_validate_json(event).model_dump() == detail
+    # What the function cannot do is kept.
+    kept = _resources(state, "aws_lambda_function_event_invoke_config")
+    assert len(kept) == 3
+    assert all(each["destination_config"] for each in kept)
 
 
 def test_no_file_names_the_partition() -> None:

@@ -16,7 +16,7 @@ from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid, iso
 from anomaly_detector.lake import layout, parquet
 from anomaly_detector.services.executions import Executions
-from anomaly_detector.services.failures import innermost, record_failure
+from anomaly_detector.services.failures import innermost, record_end, record_failure
 from anomaly_detector.services.history import missing_chunks, plan_history
 from anomaly_detector.services.preparing import prepare
 from anomaly_detector.services.reconcile import reconcile
@@ -431,6 +431,102 @@ def test_a_failed_crawl_leaves_the_detector_active_and_is_tried_again(world: Wor
     assert world.crawl(H1 + DAY * 2 + NOON, "c2")
     assert world.ledger.intervals(H1, H1 + DAY)[H1].status == "SCORED"
     assert world.ledger.detector().status_reason is None
+
+
+def ended(world: World, execution: str, status: Any = "ABORTED") -> list[str]:
+    """Let an execution end without a word of its own; what was published."""
+    sent: list[str] = []
+
+    class Spy:
+        def publish(self, **given: Any) -> None:
+            sent.append(given["Message"])
+
+    record_end(world.ledger, Topic(Spy(), "arn"), "shop", execution, status)
+    return sent
+
+
+PIPELINE = "arn:aws:states:eu-west-1:123456789012:execution:shop-pipeline"
+CRAWL = "arn:aws:states:eu-west-1:123456789012:execution:shop-crawl"
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("ABORTED", "was stopped"),
+        ("TIMED_OUT", "took longer than its state machine allows"),
+        ("FAILED", "could not record"),
+    ],
+)
+def test_a_pipeline_that_ends_without_a_word_is_on_file_and_told(
+    world: World, status: str, words: str
+) -> None:
+    world.upload(document())
+    prepare(world.store, world.ledger, None, f"{PIPELINE}:one", H1)
+
+    (message,) = ended(world, f"{PIPELINE}:one", status)
+
+    assert words in message
+    detector = world.ledger.detector()
+    assert detector.status == "FAILED"
+    assert words in (detector.status_reason or "")
+    stored = world.ledger.run(world.config_hash)
+    assert stored
+    assert stored.status == "FAILED"
+    # The event may come twice.
+    assert ended(world, f"{PIPELINE}:one", status) == []
+
+
+def test_a_pipeline_that_is_stopped_before_its_first_step_is_on_file(
+    world: World, pipeline: Pipeline
+) -> None:
+    world.upload(document())
+    assert run(world, pipeline)
+    stored = world.ledger.run(world.config_hash)
+    assert stored
+    assert stored.execution
+
+    assert len(ended(world, stored.execution)) == 1
+
+    assert world.ledger.detector().status == "FAILED"
+
+
+def test_an_end_that_was_recorded_or_has_been_overtaken_changes_nothing(world: World) -> None:
+    world.upload(document())
+    world.activate(f"{PIPELINE}:one")
+    active = world.ledger.detector()
+
+    for execution in (f"{PIPELINE}:one", f"{PIPELINE}:unknown", f"{CRAWL}:unknown"):
+        assert ended(world, execution, "FAILED") == []
+
+    assert world.ledger.detector() == active
+    # The execution of a document that was replaced does not fail the newer one.
+    world.upload(document(description="old"))
+    prepare(world.store, world.ledger, None, f"{PIPELINE}:two", H1)
+    world.upload(document(description="new"))
+    prepare(world.store, world.ledger, None, f"{PIPELINE}:three", H1)
+    ended(world, f"{PIPELINE}:two")
+    assert world.ledger.detector().status == "ACTIVATING"
+
+
+def test_a_crawl_that_is_stopped_holds_up_nobody(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    at = H1 + DAY + NOON
+    assert world.plan(at, f"{CRAWL}:one").due
+    assert world.plan(at, f"{CRAWL}:two").held_by == f"{CRAWL}:one"
+
+    # Not the holder's end: of one that came while it crawled.
+    assert ended(world, f"{CRAWL}:two") == []
+    assert world.plan(at, f"{CRAWL}:two").held_by == f"{CRAWL}:one"
+    (message,) = ended(world, f"{CRAWL}:one")
+
+    assert "was stopped" in message
+    assert world.ledger.detector().status == "ACTIVE"
+    assert world.ledger.intervals(H1, H1 + DAY)[H1].status == "FAILED"
+    assert world.plan(at, f"{CRAWL}:three").due
+    # A late event gives back no lease of another.
+    assert ended(world, f"{CRAWL}:one") == []
+    assert world.plan(at, f"{CRAWL}:four").held_by == f"{CRAWL}:three"
 
 
 def test_the_failure_of_a_replaced_document_does_not_fail_the_newer(world: World) -> None:

@@ -54,6 +54,11 @@ class Lease:
         """Keep the lease until a time; False where it is another's, or nobody's."""
         return self._table.update(self._key, {"until": iso(until)}, {"holder": holder})
 
+    def is_held_by(self, holder: str) -> bool:
+        """Whether the lease is the holder's, expired or not."""
+        held = self._table.get(self._key)
+        return held is not None and held["holder"] == holder
+
     def release(self, holder: str) -> None:
         """Give the lease back, unless it is another's."""
         self._table.delete(self._key, {"holder": holder})

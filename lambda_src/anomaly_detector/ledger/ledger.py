@@ -14,6 +14,7 @@ from anomaly_detector.ledger.items import (
     DETECTOR,
     GROUP,
     INTERVAL,
+    RUN,
     Chunk,
     Detector,
     Interval,
@@ -67,6 +68,14 @@ class Ledger:
         """The newest attempt to bring a document into force."""
         item = self.table.get(run_key(config_hash))
         return None if item is None else Run.of(item)
+
+    def run_of(self, execution: str) -> tuple[str, Run] | None:
+        """The document whose newest run is this execution of the pipeline, and the run."""
+        for item in self.table.query(RUN):
+            run = Run.of(item)
+            if run.execution == execution:
+                return str(item["sk"]).removeprefix(RUN), run
+        return None
 
     def claim_run(self, config_hash: str, before: Run | None, after: Run) -> bool:
         """Make `after` the document's run and the document the wanted one; False where another
@@ -172,6 +181,10 @@ class Ledger:
     def renew_crawl(self, execution: str, now: datetime) -> bool:
         """Keep the lease; False where another execution has taken over."""
         return self._crawl.renew(execution, now + _LEASE)
+
+    def is_crawling(self, execution: str) -> bool:
+        """Whether an execution has taken the lease and not given it back."""
+        return self._crawl.is_held_by(execution)
 
     def end_crawl(self, execution: str) -> None:
         """Give the lease back, unless another execution has taken over."""

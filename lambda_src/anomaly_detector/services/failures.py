@@ -21,6 +21,13 @@ _DEPTH = 10
 _OUT_OF_MEMORY = re.compile(
     r"signal: killed|Runtime\.OutOfMemory|Process exited before completing request"
 )
+Ended = Literal["ABORTED", "FAILED", "TIMED_OUT"]
+_ENDINGS: dict[Ended, str] = {
+    "ABORTED": "The execution was stopped.",
+    "FAILED": "The execution failed in a way that its state machine could not record; see its "
+    "history.",
+    "TIMED_OUT": "The execution took longer than its state machine allows.",
+}
 _OUT_OF_TIME = re.compile(rf"Task timed out after {limits.MOST_SECONDS}\b")
 
 
@@ -75,6 +82,41 @@ def record_failure(
         facts,
     )
     return Failure(reason=reason)
+
+
+def record_end(
+    ledger: Ledger, operations: Topic, detector_name: str, execution: str, status: Ended
+) -> Failure | None:
+    """Record an execution that ended without a step of its own to do so: it was stopped, its time
+    was over, or it failed in a way that no Catch sees.
+
+    Otherwise a detector would be ACTIVATING for ever, and a stopped crawl would hold up the next
+    ones until its lease expires.
+
+    Returns
+    -------
+    None where the execution has recorded its end, or had nothing in hand.
+    """
+    machine = execution.split(":")[6].rpartition("-")[2]
+    config_hash = None
+    if machine == "crawl":
+        in_hand = ledger.is_crawling(execution)
+    else:
+        found = ledger.run_of(execution)
+        in_hand = found is not None and found[1].status in ("STARTING", "RUNNING")
+        config_hash = found[0] if found else None
+    if not in_hand:
+        return None
+    error = {"Error": status, "Cause": _ENDINGS[status]}
+    return record_failure(
+        ledger,
+        operations,
+        detector_name,
+        "crawl" if machine == "crawl" else "pipeline",
+        execution,
+        config_hash,
+        error,
+    )
 
 
 def explained(reason: str) -> str:
