@@ -47,6 +47,10 @@ locals {
     ))
   }
 
+  # A pair of parentheses with what it holds: a regular expression cannot count, so pairs in it are spelled out.
+  nested_parentheses = [for depth in range(12) : "(?:[^()]|\\("]
+  in_parentheses     = "\\(${join("", local.nested_parentheses)}[^()]*${join("", [for depth in range(12) : "\\))*"])}\\)"
+
   sql = {
     window_start = "\\{\\{\\s*window_start\\s*\\}\\}"
     window_end   = "\\{\\{\\s*window_end\\s*\\}\\}"
@@ -62,8 +66,13 @@ locals {
       "/(?s)('(?:[^']|'')*')|\"[^\"]*\"|--[^\\n]*|\\/\\*.*?\\*\\/|(\\$\\$.*?\\$\\$)/",
     ]
 
-    # What must not occur outside of strings, quoted names and comments.
+    # What must not occur outside of strings, quoted names and comments. After WITH, what follows the last pair of parentheses
+    # of its list (up to twelve nested pairs, which is all that a regular expression can tell) decides.
     refused = {
+      "must select after WITH …" = format(
+        "(?is)^[\\s\\x{FEFF}]*with\\b[^()]*%s(?:\\s*(?:,|as\\b)[^()]*%s)*\\s*(?:(?:insert|update|delete|merge)\\b|\\(|[;\\s]*$)",
+        local.in_parentheses, local.in_parentheses,
+      )
       "must close every string, quoted name and comment, and must not nest comments" = "'|\"|/\\*|\\*/|\\$\\$"
       "must not quote strings with a tag such as $q$: write '…' or $$…$$"            = "(^|[^\\w$])\\$[A-Za-z_]\\w*\\$"
       "must not contain WITH RECURSIVE, which Redshift rejects in a subquery"        = "(?i)\\bwith\\s+recursive\\b"

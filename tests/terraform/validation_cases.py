@@ -158,6 +158,17 @@ BOTH: list[tuple[dict[str, Any], str]] = [
         for inputs in _query(f"select * into copy from orders where {WINDOW}")
     ],
     *[
+        (inputs, "must select after WITH …")
+        for text in (
+            f"with a as (select 1) insert into b select * from a where {WINDOW}",
+            f"-- a\nWITH a AS (SELECT f((1), (2)) FROM c) DELETE FROM b WHERE {WINDOW}",
+            f"with a (x) as (select ')'), \"b\" as (select 2) update c set d = 1 where {WINDOW}",
+            f"with a as (select 1 where {WINDOW}) (select * from a)",
+            f"with a as (select 1 where {WINDOW});",
+        )
+        for inputs in _query(text)
+    ],
+    *[
         (inputs, "must not contain WITH RECURSIVE, which Redshift rejects in a subquery")
         for inputs in _query(
             f"with recursive t as (select 1) select * from t, orders where {WINDOW}"
@@ -481,6 +492,12 @@ ACCEPTED: list[dict[str, Any]] = [
     {"query": f"-- revenue; by hour\n/* and\nviews; */\nSELECT * FROM orders WHERE {WINDOW}"},
     {"query": f"with a as (select * from orders) select * from a where {WINDOW}"},
     {"query": f"select * from orders where {WINDOW};\n ; -- done\n"},
+    {
+        "query": "with a (x) as (select count(*) from (select max((y)) from b)), c as (select 1)"
+        " -- (\n"
+        f"select \"delete\", sum(x) as update, 'insert', (select 1) from a, c where {WINDOW}"
+    },
+    {"query": f"with a as (select {'(' * 20}1{')' * 20} as x) select * from a where {WINDOW}"},
     {
         "query": "select ts, ';' as a, 'it''s; fine' as b, $$;x$$ as c, \"odd;name\", 'a\\';b' as d"
         f" /* ; e */ -- ; f\nfrom orders where {WINDOW}"
