@@ -508,6 +508,31 @@ def test_an_end_that_was_recorded_or_has_been_overtaken_changes_nothing(world: W
     assert world.ledger.detector().status == "ACTIVATING"
 
 
+@pytest.mark.parametrize("machine", ["pipeline", "crawl"])
+def test_a_failure_that_could_not_be_recorded_is_recorded_by_the_event(
+    world: World, machine: Any
+) -> None:
+    class Throttled:
+        def publish(self, **_: Any) -> None:
+            raise ClientError({"Error": {"Code": "Throttled"}}, "Publish")
+
+    world.upload(document())
+    execution = f"{PIPELINE}:one"
+    if machine == "crawl":
+        world.activate(execution)
+        execution = f"{CRAWL}:one"
+        assert world.plan(H1 + DAY + NOON, execution).due
+    else:
+        prepare(world.store, world.ledger, None, execution, H1)
+    error = {"Error": "X", "Cause": "why"}
+    topic = Topic(Throttled(), "arn")
+    with pytest.raises(ClientError):
+        record_failure(world.ledger, topic, "shop", machine, execution, world.config_hash, error)
+
+    assert len(ended(world, execution, "FAILED")) == 1
+    assert ended(world, execution, "FAILED") == []
+
+
 def test_a_crawl_that_is_stopped_holds_up_nobody(world: World) -> None:
     world.upload(document())
     world.activate()

@@ -50,17 +50,12 @@ def record_failure(
     detector = ledger.detector()
     if machine == "pipeline":
         config_hash = config_hash or detector.wanted_hash
-        if config_hash is not None:
-            run = ledger.run(config_hash) or Run(attempt=1, status="FAILED")
-            failed = {"status": "FAILED", "execution": execution, "reason": reason}
-            ledger.set_run(config_hash, run.model_copy(update=failed))
         if detector.wanted_hash in (None, config_hash):
             after = {"status": "FAILED", "status_reason": reason, "execution": execution}
             if not ledger.advance_detector(detector, detector.model_copy(update=after)):
                 # Before anything is told, so that the repetition tells it once.
                 raise RetryableError("The detector was changed concurrently.")
     else:
-        ledger.end_crawl(execution)
         ledger.note_failure(reason)
         if detector.watermark is not None:
             found = ledger.table.query(INTERVAL, iso(detector.watermark), None)
@@ -81,6 +76,13 @@ def record_failure(
         f"{execution}",
         facts,
     )
+    # Last, as it tells that the end is recorded: what breaks off before is repeated by the event.
+    if machine == "crawl":
+        ledger.end_crawl(execution)
+    elif config_hash is not None:
+        run = ledger.run(config_hash) or Run(attempt=1, status="FAILED")
+        failed = {"status": "FAILED", "execution": execution, "reason": reason}
+        ledger.set_run(config_hash, run.model_copy(update=failed))
     return Failure(reason=reason)
 
 
@@ -88,7 +90,7 @@ def record_end(
     ledger: Ledger, operations: Topic, detector_name: str, execution: str, status: Ended
 ) -> Failure | None:
     """Record an execution that ended without a step of its own to do so: it was stopped, its time
-    was over, or it failed in a way that no Catch sees.
+    was over, it failed in a way that no Catch sees, or it could not record its failure.
 
     Otherwise a detector would be ACTIVATING for ever, and a stopped crawl would hold up the next
     ones until its lease expires.
