@@ -55,15 +55,15 @@ locals {
     window_start = "\\{\\{\\s*window_start\\s*\\}\\}"
     window_end   = "\\{\\{\\s*window_end\\s*\\}\\}"
     placeholder  = "\\{\\{\\s*([^{}]*?)\\s*\\}\\}"
-    select       = "(?is)^(\\s|\\x{FEFF}|--[^\\n]*(\\n|$)|/\\*.*?\\*/)*(select|with)\\b"
+    select       = "(?is)^(\\s|\\x{FEFF}|--[^\\r\\n]*([\\r\\n]|$)|/\\*.*?\\*/)*(select|with)\\b"
     # MAX_STATEMENT_BYTES in the package's warehouse/sql.py. It limits the whole statement; here only the query can be measured.
     bytes = 100000
 
     # Strings are captured, quoted names and comments are not. Whether a backslash escapes a quote depends on a session setting,
     # so a query is rejected here only if it is invalid either way; the query check in the pipeline is stricter.
     tokens = [
-      "/(?s)('(?:[^'\\\\]|\\\\.|'')*')|\"[^\"]*\"|--[^\\n]*|\\/\\*.*?\\*\\/|(\\$\\$.*?\\$\\$)/",
-      "/(?s)('(?:[^']|'')*')|\"[^\"]*\"|--[^\\n]*|\\/\\*.*?\\*\\/|(\\$\\$.*?\\$\\$)/",
+      "/(?s)('(?:[^'\\\\]|\\\\.|'')*')|\"[^\"]*\"|--[^\\r\\n]*|\\/\\*.*?\\*\\/|(\\$\\$.*?\\$\\$)/",
+      "/(?s)('(?:[^']|'')*')|\"[^\"]*\"|--[^\\r\\n]*|\\/\\*.*?\\*\\/|(\\$\\$.*?\\$\\$)/",
     ]
 
     # What must not occur outside of strings, quoted names and comments. After WITH, what follows the last pair of parentheses
@@ -78,6 +78,7 @@ locals {
       "must not contain WITH RECURSIVE, which Redshift rejects in a subquery"        = "(?i)\\bwith\\s+recursive\\b"
       "must be a single statement: something follows a semicolon"                    = ";\\s*[^\\s;]"
       "must not contain SELECT … INTO, which creates a table"                        = "(?i)\\binto\\b"
+      "must not contain template tags such as {% … %}: give the rendered SQL"        = "\\{[%#]"
     }
   }
 }

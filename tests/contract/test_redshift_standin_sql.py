@@ -240,6 +240,7 @@ def test_given_qualify_and_a_cte_with_columns_then_they_are_accepted(database: D
         "select row_number() over (order by id), lag(id) over (order by id) from orders",
         "select id from orders union select 1 except select 2",
         "select o.id from orders o join (select 1 as x) as s on s.x = o.id",
+        "select * from (select code, id from orders) pivot (sum(id) for code in ('a', 'b'))",
         "select id::varchar, placed::varchar(10), null::varchar from orders",
     ],
 )

@@ -169,6 +169,11 @@ BOTH: list[tuple[dict[str, Any], str]] = [
         for inputs in _query(text)
     ],
     *[
+        (inputs, "must not contain template tags such as {% … %}: give the rendered SQL")
+        for tag in ("{% if x %} and 1 = 1 {% endif %}", "{# why #}")
+        for inputs in _query(f"select * from orders where {WINDOW} {tag}")
+    ],
+    *[
         (inputs, "must not contain WITH RECURSIVE, which Redshift rejects in a subquery")
         for inputs in _query(
             f"with recursive t as (select 1) select * from t, orders where {WINDOW}"

@@ -48,6 +48,15 @@ def test_comments_are_one_token(text: str) -> None:
     assert kinds(f"select {text}\n1") == [("WORD", "select"), ("COMMENT", text), ("SYMBOL", "1")]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_a_comment_ends_with_its_line_however_lines_end(end: str) -> None:
+    assert kinds(f"select -- all;{end}1") == [
+        ("WORD", "select"),
+        ("COMMENT", "-- all;"),
+        ("SYMBOL", "1"),
+    ]
+
+
 def test_a_dollar_within_a_name_opens_no_text() -> None:
     assert kinds("a$b$ c")[0] == ("WORD", "a$b$")
 

@@ -124,6 +124,7 @@ def _statement(query: str, name: str) -> list[Token]:
     if first.upper() not in {"SELECT", "WITH"}:
         raise PermanentError(f"{name} must start with SELECT or WITH; got '{first}'.")
     _refuse_recursion(tokens, name)
+    _refuse_templates(tokens, name)
     depth = 0
     for token in tokens:
         if token.kind is not Kind.SYMBOL:
@@ -162,6 +163,15 @@ def _refuse_recursion(tokens: Sequence[Token], name: str) -> None:
                 f"{name} must not contain WITH RECURSIVE, which Redshift rejects in a subquery, "
                 f"and the detector uses the query as a subquery (line {first.line}): write the "
                 "recursive part to a table with a scheduled query, and select from that table."
+            )
+
+
+def _refuse_templates(tokens: Sequence[Token], name: str) -> None:
+    for first, second in pairwise(tokens):
+        if first.text == "{" and second.text in ("%", "#"):
+            raise PermanentError(
+                f"{name} must not contain template tags such as {{% … %}}: give the rendered SQL; "
+                f"one begins in line {first.line}."
             )
 
 

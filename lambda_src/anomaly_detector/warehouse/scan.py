@@ -35,7 +35,7 @@ class Token:
 _SIMPLE: Final = re.compile(
     r"""
     (?P<BLANK>[\s\u200b\ufeff]+)  # also a byte order mark and a zero-width space
-    | (?P<COMMENT>--[^\n]*)
+    | (?P<COMMENT>--[^\r\n]*)
     | (?P<STRING>'(?:[^'\\]|''|\\.)*+')
     | (?P<NAME>"(?:[^"]|"")*+")
     | (?P<PLACEHOLDER>\{\{[^{}]*\}\})

@@ -38,6 +38,12 @@ def _near(text: str) -> str:
     return f'syntax error at or near "{text}"'
 
 
+def _is_nameless(node: exp.Expr) -> bool:
+    """Whether it is a derived table without a name; PIVOT needs none."""
+    in_from = isinstance(node.parent, exp.From | exp.Join)
+    return in_from and not node.alias and not node.args.get("pivots")
+
+
 def _orders_by_all(node: exp.Expr) -> bool:
     column = node.this
     return (
@@ -91,7 +97,7 @@ _FOREIGN: tuple[tuple[type[exp.Expr], Callable[[exp.Expr], bool], str], ...] = (
     ),
     (
         exp.Subquery,
-        lambda node: isinstance(node.parent, exp.From | exp.Join) and not node.alias,
+        lambda node: _is_nameless(node),
         "subquery in FROM must have an alias\n  Hint: For example, FROM (SELECT ...) [AS] foo.",
     ),
     (
