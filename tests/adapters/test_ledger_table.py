@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
+import anomaly_detector
 import boto3
 import pytest
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.ledger.items import Chunk, Detector, Interval, Run
+from anomaly_detector.ledger.items import AlertItem, Chunk, Delivery, Detector, Interval, Run
 from anomaly_detector.ledger.ledger import Commit, Ledger
 from anomaly_detector.ledger.table import StateTable, Write
 from botocore.exceptions import ClientError
@@ -136,12 +138,74 @@ def test_a_commit_writes_the_largest_window_at_once(table: StateTable) -> None:
         Interval(start=START.replace(hour=number // 60, minute=number % 60), status="SCORED")
         for number in range(72)
     ]
-    commit = Commit(before, before, intervals, START, "attempt", {"events_key": "k"})
+    delivery = Delivery(
+        due_start=START,
+        attempt_id="attempt",
+        config_hash="c",
+        window_start=START,
+        window_end=START.replace(hour=2),
+        events_key="k",
+        scored_keys=(),
+    )
+    commit = Commit(before, before, intervals, delivery)
 
     assert ledger.commit(commit)
     assert not ledger.commit(commit)
     assert len(ledger.intervals(START, START.replace(hour=2))) == 72
-    assert [item["events_key"] for item in ledger.deliveries()] == ["k"]
+    assert ledger.deliveries() == [delivery]
+
+    ledger.mark_published(delivery)
+    assert ledger.deliveries() == [delivery.model_copy(update={"published": True})]
+    ledger.delete_delivery(delivery)
+    assert ledger.deliveries() == []
+
+
+def test_only_the_ledger_reads_and_writes_the_table() -> None:
+    package = Path(anomaly_detector.__file__).parent
+    users = {
+        str(file.relative_to(package))
+        for file in package.rglob("*.py")
+        if "ledger.table" in file.read_text(encoding="utf-8")
+    }
+    # The wiring hands the table to the ledger.
+    assert users == {"ledger/ledger.py", "ledger/lease.py", "handlers/_wiring.py"}
+
+
+def test_an_alert_is_decided_once_and_marked_by_one_run(table: StateTable) -> None:
+    ledger = Ledger(table)
+    item = AlertItem(
+        alert="orders",
+        group_id="g",
+        measure="revenue",
+        start=START,
+        end=START.replace(hour=1),
+        since=START,
+        expires_at=1,
+        state="CLAIMED",
+        targets={"arn": "PENDING"},
+        attempt_id="attempt",
+    )
+
+    assert ledger.alert("orders", "g") is None
+    assert ledger.decide_alert(item)
+    assert not ledger.decide_alert(item)
+    assert ledger.alert("orders", "g") == item
+    sent = ledger.mark_alert(item, "SENT", {"arn": "SENT"})
+    assert ledger.mark_alert(item, "FAILED", {"arn": "FAILED"}) is None
+    assert ledger.alert("orders", "g") == sent
+
+
+def test_waiting_intervals_fail_and_committed_ones_stay(table: StateTable) -> None:
+    ledger = Ledger(table)
+    hours = [START.replace(hour=hour) for hour in range(4)]
+    for hour, status in zip(hours, ("DUE", "DUE", "LANDED", "SCORED"), strict=True):
+        ledger.mark_intervals([hour], status)
+
+    ledger.fail_waiting(hours[1], "why")
+
+    found = ledger.intervals(START, START.replace(hour=4))
+    assert [found[hour].status for hour in hours] == ["DUE", "FAILED", "FAILED", "SCORED"]
+    assert [found[hour].reason for hour in hours] == [None, "why", "why", None]
 
 
 def test_a_committed_interval_is_not_marked_again(table: StateTable) -> None:

@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from anomaly_detector.alerts.targets import Message
 from anomaly_detector.config import Config, document_hash, load
-from anomaly_detector.events.store import groups_from_bytes
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk
@@ -29,6 +28,7 @@ from anomaly_detector.panel import ROLLED_UP
 from anomaly_detector.services import crawling, history, preparing, training
 from anomaly_detector.services.delivery import Post, deliver
 from anomaly_detector.services.payloads import CrawlPlan, Detected, LandedFiles
+from anomaly_detector.services.topic import Topic
 
 BUCKET, TABLE = "shop-bucket", "shop"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:alerts"
@@ -152,6 +152,8 @@ class World:
         self.table = StateTable(dynamodb, name, "shop")
         self.ledger = Ledger(self.table)
         self.mail = Mailbox()
+        sns = boto3.client("sns", region_name="us-east-1")
+        self.operations = Topic(sns, sns.create_topic(Name=f"{name}-operations")["TopicArn"])
         self.config_hash = ""
 
     @property
@@ -284,12 +286,11 @@ class World:
     def deliver(self, at: datetime, holder: str = "run") -> None:
         """Last step."""
         post = Post(
-            table=self.table,
+            ledger=self.ledger,
             objects=self.store,
             targets=self.mail,
             origin=Origin("arn:aws:states:eu-central-1:123456789012:stateMachine:s", BUCKET),
-            operations_topic_arn=TOPIC.replace("alerts", "operations"),
-            read_groups=groups_from_bytes,
+            operations=self.operations,
         )
         deliver(post, now=at, lease=timedelta(minutes=15), holder=holder)
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from anomaly_detector.alerts.decide import Extent, decide, predecessors, triggers
+from anomaly_detector.alerts.decide import decide, predecessors, triggers
 from anomaly_detector.config import Alert
+from anomaly_detector.ledger.items import GroupItem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,9 +14,9 @@ from tests.unit.alerts_samples import HOUR, START, config, group, point
 DIMENSIONS = ("platform", "marketplace")
 
 
-def extent(one, **changes) -> Extent:
+def extent(one, **changes) -> GroupItem:
     values = {"group_id": one.id, "measure": one.measure, "start": one.start, "end": one.end}
-    return Extent(**(values | changes))
+    return GroupItem(**(values | changes))
 
 
 def never(_alert: str, _group_id: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -22,11 +22,24 @@ from anomaly_detector.events.group import Group
 from anomaly_detector.events.store import groups_to_bytes
 from anomaly_detector.lake import layout, parquet, results
 from anomaly_detector.lake.store import ObjectStore
-from anomaly_detector.ledger.items import ALERT, DELIVERY, DETECTOR, GROUP, Detector, alert_key
+from anomaly_detector.ledger.items import (
+    ALERT,
+    DELIVERING,
+    DELIVERY,
+    DETECTOR,
+    GROUP,
+    Delivery,
+    Detector,
+    alert_key,
+    delivery_key,
+)
+from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.panel import Scores
-from anomaly_detector.services.delivery import LOCK, Delivered, Delivery, Post, deliver
+from anomaly_detector.services.delivery import Delivered, Post, deliver
+from anomaly_detector.services.topic import Topic
+from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -76,6 +89,7 @@ class Cloud:
             Bucket="shop-results", CreateBucketConfiguration={"LocationConstraint": REGION}
         )
         self.queues = client("sqs")
+        self.words = ""  # of the newest message, before its JSON
         names = ("orders", "second", "operations")
         self.topics = {name: f"arn:aws:sns:{REGION}:123456789012:{name}" for name in names}
         if queues:
@@ -84,11 +98,11 @@ class Cloud:
         self.table = StateTable(self.clients["dynamodb"], "shop", "shop")
         self.objects = ObjectStore(self.clients["s3"], "shop-results")
         self.post = Post(
-            self.table,
+            Ledger(self.table),
             self.objects,
             Targets(lambda service, _: self.clients[service]),
             Origin(CRAWL, "shop-results"),
-            self.topics["operations"],
+            Topic(self.clients["sns"], self.topics["operations"]),
         )
         self.table.put(DETECTOR, Detector(status="ACTIVE", live_from=FOREVER).attributes())
 
@@ -108,7 +122,9 @@ class Cloud:
             "Messages"
         ):
             for one in messages:
-                found.append(json.loads(json.loads(one["Body"])["Message"]))
+                text = json.loads(one["Body"])["Message"]
+                self.words, brace, facts = text.partition("{")
+                found.append(json.loads(brace + facts))
                 self.queues.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
         return found
 
@@ -147,7 +163,7 @@ class Cloud:
             scored_keys=(layout.scored(prefix, 0),),
             live_from=live_from,
         )
-        self.table.put(delivery.key, delivery.attributes())
+        self.table.put(delivery_key(due, attempt), delivery.attributes())
         return delivery
 
     def deliver(self, *, now: datetime = NOW, post: Post | None = None) -> Delivered:
@@ -158,7 +174,12 @@ class Cloud:
             def send(self, arn: str, message: Message) -> None:
                 send(arn, message)
 
-        return Post(self.table, self.objects, Sender(), self.post.origin, self.topics["operations"])
+        class Operations(Topic):
+            def publish(self, subject: str, _text: str, facts: Mapping[str, object]) -> None:
+                send(self._arn, Message(subject, json.dumps(facts), ""))
+
+        operations = Operations(None, self.topics["operations"])
+        return Post(self.post.ledger, self.objects, Sender(), self.post.origin, operations)
 
     def keys(self, prefix: str) -> list[str]:
         return list(self.objects.keys(prefix))
@@ -252,7 +273,7 @@ def test_a_commit_is_published_and_its_alert_arrives(cloud: Cloud) -> None:
     assert item["AnomalyGroupScore"] == 83.33
     assert cloud.states() == {alert_key("orders", one.id): "SENT"}
     assert cloud.table.query(DELIVERY) == []
-    assert cloud.table.get(LOCK) is None
+    assert cloud.table.get(DELIVERING) is None
 
 
 def test_nothing_pending_does_nothing(cloud: Cloud) -> None:
@@ -409,6 +430,7 @@ def test_a_target_that_is_gone_is_reported_with_the_payload_and_fails_once(cloud
     with pytest.raises(PermanentError, match="gone"):
         cloud.deliver()
     (report,) = cloud.received("operations")
+    assert cloud.words.startswith(f"Alert 'all' was not sent at {gone}.\n\nReason: ")
     assert report["event"] == "ALERT_FAILED"
     assert report["target"] == gone
     assert report["payload"] == cloud.received("second")[0]
@@ -453,7 +475,7 @@ def test_a_report_that_fails_is_made_again(cloud: Cloud) -> None:
 
     def nothing_works(arn: str, _message: Message) -> None:
         if arn.endswith(":operations"):
-            raise RetryableError(arn)
+            raise ClientError({"Error": {"Code": "Throttled"}}, "Publish")
         raise PermanentError(arn)
 
     with pytest.raises(RetryableError, match="operations topic was not told"):

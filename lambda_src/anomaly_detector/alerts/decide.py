@@ -9,16 +9,7 @@ from typing import Literal
 
 from anomaly_detector.config import Alert
 from anomaly_detector.events.group import Group
-
-
-@dataclass(frozen=True)
-class Extent:
-    """A group as it was known before: which intervals `[start, end)`, UTC, of which measure."""
-
-    group_id: str
-    measure: str
-    start: datetime
-    end: datetime
+from anomaly_detector.ledger.items import GroupItem
 
 
 @dataclass(frozen=True)
@@ -46,7 +37,7 @@ def decide(
     dimensions: Sequence[str],
     *,
     live_from: datetime | None,
-    earlier: Sequence[Extent],
+    earlier: Sequence[GroupItem],
     told: Callable[[str, str], bool],
 ) -> tuple[Decision, ...]:
     """Decisions that are still to be taken, oldest group first.
@@ -58,7 +49,7 @@ def decide(
     Parameters
     ----------
     live_from : UTC; the watermark at activation. A group that began before is history, not news.
-    earlier : extents of the groups as they stood before this delivery.
+    earlier : the groups as they were before this delivery.
     told : whether an alert (name) has been decided for a group (id), however that ended.
     """
     found = []
@@ -75,7 +66,7 @@ def decide(
     return tuple(found)
 
 
-def predecessors(group: Group, earlier: Sequence[Extent]) -> tuple[Extent, ...]:
+def predecessors(group: Group, earlier: Sequence[GroupItem]) -> tuple[GroupItem, ...]:
     """Other groups of the same measure that share an interval with this one."""
     return tuple(
         one

@@ -12,7 +12,6 @@ from botocore.config import Config as ClientConfig
 from anomaly_detector.alerts.targets import SEND_ONCE, Targets
 from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.events.store import groups_from_bytes
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
@@ -48,15 +47,10 @@ class Wiring:
         return ObjectStore(_client("s3"), self.settings.bucket_name)
 
     @cached_property
-    def table(self) -> StateTable:
-        """The state table."""
-        settings = self.settings
-        return StateTable(_client("dynamodb"), settings.table_name, settings.detector_name)
-
-    @cached_property
     def ledger(self) -> Ledger:
         """The ledger, backed by the state table."""
-        return Ledger(self.table)
+        settings = self.settings
+        return Ledger(StateTable(_client("dynamodb"), settings.table_name, settings.detector_name))
 
     @cached_property
     def pipeline(self) -> Executions:
@@ -81,12 +75,11 @@ class Wiring:
         """Adapters and settings of delivery."""
         settings = self.settings
         return Post(
-            table=self.table,
+            ledger=self.ledger,
             objects=self.store,
             targets=Targets(_sender),
             origin=Origin(settings.crawl_arn, settings.bucket_name),
-            operations_topic_arn=settings.operations_topic_arn,
-            read_groups=groups_from_bytes,
+            operations=self.operations,
         )
 
     def warehouse(self, redshift: Redshift | None) -> DataApi:

@@ -15,6 +15,8 @@ from anomaly_detector.intervals import iso
 DetectorStatus = Literal["INACTIVE", "ACTIVATING", "ACTIVE", "FAILED"]
 IntervalStatus = Literal["DUE", "LANDED", "SCORED", "REVISED", "MISSING", "FAILED"]
 RunStatus = Literal["STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
+TargetStatus = Literal["PENDING", "CLAIMED", "SENT", "UNKNOWN", "FAILED"]
+AlertStatus = Literal["CLAIMED", "SENT", "UNKNOWN", "FAILED", "SUPPRESSED"]
 
 DETECTOR = "DETECTOR"
 INTERVAL = "INTERVAL#"
@@ -23,7 +25,8 @@ RUN = "RUN#"
 DELIVERY = "DELIVERY#"
 GROUP = "GROUP#"
 ALERT = "ALERT#"
-CRAWL = "LEASE#crawl"
+CRAWLING = "LEASE#crawl"
+DELIVERING = "LOCK#deliver"
 STOPPED = "STOPPED#"
 
 
@@ -113,6 +116,67 @@ class Interval(_Item):
     statement_id: str | None = None
     milliseconds: int | None = None
     reason: str | None = None
+
+
+class Delivery(_Item):
+    """Where the results of one committed crawl lie, until they are delivered.
+
+    Attributes
+    ----------
+    due_start, attempt_id : name the item.
+    window_start, window_end : all intervals that the attempt scored, look-back included.
+    events_key : object that holds the groups that touch the window.
+    scored_keys : Parquet objects that hold its scores, one per shard.
+    live_from : watermark at the activation that was in force at the commit.
+    published : whether only alerts are left to be sent.
+    """
+
+    due_start: datetime
+    attempt_id: str
+    config_hash: str
+    window_start: datetime
+    window_end: datetime
+    events_key: str
+    scored_keys: tuple[str, ...]
+    live_from: datetime | None = None
+    published: bool = False
+
+
+class GroupItem(_Item):
+    """An event as it was last published: the intervals `[start, end)` of a measure. The item also
+    holds Lookout's AnomalyGroup.
+    """
+
+    group_id: str
+    measure: str
+    start: datetime
+    end: datetime
+    attempt_id: str = ""
+
+
+class AlertItem(_Item):
+    """One alert for one group, which is decided once.
+
+    Attributes
+    ----------
+    since : when it was decided.
+    expires_at : Unix time after which DynamoDB may delete the item.
+    because : id of the group that the alert reported instead, where it is SUPPRESSED.
+    targets : ARN to status.
+    attempt_id : of the delivery that sends it.
+    """
+
+    alert: str
+    group_id: str
+    measure: str
+    start: datetime
+    end: datetime
+    since: datetime
+    expires_at: int
+    state: AlertStatus
+    because: str | None = None
+    targets: dict[str, TargetStatus] = {}
+    attempt_id: str
 
 
 def interval_key(start: datetime) -> str:

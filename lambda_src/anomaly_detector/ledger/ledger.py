@@ -1,24 +1,31 @@
-"""What the services ask of the state table, in the words of the detector."""
+"""Reads and writes the detector's records: the only access to the state table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from anomaly_detector.events.group import Group
 from anomaly_detector.intervals import iso
 from anomaly_detector.ledger.items import (
-    CRAWL,
+    CRAWLING,
+    DELIVERING,
     DELIVERY,
     DETECTOR,
     GROUP,
     INTERVAL,
     RUN,
+    AlertItem,
+    AlertStatus,
     Chunk,
+    Delivery,
     Detector,
+    GroupItem,
     Interval,
     Run,
+    TargetStatus,
+    alert_key,
     chunk_key,
     chunk_prefix,
     delivery_key,
@@ -28,7 +35,7 @@ from anomaly_detector.ledger.items import (
     stopped_key,
 )
 from anomaly_detector.ledger.lease import Lease
-from anomaly_detector.ledger.table import Item, StateTable, Write
+from anomaly_detector.ledger.table import StateTable, Write
 from anomaly_detector.lookout.group import group_item
 
 # What a crawl that has not committed may still change.
@@ -38,6 +45,8 @@ _OPEN = (None, "DUE", "LANDED", "FAILED")
 _LEASE = timedelta(minutes=20)
 # An execution that has ended submits nothing any more after this time.
 _STOPPED_KEPT = timedelta(days=2)
+# The clocks of two functions may differ by ten seconds; leases are kept to the second.
+_CLOCK_SKEW = timedelta(seconds=11)
 
 
 @dataclass(frozen=True)
@@ -47,31 +56,30 @@ class Commit:
     before: Detector
     after: Detector
     intervals: Sequence[Interval]
-    due_start: datetime
-    attempt: str
-    delivery: Item
+    delivery: Delivery
 
 
 class Ledger:
     """The detector's memory in one table."""
 
     def __init__(self, table: StateTable) -> None:
-        self.table = table
-        self._crawl = Lease(table, CRAWL)
+        self._table = table
+        self._crawl = Lease(table, CRAWLING)
+        self._delivering = Lease(table, DELIVERING)
 
     def detector(self) -> Detector:
         """The detector; a new one where none is stored."""
-        item = self.table.get(DETECTOR)
+        item = self._table.get(DETECTOR)
         return Detector() if item is None else Detector.of(item)
 
     def run(self, config_hash: str) -> Run | None:
         """The newest attempt to bring a document into force."""
-        item = self.table.get(run_key(config_hash))
+        item = self._table.get(run_key(config_hash))
         return None if item is None else Run.of(item)
 
     def run_of(self, execution: str) -> tuple[str, Run] | None:
         """The document whose newest run is this execution of the pipeline, and the run."""
-        for item in self.table.query(RUN):
+        for item in self._table.query(RUN):
             run = Run.of(item)
             if run.execution == execution:
                 return str(item["sk"]).removeprefix(RUN), run
@@ -82,7 +90,7 @@ class Ledger:
         did.
         """
         unchanged = {"attempt": None if before is None else before.attempt}
-        return self.table.transact(
+        return self._table.transact(
             [
                 Write(run_key(config_hash), after.attributes(), unchanged, fresh=True),
                 Write(DETECTOR, {"wanted_hash": config_hash}),
@@ -92,33 +100,33 @@ class Ledger:
     def mark_started(self, config_hash: str, attempt: int, execution: str) -> None:
         """Note that the execution exists, unless it has itself gone further already."""
         values = {"status": "RUNNING", "execution": execution}
-        self.table.update(run_key(config_hash), values, {"attempt": attempt, "status": "STARTING"})
+        self._table.update(run_key(config_hash), values, {"attempt": attempt, "status": "STARTING"})
 
     def set_run(self, config_hash: str, run: Run) -> None:
         """Note how far a document's run has come."""
-        self.table.update(run_key(config_hash), run.model_dump(mode="json"))
+        self._table.update(run_key(config_hash), run.model_dump(mode="json"))
 
     def advance_detector(self, before: Detector, after: Detector) -> bool:
         """Replace the detector's fields, unless its version has moved; the version grows by one."""
-        write = detector_write(before, after)
-        return self.table.update(write.sk, write.values, write.only_if)
+        write = _detector_write(before, after)
+        return self._table.update(write.sk, write.values, write.only_if)
 
     def note_failure(self, reason: str) -> None:
         """Keep status and version, and say why the newest crawl failed."""
-        self.table.update(DETECTOR, {"status_reason": reason})
+        self._table.update(DETECTOR, {"status_reason": reason})
 
     def chunks(self, query_hash: str) -> list[Chunk]:
         """Landed chunks of a query, ascending by start."""
-        return [Chunk.of(item) for item in self.table.query(chunk_prefix(query_hash))]
+        return [Chunk.of(item) for item in self._table.query(chunk_prefix(query_hash))]
 
     def put_chunk(self, query_hash: str, chunk: Chunk) -> None:
         """Note that a chunk has landed."""
         key = chunk_key(query_hash, chunk.window_start, chunk.window_end)
-        self.table.put(key, chunk.attributes() | {"status": "LANDED"})
+        self._table.put(key, chunk.attributes() | {"status": "LANDED"})
 
     def intervals(self, begin: datetime, end: datetime) -> dict[datetime, Interval]:
         """Intervals on file that start in `[begin, end)`."""
-        found = self.table.query(INTERVAL, iso(begin), iso(end))
+        found = self._table.query(INTERVAL, iso(begin), iso(end))
         items = [Interval.of(item) for item in found]
         return {item.start: item for item in items if item.start < end}
 
@@ -128,20 +136,26 @@ class Ledger:
         """Set the status of intervals that are not committed; the others stay as they are."""
         for start in starts:
             values = {"start": iso(start), "status": status, **attributes}
-            self.table.update(interval_key(start), values, {"status": _OPEN})
+            self._table.update(interval_key(start), values, {"status": _OPEN})
+
+    def fail_waiting(self, begin: datetime, reason: str) -> None:
+        """Mark FAILED what starts at or after `begin` and is due or landed."""
+        found = [Interval.of(item) for item in self._table.query(INTERVAL, iso(begin), None)]
+        waiting = [item.start for item in found if item.status in ("DUE", "LANDED")]
+        self.mark_intervals(waiting, "FAILED", reason=reason)
 
     def commit(self, commit: Commit) -> bool:
         """Move pointer and watermark, the intervals and the outbox together; False for the
         loser.
         """
-        return self.table.transact(
+        return self._table.transact(
             [
-                detector_write(commit.before, commit.after),
+                _detector_write(commit.before, commit.after),
                 *(
                     Write(interval_key(one.start), one.attributes(), fresh=True)
                     for one in commit.intervals
                 ),
-                Write(delivery_key(commit.due_start, commit.attempt), commit.delivery, fresh=True),
+                Write(_delivery_key(commit.delivery), commit.delivery.attributes(), fresh=True),
             ]
         )
 
@@ -149,27 +163,36 @@ class Ledger:
         """Drop groups that start at or after `begin`; claims of alerts stay, so that none is sent
         again.
         """
-        found = self.table.query(GROUP, iso(begin), None)
-        self.table.delete_all(item["sk"] for item in found)
+        found = self._table.query(GROUP, iso(begin), None)
+        self._table.delete_all(item["sk"] for item in found)
 
     def put_group(self, group: Group, attempt: str) -> None:
-        """Keep a group of the backtest, in the form in which delivery keeps those of a crawl."""
-        item = {
-            "group_id": group.id,
-            "measure": group.measure,
-            "start": iso(group.start),
-            "end": iso(group.end),
-            "attempt_id": attempt,
-        }
+        """Store a group as it now is."""
+        item = GroupItem(
+            group_id=group.id,
+            measure=group.measure,
+            start=group.start,
+            end=group.end,
+            attempt_id=attempt,
+        )
         key = group_key(group.start, group.id)
-        self.table.put(key, item | group_item(group))
+        self._table.put(key, item.attributes() | group_item(group))
+
+    def groups(self, begin: datetime, end: datetime) -> list[GroupItem]:
+        """Groups that start in `[begin, end)`, ascending by start."""
+        found = [GroupItem.of(item) for item in self._table.query(GROUP, iso(begin), iso(end))]
+        return [item for item in found if item.start < end]
+
+    def delete_group(self, group: GroupItem) -> None:
+        """Delete a group that late rows have undone."""
+        self._table.delete(group_key(group.start, group.group_id))
 
     def forget_intervals(self, begin: datetime) -> None:
         """Drop intervals that start at or after `begin`, which a new model is going to score
         again.
         """
-        found = self.table.query(INTERVAL, iso(begin), None)
-        self.table.delete_all(item["sk"] for item in found)
+        found = self._table.query(INTERVAL, iso(begin), None)
+        self._table.delete_all(item["sk"] for item in found)
 
     def begin_crawl(self, execution: str, now: datetime) -> str | None:
         """Take the lease under which one execution crawls; None, or the execution that has it.
@@ -193,18 +216,57 @@ class Ledger:
     def mark_stopped(self, execution: str, now: datetime) -> None:
         """Note that an execution of the statement machine has ended: it may submit no more."""
         expires = int((now + _STOPPED_KEPT).timestamp())
-        self.table.put(stopped_key(execution), {"execution": execution, "expires_at": expires})
+        self._table.put(stopped_key(execution), {"execution": execution, "expires_at": expires})
 
     def is_stopped(self, execution: str) -> bool:
         """Whether `mark_stopped` was called."""
-        return self.table.get(stopped_key(execution)) is not None
+        return self._table.get(stopped_key(execution)) is not None
 
-    def deliveries(self) -> list[Item]:
+    def begin_delivering(self, holder: str, now: datetime, lease: timedelta) -> bool:
+        """Take the lease under which one run delivers; False where another run has it."""
+        return self._delivering.take(holder, now, now + lease + _CLOCK_SKEW) is None
+
+    def end_delivering(self, holder: str) -> None:
+        """Give the lease back, unless another run has taken over."""
+        self._delivering.release(holder)
+
+    def deliveries(self) -> list[Delivery]:
         """Pending deliveries, the oldest window first."""
-        return self.table.query(DELIVERY)
+        return [Delivery.of(item) for item in self._table.query(DELIVERY)]
+
+    def mark_published(self, delivery: Delivery) -> None:
+        """Note that only alerts of a delivery are left to be sent."""
+        self._table.update(_delivery_key(delivery), {"published": True})
+
+    def delete_delivery(self, delivery: Delivery) -> None:
+        """Delete a delivery of which nothing is left to be done."""
+        self._table.delete(_delivery_key(delivery))
+
+    def alert(self, alert: str, group_id: str) -> AlertItem | None:
+        """What was decided about an alert for a group; None where nothing was."""
+        item = self._table.get(alert_key(alert, group_id))
+        return None if item is None else AlertItem.of(item)
+
+    def decide_alert(self, item: AlertItem) -> bool:
+        """Store a decision; False where one is stored already."""
+        return self._table.put_new(alert_key(item.alert, item.group_id), item.attributes())
+
+    def mark_alert(
+        self, item: AlertItem, state: AlertStatus, targets: Mapping[str, TargetStatus]
+    ) -> AlertItem | None:
+        """Set an alert's status and that of its targets; None where another run did meanwhile."""
+        key = alert_key(item.alert, item.group_id)
+        values = {"targets": dict(targets), "state": state}
+        if not self._table.update(key, values, {"targets": item.targets}):
+            return None
+        return item.model_copy(update=values)
 
 
-def detector_write(before: Detector, after: Detector) -> Write:
+def _delivery_key(delivery: Delivery) -> str:
+    return delivery_key(delivery.due_start, delivery.attempt_id)
+
+
+def _detector_write(before: Detector, after: Detector) -> Write:
     """The write that moves the detector on, unless its version has moved."""
     # A table without the detector's item, and an item that only reconcile has touched, hold no
     # version.

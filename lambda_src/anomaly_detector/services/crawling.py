@@ -27,12 +27,11 @@ from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout, parquet, results
 from anomaly_detector.lake.landed import Landed, Source, digests, read_panel
 from anomaly_detector.lake.store import ObjectStore
-from anomaly_detector.ledger.items import Interval
+from anomaly_detector.ledger.items import Delivery, Interval
 from anomaly_detector.ledger.ledger import Commit, Ledger
 from anomaly_detector.limits import MOST_DUE
 from anomaly_detector.panel import Scores, second
 from anomaly_detector.services import documents, models
-from anomaly_detector.services.delivery import Delivery
 from anomaly_detector.services.payloads import (
     CrawlPlan,
     Detected,
@@ -259,10 +258,7 @@ def _commit(
             "old_carried": detector.carried,
         }
     )
-    done = ledger.commit(
-        Commit(detector, after, intervals, window.due, landed.attempt_id, delivery.attributes())
-    )
-    if not done:
+    if not ledger.commit(Commit(detector, after, intervals, delivery)):
         return _lost(store, ledger, plan, shards)
     models.forget(store, detector.old_models, detector.old_carried)
     return _outcome(window, intervals, advance.groups)

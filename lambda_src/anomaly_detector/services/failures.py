@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from anomaly_detector import limits
 from anomaly_detector.errors import RetryableError
-from anomaly_detector.intervals import iso
-from anomaly_detector.ledger.items import INTERVAL, Interval, Run
+from anomaly_detector.ledger.items import Run
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services.payloads import Failure
 from anomaly_detector.services.topic import Topic
@@ -58,10 +57,7 @@ def record_failure(
     else:
         ledger.note_failure(reason)
         if detector.watermark is not None:
-            found = ledger.table.query(INTERVAL, iso(detector.watermark), None)
-            items = [Interval.of(item) for item in found]
-            waiting = [item.start for item in items if item.status in ("DUE", "LANDED")]
-            ledger.mark_intervals(waiting, "FAILED", reason=reason)
+            ledger.fail_waiting(detector.watermark, reason)
     facts = {
         "detector": detector_name,
         "machine": machine,

@@ -8,7 +8,7 @@ from typing import Any
 
 # SNS: a subject is ASCII of at most 100 characters, a message at most 256 KB.
 _SUBJECT = 100
-_TEXT = 200_000
+_TEXT = 256 * 1024
 
 
 class Topic:
@@ -26,5 +26,9 @@ class Topic:
     def publish(self, subject: str, text: str, facts: Mapping[str, object]) -> None:
         """Send readable text, followed by the same as JSON for machines."""
         line = " ".join(subject.encode("ascii", "replace").decode().split())
-        body = f"{text}\n\n{json.dumps(facts, indent=2, ensure_ascii=False)}"
-        self._client.publish(TopicArn=self._arn, Subject=line[:_SUBJECT], Message=body[:_TEXT])
+        body = f"{text}\n\n{json.dumps(facts, indent=2, ensure_ascii=False)}".encode()
+        self._client.publish(
+            TopicArn=self._arn,
+            Subject=line[:_SUBJECT],
+            Message=body[:_TEXT].decode(errors="ignore"),
+        )
