@@ -32,6 +32,16 @@ locals {
     topic    = "^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:.+$"
   }
 
+  # What SNS takes as the endpoint of each protocol.
+  endpoints = {
+    email      = "^[^@\\s]+@[^@\\s]+$"
+    email-json = "^[^@\\s]+@[^@\\s]+$"
+    https      = "^https://\\S+$"
+    lambda     = "^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:.+$"
+    sms        = "^\\+?[0-9][0-9 -]{3,}$"
+    sqs        = "^arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$"
+  }
+
   # RESERVED_COLUMNS in the package's config.py.
   reserved_columns = ["interval_start", "measure", "actual", "expected", "lower", "upper", "severity", "direction", "anomalous", "date", "shard"]
 

@@ -92,13 +92,18 @@ variable "redshift" {
   }
 
   validation {
-    condition     = length(var.redshift.database) >= 1 && length(var.redshift.database) <= 127
+    condition     = try(length(var.redshift.database) >= 1 && length(var.redshift.database) <= 127, false)
     error_message = "redshift.database must be 1-127 characters long; got ${jsonencode(var.redshift.database)}."
   }
 
   validation {
     condition     = var.redshift.secret_arn == null || var.redshift.db_user == null
     error_message = "redshift must have at most one of secret_arn and db_user; got ${jsonencode(var.redshift.secret_arn)} and ${jsonencode(var.redshift.db_user)}."
+  }
+
+  validation {
+    condition     = var.redshift.db_user == null || can(regex("^[A-Za-z][A-Za-z0-9_+.@-]{0,63}$", var.redshift.db_user))
+    error_message = "redshift.db_user must be 1-64 letters, digits and _ + . @ -, starting with a letter; got ${jsonencode(var.redshift.db_user)}."
   }
 
   validation {
@@ -192,7 +197,7 @@ variable "timestamp_column" {
   nullable = false
 
   validation {
-    condition     = length(trimspace(var.timestamp_column.name)) >= 1 && length(var.timestamp_column.name) <= 127 && var.timestamp_column.name != "*"
+    condition     = try(length(trimspace(var.timestamp_column.name)) >= 1 && length(var.timestamp_column.name) <= 127 && var.timestamp_column.name != "*", false)
     error_message = "timestamp_column.name must be the name of a column, 1-127 characters and not *; got ${jsonencode(var.timestamp_column.name)}."
   }
 
@@ -267,6 +272,11 @@ variable "measures" {
   }
 
   validation {
+    condition     = alltrue([for measure in values(var.measures) : measure != null])
+    error_message = "measures.* must not be null: use {} for the defaults; got ${jsonencode(var.measures)}."
+  }
+
+  validation {
     condition     = alltrue([for name in keys(var.measures) : length(trimspace(name)) >= 1 && length(name) <= 127 && name != "*"])
     error_message = "measures must be keyed by names of columns, 1-127 characters and not *; got ${jsonencode(keys(var.measures))}."
   }
@@ -277,23 +287,23 @@ variable "measures" {
   }
 
   validation {
-    condition     = alltrue([for measure in values(var.measures) : contains(["SUM", "AVG", "MIN", "MAX", "COUNT"], measure.aggregation)])
-    error_message = "measures.*.aggregation must be SUM, AVG, MIN, MAX or COUNT; got ${jsonencode({ for name, measure in var.measures : name => measure.aggregation })}."
+    condition     = alltrue([for measure in values(var.measures) : contains(["SUM", "AVG", "MIN", "MAX", "COUNT"], measure.aggregation) if measure != null])
+    error_message = "measures.*.aggregation must be SUM, AVG, MIN, MAX or COUNT; got ${jsonencode({ for name, measure in var.measures : name => measure.aggregation if measure != null })}."
   }
 
   validation {
-    condition     = alltrue([for measure in values(var.measures) : contains(["up", "down", "both"], measure.direction)])
-    error_message = "measures.*.direction must be up, down or both; got ${jsonencode({ for name, measure in var.measures : name => measure.direction })}."
+    condition     = alltrue([for measure in values(var.measures) : contains(["up", "down", "both"], measure.direction) if measure != null])
+    error_message = "measures.*.direction must be up, down or both; got ${jsonencode({ for name, measure in var.measures : name => measure.direction if measure != null })}."
   }
 
   validation {
-    condition     = alltrue([for measure in values(var.measures) : measure.min_absolute_change >= 0])
-    error_message = "measures.*.min_absolute_change must be 0 or greater; got ${jsonencode({ for name, measure in var.measures : name => measure.min_absolute_change })}."
+    condition     = alltrue([for measure in values(var.measures) : measure.min_absolute_change >= 0 if measure != null])
+    error_message = "measures.*.min_absolute_change must be 0 or greater; got ${jsonencode({ for name, measure in var.measures : name => measure.min_absolute_change if measure != null })}."
   }
 
   validation {
-    condition     = alltrue([for measure in values(var.measures) : measure.min_relative_change >= 0])
-    error_message = "measures.*.min_relative_change must be 0 or greater; got ${jsonencode({ for name, measure in var.measures : name => measure.min_relative_change })}."
+    condition     = alltrue([for measure in values(var.measures) : measure.min_relative_change >= 0 if measure != null])
+    error_message = "measures.*.min_relative_change must be 0 or greater; got ${jsonencode({ for name, measure in var.measures : name => measure.min_relative_change if measure != null })}."
   }
 }
 
@@ -309,27 +319,27 @@ variable "dimensions" {
   }
 
   validation {
-    condition     = alltrue([for name in var.dimensions : length(trimspace(name)) >= 1 && length(name) <= 127 && name != "*"])
+    condition     = alltrue([for name in var.dimensions : try(length(trimspace(name)) >= 1 && length(name) <= 127 && name != "*", false)])
     error_message = "dimensions must be names of columns, 1-127 characters and not *; got ${jsonencode(var.dimensions)}."
   }
 
   validation {
-    condition     = length(distinct([for name in var.dimensions : lower(name)])) == length(var.dimensions)
+    condition     = length(distinct([for name in compact(var.dimensions) : lower(name)])) == length(compact(var.dimensions))
     error_message = "dimensions must not name a column twice, in any case; got ${jsonencode(var.dimensions)}."
   }
 
   validation {
-    condition     = alltrue([for name in var.dimensions : !contains(local.reserved_columns, lower(name))])
+    condition     = alltrue([for name in var.dimensions : !contains(local.reserved_columns, lower(name)) if name != null])
     error_message = "dimensions must not use the name of a results column (${join(", ", local.reserved_columns)}): rename the column in the query; got ${jsonencode(var.dimensions)}."
   }
 
   validation {
-    condition     = length(setintersection([for name in var.dimensions : lower(name)], [for name in keys(var.measures) : lower(name)])) == 0
+    condition     = length(setintersection([for name in compact(var.dimensions) : lower(name)], [for name in keys(var.measures) : lower(name)])) == 0
     error_message = "dimensions must not contain a measure; got ${jsonencode(var.dimensions)}."
   }
 
   validation {
-    condition     = !contains([for name in var.dimensions : lower(name)], lower(var.timestamp_column.name))
+    condition     = !contains([for name in compact(var.dimensions) : lower(name)], try(lower(var.timestamp_column.name), ""))
     error_message = "dimensions must not contain the timestamp column; got ${jsonencode(var.dimensions)}."
   }
 }
@@ -346,8 +356,13 @@ variable "dimension_filters" {
   }
 
   validation {
-    condition     = alltrue([for values in values(var.dimension_filters) : length(values) >= 1])
+    condition     = alltrue([for values in values(var.dimension_filters) : try(length(values) >= 1, false)])
     error_message = "dimension_filters must have at least one value for each dimension; got ${jsonencode(var.dimension_filters)}."
+  }
+
+  validation {
+    condition     = alltrue([for values in values(var.dimension_filters) : alltrue([for value in coalesce(values, []) : value != null])])
+    error_message = "dimension_filters must not contain null: write \"(null)\" for NULL; got ${jsonencode(var.dimension_filters)}."
   }
 }
 
@@ -552,47 +567,61 @@ variable "alerts" {
   }
 
   validation {
+    condition     = alltrue([for alert in values(var.alerts) : alert != null])
+    error_message = "alerts.* must not be null: use {} for the defaults; got ${jsonencode(var.alerts)}."
+  }
+
+  validation {
     condition     = alltrue([for name in keys(var.alerts) : can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))])
     error_message = "alerts must be keyed by names of 1-63 letters, digits, hyphens and underscores, starting with a letter or digit; got ${jsonencode(keys(var.alerts))}."
   }
 
   validation {
-    condition     = alltrue([for alert in values(var.alerts) : alert.threshold >= 0 && alert.threshold <= 100])
-    error_message = "alerts.*.threshold must be a number from 0 to 100; got ${jsonencode({ for name, alert in var.alerts : name => alert.threshold })}."
+    condition     = alltrue([for alert in values(var.alerts) : alert.threshold >= 0 && alert.threshold <= 100 if alert != null])
+    error_message = "alerts.*.threshold must be a number from 0 to 100; got ${jsonencode({ for name, alert in var.alerts : name => alert.threshold if alert != null })}."
   }
 
   validation {
-    condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.sns_topic_arns : can(regex(local.arns.topic, arn))]]))
-    error_message = "alerts.*.sns_topic_arns must be ARNs of SNS topics; got ${jsonencode({ for name, alert in var.alerts : name => alert.sns_topic_arns })}."
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.sns_topic_arns : can(regex(local.arns.topic, arn))] if alert != null]))
+    error_message = "alerts.*.sns_topic_arns must be ARNs of SNS topics; got ${jsonencode({ for name, alert in var.alerts : name => alert.sns_topic_arns if alert != null })}."
   }
 
   validation {
-    condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.lambda_function_arns : can(regex(local.arns.function, arn))]]))
-    error_message = "alerts.*.lambda_function_arns must be ARNs of Lambda functions; got ${jsonencode({ for name, alert in var.alerts : name => alert.lambda_function_arns })}."
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.lambda_function_arns : can(regex(local.arns.function, arn))] if alert != null]))
+    error_message = "alerts.*.lambda_function_arns must be ARNs of Lambda functions; got ${jsonencode({ for name, alert in var.alerts : name => alert.lambda_function_arns if alert != null })}."
   }
 
   validation {
-    condition     = alltrue(flatten([for alert in values(var.alerts) : [for measure in alert.measures : contains(keys(var.measures), measure)]]))
-    error_message = "alerts.*.measures must be measures (${join(", ", keys(var.measures))}); got ${jsonencode({ for name, alert in var.alerts : name => alert.measures })}."
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for measure in alert.measures : try(contains(keys(var.measures), measure), false)] if alert != null]))
+    error_message = "alerts.*.measures must be measures (${join(", ", keys(var.measures))}); got ${jsonencode({ for name, alert in var.alerts : name => alert.measures if alert != null })}."
   }
 
   validation {
     condition = alltrue(flatten([
       for alert in values(var.alerts) : [
-        for arn in alert.kms_key_arns : can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", arn))
-      ]
+        for arn in alert.kms_key_arns : can(regex(local.arns.key, arn))
+      ] if alert != null
     ]))
-    error_message = "alerts.*.kms_key_arns must be ARNs of KMS keys, not of aliases; got ${jsonencode({ for name, alert in var.alerts : name => alert.kms_key_arns })}."
+    error_message = "alerts.*.kms_key_arns must be ARNs of KMS keys, not of aliases; got ${jsonencode({ for name, alert in var.alerts : name => alert.kms_key_arns if alert != null })}."
   }
 
   validation {
-    condition     = alltrue(flatten([for alert in values(var.alerts) : [for name in keys(alert.dimension_filters) : contains(var.dimensions, name)]]))
-    error_message = "alerts.*.dimension_filters must be keyed by dimensions (${join(", ", var.dimensions)}); got ${jsonencode({ for name, alert in var.alerts : name => alert.dimension_filters })}."
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for name in keys(alert.dimension_filters) : contains(var.dimensions, name)] if alert != null]))
+    error_message = "alerts.*.dimension_filters must be keyed by dimensions (${join(", ", var.dimensions)}); got ${jsonencode({ for name, alert in var.alerts : name => alert.dimension_filters if alert != null })}."
   }
 
   validation {
-    condition     = alltrue(flatten([for alert in values(var.alerts) : [for values in values(alert.dimension_filters) : length(values) >= 1]]))
-    error_message = "alerts.*.dimension_filters must have at least one value for each dimension; got ${jsonencode({ for name, alert in var.alerts : name => alert.dimension_filters })}."
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for values in values(alert.dimension_filters) : try(length(values) >= 1, false)] if alert != null]))
+    error_message = "alerts.*.dimension_filters must have at least one value for each dimension; got ${jsonencode({ for name, alert in var.alerts : name => alert.dimension_filters if alert != null })}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for alert in values(var.alerts) : [
+        for values in values(alert.dimension_filters) : [for value in coalesce(values, []) : value != null]
+      ] if alert != null
+    ]))
+    error_message = "alerts.*.dimension_filters must not contain null: write \"(null)\" for NULL; got ${jsonencode({ for name, alert in var.alerts : name => alert.dimension_filters if alert != null })}."
   }
 }
 
@@ -618,11 +647,24 @@ variable "subscriptions" {
   nullable = false
 
   validation {
+    condition     = alltrue([for subscription in concat(values(var.subscriptions.alerts), values(var.subscriptions.operations)) : subscription != null])
+    error_message = "subscriptions.*.* must not be null: leave the entry out; got ${jsonencode(var.subscriptions)}."
+  }
+
+  validation {
     condition = alltrue([
       for subscription in concat(values(var.subscriptions.alerts), values(var.subscriptions.operations)) :
-      contains(["email", "email-json", "https", "lambda", "sms", "sqs"], subscription.protocol)
+      contains(keys(local.endpoints), subscription.protocol) if subscription != null
     ])
-    error_message = "subscriptions.*.*.protocol must be email, email-json, https, lambda, sms or sqs; got ${jsonencode(distinct([for subscription in concat(values(var.subscriptions.alerts), values(var.subscriptions.operations)) : subscription.protocol]))}."
+    error_message = "subscriptions.*.*.protocol must be ${join(", ", slice(keys(local.endpoints), 0, length(local.endpoints) - 1))} or ${keys(local.endpoints)[length(local.endpoints) - 1]}; got ${jsonencode(distinct([for subscription in concat(values(var.subscriptions.alerts), values(var.subscriptions.operations)) : subscription.protocol if subscription != null]))}."
+  }
+
+  validation {
+    condition = alltrue([
+      for subscription in concat(values(var.subscriptions.alerts), values(var.subscriptions.operations)) :
+      can(regex(lookup(local.endpoints, subscription.protocol, ""), subscription.endpoint)) if subscription != null
+    ])
+    error_message = "subscriptions.*.*.endpoint must fit the protocol: an email address, a URL https://…, a phone number +…, or the ARN of a Lambda function or of an SQS queue that is not FIFO; got ${jsonencode([for subscription in concat(values(var.subscriptions.alerts), values(var.subscriptions.operations)) : subscription if subscription != null])}."
   }
 }
 
@@ -734,8 +776,8 @@ variable "iam" {
   nullable = false
 
   validation {
-    condition     = can(regex("^/([!-~]*/)?$", var.iam.path))
-    error_message = "iam.path must start and end with a slash and contain no spaces; got ${jsonencode(var.iam.path)}."
+    condition     = can(regex("^/([!-~]+/)?$", var.iam.path)) && length(var.iam.path) <= 512
+    error_message = "iam.path must start and end with a slash, contain no spaces and have at most 512 characters; got ${jsonencode(var.iam.path)}."
   }
 
   validation {
@@ -771,18 +813,23 @@ variable "storage" {
   }
 
   validation {
-    condition     = try(var.storage.history_retention_days >= 30, var.storage.history_retention_days == null)
-    error_message = "storage.history_retention_days must be at least 30, or null; got ${jsonencode(var.storage.history_retention_days)}."
+    condition     = var.storage.bucket_name == null || !can(regex("^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|--x-s3|--table-s3)$", coalesce(var.storage.bucket_name, "-")))
+    error_message = "storage.bucket_name must not start with xn--, sthree- or amzn-s3-demo-, nor end with -s3alias, --ol-s3, --x-s3 or --table-s3, which S3 reserves; got ${jsonencode(var.storage.bucket_name)}."
   }
 
   validation {
-    condition     = var.storage.live_retention_days >= 30
-    error_message = "storage.live_retention_days must be at least 30; got ${var.storage.live_retention_days}."
+    condition     = try(var.storage.history_retention_days >= 30 && floor(var.storage.history_retention_days) == var.storage.history_retention_days, var.storage.history_retention_days == null)
+    error_message = "storage.history_retention_days must be a whole number, at least 30, or null; got ${jsonencode(var.storage.history_retention_days)}."
   }
 
   validation {
-    condition     = try(var.storage.results_retention_days >= 1, var.storage.results_retention_days == null)
-    error_message = "storage.results_retention_days must be at least 1, or null; got ${jsonencode(var.storage.results_retention_days)}."
+    condition     = var.storage.live_retention_days >= 30 && floor(var.storage.live_retention_days) == var.storage.live_retention_days
+    error_message = "storage.live_retention_days must be a whole number, at least 30; got ${var.storage.live_retention_days}."
+  }
+
+  validation {
+    condition     = try(var.storage.results_retention_days >= 1 && floor(var.storage.results_retention_days) == var.storage.results_retention_days, var.storage.results_retention_days == null)
+    error_message = "storage.results_retention_days must be a whole number, at least 1, or null; got ${jsonencode(var.storage.results_retention_days)}."
   }
 }
 

@@ -73,6 +73,7 @@ _RULES = {
     "with a letter, not ending with a hyphen and without two hyphens in a row",
     "redshift.workgroup_name": "must be 3-63 lowercase letters, digits and hyphens",
     "redshift.database": "must be 1-127 characters long",
+    "redshift.db_user": "must be 1-64 letters, digits and _ + . @ -, starting with a letter",
     "redshift.secret_arn": "must be the ARN of a Secrets Manager secret",
     "redshift.unload_role": "must be the ARN of an IAM role, a chain of role ARNs separated by "
     "commas without spaces, or default",
@@ -164,7 +165,7 @@ class Redshift(_Model):
     workgroup_name: str | None = Field(default=None, pattern=r"^[a-z0-9-]{3,63}$")
     database: str = Field(min_length=1, max_length=127)
     secret_arn: SecretArn | None = None
-    db_user: str | None = None
+    db_user: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_+.@-]{0,63}$")
     unload_role: Annotated[str, AfterValidator(_role_chain)]
     kms_key_arn: str | None = None
 

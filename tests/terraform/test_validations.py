@@ -93,7 +93,13 @@ def test_terraform_accepts(answers: Answers, number: int) -> None:
 
 def _document(inputs: dict[str, Any]) -> dict[str, Any]:
     """The configuration document of some inputs, as `local.document` of the root makes it."""
-    given = {**BASE, **inputs}
+    # Null is the default, and these inputs do not reach the document.
+    apart = {"encryption", "iam", "logging", "storage", "subscriptions", "tags"}
+    given = {
+        key: each
+        for key, each in {**BASE, **inputs}.items()
+        if each is not None and key not in apart
+    }
     history = dict(given.pop("history", {}))
     schedule = {key: each for key, each in given.pop("schedule", {}).items() if key != "enabled"}
     redshift = dict(given.pop("redshift"))

@@ -80,7 +80,14 @@ BOTH: list[tuple[dict[str, Any], str]] = [
             {"redshift": {"cluster_identifier": "a", "database": name}},
             "database must be 1-127 characters long",
         )
-        for name in ("", "d" * 128)
+        for name in ("", "d" * 128, None)
+    ],
+    *[
+        (
+            {"redshift": {**_CLUSTER, "db_user": name}},
+            "db_user must be 1-64 letters, digits and _ + . @ -, starting with a letter; got",
+        )
+        for name in ("", "1st", "a:b", "a/b", "a" * 65)
     ],
     (
         {"redshift": {**_CLUSTER, "secret_arn": _SECRET, "db_user": "u"}},
@@ -181,7 +188,7 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     ],
     *[
         ({"timestamp_column": {"name": name}}, "name must be the name of a column, 1-127")
-        for name in ("", " ", "*", "t" * 128)
+        for name in ("", " ", "*", "t" * 128, None)
     ],
     *[
         (_format(text), "format must contain year, month and day, such as yyyy-MM-dd HH:mm:ss")
@@ -389,6 +396,40 @@ BOTH: list[tuple[dict[str, Any], str]] = [
 TERRAFORM: list[tuple[dict[str, Any], str]] = [
     ({"name": None}, "name"),
     ({"measures": None}, "measures"),
+    # What JSON and Terragrunt may hold where nothing is meant.
+    ({"measures": {"revenue": None}}, "measures.* must not be null: use {} for the defaults"),
+    ({"alerts": {"a": None}}, "alerts.* must not be null: use {} for the defaults"),
+    ({"dimensions": [None]}, "dimensions must be names of columns, 1-127 characters and not *"),
+    (_alert(measures=[None]), "measures must be measures (revenue); got"),
+    *[
+        (inputs, f"dimension_filters must {says}")
+        for filters, says in (
+            ({"country": None}, "have at least one value for each dimension; got"),
+            ({"country": ["DE", None]}, 'not contain null: write "(null)" for NULL; got'),
+        )
+        for inputs in ({"dimension_filters": filters}, _alert(dimension_filters=filters))
+    ],
+    *[
+        ({"subscriptions": {topic: {"a": None}}}, "must not be null: leave the entry out; got")
+        for topic in ("alerts", "operations")
+    ],
+    *[
+        (
+            {"subscriptions": {"operations": {"a": {"protocol": protocol, "endpoint": endpoint}}}},
+            "endpoint must fit the protocol: an email address, a URL https://…, a phone number +…",
+        )
+        for protocol, endpoint in (
+            ("email", ""),
+            ("email", None),
+            ("email-json", "https://a.b"),
+            ("https", "http://a.b"),
+            ("lambda", "function"),
+            ("sms", "me@a.b"),
+            ("sqs", "https://sqs.eu-west-1.amazonaws.com/123456789012/queue"),
+            # Standard topics, as the module's are, take no FIFO queue.
+            ("sqs", "arn:aws:sqs:eu-west-1:123456789012:queue.fifo"),
+        )
+    ],
     *[
         (
             {"name": name},
@@ -466,8 +507,8 @@ TERRAFORM: list[tuple[dict[str, Any], str]] = [
         'lambda.architecture must be arm64 or x86_64; got "amd64"',
     ),
     *[
-        ({"iam": {"path": path}}, "iam.path must start and end with a slash and contain no spaces")
-        for path in ("detectors", "/detectors", "/my detectors/")
+        ({"iam": {"path": path}}, "iam.path must start and end with a slash, contain no spaces and")
+        for path in ("detectors", "/detectors", "/my detectors/", "//", f"/{'a' * 511}/")
     ],
     (
         {"iam": {"permissions_boundary_arn": "boundary"}},
@@ -477,18 +518,25 @@ TERRAFORM: list[tuple[dict[str, Any], str]] = [
         {"storage": {"bucket_name": "My_Bucket"}},
         "storage.bucket_name must be 3-63 lowercase letters, digits and hyphens",
     ),
-    (
-        {"storage": {"history_retention_days": 29}},
-        "storage.history_retention_days must be at least 30, or null; got 29",
-    ),
-    (
-        {"storage": {"live_retention_days": 29}},
-        "storage.live_retention_days must be at least 30; got 29",
-    ),
-    (
-        {"storage": {"results_retention_days": 0}},
-        "storage.results_retention_days must be at least 1, or null; got 0",
-    ),
+    *[
+        (
+            {"storage": {"bucket_name": name}},
+            "storage.bucket_name must not start with xn--, sthree- or amzn-s3-demo-, nor end with",
+        )
+        for name in ("xn--shop", "sthree-shop", "amzn-s3-demo-shop", "shop-s3alias", "shop--x-s3")
+    ],
+    *[
+        (
+            {"storage": {f"{key}_retention_days": days}},
+            f"{key}_retention_days must be a whole {says}",
+        )
+        for key, says, least in (
+            ("history", "number, at least 30, or null; got", 30),
+            ("live", "number, at least 30; got", 30),
+            ("results", "number, at least 1, or null; got", 1),
+        )
+        for days in (least - 1, least + 0.5)
+    ],
 ]
 
 # What both take, though it looks like what they refuse.
@@ -538,5 +586,22 @@ ACCEPTED: list[dict[str, Any]] = [
     ],
     {"dimensions": [f"dimension_{i}" for i in range(10)]},
     {"measures": {f"m{i}": {} for i in range(10)}},
+    *[
+        {"subscriptions": {"alerts": {"a": {"protocol": protocol, "endpoint": endpoint}}}}
+        for protocol, endpoint in (
+            ("email", "on-call+shop@example.co.uk"),
+            ("https", "https://events.example.com/integration/a?b=c"),
+            ("lambda", "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:tell:prod"),
+            ("sms", "+49 170 1234567"),
+            ("sqs", "arn:aws-cn:sqs:cn-north-1:123456789012:queue_1"),
+        )
+    ],
+    # Terragrunt passes null for what is not set.
+    {
+        **dict.fromkeys(
+            ["alerts", "detection", "dimension_filters", "encryption", "history", "iam", "lambda"]
+        ),
+        **dict.fromkeys(["description", "logging", "schedule", "storage", "subscriptions", "tags"]),
+    },
     {"alerts": {f"a{i}": {} for i in range(10)}},
 ]
