@@ -1,5 +1,6 @@
 locals {
-  params = jsondecode(var.params_json)
+  # Windows' editors begin a file with a byte order mark.
+  params = jsondecode(trimprefix(var.params_json, "\uFEFF"))
 
   # The Lookout for Metrics name, converted to a valid detector name; a name that is shortened or too short gets a hash.
   slug = trim(replace(lower(local.params.detector_name), "/[^a-z0-9]+/", "-"), "-")
@@ -7,7 +8,7 @@ locals {
   full = can(regex("^[a-z]", local.slug)) ? local.slug : trimsuffix("detector-${local.slug}", "-")
   name = (
     length(local.full) > 32 ? "${trimsuffix(substr(local.full, 0, 25), "-")}-${local.hash}" :
-    length(local.full) < 3 ? "${local.full}-${local.hash}" :
+    length(local.full) < 3 || local.slug == "" ? "${local.full}-${local.hash}" :
     local.full
   )
 

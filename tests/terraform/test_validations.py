@@ -7,6 +7,7 @@ import re
 import shutil
 from datetime import UTC, datetime
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,14 @@ from anomaly_detector.warehouse import sql, time_format
 
 from local.terraform import ROOT
 from tests.terraform.running import FOLDER, terraform
-from tests.terraform.validation_cases import ACCEPTED, BASE, BOTH, TERRAFORM
+from tests.terraform.validation_cases import (
+    ACCEPTED,
+    BASE,
+    BOTH,
+    CONNECTOR_ACCEPTED,
+    CONNECTOR_REFUSED,
+    TERRAFORM,
+)
 
 REFUSED = [*BOTH, *TERRAFORM]
 Answers = dict[str, str]
@@ -45,13 +53,30 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     )
     (needed,) = [block for block in blocks if "reserved_columns =" in block]
     (folder / "main.tf").write_text(needed, encoding="utf-8")
+    cases = {f"refused_{n}": {**BASE, **inputs} for n, (inputs, _) in enumerate(REFUSED)}
+    cases |= {f"accepted_{n}": {**BASE, **inputs} for n, inputs in enumerate(ACCEPTED)}
+    return _ask(folder, cases)
+
+
+@pytest.fixture(scope="module")
+def connector_answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """What the connector says to each file of a Lookout for Metrics connector."""
+    folder = tmp_path_factory.mktemp("connector")
+    for file in (ROOT / "modules/connector").glob("*.tf"):
+        shutil.copy2(file, folder)
+    texts = [text for text, _ in CONNECTOR_REFUSED]
+    cases = {f"refused_{n}": {"params_json": text} for n, text in enumerate(texts)}
+    cases |= {f"accepted_{n}": {"params_json": text} for n, text in enumerate(CONNECTOR_ACCEPTED)}
+    return _ask(folder, cases)
+
+
+def _ask(folder: Path, cases: dict[str, dict[str, Any]]) -> Answers:
+    """What Terraform says to each case, a plan of the configuration in this folder."""
     tests = folder / FOLDER
     tests.mkdir(parents=True)
-    cases = {f"refused_{n}": inputs for n, (inputs, _) in enumerate(REFUSED)}
-    cases |= {f"accepted_{n}": inputs for n, inputs in enumerate(ACCEPTED)}
     for run, inputs in cases.items():
         # A file each: a fault skips the runs after it in the same file.
-        file = {"run": {run: {"command": "plan", "variables": _escaped({**BASE, **inputs})}}}
+        file = {"run": {run: {"command": "plan", "variables": _escaped(inputs)}}}
         (tests / f"{run}.tftest.json").write_text(json.dumps(file), encoding="utf-8")
     terraform(folder, "init", "-backend=false", "-input=false", f"-test-directory={FOLDER}")
     found: Answers = {}
@@ -89,6 +114,21 @@ def test_terraform_refuses_with_these_words(answers: Answers, number: int, says:
 @pytest.mark.parametrize("number", range(len(ACCEPTED)))
 def test_terraform_accepts(answers: Answers, number: int) -> None:
     assert f"accepted_{number}" not in answers
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [pytest.param(number, says) for number, (_, says) in enumerate(CONNECTOR_REFUSED)],
+)
+def test_the_connector_refuses_with_these_words(
+    connector_answers: Answers, number: int, says: str
+) -> None:
+    assert says in connector_answers.get(f"refused_{number}", "accepted")
+
+
+@pytest.mark.parametrize("number", range(len(CONNECTOR_ACCEPTED)))
+def test_the_connector_accepts(connector_answers: Answers, number: int) -> None:
+    assert f"accepted_{number}" not in connector_answers
 
 
 def _document(inputs: dict[str, Any]) -> dict[str, Any]:

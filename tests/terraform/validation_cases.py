@@ -7,6 +7,7 @@ reach the configuration document is refused by Terraform alone.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 WINDOW = "ts >= {{ window_start }} and ts < {{ window_end }}"
@@ -604,4 +605,82 @@ ACCEPTED: list[dict[str, Any]] = [
         **dict.fromkeys(["description", "logging", "schedule", "storage", "subscriptions", "tags"]),
     },
     {"alerts": {f"a{i}": {} for i in range(10)}},
+]
+
+
+_PARAMS: dict[str, Any] = {
+    "detector_name": "shop",
+    "detector_frequency": "PT1H",
+    "timestamp_column": {"ColumnName": "ts"},
+    "metrics_set": [{"MetricName": "revenue", "AggregationFunction": "SUM"}],
+}
+
+
+def _params(**changes: Any) -> str:
+    """A `params.json`; what is changed to ... is left out."""
+    return json.dumps({key: each for key, each in (_PARAMS | changes).items() if each is not ...})
+
+
+# Files of a Lookout for Metrics connector that modules/connector refuses, and why.
+CONNECTOR_REFUSED: list[tuple[str, str]] = [
+    *[
+        (text, "params_json must be a JSON object; got")
+        for text in ("", "[]", "null", '"text"', "{'a': 1}", '{"a": 1,}')
+    ],
+    *[
+        (
+            _params(metrics_set=value),
+            "metrics_set must be a list of objects with MetricName, each name once, and Aggre",
+        )
+        for value in (
+            ...,
+            None,
+            "revenue",
+            ["revenue"],
+            [{"MetricName": "revenue"}],
+            [{"MetricName": None, "AggregationFunction": "SUM"}],
+            [{"MetricName": "revenue", "AggregationFunction": None}],
+            [{"MetricName": "a", "AggregationFunction": each} for each in ("SUM", "AVG")],
+        )
+    ],
+    *[
+        (_params(dimension_list=value), "dimension_list must be a list of column names; got")
+        for value in ("platform", [["a"]], [None], [""], {"a": {}})
+    ],
+    *[
+        (_params(timestamp_column=value), "timestamp_column must be an object with ColumnName")
+        for value in (..., None, "ts", {}, {"ColumnName": ""}, {"ColumnName": None})
+    ],
+    *[
+        (_params(**{key: value}), "detector_name and detector_frequency must be set; got")
+        for key in ("detector_name", "detector_frequency")
+        for value in (..., None, "", {}, [])
+    ],
+    *[
+        (_params(**{key: value}), "offset and alert_threshold must be numbers; got")
+        for key in ("offset", "alert_threshold")
+        for value in ("soon", True, [], {})
+    ],
+    *[
+        (
+            _params(**{key: value}),
+            "detector_description, alert_name, alert_description, alert_lambda_arn and secret_name",
+        )
+        for key in (
+            "detector_description",
+            "alert_name",
+            "alert_description",
+            "alert_lambda_arn",
+            "secret_name",
+        )
+        for value in ({"a": 1}, ["x"])
+    ],
+]
+CONNECTOR_ACCEPTED: list[str] = [
+    _params(),
+    "\ufeff" + _params(),
+    _params(dimension_list=None, offset=None, alert_threshold=None, alert_name=None),
+    _params(dimension_list=[], offset="300", alert_name="a", alert_threshold="70"),
+    _params(dimension_list=["platform", 7], detector_name="Ümläut 2!", unknown={"a": [1]}),
+    _params(detector_name="---", detector_description="${a} %{b} <c>"),
 ]
