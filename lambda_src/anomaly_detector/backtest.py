@@ -1,5 +1,5 @@
-"""The replay of history that shows what a detector would have found: for the deployed detector's
-training and for a local file alike. Pure: values in, values out.
+"""Replay of history that shows what a detector would have found, for training of the deployed
+detector and for a local file. Pure: values in, values out.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import results
 from anomaly_detector.panel import Mark, Panel, second
 
-# The newest part of history is scored as if it were live, as Lookout's backtest did.
+# The newest part of history is scored as if it were live, as in the backtest of Lookout for
+# Metrics.
 SCORED_SHARE = 0.3
-# An event opens at 50, so lower thresholds would show too few.
+# Events open at severity 50, so a lower threshold would not yield more events.
 _PREVIEW = range(50, 100, 5)
-# Steps of the progress that is told; a state is copied at each.
+# Steps of the progress; the state is copied at each.
 _PIECES = 50
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of the newest part as `scores_table` gives them, rows that say nothing left out, what
-    the detector says of its events, and the state after all intervals.
+    """Scores of the newest part as a `scores_table` without rows of missing values, the marks of
+    events, and the state after all intervals.
     """
 
     table: pa.Table
@@ -55,12 +56,12 @@ def score(
     snapshot_at: np.datetime64 | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Scored:
-    """Learn the panel's intervals from nothing, and score those from `score_from` on.
+    """Train a new detector on the panel, and keep the scores from `score_from` on.
 
     Parameters
     ----------
-    score_from, snapshot_at : UTC, as `replay` takes them.
-    progress : is told the share that is done. A replay in pieces gives what one in full gives.
+    score_from, snapshot_at : UTC, as for `replay`.
+    progress : called with the completed share (0-1). The results do not depend on it.
     """
     settings = DetectorSettings.of(config, Grid.of(config))
     state, snapshot = initial_state(settings), None
@@ -97,7 +98,7 @@ def group(
     end: datetime,
     carry_at: np.datetime64 | None = None,
 ) -> events.Advance:
-    """Events over `[begin, end)`, none open before it; `table` and `marks` are of them."""
+    """Events over `[begin, end)`, none open before it; `table` and `marks` cover that window."""
     grid = Grid.of(config)
     axis = np.array([second(start) for start in grid.starts(begin, end)])
     scores = replace(results.scores_from_table(table, config, axis), marks=tuple(marks))
@@ -106,12 +107,12 @@ def group(
 
 
 def training(config: Config, state: State) -> Report:
-    """What the state has learnt, per series class."""
+    """The training report: what the state has learned, per series class."""
     return describe(DetectorSettings.of(config, Grid.of(config)), state)
 
 
 def preview(groups: Sequence[Group], begin: datetime, end: datetime) -> list[dict[str, float]]:
-    """How many events a week each alert threshold would have given over `[begin, end)`."""
+    """Number of events per week over `[begin, end)` at each alert threshold."""
     weeks = (end - begin) / timedelta(weeks=1)
     return [
         {

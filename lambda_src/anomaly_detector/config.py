@@ -28,14 +28,14 @@ Direction = Literal["up", "down", "both"]
 IntervalName = Literal["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D"]
 Rollup = Literal["total", "single", "pairs"]
 
-# What a Lambda function can have.
+# Limit of Lambda.
 MOST_MEMORY_MB = 10_240
-# Columns of the results tables; a dimension of that name would stand there twice.
+# Columns of the results tables, which cannot be names of dimensions as well.
 RESERVED_COLUMNS = frozenset(
     {"interval_start", "measure", "actual", "expected", "lower", "upper", "severity", "direction"}
     | {"anomalous", "date", "shard"}
 )
-# Where no history is given: enough seasons to learn from, few enough rows to load.
+# Defaults for history: enough seasons for training, and few enough rows to load.
 DEFAULT_HISTORY_DAYS: dict[IntervalName, int] = {
     "PT5M": 30,
     "PT10M": 30,
@@ -47,8 +47,8 @@ DEFAULT_HISTORY_DAYS: dict[IntervalName, int] = {
 _DAYS = re.compile(r"P([1-9]\d{0,4})D")
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _ALERT_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
-# What each key must be, in the words of Terraform's validations (variables.tf), which refuse the
-# same where they can; tests/terraform/validation_cases.py compares.
+# The rule for each key, in the words of Terraform's validations (variables.tf), which reject the
+# same values if they can; tests/terraform/validation_cases.py compares both.
 _RULES = {
     "name": "must be 3-32 lowercase letters, digits and hyphens, starting with a letter and not "
     "ending with a hyphen",
@@ -94,7 +94,7 @@ class _Model(BaseModel):
 
 
 def _known_zone(name: str) -> str:
-    # The system's folder of zones holds files of its own beside those of the IANA database.
+    # The system's folder of time zones contains other files besides those of the IANA database.
     if not re.match(r"[A-Z]", name) or name == "Factory":
         raise ValueError
     try:
@@ -115,7 +115,7 @@ def _column(name: str) -> str:
 
 
 def _arn(pattern: str) -> Callable[[str], str]:
-    """Accept an ARN of any partition whose rest fits the pattern."""
+    """Accept an ARN of any partition whose rest matches the pattern."""
 
     def check(arn: str) -> str:
         if not re.fullmatch(rf"arn:aws[a-z-]*:{pattern}", arn):
@@ -140,7 +140,7 @@ def _role_chain(chain: str) -> str:
 
 
 class TimestampColumn(_Model):
-    """The column that says when a row happened: TIMESTAMP, TIMESTAMPTZ, DATE or formatted text."""
+    """The column with the time of a row: TIMESTAMP, TIMESTAMPTZ, DATE or formatted text."""
 
     name: Annotated[str, AfterValidator(_column)]
     format: str | None = None
@@ -148,7 +148,7 @@ class TimestampColumn(_Model):
 
 
 class Measure(_Model):
-    """A numeric column, how it is aggregated per interval, and which changes of it matter."""
+    """A numeric column, how it is aggregated per interval, and which of its changes to detect."""
 
     aggregation: Aggregation = "SUM"
     direction: Direction = "both"
@@ -157,7 +157,7 @@ class Measure(_Model):
 
 
 class Redshift(_Model):
-    """Where the warehouse is, how to sign in, and the role that UNLOAD assumes."""
+    """The warehouse, how to authenticate to it, and the role that UNLOAD assumes."""
 
     cluster_identifier: str | None = Field(
         default=None, max_length=63, pattern=r"^[a-z](-?[a-z0-9])*$"
@@ -171,7 +171,7 @@ class Redshift(_Model):
 
     @property
     def encrypted(self) -> bool:
-        """Whether the bucket has a customer key as its default."""
+        """Whether the bucket is encrypted with a customer managed key."""
         return self.kms_key_arn is not None
 
     @model_validator(mode="after")
@@ -195,7 +195,7 @@ class Redshift(_Model):
 
 
 class History(_Model):
-    """How much of the past is loaded, and in which pieces."""
+    """How much history is loaded, and in which chunks."""
 
     start: datetime | None = None
     length: str | None = None
@@ -236,12 +236,12 @@ class History(_Model):
         return _days(self.chunk)
 
     def begin(self, end: datetime, interval: IntervalName) -> datetime:
-        """Start of the history that ends at `end` (both UTC), not yet put on the interval grid.
+        """Start of the history that ends at `end` (both UTC), not aligned to the interval grid.
 
         Raises
         ------
         PermanentError
-            Where nothing lies between the two.
+            If the history is empty.
         """
         if self.start is not None:
             if self.start >= end:
@@ -258,12 +258,12 @@ class History(_Model):
 
 def _days(text: str) -> timedelta:
     found = _DAYS.fullmatch(text)
-    assert found is not None  # validated on the way in
+    assert found is not None  # validated by the model
     return timedelta(days=int(found.group(1)))
 
 
 class Alert(_Model):
-    """One alert: from which severity, of which measures and dimension values, and to whom."""
+    """One alert: minimum severity, measures, dimension values and targets."""
 
     threshold: float = Field(default=50, ge=0, le=100)
     description: str | None = None
@@ -274,7 +274,7 @@ class Alert(_Model):
 
 
 class Config(_Model):
-    """The whole document; a local file needs interval, timestamp_column, measures, dimensions."""
+    """The document; a local file needs interval, timestamp_column, measures and dimensions."""
 
     name: str = Field(default="detector", pattern=r"^[a-z][a-z0-9-]{1,30}[a-z0-9]$")
     description: str | None = None
@@ -306,7 +306,7 @@ class Config(_Model):
 
     @property
     def levels(self) -> tuple[tuple[str, ...], ...]:
-        """The sets of dimensions that are kept apart, coarse to fine: roll-ups, then the leaves."""
+        """The sets of dimensions to group rows by, coarse to fine: roll-ups, then the leaves."""
         found: list[tuple[str, ...]] = []
         if "total" in self.rollups:
             found.append(())
@@ -323,18 +323,18 @@ class Config(_Model):
 
     @property
     def query_hash(self) -> str:
-        """Hash of what decides which rows leave the warehouse, and in which columns: equal hash,
-        equal landed rows, in however many files.
+        """Hash of everything that determines the unloaded rows and their columns: with the same
+        hash, the unloaded rows are the same, in however many files.
         """
-        # Another secret or role reads the same rows.
+        # The rows do not depend on the secret or the role.
         place = {"cluster_identifier", "workgroup_name", "database"}
         column = self.timestamp_column.model_dump(mode="json")
         document: dict[str, object] = {
             "interval": self.interval,
             "timezone": self.timezone,
             "timestamp_column": column,
-            # Direction and minimum changes are judged after the rows have landed. The order tells
-            # the columns of the landed files.
+            # Direction and minimum changes are applied after unloading. The order determines the
+            # columns of the unloaded files.
             "measures": [[name, one.aggregation] for name, one in self.measures.items()],
             "dimensions": self.dimensions,
             "dimension_filters": {
@@ -349,16 +349,16 @@ class Config(_Model):
 
     @property
     def model_hash(self) -> str:
-        """Hash of what the trained model depends on: the rows, how they are judged, and from when
-        to when they are learnt.
+        """Hash of everything that the trained model depends on: the rows, the settings of the
+        detector, and the time range of the history.
         """
         history = self.history
         document: dict[str, object] = {
             "query_hash": self.query_hash,
-            "name": self.name,  # part of every event's id
+            "name": self.name,  # part of every event's ID
             "measures": {name: one.model_dump(mode="json") for name, one in self.measures.items()},
             "false_events_per_week": self.false_events_per_week,
-            # The snapshot is that of the look-back's start.
+            # The snapshot is taken at the start of the look-back.
             "lookback_intervals": self.lookback_intervals,
             "history": (
                 history.start.isoformat()
@@ -370,10 +370,10 @@ class Config(_Model):
 
 
 def _column_faults(config: Config) -> Iterator[str]:
-    """What is wrong with the names of columns, and with filters by them."""
+    """Errors in the names of columns, and in filters by them."""
     measures, dimensions = _shown(list(config.measures)), _shown(config.dimensions)
     folded = [name.lower() for name in config.dimensions]
-    # Names that differ in nothing but case are one name to Redshift.
+    # To Redshift, names that differ only in case are the same name.
     doubled = "must not name a column twice, in any case"
     if not all(_is_column(name) for name in config.measures):
         yield (
@@ -402,7 +402,7 @@ def _column_faults(config: Config) -> Iterator[str]:
 
 
 def _alert_faults(config: Config) -> Iterator[str]:
-    """What is wrong with alerts, beside each of their values."""
+    """Errors in alerts that concern more than one value."""
     if not all(re.fullmatch(_ALERT_NAME, name) for name in config.alerts):
         yield (
             "alerts must be keyed by names of 1-63 letters, digits, hyphens and underscores, "
@@ -433,12 +433,12 @@ def _hash(document: dict[str, object]) -> str:
 
 
 def load(document: bytes | str) -> Config:
-    """Read the document.
+    """Parse the document.
 
     Raises
     ------
     PermanentError
-        With one sentence per fault, each naming the key.
+        States each error and names its key.
     """
     try:
         return Config.model_validate_json(document)
@@ -455,11 +455,11 @@ def _sentence(fault: ErrorDetails) -> str:
         "*" if n == 1 and place[0] in _COUNTED else part for n, part in enumerate(place)
     )
     if fault["type"] == "extra_forbidden":
-        return f"{key}: this key is not known"
+        return f"{key} is not a known key: correct or remove it"
     if fault["type"] == "missing":
-        return f"{key} must be given"
+        return f"{key} must be set"
     if fault["type"] == "value_error" and message:
-        # Of a model: what is wrong stands in its own words, and names the key where that is deeper.
+        # Raised by a model's own validator, which names the key if it is a nested one.
         return f"{key} {message}" if place else message
     if pattern in _RULES:
         value = fault["input"]
@@ -469,10 +469,10 @@ def _sentence(fault: ErrorDetails) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as Terraform's `jsonencode` shows it."""
+    """A value in the format of Terraform's `jsonencode`."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def document_hash(document: bytes) -> str:
-    """Name of one uploaded document (first 16 hex digits of its SHA-256), valid or not."""
+    """Hash of an uploaded document, valid or not: the first 16 hex digits of its SHA-256."""
     return hashlib.sha256(document).hexdigest()[:16]

@@ -24,9 +24,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Grid:
     """All intervals of one detector.
 
-    P1D follows the zone's days through daylight saving (23 and 25 hours). Shorter intervals have a
-    fixed length and are anchored to the zone's standard offset, so that PT1H in Asia/Kolkata begins
-    at half past, UTC.
+    P1D follows the days of the time zone through daylight saving (23 and 25 hours). Shorter
+    intervals have a fixed length and are anchored to the zone's standard offset, so that PT1H in
+    Asia/Kolkata begins at half past the hour in UTC.
     """
 
     interval: IntervalName
@@ -44,20 +44,20 @@ class Grid:
 
     @property
     def anchor_seconds(self) -> int:
-        """What is added to the Unix time before it is floored to `seconds` (not for P1D)."""
+        """Seconds added to the Unix time before it is floored to `seconds` (not for P1D)."""
         january = datetime(2001, 1, 1, tzinfo=ZoneInfo(self.timezone))
         offset = january.utcoffset() or timedelta()
         return int((offset - (january.dst() or timedelta())).total_seconds()) % self.seconds
 
     def floor(self, moment: datetime) -> datetime:
-        """Start (UTC) of the interval that holds `moment`, an aware datetime."""
+        """Start (UTC) of the interval that contains `moment`, an aware datetime."""
         if self.interval == "P1D":
             return self._midnight(moment.astimezone(ZoneInfo(self.timezone)).date())
         passed = (moment - _EPOCH) // timedelta(seconds=1)
         return _EPOCH + timedelta(seconds=passed - (passed + self.anchor_seconds) % self.seconds)
 
     def shift(self, start: datetime, intervals: int) -> datetime:
-        """The interval start that lies `intervals` after `start` (before, where negative)."""
+        """The interval start that is `intervals` after `start` (before, if negative)."""
         if self.interval == "P1D":
             day = start.astimezone(ZoneInfo(self.timezone)).date()
             shifted = day + timedelta(days=intervals)
@@ -71,7 +71,7 @@ class Grid:
         return start + timedelta(seconds=self.seconds * intervals)
 
     def starts(self, begin: datetime, end: datetime) -> tuple[datetime, ...]:
-        """Starts of all intervals in `[begin, end)`; both bounds lie on the grid."""
+        """Starts of all intervals in `[begin, end)`; both bounds are on the grid."""
         found = []
         while begin < end:
             found.append(begin)
@@ -79,7 +79,7 @@ class Grid:
         return tuple(found)
 
     def count(self, begin: datetime, end: datetime) -> int:
-        """Number of intervals in `[begin, end)`; negative where end lies before begin."""
+        """Number of intervals in `[begin, end)`; negative if end is before begin."""
         if self.interval == "P1D":
             zone = ZoneInfo(self.timezone)
             first, last = begin.astimezone(zone).date(), end.astimezone(zone).date()
@@ -94,11 +94,12 @@ class Grid:
         return self.floor(scheduled - timedelta(seconds=offset_seconds))
 
     def shown_twice(self, start: datetime, clock: str) -> bool:
-        """Whether rows of the interval cannot be told from those of another one, because clocks in
-        the zone `clock` go back and show its times twice.
+        """Whether the rows of the interval cannot be distinguished from those of another interval,
+        because clocks in the time zone `clock` go back and its wall-clock times occur twice.
 
-        Warehouses read such a time one way or the other: one interval holds the rows of both, the
-        other none. Never so for P1D, as the two times are within one day, or move an hour at most.
+        Warehouses interpret such a time as either of the two: one interval gets the rows of both,
+        the other none. Not relevant to P1D, where both times are within one day, or differ by an
+        hour at most.
         """
         edges = (start, start + timedelta(seconds=self.seconds))
         return self.interval != "P1D" and any(_is_within(edge, ZoneInfo(clock)) for edge in edges)
@@ -111,7 +112,7 @@ class Grid:
 
 @lru_cache
 def _days_left_out(timezone: str) -> tuple[date, ...]:
-    """Days since 1970 that a zone did not have, as it moved to the other side of the date line."""
+    """Days since 1970 that a time zone skipped when it moved across the date line."""
     zone = ZoneInfo(timezone)
     found: list[date] = []
     for day in range(0, 36_525, 28):
@@ -132,7 +133,7 @@ def _offset(seconds: int, zone: ZoneInfo) -> timedelta:
 
 
 def _is_within(edge: datetime, zone: ZoneInfo) -> bool:
-    """Whether the times just before and just after an instant come twice."""
+    """Whether the wall-clock times just before and just after an instant occur twice."""
     shown = [moment.astimezone(zone) for moment in (edge - timedelta(seconds=1), edge)]
     return all(
         clock.replace(fold=0).utcoffset() != clock.replace(fold=1).utcoffset() for clock in shown
@@ -140,19 +141,19 @@ def _is_within(edge: datetime, zone: ZoneInfo) -> bool:
 
 
 def iso(moment: datetime) -> str:
-    """`2022-01-15T04:25:00Z`: how times are stored and handed between functions."""
+    """`2022-01-15T04:25:00Z`: the format of stored times and of payloads."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_iso(text: str) -> datetime:
-    """Read what `iso` wrote, or any ISO 8601 time with an offset.
+    """Parse the format of `iso`, or any ISO 8601 time with an offset.
 
     Raises
     ------
     ValueError
-        Where the text is not such a time, or names no offset.
+        If the text is not such a time, or has no offset.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError(f"'{text}' names no UTC offset")
+        raise ValueError(f"'{text}' has no UTC offset")
     return moment.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""What a function is told by its environment: one typed model, read once."""
+"""Settings of a function from its environment: one typed model, read once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anomaly_detector.errors import PermanentError
 
 
 class Settings(BaseModel):
-    """Names and ARNs that Terraform sets; every function is given all of them."""
+    """Names and ARNs set by Terraform, the same for every function."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -31,11 +31,11 @@ class Settings(BaseModel):
         Raises
         ------
         PermanentError
-            Naming every variable that lacks or is empty.
+            Names every variable that is missing or empty.
         """
         try:
             return cls.model_validate(dict(environment))
         except ValidationError as error:
             names = sorted({str(fault["loc"][0]) for fault in error.errors()})
-            message = f"The environment lacks {', '.join(names)}."
+            message = f"Environment variables must be set: {', '.join(names)}."
             raise PermanentError(message) from None

@@ -108,7 +108,7 @@ def test_a_target_that_does_not_exist_is_permanent(cloud: Cloud) -> None:
     "arn", ["nobody", "arn:aws:sqs:eu-west-1:123456789012:orders", "arn:aws:sns:::orders"]
 )
 def test_what_is_neither_topic_nor_function_is_permanent(cloud: Cloud, arn: str) -> None:
-    with pytest.raises(PermanentError, match="neither"):
+    with pytest.raises(PermanentError, match="is not the ARN of an SNS topic or a Lambda function"):
         cloud.targets.send(arn, MESSAGE)
 
 

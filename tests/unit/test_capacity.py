@@ -75,7 +75,7 @@ def test_whatever_the_sentence_says_to_set_is_enough(given: tuple[Config, Size])
     if said is None:
         return
     memory = re.search(r"set lambda.memory_mb to at least (\d+)", said)
-    days = re.search(r"at most (\d+) days long", said)
+    days = re.search(r"to at most (\d+) days", said)
     series = re.search(r"at most ([\d,]+) series", said)
     assert (memory is None) == (need > 10_240)
     most = document if memory else document.model_copy(update={"memory_mb": 10_240})
@@ -111,7 +111,7 @@ def test_the_sentence_names_every_number() -> None:
     assert said.startswith(
         "1,600 series in the sample window: training on 8,640 intervals (30 days of PT5M) needs "
         f"about {need:,.0f} MB, and lambda.memory_mb is 1,769; set lambda.memory_mb to at least "
-        f"{64 * math.ceil(need / 64)}, or make the history at most "
+        f"{64 * math.ceil(need / 64)}, or shorten the history to at most "
     )
     assert said.count(".") - said.count("lambda.memory_mb") - said.count("history.length") == 1
 
@@ -127,7 +127,7 @@ def test_what_no_function_can_hold_has_to_become_less() -> None:
 def test_a_later_start_is_proposed_where_history_has_one() -> None:
     document = config(history={"start": "2026-01-01T00:00:00Z"})
 
-    assert "days long (a later history.start)" in str(refuse_detector(document, history(5_000), ""))
+    assert "days (a later history.start)" in str(refuse_detector(document, history(5_000), ""))
 
 
 def test_a_long_history_of_few_series_is_a_matter_of_time() -> None:
@@ -138,12 +138,12 @@ def test_a_long_history_of_few_series_is_a_matter_of_time() -> None:
 
     assert said is not None
     assert training(small, year).bytes < 512 * 2**20
-    assert "needs the share of a vCPU that comes with" in said
+    assert "needs the CPU share of" in said
     assert refuse_detector(core, year, "") is None
     ages = replace(year, intervals=10 * year.intervals, rows=10 * year.rows)
     assert math.isinf(training(core, ages).least_mb)
     said = str(refuse_detector(core, ages, ""))
-    assert "and more than the 15 minutes that a function has" in said
+    assert "and more than 15 minutes, the maximum of a function" in said
     assert "set lambda.memory_mb to" not in said
 
 

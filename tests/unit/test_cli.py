@@ -496,7 +496,7 @@ LATER = ("2025-01-06 05:00:00", "app", "de", 1.5, 80, "x")
         ([ROW, LATER], {"max_series": 7}, "8 series (2 measures times 4 slices), above max_series"),
         ([ROW, ("0001-01-01", *ROW[1:])], {}, "at most 1,000,000 are taken"),
         ([ROW, LATER], {"dimension_filters": {"market": ["us"]}}, "passes dimension_filters"),
-        ([ROW, LATER], {"colour": "red"}, "The configuration is not valid: colour: this key is no"),
+        ([ROW, LATER], {"colour": "red"}, "The configuration is not valid: colour is not a known"),
         ([ROW, LATER], "{", "is not JSON"),
         ([ROW, LATER], "[]", "The configuration is not valid"),
         ([ROW, ROW[:4]], {}, "cannot be read as CSV"),

@@ -30,10 +30,13 @@ def config(**changes: object) -> Config:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"colour": "red"}, "colour: this key is not known"),
-        ({"measures": {"views": {"agregation": "SUM"}}}, "measures.views.agregation: this key"),
+        ({"colour": "red"}, "colour is not a known key"),
+        (
+            {"measures": {"views": {"agregation": "SUM"}}},
+            "measures.views.agregation is not a known key",
+        ),
         ({"interval": 60}, "interval must be PT5M, PT10M, PT15M, PT30M, PT1H or P1D; got 60"),
-        ({"timestamp_column": {}}, "timestamp_column.name must be given"),
+        ({"timestamp_column": {}}, "timestamp_column.name must be set"),
         ({"alerts": {"a": {"threshold": "high"}}}, "alerts.a.threshold must be a number from 0 to"),
         ({"description": 1}, "description: Input should be a valid string; got 1"),
         (

@@ -478,7 +478,7 @@ def test_a_report_that_fails_is_made_again(cloud: Cloud) -> None:
             raise ClientError({"Error": {"Code": "Throttled"}}, "Publish")
         raise PermanentError(arn)
 
-    with pytest.raises(RetryableError, match="operations topic was not told"):
+    with pytest.raises(RetryableError, match="operations topic was not notified"):
         cloud.deliver(post=cloud.sending(nothing_works))
     # The target works by now, and nothing had been sent: it is sent, not reported.
     assert cloud.deliver().sent == 1

@@ -205,7 +205,7 @@ def test_memory_that_cannot_be_had_is_told_with_what_to_set() -> None:
         del event, context
         return {"answer": np.empty(2**50)}
 
-    with pytest.raises(PermanentError, match=r"set it higher.*Unable to allocate"):
+    with pytest.raises(PermanentError, match=r"increase it.*Unable to allocate"):
         handler({}, Context())
 
 

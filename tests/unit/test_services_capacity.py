@@ -90,7 +90,7 @@ def test_a_function_that_was_killed_for_its_memory_is_told_in_words(
 ) -> None:
     reason = recorded(world, error)
 
-    assert reason.startswith("A function needed more memory than lambda.memory_mb gives it: set")
+    assert reason.startswith("A function needed more memory than lambda.memory_mb: increase it")
     assert reason.endswith(")")
 
 
@@ -107,7 +107,7 @@ def test_a_function_that_was_killed_for_its_memory_is_told_in_words(
 def test_a_function_that_reached_its_time_is_told_in_words(
     world: World, error: dict[str, str]
 ) -> None:
-    assert "reached the 15 minutes" in recorded(world, error)
+    assert "exceeded its time limit of 15 minutes" in recorded(world, error)
     short = {**error, "Cause": error["Cause"].replace("900", "60")}
     assert "15 minutes" not in recorded(world, short)
 

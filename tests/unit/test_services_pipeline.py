@@ -210,7 +210,7 @@ def test_prepare_takes_the_uploaded_document_on(world: World) -> None:
 def test_prepare_names_the_key_that_is_not_valid(world: World) -> None:
     world.upload(document(intervall="PT1H"))
 
-    with pytest.raises(PermanentError, match="intervall: this key is not known"):
+    with pytest.raises(PermanentError, match="intervall is not a known key"):
         prepare(world.store, world.ledger, None, "e1", H1)
 
 

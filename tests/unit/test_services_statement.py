@@ -208,7 +208,7 @@ def test_a_passing_fault_is_tried_again_after_a_pause_and_given_up_in_the_end(
         at = look(world, warehouse, at)
         assert (at.status, at.attempt) == (status, attempt + 1)
         at = begin(world, warehouse, attempt=at.attempt)
-    with pytest.raises(PermanentError, match=f"Given up after {attempts} attempts"):
+    with pytest.raises(PermanentError, match=f"Failed after {attempts} attempts"):
         look(world, warehouse, at)
     assert waited <= 155
 
@@ -456,7 +456,7 @@ def test_a_statement_of_an_execution_that_was_stopped_meanwhile_is_cancelled(wor
         [{"Status": "SUBMITTED"}, {"Status": "STARTED"}, {"Status": "ABORTED"}], refusals=refusals
     )
 
-    with pytest.raises(PermanentError, match="was stopped; its statement is cancelled"):
+    with pytest.raises(PermanentError, match="was stopped; its statement was cancelled"):
         begin(world, warehouse)
 
     assert (refusals, warehouse.cancelled) == ([], ["id-1", "id-1"])
@@ -490,8 +490,8 @@ def test_a_crawl_that_lost_its_lease_submits_nothing(world: World) -> None:
     later = H1 + timedelta(minutes=20)
     assert world.ledger.begin_crawl("crawl-2", later) is None
 
-    with pytest.raises(PermanentError, match="another has taken over"):
+    with pytest.raises(PermanentError, match="another crawl has taken over"):
         look(world, warehouse, at, "live", later, crawl="crawl-1")
-    with pytest.raises(PermanentError, match="another has taken over"):
+    with pytest.raises(PermanentError, match="another crawl has taken over"):
         begin(world, warehouse, "live", attempt=2, now=later, crawl="crawl-1")
     assert len(warehouse.sent) == 1

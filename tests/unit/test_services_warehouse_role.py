@@ -160,7 +160,7 @@ def test_what_cannot_be_detached_is_reported_and_left(
 
     assert answer["left"].startswith("The role r could not be detached from old")
     assert answer["left"].endswith("resume it, then try again.")
-    assert parts.told == ([] if silent else [("shop: role left behind", answer["left"])])
+    assert parts.told == ([] if silent else [("shop: role not detached", answer["left"])])
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Alerts: what to send, in which form, and the adapters that send it."""
+"""Alerts: which to send, and the adapters that send them."""

@@ -14,7 +14,7 @@ from anomaly_detector.ledger.items import GroupItem
 
 @dataclass(frozen=True)
 class Decision:
-    """What is done about one alert for one group; `because` is the group that was told instead."""
+    """Decision on one alert for one group; `because` is the group that was alerted on instead."""
 
     alert: str
     group: Group
@@ -23,7 +23,7 @@ class Decision:
 
 
 def triggers(alert: Alert, group: Group, dimensions: Sequence[str]) -> bool:
-    """Whether the group is one that the alert asks for: severity, measure and dimension values."""
+    """Whether the group matches the alert's threshold, measures and dimension filters."""
     if group.score < alert.threshold:
         return False
     if alert.measures and group.measure not in alert.measures:
@@ -40,11 +40,11 @@ def decide(
     earlier: Sequence[GroupItem],
     told: Callable[[str, str], bool],
 ) -> tuple[Decision, ...]:
-    """Decisions that are still to be taken, oldest group first.
+    """Decisions that have not been made yet, oldest group first.
 
-    An event whose beginning moved, because late rows came, has another group id. Where the alert
-    told of a group of the same measure that shares an interval with this one, it is that event, and
-    people are not told twice.
+    If late rows change the begin of an event, its group gets another ID. If the alert was already
+    decided for a group of the same measure that shares an interval with this one, it is the same
+    event and is not sent again.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def predecessors(group: Group, earlier: Sequence[GroupItem]) -> tuple[GroupItem,
 
 
 def _touches(filters: Mapping[str, Sequence[str]], group: Group, dimensions: Sequence[str]) -> bool:
-    # A filter without values asks for nothing.
+    # A filter without values has no effect.
     wanted = {name: frozenset(values) for name, values in filters.items() if values}
     if not wanted:
         return True

@@ -1,4 +1,4 @@
-"""The adapters that send alerts: an SNS topic, a Lambda function, and the operations topic."""
+"""Adapter that sends alerts to SNS topics and Lambda functions."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from botocore.exceptions import (
 from anomaly_detector import aws_faults
 from anomaly_detector.errors import PermanentError, RetryableError
 
-# A retry inside the client could send twice, for an answer that is lost looks like a call that is.
+# A retry by the client could send twice, because a lost response looks like a lost request.
 SEND_ONCE = ClientConfig(
     retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20, user_agent_extra="alerts"
 )
 
 
 class UncertainError(Exception):
-    """The service did not say whether it took the message, so sending again might send twice."""
+    """It is unknown whether the service accepted the message, so sending again might send twice."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What goes to a target: the payload as JSON, and a subject where the target shows one.
+    """Message to a target: the payload as JSON, and a subject for targets that show one.
 
-    `event_id` is Lookout's `alertEventId`: `<ARN of the alert>:event/<id of the group>`. A FIFO
-    topic keeps the events of one alert in order, and drops one that it got within five minutes.
+    `event_id` is Lookout's `alertEventId`: `<ARN of the alert>:event/<ID of the group>`. A FIFO
+    topic delivers the events of an alert in order, and drops duplicates within five minutes.
     """
 
     subject: str
@@ -44,12 +44,12 @@ class Message:
 
 
 class Targets:
-    """SNS topics and Lambda functions of any region, told apart by their ARNs.
+    """SNS topics and Lambda functions in any region, distinguished by their ARNs.
 
     Parameters
     ----------
-    client : gives boto3's client for `sns` or `lambda` in a region, made with `SEND_ONCE`. A client
-        of one region reaches no function or topic of another.
+    client : returns boto3's client for `sns` or `lambda` in a region, created with `SEND_ONCE`. A
+        client reaches functions and topics in its own region only.
     """
 
     def __init__(self, client: Callable[[str, str], Any]) -> None:
@@ -61,15 +61,17 @@ class Targets:
         Raises
         ------
         RetryableError
-            Nothing was sent; the same call may succeed later.
+            If nothing was sent, and the same call may succeed later.
         PermanentError
-            Nothing was sent; the target does not exist or does not take the message.
+            If nothing was sent; the target does not exist or does not accept the message.
         UncertainError
-            It may have been sent.
+            If the message may have been sent.
         """
         _, _, service, region, *_ = [*arn.split(":"), "", "", "", ""]
         if service not in ("sns", "lambda") or not region:
-            raise PermanentError(f"'{arn}' is neither an SNS topic nor a Lambda function.")
+            raise PermanentError(
+                f"'{arn}' is not the ARN of an SNS topic or a Lambda function: correct alerts."
+            )
         client = self._client(service, region)
         try:
             if service == "sns":
@@ -94,7 +96,7 @@ class Targets:
 
 
 def _fifo(message: Message) -> dict[str, str]:
-    # At most 128 characters of which not all may stand in an ARN's last part.
+    # IDs are limited to 128 characters, and not all characters of an ARN are allowed.
     alert, _, _ = message.event_id.rpartition(":event/")
     return {
         "MessageGroupId": hashlib.sha256(alert.encode()).hexdigest(),

@@ -19,7 +19,7 @@ from anomaly_detector.lookout.exports import relevant_points
 from anomaly_detector.lookout.group import largest_first
 from anomaly_detector.panel import ROLLED_UP
 
-# SNS and an asynchronous Lambda call take 256 KB, of which SNS counts the subject too.
+# SNS (including the subject) and asynchronous Lambda invocations are limited to 256 KB.
 MAX_BYTES = 240_000
 MAX_SERIES = 200
 MAX_VALUES = 50
@@ -33,7 +33,7 @@ _CONSOLES = {
 
 @dataclass(frozen=True)
 class Origin:
-    """Whence alerts come: ARN of the crawl machine, and the bucket of the results."""
+    """Source of alerts: ARN of the crawl machine, and the bucket of the results."""
 
     detector_arn: str
     bucket: str
@@ -52,15 +52,15 @@ class Origin:
 def alert_payload(
     origin: Origin, config: Config, name: str, group: Group, results_key: str
 ) -> dict[str, Any]:
-    """The alert: key names, order, types and nesting are Lookout's.
+    """The alert: key names, order, types and nesting are those of Lookout for Metrics.
 
-    `timestamp` is the start of the group in the detector's zone; each series of the group stands
-    with its value in the first interval in which it was anomalous. The message stays below
+    `timestamp` is the start of the group in the detector's time zone; each series of the group has
+    its value in the first interval in which it was anomalous. The message is limited to
     `MAX_BYTES`: the most severe series and the largest shares are kept.
 
     Parameters
     ----------
-    results_key : object that the console link opens, the group's row in the bucket.
+    results_key : object that the console link opens: the file of the group in the bucket.
     """
     series, values = MAX_SERIES, MAX_VALUES
     while True:
@@ -119,7 +119,7 @@ def _payload(
 
 
 def encode(payload: Mapping[str, Any]) -> str:
-    """The payload as it is sent; NaN is refused, as JSON has none."""
+    """The payload as it is sent; NaN is rejected, because JSON does not support it."""
     return json.dumps(payload, ensure_ascii=False, allow_nan=False)
 
 
@@ -138,7 +138,7 @@ def time_series_id(measure: str, dimensions: Sequence[str], one: Sequence[str]) 
 
 
 def console_url(origin: Origin, key: str) -> str:
-    """The page of an object of the results in the S3 console of the detector's partition."""
+    """URL of a results object in the S3 console of the detector's partition."""
     host = _CONSOLES.get(origin.partition, _CONSOLES["aws"])
     return (
         f"https://{host}/s3/object/{origin.bucket}"
@@ -162,7 +162,7 @@ def whole_shares(shares: Mapping[str, float], limit: int) -> list[tuple[str, int
 
 
 def subject(config: Config, group: Group) -> str:
-    """Subject of the message: printable ASCII on one line, at most 100 characters, as SNS wants."""
+    """Subject of the message: one line, at most 100 printable ASCII characters (SNS)."""
     when = group.start.astimezone(ZoneInfo(config.timezone)).strftime("%Y-%m-%d %H:%M")
     ending = f" {group.direction}, severity {group.score:.0f}, {when}"
     beginning = f"{config.name}: {group.measure}".encode("ascii", "replace").decode()
@@ -171,7 +171,7 @@ def subject(config: Config, group: Group) -> str:
 
 
 def short_text(config: Config, group: Group) -> str:
-    """One line, for a chat or a text message."""
+    """One line for a chat or text message."""
     return (
         f"{config.name}: {group.measure} {group.direction} in {_where(group)} since "
         f"{zoned(group.start, config.timezone)}: {_amount(group.actual)}, expected "
@@ -180,7 +180,7 @@ def short_text(config: Config, group: Group) -> str:
 
 
 def long_text(origin: Origin, config: Config, name: str, group: Group, results_key: str) -> str:
-    """The alert for people: what, where, since when, how much, and which values share it."""
+    """The alert as text: measure, slices, times, values, and contributions of dimension values."""
     lines = [short_text(config, group), ""]
     description = config.alerts[name].description
     if description:
@@ -217,7 +217,7 @@ def _named(dimensions: Sequence[str], one: Sequence[str]) -> list[tuple[str, str
 
 
 def _plain(value: float) -> int | float:
-    # 650, not 650.0, as Lookout wrote it; from 2^53 on a double is no exact whole number.
+    # 650, not 650.0, as in Lookout for Metrics; from 2^53 on, doubles are not exact integers.
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 

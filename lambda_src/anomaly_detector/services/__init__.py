@@ -1,1 +1,1 @@
-"""What the functions do, one module per subject; adapters and the pure core are handed in."""
+"""Use cases of the functions, one module per subject; adapters are passed in."""

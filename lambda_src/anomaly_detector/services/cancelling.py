@@ -1,8 +1,9 @@
-"""Statements that should not run any more: found by their names, and cancelled.
+"""Cancel abandoned statements, which are found by their names.
 
-A statement outlives everything that waits for it, and nothing of an execution that was stopped or
-timed out runs any more. So all that ends an execution of the statement machine before its time
-calls `cancel`, and a live statement waits for the end of what an earlier crawl has left behind.
+A statement continues when the execution that waits for it has been stopped or has timed out, and
+such an execution can no longer cancel it. So whatever ends an execution of the statement machine
+early leads to `cancel`, and a live statement waits for the end of statements that an earlier crawl
+has abandoned.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from anomaly_detector.warehouse.data_api import DataApi
 
 Sleep = Callable[[float], None]
 
-# Seconds between looks, half a minute in all: the function has a minute.
+# Seconds between checks, half a minute in total: the function has a minute.
 _LOOKS: Final = (1, 2, 4, 8, 15)
-# ListStatements may lag behind: a statement that was just sent shows a moment later.
+# ListStatements may be eventually consistent: a new statement may be missing at first.
 _QUIET_LOOKS: Final = 2
 
 
@@ -31,9 +32,9 @@ def statement_name(detector: str, purpose: Purpose, execution: str, attempt: int
 
 
 def cancel_left_behind(api: DataApi, detector: str, execution: str) -> bool:
-    """Cancel live statements that run for other executions than this one; whether there are any.
+    """Cancel the running live statements of other executions; return whether there are any.
 
-    Asked again until there are none: what was just sent may take no cancellation yet.
+    To be repeated until there are none: a statement that has not started cannot be cancelled.
     """
     running = api.running(f"{detector}/live/")
     others = [key for key, name in running.items() if _execution_of(name) != _short(execution)]
@@ -43,12 +44,12 @@ def cancel_left_behind(api: DataApi, detector: str, execution: str) -> bool:
 
 
 def cancel_one(api: DataApi, statement_id: str, sleep: Sleep) -> bool:
-    """Cancel a statement that was just sent, and see it end; False where it runs on nevertheless.
+    """Cancel a statement that was just submitted, and wait for its end; False if it still runs.
 
-    Only a statement that runs takes a cancellation, not one that waits for its start.
+    Only a running statement can be cancelled, not one that waits for its start.
     """
     for pause in _LOOKS:
-        # Nobody comes after this one: what may pass is asked again here.
+        # There is no later retry, so transient errors are retried here.
         with suppress(RetryableError):
             api.cancel(statement_id)
             if not api.describe(statement_id).running:
@@ -67,27 +68,27 @@ def cancel(
     *,
     everything: bool = False,
 ) -> Cancelled:
-    """Cancel the statements of executions that have ended, and see them end.
+    """Cancel the statements of executions that have ended, and wait for their end.
 
-    From then on these executions submit nothing: one that is just doing so finds the mark and
-    cancels its statement itself.
+    From then on these executions submit nothing: one that is just submitting a statement finds the
+    mark and cancels the statement itself.
 
     Parameters
     ----------
     executions : ARNs of executions of the statement machine.
     now : UTC.
-    everything : cancel all that runs for this detector.
+    everything : cancel all running statements of this detector.
 
     Returns
     -------
-    What was cancelled, and what still runs after half a minute.
+    Statements that were cancelled, and those that are still running after half a minute.
 
     Raises
     ------
     RetryableError
-        Where the Data API does not answer for the moment.
+        If the Data API is temporarily unavailable.
     PermanentError
-        Where it refuses.
+        If it rejects the request.
     """
     for execution in executions:
         ledger.mark_stopped(execution, now)

@@ -1,8 +1,8 @@
-"""One crawl: what is due, the scores of the landed window, and the commit of all of it.
+"""One crawl: the due intervals, the scores of the unloaded window, and the commit.
 
-Every crawl replays `[base, window_end)` from the snapshots at `base`, which lies the look-back
-before the watermark. So late rows inside the look-back change scores and groups to what they would
-have been, had the rows come in time.
+Every crawl replays `[base, window_end)` from the snapshots at `base`, which is the look-back before
+the watermark. So late rows within the look-back change scores and groups to what they would be if
+the rows had arrived on time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from anomaly_detector.services.payloads import (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a commit did; the counts are of the due intervals, and 0 for the loser of a race."""
+    """Result of a commit; counts refer to the due intervals, and are 0 if another crawl won."""
 
     committed: bool
     groups: int = 0
@@ -67,7 +67,10 @@ class _Window:
     def of(cls, plan: CrawlPlan) -> _Window:
         bounds = (plan.window_start, plan.due_start, plan.window_end)
         if plan.config_hash is None or None in bounds:
-            raise PermanentError("The plan names no window: nothing was due.")
+            raise PermanentError(
+                "The plan has no window, because no interval was due: start the crawl state "
+                "machine instead of invoking this function."
+            )
         base, due, end = (bound for bound in bounds if bound is not None)
         return cls(plan.config_hash, base, due, end)
 
@@ -75,10 +78,10 @@ class _Window:
 def plan_crawl(
     store: ObjectStore, ledger: Ledger, scheduled: datetime, execution: str, now: datetime
 ) -> CrawlPlan:
-    """Find what is due at `scheduled` (UTC): oldest first, 48 intervals at most.
+    """Find the intervals that are due at `scheduled` (UTC): oldest first, at most 48.
 
-    Nothing is due unless the detector is ACTIVE. Where something is, the execution holds the lease
-    afterwards, until its commit or failure; while another holds it, there is nothing to do.
+    Nothing is due unless the detector is ACTIVE. If intervals are due, the execution holds the
+    lease until its commit or failure; while another execution holds it, there is nothing to do.
     """
     held_by = ledger.begin_crawl(execution, now)
     if held_by is not None:
@@ -130,15 +133,15 @@ def detect(
     model_version: str,
     now: datetime,
 ) -> Detected:
-    """Score one shard's landed window and take the snapshot for the next crawl.
+    """Score one shard's unloaded window and take the snapshot for the next crawl.
 
-    At the start, `now` (UTC), the crawl's lease is kept on. Where another has it meanwhile, the
-    commit finds out which of the two is superseded.
+    At the start, `now` (UTC), the crawl's lease is renewed. If another crawl has taken it over, the
+    commit decides which of the two is superseded.
 
     Raises
     ------
     PermanentError
-        Where a landed file or the model cannot be read, or memory_mb cannot hold the window.
+        If an unloaded file or the model cannot be read, or the window does not fit into memory_mb.
     """
     window = _Window.of(plan)
     ledger.renew_crawl(plan.execution, now)
@@ -153,15 +156,15 @@ def detect(
                 shard=shard, version=version, scores_key=scores_key, series=0, superseded=True
             )
         raise PermanentError(
-            f"The model {layout.model(shard, model_version)} is gone: start the pipeline "
-            "again, which trains a new one."
+            f"The model {layout.model(shard, model_version)} does not exist: start the pipeline "
+            "again to train a new one."
         )
     starts = grid.starts(window.base, window.end)
     source = Source(landed.manifest, window.base, window.end)
     state = from_bytes(model.body)
 
     def admit(size: Size) -> None:
-        # The model's slices stay, whether they have rows or not.
+        # The model keeps its slices, whether they have rows or not.
         size = replace(size, slices=max(size.slices, len(state.slices)))
         refuse(capacity.refuse_crawl(config, size, "in the window"))
 
@@ -174,7 +177,9 @@ def detect(
         snapshot_at=second(_next_base(grid, config, window)),
     )
     if replayed.snapshot is None:
-        raise PermanentError("The replay gave no snapshot.")
+        raise PermanentError(
+            "The replay returned no snapshot: start the pipeline again to train a new model."
+        )
     store.put(layout.model(shard, version), to_bytes(replayed.snapshot))
     table = results.known(results.scores_table(replayed.scores, config))
     store.put(scores_key, parquet.write(table), parquet.CONTENT_TYPE)
@@ -193,10 +198,10 @@ def commit(
     shards: Sequence[Detected],
     now: datetime,
 ) -> Outcome:
-    """Group the window's anomalies, then move watermark, pointers, intervals and outbox in
-    one transaction; then give the crawl's lease back.
+    """Group the window's anomalies, update watermark, pointers, intervals and outbox in one
+    transaction, and release the crawl's lease.
 
-    Of two crawls over the same window one commits; the other changes nothing.
+    Of two crawls of the same window, one commits; the other changes nothing.
 
     Parameters
     ----------
@@ -275,8 +280,8 @@ def _next_version(grid: Grid, config: Config, window: _Window, landed: LandedFil
 def _lost(
     store: ObjectStore, ledger: Ledger, plan: CrawlPlan, shards: Sequence[Detected]
 ) -> Outcome:
-    """The detector has moved on: by another crawl, by a new configuration, or by an earlier try
-    of this very commit.
+    """The detector has changed since the plan: by another crawl, by a new configuration, or by an
+    earlier attempt of the same commit.
     """
     detector = ledger.detector()
     versions = tuple(one.version for one in shards)
@@ -309,7 +314,7 @@ def _intervals(
     shards: Sequence[Detected],
 ) -> list[Interval]:
     """The intervals whose item changes: those that were due, and those in the look-back whose
-    values did.
+    values have changed.
     """
     facts = [store.get_json(layout.scored_intervals(landed.prefix, one.shard)) for one in shards]
     before = ledger.intervals(window.base, window.end)
@@ -331,8 +336,7 @@ def _intervals(
         )
         if start < window.due:
             old = before.get(start)
-            # Of history there is no item yet; its first digest is what later ones are compared
-            # with.
+            # Intervals of history have no item yet; later digests are compared with the first.
             if old is not None and old.digest == now.digest:
                 continue
             if old is not None and old.digest is not None:

@@ -1,14 +1,14 @@
-"""Delivery: what a crawl has committed is published, and its alerts are sent once each.
+"""Delivery: publish the committed results of a crawl, and send each of its alerts once.
 
-The commit leaves one DELIVERY item per crawl. Every step below either writes the same bytes again
-when it is repeated, or is guarded by the item of its alert; so a run may stop anywhere and the next
-one goes on:
+The commit writes one DELIVERY item per crawl. Every step below is either idempotent, writing the
+same bytes when repeated, or guarded by the item of its alert, so a run may stop anywhere and the
+next one continues:
 
-1. scores, groups, contributions and CSV exports go to their places in the bucket,
-2. alerts are decided: an ALERT item each, before anything that the decision rests on is changed,
-3. GROUP items are written, and groups that late rows have undone are removed, files included,
+1. scores, groups, contributions and CSV exports are written to the bucket,
+2. alerts are decided: one ALERT item each, before anything that the decision depends on changes,
+3. GROUP items are written, and groups that late rows have undone are deleted with their files,
 4. the DELIVERY item is marked published: a newer delivery may now overwrite what 1 and 3 wrote,
-5. alerts are sent: CLAIMED, sent, SENT, for each target on its own,
+5. alerts are sent: CLAIMED, sent, SENT, separately for each target,
 6. the DELIVERY item is deleted.
 """
 
@@ -41,12 +41,12 @@ from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.lookout.payload import Origin, alert_payload, encode, subject
 from anomaly_detector.services.topic import Topic
 
-# A target that has refused for so long will not take the alert any more; people are told instead.
+# After this time, an alert that a target keeps rejecting is reported to the operations topic.
 _GIVE_UP = timedelta(days=1)
 _KEPT = timedelta(days=400)
-# How far before a window a group may have begun that an event of the window descends from.
+# How long before a window a group may have begun that an event of the window continues.
 _KIN = timedelta(days=7)
-# The worst first: what an alert as a whole has come to.
+# The worst first: the state of an alert with several targets.
 _FINAL: tuple[Literal["UNKNOWN", "FAILED", "SENT"], ...] = ("UNKNOWN", "FAILED", "SENT")
 _REASON = 2_000
 
@@ -71,14 +71,15 @@ class Post:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What one run did.
+    """Result of one run.
 
     Attributes
     ----------
     sent : messages, one per alert, group and target.
     published : intervals whose scores were written.
-    suppressed : alerts held back, as the event had been told under another group.
-    reported : alerts handed to the operations topic, as they failed or may have failed to arrive.
+    suppressed : alerts not sent, because one was sent for the same event under another group.
+    reported : alerts published to the operations topic, because they failed or may not have
+        arrived.
     """
 
     sent: int
@@ -97,7 +98,7 @@ class _Tally:
     permanent: list[str] = field(default_factory=list)
 
     def close(self) -> Delivered:
-        # A fault that may pass comes first, for then the step has to be repeated.
+        # A transient error takes precedence, because the step must then be repeated.
         if self.retryable:
             raise RetryableError("; ".join([*self.retryable, *self.permanent]))
         if self.permanent:
@@ -106,21 +107,21 @@ class _Tally:
 
 
 def deliver(post: Post, *, now: datetime, lease: timedelta, holder: str) -> Delivered:
-    """Bring every pending delivery to its end, the oldest first.
+    """Complete every pending delivery, the oldest first.
 
     Parameters
     ----------
     now : UTC.
-    lease : how long this run can last at most, the remaining time of the function.
-    holder : name of this run, such as the request id.
+    lease : maximum duration of this run: the remaining time of the function.
+    holder : name of this run, such as the request ID.
 
     Raises
     ------
     RetryableError
-        Another run is delivering, or a target refused for a reason that may pass. Nothing is lost:
-        the next run goes on.
+        If another run is delivering, or a target rejected an alert with a transient error. Nothing
+        is lost: the next run continues.
     PermanentError
-        A target will not take an alert; the alert was handed to the operations topic.
+        If a target rejected an alert; the alert was published to the operations topic.
     """
     if not post.ledger.begin_delivering(holder, now, lease):
         raise RetryableError("Another run is delivering.")
@@ -155,14 +156,14 @@ class _Errand:
         objects = post.objects
         self._config: Config = load(objects.get(layout.configuration_version(delivery.config_hash)))
         self._groups = groups_from_bytes(objects.get(delivery.events_key))
-        # An alert without a target has nobody to tell.
+        # An alert without a target is not sent.
         self._alerts = {name: one for name, one in self._config.alerts.items() if _targets(one)}
 
     def run(self) -> None:
         if not self._delivery.published:
             detector = self._ledger.detector()
             live_from = self._delivery.live_from or detector.live_from
-            # Where another model has come into force, it has scored these intervals anew.
+            # If another model has been activated, it has scored these intervals again.
             current = live_from == detector.live_from
             if current:
                 self._publish_scores()
@@ -179,7 +180,7 @@ class _Errand:
             return
         order = [(name, "ascending") for name in ("measure", *self._config.dimensions)]
         table = parquet.joined(self._post.objects, self._delivery.scored_keys)
-        # In one order whatever the shards, so that a replay writes the same bytes.
+        # Sorted, so that a replay writes the same bytes whatever the shards.
         files = {
             layout.interval_scores(start): parquet.write(rows.sort_by(order))
             for start, rows in results.by_interval(table)
@@ -207,7 +208,7 @@ class _Errand:
             self._tally.suppressed += one.action == "SUPPRESS"
 
     def _deferred(self, group: Group) -> bool:
-        # A newer delivery waits that has judged this event with later rows: it decides.
+        # A newer pending delivery has scored this event with later rows: it decides.
         return any(
             newer.window_start <= group.start
             and (newer.live_from is None or newer.live_from <= group.start)
@@ -235,7 +236,7 @@ class _Errand:
                 self._ledger.delete_group(item)
 
     def _send(self) -> bool:
-        """Send what is claimed for the groups of this delivery; whether nothing is left."""
+        """Send the pending alerts of this delivery's groups; return whether none is left."""
         finished = True
         for group in sorted(self._groups, key=lambda one: (one.start, one.id)):
             for name in self._alerts:

@@ -1,4 +1,4 @@
-"""The configuration's immutable copies, from which everything but reconcile reads."""
+"""Immutable copies of the configuration document; everything except reconcile reads these."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from anomaly_detector.lake.store import ObjectStore
 
 
 def keep_current(store: ObjectStore) -> tuple[str, datetime]:
-    """Copy the uploaded document, valid or not, under its hash; the hash, and when it was uploaded.
+    """Copy the uploaded document, valid or not, to a key with its hash; return the hash, and when
+    the document was uploaded.
 
     Raises
     ------
     PermanentError
-        Where no document was uploaded.
+        If no document was uploaded.
     """
     found = store.find(layout.CONFIGURATION)
     if found is None:
@@ -31,11 +32,11 @@ def keep_current(store: ObjectStore) -> tuple[str, datetime]:
 
 
 def load(store: ObjectStore, config_hash: str) -> Config:
-    """The configuration of that hash.
+    """The configuration with this hash.
 
     Raises
     ------
     PermanentError
-        Naming each key that is not valid, or where there is no such document.
+        Names each invalid key; or there is no such document.
     """
     return document.load(store.get(layout.configuration_version(config_hash)))

@@ -1,4 +1,4 @@
-"""The adapter of Step Functions: starts executions, sees which still run, and stops them."""
+"""Adapter of Step Functions: starts, lists and stops executions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Executions:
 
     Parameters
     ----------
-    client : a Step Functions client of boto3.
+    client : boto3's Step Functions client.
     machine : ARN of the state machine.
     """
 
@@ -24,7 +24,7 @@ class Executions:
         self._machine = machine
 
     def start(self, name: str, value: dict[str, Any]) -> str:
-        """Start an execution of that name, unless there is or was one; its ARN."""
+        """Start an execution with this name, unless there is or was one; return its ARN."""
         try:
             answer = self._client.start_execution(
                 stateMachineArn=self._machine, name=name, input=json.dumps(value, sort_keys=True)
@@ -36,7 +36,7 @@ class Executions:
         return str(answer["executionArn"])
 
     def is_running(self, execution: str) -> bool:
-        """Whether the execution has not ended; one that is forgotten has."""
+        """Whether the execution has not ended; an unknown execution has ended."""
         try:
             answer = self._client.describe_execution(executionArn=execution)
         except ClientError as error:
@@ -46,7 +46,7 @@ class Executions:
         return bool(answer["status"] in ("RUNNING", "PENDING_REDRIVE"))
 
     def running(self) -> tuple[str, ...]:
-        """ARNs of all that has not ended; of a machine that is gone, nothing."""
+        """ARNs of executions that have not ended; none if the state machine does not exist."""
         found = self._client.get_paginator("list_executions")
         try:
             pages = found.paginate(stateMachineArn=self._machine, statusFilter="RUNNING")

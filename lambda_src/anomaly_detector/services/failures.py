@@ -1,4 +1,4 @@
-"""What happens when a machine fails: the reason on file, and on the operations topic."""
+"""Record the failure of a state machine: store the reason, notify the operations topic."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services.payloads import Failure
 from anomaly_detector.services.topic import Topic
 
-# Longer texts of a warehouse are cut; the whole is in the execution's history.
+# Longer texts are cut; the execution's history has the complete text.
 _REASON = 2_000
 _DEPTH = 10
-# How Lambda tells that a function was killed for its memory, in runtimes old and new.
+# How Lambda reports that a function ran out of memory, in older and newer runtimes.
 _OUT_OF_MEMORY = re.compile(
     r"signal: killed|Runtime\.OutOfMemory|Process exited before completing request"
 )
@@ -39,10 +39,10 @@ def record_failure(
     config_hash: str | None,
     error: dict[str, Any],
 ) -> Failure:
-    """Store why an execution failed and tell the operators.
+    """Store why an execution failed and notify the operations topic.
 
-    A failed pipeline leaves the detector FAILED, unless a newer document is wanted already. A
-    failed crawl leaves it ACTIVE: the next one tries the same intervals, which are FAILED until
+    A failed pipeline sets the detector to FAILED, unless a newer document has been uploaded. A
+    failed crawl leaves it ACTIVE: the next crawl retries the same intervals, which are FAILED until
     then.
     """
     reason = explained(innermost(error))[:_REASON]
@@ -52,7 +52,7 @@ def record_failure(
         if detector.wanted_hash in (None, config_hash):
             after = {"status": "FAILED", "status_reason": reason, "execution": execution}
             if not ledger.advance_detector(detector, detector.model_copy(update=after)):
-                # Before anything is told, so that the repetition tells it once.
+                # Before the notification, so that a repeated call sends it only once.
                 raise RetryableError("The detector was changed concurrently.")
     else:
         ledger.note_failure(reason)
@@ -118,7 +118,7 @@ def record_end(
 
 
 def explained(reason: str) -> str:
-    """The reason, behind what it means and what to set where a function's limits were its end."""
+    """The reason, preceded by what to change if the function exceeded its memory or time limit."""
     if _OUT_OF_MEMORY.search(reason):
         return f"{limits.OUT_OF_MEMORY} ({reason})"
     if _OUT_OF_TIME.search(reason):
@@ -127,16 +127,15 @@ def explained(reason: str) -> str:
 
 
 def innermost(error: dict[str, Any]) -> str:
-    """The reason at the bottom of a Catch's object: nested executions and functions wrap theirs
-    in JSON text.
+    """The innermost reason in a Catch's error: nested executions and functions wrap theirs in JSON
+    text.
     """
     reason = str(error.get("Cause") or error.get("Error") or "unknown")
     value: Any = error
     for _ in range(_DEPTH):
         if not isinstance(value, dict):
             break
-        # A function's error has errorMessage; an execution's description has Cause, and Error
-        # where it has none.
+        # The error of a function has errorMessage; that of an execution has Cause, or else Error.
         text = value.get("errorMessage") or value.get("Cause") or value.get("Error")
         if not isinstance(text, str):
             break

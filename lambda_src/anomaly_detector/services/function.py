@@ -1,4 +1,4 @@
-"""The adapter of Lambda: asks another function of the detector."""
+"""Adapter of Lambda: invokes another function of the detector."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Function:
 
     Parameters
     ----------
-    client : a Lambda client of boto3.
-    arn : of the function.
+    client : boto3's Lambda client.
+    arn : ARN of the function.
     """
 
     def __init__(self, client: Any, arn: str) -> None:  # noqa: ANN401 boto3 has no types
@@ -25,15 +25,15 @@ class Function:
         self._arn = arn
 
     def ask(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Invoke it and return its answer.
+        """Invoke the function and return its response.
 
         Raises
         ------
         RetryableError
-            With the function's own words, or the reason why it cannot be invoked, where that may
-            pass.
+            With the function's error message, or why it could not be invoked, if the error is
+            transient.
         PermanentError
-            The same where it stays.
+            The same, if the error is permanent.
         """
         try:
             answer = self._client.invoke(FunctionName=self._arn, Payload=json.dumps(event))

@@ -1,4 +1,4 @@
-"""Which pieces of history are still to be landed. Pure but for one read of ledger and bucket."""
+"""Which chunks of history must be unloaded. Pure except for one read of ledger and bucket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services import documents
 from anomaly_detector.services.payloads import HistoryPlan, Window
 
-# What one inline Map of the pipeline takes on within a payload of 256 KB.
+# Limit of one inline Map of the pipeline with a payload of 256 KB.
 MOST_CHUNKS = 500
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -27,15 +27,15 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 def plan_history(
     store: ObjectStore, ledger: Ledger, config_hash: str, started_at: datetime
 ) -> HistoryPlan:
-    """Plan what is to be landed and whether a model is to be trained.
+    """Plan the chunks to unload and whether to train a model.
 
-    Chunks begin at multiples of the chunk length from a fixed day, whenever they are planned: a
-    run that is started again finds what an earlier one has landed, and asks only for the rest.
+    Chunks begin at multiples of the chunk length from a fixed day, so that a repeated run reuses
+    the chunks that an earlier run has unloaded, and requests only the rest.
 
     Raises
     ------
     PermanentError
-        Where history is empty or would need more than 500 chunks.
+        If the history is empty or would need more than 500 chunks.
     """
     config = documents.load(store, config_hash)
     grid = Grid.of(config)
@@ -50,9 +50,8 @@ def plan_history(
         chunks = missing_chunks(grid, begin, end, length, pieces, config.lookback_intervals)
     if len(chunks) > MOST_CHUNKS:
         raise PermanentError(
-            f"History from {iso(begin)} to {iso(end)} makes {len(chunks)} chunks, at most "
-            f"{MOST_CHUNKS} are taken: "
-            "make history.chunk longer or the history shorter."
+            f"The history from {iso(begin)} to {iso(end)} has {len(chunks)} chunks, more than the "
+            f"maximum of {MOST_CHUNKS}: increase history.chunk, or shorten the history."
         )
     return HistoryPlan(
         config_hash=config_hash,
@@ -65,14 +64,14 @@ def plan_history(
 
 
 def is_trained(detector: Detector, config: Config) -> bool:
-    """Whether the stored model serves this configuration as it is."""
+    """Whether the stored model fits this configuration without training."""
     known = detector.watermark is not None and len(detector.models) == 1
     return known and detector.model_hash == config.model_hash
 
 
 def landed_chunks(store: ObjectStore, ledger: Ledger, query_hash: str) -> list[Chunk]:
-    """Chunks on file whose manifest is still in the bucket: its life-cycle rules may have expired
-    them.
+    """Recorded chunks whose manifest still exists: the bucket's life-cycle rules may have deleted
+    it.
     """
     chunks = ledger.chunks(query_hash)
     if not chunks:
@@ -83,8 +82,8 @@ def landed_chunks(store: ObjectStore, ledger: Ledger, query_hash: str) -> list[C
 
 
 def sources(chunks: Sequence[Chunk]) -> list[Source]:
-    """What to read, the later ending last: where chunks overlap, it was landed later and holds
-    late rows.
+    """Sources to read, ordered by their end: if chunks overlap, the one with the later end was
+    unloaded later and contains late rows.
     """
     ordered = sorted(chunks, key=lambda chunk: (chunk.window_end, chunk.window_start))
     return [Source(chunk.manifest, chunk.window_start, chunk.window_end) for chunk in ordered]
@@ -101,8 +100,8 @@ def missing_chunks(
     """Windows that together with `landed` cover `[begin, end)`, cut at multiples of `length`;
     all on the grid.
 
-    Where anything newer than the newest landed interval is asked for, the look-back before it is
-    landed again: when it was landed first, its late rows had not come.
+    If `[begin, end)` extends beyond the newest unloaded interval, the look-back before it is
+    unloaded again, because its late rows may not have been there the first time.
     """
     total = grid.count(begin, end)
     covered = np.zeros(total, dtype=np.bool_)

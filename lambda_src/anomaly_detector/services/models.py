@@ -1,5 +1,5 @@
-"""Snapshots in the bucket: one generation is a model per shard and the open groups as of the same
-moment.
+"""Snapshots in the bucket: a generation is one model per shard and the groups that were open at the
+same time.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from anomaly_detector.panel import Mark
 
 
 def read_carried(store: ObjectStore, version: str | None) -> events.EventState:
-    """Open groups as of the snapshots of that version."""
+    """Open groups of the snapshots with this version."""
     if version is None:
         return events.EventState()
     return events.events_from_json(store.get(layout.carried(version)).decode())
 
 
 def write_carried(store: ObjectStore, version: str, state: events.EventState) -> None:
-    """Keep the open groups beside the snapshots of that version."""
+    """Store the open groups of the snapshots with this version."""
     store.put(layout.carried(version), events.events_to_json(state).encode(), "application/json")
 
 
 def read_marks(store: ObjectStore, scores_keys: Sequence[str]) -> tuple[Mark, ...]:
-    """Marks beside those scores."""
+    """Marks stored with these scores."""
     return tuple(
         mark
         for key in scores_keys

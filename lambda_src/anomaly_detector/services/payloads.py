@@ -1,4 +1,4 @@
-"""What the state machines hand from function to function. Times are UTC: `2022-01-15T04:25:00Z`."""
+"""Payloads between functions and state machines. Times are UTC: `2022-01-15T04:25:00Z`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anomaly_detector.intervals import iso, parse_iso
 
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
-        raise ValueError("the time names no UTC offset")
+        raise ValueError("the time has no UTC offset")
     return parse_iso(moment.isoformat())
 
 
@@ -23,7 +23,7 @@ Purpose = Literal["check_columns", "check_series", "history", "live"]
 
 
 class Payload(BaseModel):
-    """Part of an event or an answer; what a machine adds beside it is ignored."""
+    """Part of an event or a result; other keys of an event are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -63,8 +63,8 @@ class Request(Window):
 
     Attributes
     ----------
-    due_start, crawl : of live windows only; the execution of the crawl that waits for it.
-    timeout_seconds : after so long the statement is cancelled. The warehouse itself takes a day.
+    due_start, crawl : for live windows only; `crawl` is the execution that waits for the statement.
+    timeout_seconds : time after which the statement is cancelled. The Data API's limit is a day.
     """
 
     config_hash: str
@@ -75,15 +75,15 @@ class Request(Window):
 
 
 class Statement(Payload):
-    """Where a statement stands.
+    """State of a statement.
 
     Attributes
     ----------
-    status : ATTACH is AGAIN, after the UNLOAD role was looked after.
-    failed : marks the pause before another attempt.
-    role : whether the last attempt failed for the UNLOAD role.
-    blocked : nothing was submitted yet, as a statement of an earlier crawl still runs.
-    cancelled : its time is over.
+    status : AGAIN submits another attempt; ATTACH does so after attaching the UNLOAD role.
+    failed : whether this is the wait before another attempt.
+    role : whether the last attempt failed because of the UNLOAD role.
+    blocked : nothing has been submitted, because a statement of an earlier crawl is still running.
+    cancelled : it exceeded its time limit and was cancelled.
     """
 
     status: Literal["RUNNING", "ATTACH", "AGAIN", "FINISHED"]
@@ -100,19 +100,19 @@ class Statement(Payload):
 
 
 class Cancelled(Payload):
-    """Ids of statements that were cancelled, and of those that still run nevertheless."""
+    """IDs of statements that were cancelled, and of those that are still running."""
 
     cancelled: tuple[str, ...] = ()
     running: tuple[str, ...] = ()
 
 
 class Stopped(Payload):
-    """What was stopped before a machine is deleted.
+    """What was stopped before a state machine is deleted.
 
     Attributes
     ----------
-    executions, statements : ARNs and ids of what was stopped and cancelled.
-    problems : what could not be cancelled, in words.
+    executions, statements : ARNs of stopped executions and IDs of cancelled statements.
+    problems : messages about statements that could not be cancelled.
     """
 
     executions: tuple[str, ...] = ()
@@ -121,7 +121,7 @@ class Stopped(Payload):
 
 
 class LandedFiles(Payload):
-    """Answer of a finished UNLOAD; no manifest where there was no row."""
+    """Result of a finished UNLOAD; no manifest if there were no rows."""
 
     prefix: str
     manifest: str | None = None
@@ -151,16 +151,16 @@ class ShardModel(Payload):
 
 
 class CrawlPlan(Payload):
-    """What a crawl does; without due intervals only `due`, `more` and the hash mean anything.
+    """Plan of a crawl; without due intervals only `due`, `more` and the hash are meaningful.
 
     Attributes
     ----------
     execution : the crawl's execution, which holds the lease.
-    held_by : the execution that crawls already; then nothing is to be done.
-    window_start : base of the model snapshots; window_end the new watermark.
+    held_by : another execution that is crawling; then nothing is to be done.
+    window_start : base of the model snapshots; window_end is the new watermark.
     due_start : the watermark.
-    version : of the detector's item, which must not have moved at commit.
-    more : due intervals remain beyond what one crawl takes.
+    version : of the detector's item, which must be unchanged at commit.
+    more : whether more intervals are due than one crawl processes.
     """
 
     due: bool
@@ -178,7 +178,7 @@ class CrawlPlan(Payload):
 
 
 class Detected(Payload):
-    """One shard's scores; `superseded` where its model is gone because another crawl has
+    """One shard's scores; `superseded` if its model was deleted because another crawl has
     committed.
     """
 

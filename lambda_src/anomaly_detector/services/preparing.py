@@ -1,4 +1,4 @@
-"""First step of the pipeline: the document is valid and is the one that is wanted."""
+"""First step of the pipeline: check that the document is valid and is the newest."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from anomaly_detector.services import documents
 from anomaly_detector.services.payloads import Prepared
 from anomaly_detector.warehouse import sql
 
-# What the query check looks at: a week shows weekly values, four of them where an interval is a
-# day.
+# Length of the query check's sample window: a week, and four weeks for daily intervals.
 _SAMPLE_DAYS = 7
 _SAMPLE_DAYS_DAILY = 28
 
@@ -28,23 +27,22 @@ def prepare(
     execution: str,
     started_at: datetime,
 ) -> Prepared:
-    """Take a document on: the detector is ACTIVATING, and crawls pause until it is ACTIVE.
+    """Begin with a document: the detector is ACTIVATING, and crawls pause until it is ACTIVE.
 
     Parameters
     ----------
-    config_hash : None where a person starts the pipeline by hand; the uploaded document is meant
-        then.
+    config_hash : None if the pipeline was started manually; then the uploaded document is used.
     started_at : start of the execution, UTC.
 
     Returns
     -------
-    The window that the query check looks at.
+    The sample window of the query check.
 
     Raises
     ------
     PermanentError
-        Naming what is not valid in the document, or that a statement made of it would be too
-        long; or where a newer one was uploaded meanwhile.
+        Names what is invalid in the document, or states that its SQL statement would be too long;
+        or a newer document has been uploaded.
     """
     if config_hash is None:
         config_hash = _by_hand(store, ledger)
@@ -80,15 +78,15 @@ def _by_hand(store: ObjectStore, ledger: Ledger) -> str:
 def _complete(config: Config) -> Config:
     lacking = [name for name in ("query", "redshift") if getattr(config, name) is None]
     if lacking:
-        raise PermanentError(f"The configuration is not valid: {lacking[0]} must be given.")
+        raise PermanentError(f"The configuration is not valid: {lacking[0]} must be set.")
     return config
 
 
 def _refuse_unsendable(
     store: ObjectStore, config: Config, window_start: datetime, window_end: datetime
 ) -> None:
-    """The UNLOADs are the longest statements and the last to be sent, so they are written once
-    before anything is.
+    """Check the length of the UNLOAD statements, which are the longest and are sent last, before
+    anything is sent.
     """
     assert config.redshift is not None  # see `_complete`
     for history, prefix in [

@@ -1,4 +1,4 @@
-"""Brings the uploaded document into force: starts the pipeline where that was never begun."""
+"""Activate the uploaded document: start the pipeline for it, unless that has been done."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from anomaly_detector.services.payloads import Reconciled
 Answer = TypeVar("Answer")
 Sleep = Callable[[float], None]
 
-# A role that Terraform made seconds ago may be refused for up to two minutes.
+# A new role may be refused for up to two minutes, until it has propagated.
 _PAUSES = (2, 4, 8, 16, 30, 30, 30)
 
 
 def reconcile(store: ObjectStore, ledger: Ledger, pipeline: Executions, sleep: Sleep) -> Reconciled:
-    """Compare the uploaded document with the ledger; start `<hash>-<attempt>` where needed.
+    """Compare the uploaded document with the ledger; start `<hash>-<attempt>` if necessary.
 
-    Started is a document that was never begun, one that was in force before another one, and one
-    that was uploaded again after its run had failed. However often, and however late, this is
-    called, it starts each once.
+    The pipeline is started for a new document, for one that was active before another document, and
+    for one that was uploaded again after its run failed. However often and however late this is
+    called, each is started once.
 
     Raises
     ------
     PermanentError
-        Where no document was uploaded, or access is still refused after two minutes.
+        If no document was uploaded, or access is still denied after two minutes.
     """
     config_hash, uploaded_at = patiently(lambda: documents.keep_current(store), sleep)
     started = patiently(lambda: _start(ledger, pipeline, config_hash, uploaded_at), sleep)
@@ -42,7 +42,7 @@ def reconcile(store: ObjectStore, ledger: Ledger, pipeline: Executions, sleep: S
 
 
 def patiently(call: Callable[[], Answer], sleep: Sleep) -> Answer:
-    """Make a call again while access is refused, for two minutes in all."""
+    """Retry a call while access is denied, for up to two minutes."""
     for pause in _PAUSES:
         try:
             return call()
@@ -55,7 +55,10 @@ def patiently(call: Callable[[], Answer], sleep: Sleep) -> Answer:
     except ClientError as error:
         if not aws_faults.is_denied(error):
             raise
-        message = f"Access is refused, and was for two minutes: {error}"
+        message = (
+            "Access has been denied for two minutes: check that nothing outside of the module, "
+            f"such as a permissions boundary or a bucket policy, denies it. {error}"
+        )
         raise PermanentError(message) from error
 
 
@@ -67,9 +70,10 @@ def _start(ledger: Ledger, pipeline: Executions, config_hash: str, uploaded_at: 
         attempt = 1 if run is None else run.attempt + 1
         claim = Run(attempt=attempt, status="STARTING", uploaded_at=uploaded_at)
         if not ledger.claim_run(config_hash, run, claim):
-            return False  # another call began it at the same moment
+            return False  # a concurrent call has claimed it
         run = claim
-    # A call that died after its claim left it STARTING: the name makes the second start harmless.
+    # STARTING is also left by a call that crashed after its claim: because of the name, starting
+    # the execution again has no effect.
     execution = pipeline.start(f"{config_hash}-{run.attempt}", {"config_hash": config_hash})
     ledger.mark_started(config_hash, run.attempt, execution)
     return True
@@ -83,5 +87,5 @@ def _again(
     anew = run.uploaded_at is None or uploaded_at > run.uploaded_at
     if not anew or run.status == "SUCCEEDED":
         return False
-    # An execution that was stopped or timed out could not say that it failed.
+    # An execution that was stopped or timed out could not record its failure.
     return run.status == "FAILED" or not (run.execution and pipeline.is_running(run.execution))

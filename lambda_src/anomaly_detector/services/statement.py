@@ -30,13 +30,13 @@ from anomaly_detector.warehouse.statement import Statement as Submitted
 
 Warehouse = Callable[[Redshift], DataApi]
 
-# Seconds between polls; the last one is repeated, so that a day's query stays far below the 25,000
-# events that an execution may have.
+# Seconds between polls; the last one is repeated, so that a query of a day stays far below the
+# limit of 25,000 events per execution.
 _WAITS = (1, 2, 4, 8, 15, 30, 60)
-# Seconds before each further attempt, two and a half minutes in all: what a new role takes to be
-# assumable.
+# Seconds before each further attempt, two and a half minutes in total: the time until a new role
+# can be assumed.
 _PAUSES = (5, 10, 20, 30, 30, 30, 30)
-# What fails for another reason may have run for long: fewer attempts.
+# A statement that fails for another reason may have run for long, so it gets fewer attempts.
 _AGAIN = {
     FaultKind.ROLE: len(_PAUSES),
     FaultKind.PASSING: 3,
@@ -55,17 +55,17 @@ def submit(
     now: datetime,
     sleep: Sleep,
 ) -> Statement:
-    """Submit the statement; called again with the same arguments, it names the same statement.
+    """Submit the statement; a repeated call with the same arguments returns the same statement.
 
-    A live window's statement waits, RUNNING and blocked, for the end of any that an earlier crawl
-    has left behind, which is cancelled.
+    The statement of a live window waits, RUNNING and blocked, for the end of statements that an
+    earlier crawl has abandoned; these are cancelled.
 
     Raises
     ------
     PermanentError
-        Where the query is refused, or the execution or its crawl has come to an end meanwhile.
+        If the query is invalid, or the execution or its crawl has ended.
     RetryableError
-        Where the warehouse is busy, or refuses a role that may be new.
+        If the warehouse is busy, or rejects a role that may not have propagated.
     """
     config = documents.load(store, request.config_hash)
     redshift = _redshift(config)
@@ -85,10 +85,10 @@ def submit(
     token = hashlib.sha256(f"{attempt_id}/{request.purpose}/{window}".encode()).hexdigest()
     name = cancelling.statement_name(config.name, request.purpose, execution, attempt)
     statement_id = api.submit(text, token, name)
-    # Asked after the statement was sent: whoever marks the execution later finds the statement.
+    # Checked after submitting: whoever marks the execution later finds the statement.
     if ledger.is_stopped(execution):
         ended = cancelling.cancel_one(api, statement_id, sleep)
-        outcome = "is cancelled" if ended else f"{statement_id} could not be cancelled"
+        outcome = "was cancelled" if ended else f"{statement_id} could not be cancelled"
         raise PermanentError(f"The execution was stopped; its statement {outcome}.")
     return Statement(
         status="RUNNING",
@@ -109,18 +109,19 @@ def poll(
     started_at: datetime,
     now: datetime,
 ) -> Statement:
-    """See how the statement stands; when it has finished, judge a check, or note what has landed.
+    """Check the state of the statement; when it has finished, judge the result of a check, or
+    record the unloaded files.
 
-    A statement that failed for a reason that may pass, or was aborted, answers RUNNING once more,
-    for a pause, and then AGAIN with the number of the next attempt; ATTACH where it failed for the
-    UNLOAD role, which somebody may have detached. One whose time is over is cancelled,
-    and its end awaited.
+    A statement that was aborted or failed with a transient error returns RUNNING once more, for a
+    wait, and then AGAIN with the number of the next attempt, or ATTACH if it failed because of the
+    UNLOAD role, which may have been detached. A statement that exceeds its time limit is cancelled,
+    and its end is waited for.
 
     Raises
     ------
     PermanentError
-        With the warehouse's text, the statement's id and where its SQL is kept, where the
-        statement failed for good or its time is over; or every problem that a check found.
+        If the statement failed permanently or exceeded its time limit, with the warehouse's text,
+        the statement ID and where its SQL is stored; or with every problem that a check found.
     """
     _keep_lease(ledger, request, now)
     over = now - started_at >= timedelta(seconds=request.timeout_seconds)
@@ -160,15 +161,16 @@ def poll(
 def _keep_lease(ledger: Ledger, request: Request, now: datetime) -> None:
     if request.crawl is not None and not ledger.renew_crawl(request.crawl, now):
         raise PermanentError(
-            "This crawl was unresponsive for too long, and another has taken over."
+            "This crawl lost its lease, because it was unresponsive for too long: another crawl "
+            "has taken over."
         )
 
 
 def _timed_out(request: Request) -> str:
     return (
         f"The statement did not end within {request.timeout_seconds / 3600:g} hours and was "
-        "cancelled: filter the sort key in the query, use smaller history chunks, or give the "
-        "warehouse user more of the warehouse."
+        "cancelled: filter on the sort key in the query, shorten history.chunk, or give the "
+        "database user a higher query priority."
     )
 
 
@@ -180,7 +182,7 @@ def _waiting(statement: Statement) -> Statement:
 
 def _redshift(config: Config) -> Redshift:
     if config.redshift is None:
-        raise PermanentError("The configuration is not valid: redshift: Field required.")
+        raise PermanentError("The configuration is not valid: redshift must be set.")
     return config.redshift
 
 
@@ -214,7 +216,7 @@ def _paused(
     if found.status == "ABORTED" and fault.kind in (FaultKind.UNCERTAIN, FaultKind.PERMANENT):
         fault = Fault(FaultKind.PASSING, fault.sentence)
     if statement.attempt > _AGAIN[fault.kind]:
-        several = f"Given up after {statement.attempt} attempts: " if statement.attempt > 1 else ""
+        several = f"Failed after {statement.attempt} attempts: " if statement.attempt > 1 else ""
         told = _told(store, config, request, statement, found, fault.sentence)
         raise PermanentError(several + told)
     pause = _PAUSES[statement.attempt - 1]
@@ -230,15 +232,15 @@ def _told(
     found: Submitted,
     sentence: str,
 ) -> str:
-    """A sentence, with what to look into."""
-    # UNLOAD wants an empty prefix, so this is written when the statement has ended. What keeps the
-    # warehouse from writing to the bucket may keep this function, and must not hide the reason.
+    """A sentence, followed by the statement ID and where the SQL is stored."""
+    # UNLOAD requires an empty prefix, so the SQL is stored when the statement has ended. If this
+    # function cannot write to the bucket either, that must not hide the reason.
     key = layout.statement_sql(_prefix(config, request, statement.attempt_id))
     answer = (found.error or found.status).replace("\n", "\n-- ")
     heading = f"-- statement {found.id}, query {found.query_id}\n-- {answer}\n\n"
     body = (heading + found.sql).encode()
     if store.put_if_it_can(key, body, "text/plain; charset=utf-8"):
-        place = f"its SQL and the whole answer are in s3://{store.bucket}/{key}"
+        place = f"its SQL and the complete error are in s3://{store.bucket}/{key}"
     else:
         place = f"its SQL is in the warehouse's SYS_QUERY_TEXT, query {found.query_id}"
     return f"{sentence} Statement {found.id}; {place}."
@@ -255,8 +257,8 @@ def _series(
     numbers = checks.read_series(config, api.result(statement.statement_id))
     problems = checks.judge_series(config, numbers)
     size = _history(config, numbers, request)
-    # Counted over the sample window only: over all of history it would cost a scan of all of it.
-    # What was landed is counted again by training, before it is held.
+    # Series are counted over the sample window only, because counting all of history means scanning
+    # all of it. Training counts the unloaded rows before it allocates memory for them.
     if trained:
         window = capacity.largest_window(config, size)
         found = capacity.refuse_crawl(config, window, "in the sample window")
@@ -267,12 +269,12 @@ def _series(
 
 
 def _history(config: Config, numbers: SeriesNumbers, request: Request) -> Size:
-    """The history that the sample window lets expect."""
+    """Size of the history, extrapolated from the sample window."""
     grid = Grid.of(config)
     sampled = grid.count(request.window_start, request.window_end)
     begin = grid.floor(config.history.begin(request.window_end, config.interval))
     intervals = grid.count(begin, request.window_end)
-    # A slice has no more landed rows than there are intervals, a level none without rows behind it.
+    # A slice has at most one unloaded row per interval, a level at most as many as the query's.
     slices = (numbers.slices.get(level, 0) for level in config.levels)
     found = (min(of_level * sampled, numbers.rows_inside) for of_level in slices)
     size = Size(numbers.series // len(config.measures), sampled, sum(found), numbers.text)
@@ -294,11 +296,13 @@ def _landed(
 ) -> LandedFiles:
     prefix = _prefix(config, request, statement.attempt_id)
     manifest = layout.manifest(prefix)
-    # With no rows, UNLOAD may leave neither files nor manifest.
+    # Without rows, UNLOAD may write neither files nor a manifest.
     written = manifest in set(store.keys(manifest))
     if not written and found.rows:
         raise PermanentError(
-            f"UNLOAD wrote {found.rows} rows and no s3://{store.bucket}/{manifest}."
+            f"UNLOAD reported {found.rows} rows, but its manifest s3://{store.bucket}/{manifest} "
+            "does not exist: check that nothing else deletes objects from the bucket, and start "
+            "again."
         )
     milliseconds = round(found.duration_seconds * 1000)
     landed = LandedFiles(

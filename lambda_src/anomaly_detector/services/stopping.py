@@ -1,7 +1,7 @@
-"""What has to end before state machines are deleted: executions, and statements in the warehouse.
+"""Stop executions and cancel statements in the warehouse before state machines are deleted.
 
-`DeleteStateMachine` lets an execution run up to its next transition, which may be a day away, and
-the warehouse goes on with a statement that nobody waits for.
+`DeleteStateMachine` lets an execution continue up to its next transition, which may be a day later,
+and the warehouse continues a statement that nothing waits for.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ from anomaly_detector.services.function import Function
 from anomaly_detector.services.payloads import Cancelled, Stopped
 
 _CAUSE: Final = "The state machine is being deleted."
-# ListExecutions lags behind: an execution that was just started may show a moment later.
+# ListExecutions is eventually consistent: a new execution may be missing at first.
 _QUIET_LOOKS: Final = 2
 _PAUSE: Final = 2.0
 _MOST_LOOKS: Final = 60
-# Each asks the function for half a minute.
+# Each call of the function takes up to half a minute.
 _MOST_CANCELS: Final = 6
 
 
 def stop(machines: Sequence[Executions], statement: Function | None, sleep: Sleep) -> Stopped:
-    """Stop all executions of these machines, then cancel the detector's statements.
+    """Stop all executions of these state machines, then cancel the detector's statements.
 
-    Called again, or where nothing runs or a machine is gone, it finds nothing to do. A warehouse
-    that cannot be asked, as it is paused or deleted, is a problem that is told, and no error.
+    A repeated call has no effect, nor does a call when nothing is running or a state machine no
+    longer exists. An unreachable warehouse, because it is paused or deleted, is reported as a
+    problem, not raised as an error.
 
     Parameters
     ----------
-    statement : the function that owns the statements; None where they are left alone.
+    statement : the function that owns the statements; None if they are not to be cancelled.
 
     Raises
     ------
     PermanentError
-        Where new executions are started all the time.
+        If new executions keep starting.
     """
     stopped = _stop_executions(machines, sleep)
     if statement is None:
@@ -59,7 +60,7 @@ def stop(machines: Sequence[Executions], statement: Function | None, sleep: Slee
         if not answer.running:
             problems = ()
             break
-        problems = (f"Cancelled, but still running: {', '.join(answer.running)}.",)
+        problems = (f"Statements cancelled, but still running: {', '.join(answer.running)}.",)
     return Stopped(executions=stopped, statements=tuple(sorted(cancelled)), problems=problems)
 
 

@@ -1,4 +1,4 @@
-"""The adapter of SNS for what operators must know."""
+"""Adapter of SNS for notifications on the operations topic."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# SNS: a subject is ASCII of at most 100 characters, a message at most 256 KB.
+# Limits of SNS: a subject has at most 100 ASCII characters, a message at most 256 KB.
 _SUBJECT = 100
 _TEXT = 256 * 1024
 
@@ -16,7 +16,7 @@ class Topic:
 
     Parameters
     ----------
-    client : an SNS client of boto3.
+    client : boto3's SNS client.
     """
 
     def __init__(self, client: Any, arn: str) -> None:  # noqa: ANN401 boto3 has no types
@@ -24,7 +24,7 @@ class Topic:
         self._arn = arn
 
     def publish(self, subject: str, text: str, facts: Mapping[str, object]) -> None:
-        """Send readable text, followed by the same as JSON for machines."""
+        """Publish a text for people, followed by the same facts as JSON."""
         line = " ".join(subject.encode("ascii", "replace").decode().split())
         body = f"{text}\n\n{json.dumps(facts, indent=2, ensure_ascii=False)}".encode()
         self._client.publish(

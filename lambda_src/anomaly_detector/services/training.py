@@ -1,4 +1,4 @@
-"""Trains the detector on landed history, and brings the result into force."""
+"""Train the detector on the unloaded history, and activate the result."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def train(
     execution: str,
 ) -> Trained:
     """Replay one shard's history; store the snapshot before the look-back, the scores of the
-    newest part, and what was learnt.
+    newest part, and the training report.
 
     Raises
     ------
     PermanentError
-        Where a landed file cannot be read, or memory_mb cannot hold the history or a crawl.
+        If an unloaded file cannot be read, or the history or a crawl does not fit into memory_mb.
     """
     config = documents.load(store, config_hash)
     grid = Grid.of(config)
@@ -65,7 +65,9 @@ def train(
         snapshot_at=second(base),
     )
     if scored.snapshot is None:
-        raise PermanentError("The replay gave no snapshot.")
+        raise PermanentError(
+            "The replay returned no snapshot: start the pipeline again with the input {}."
+        )
     version = layout.model_version(base, layout.attempt_id(execution))
     store.put(layout.model(shard, version), to_bytes(scored.snapshot))
     scores_key = layout.backtest(shard, version)
@@ -80,16 +82,12 @@ def _overlaps(chunk: Chunk, begin: datetime, end: datetime) -> bool:
 
 
 def base_of(grid: Grid, begin: datetime, end: datetime, lookback: int) -> datetime:
-    """What the snapshot has learnt ends here: the look-back before `end`, but not before
-    `begin`.
-    """
+    """Time of the snapshot: the look-back before `end`, but not before `begin`."""
     return max(begin, grid.shift(end, -lookback))
 
 
 def backtest_start(grid: Grid, begin: datetime, end: datetime) -> datetime:
-    """First scored interval: the newest 30 %, begun early enough for whole UTC dates where
-    history allows.
-    """
+    """First scored interval: the newest 30 %, extended to whole UTC dates if the history allows."""
     exact = backtest.scored_from(grid, begin, end, backtest.SCORED_SHARE)
     midnight = datetime.combine(exact.date(), time(), UTC)
     first = grid.floor(midnight)
@@ -109,16 +107,16 @@ def activate(
     shards: Sequence[Trained],
     execution: str,
 ) -> Activated:
-    """Publish the backtest and bring the configuration into force, from the end of its history on.
+    """Publish the backtest and activate the configuration from the end of its history.
 
-    Without training, the stored model and watermark stay, and only the configuration changes.
+    Without training, model and watermark remain, and only the configuration changes.
 
     Raises
     ------
     PermanentError
-        Where a newer document was uploaded meanwhile.
+        If a newer document has been uploaded.
     RetryableError
-        Where the detector was changed at the same moment.
+        If the detector was changed concurrently.
     """
     config = documents.load(store, config_hash)
     detector = ledger.detector()
@@ -128,7 +126,7 @@ def activate(
             "activated."
         )
     if detector.status == "ACTIVE" and detector.execution == execution:
-        return _active(detector, config_hash, 0)  # the answer of an earlier try was lost
+        return _active(detector, config_hash, 0)  # the response of an earlier attempt was lost
     values: dict[str, object] = {
         "status": "ACTIVE",
         "status_reason": None,
@@ -145,7 +143,7 @@ def activate(
         begin = backtest_start(grid, history_start, history_end)
         found = _publish_backtest(store, config, shards, begin, base, history_end)
         ledger.forget_groups(begin)
-        # A crawl's look-back may undo the newest of them, and finds them by these items.
+        # The look-back of a crawl may remove the newest groups, and finds them by these items.
         for group in found:
             ledger.put_group(group, shards[0].version)
         ledger.forget_intervals(history_end)
@@ -190,9 +188,7 @@ def _publish_backtest(
     base: datetime,
     end: datetime,
 ) -> tuple[Group, ...]:
-    """Write scores and groups of `[begin, end)`, and delete what another configuration had left
-    there.
-    """
+    """Write scores and groups of `[begin, end)`, and delete those of a previous configuration."""
     table = parquet.joined(store, [one.scores_key for one in shards])
     marks = models.read_marks(store, [one.scores_key for one in shards])
     advance = backtest.group(config, table, marks, begin, end, carry_at=second(base))
@@ -207,15 +203,13 @@ def _publish_backtest(
     ]
     store.delete(stale)
     store.put_json(layout.PREVIEW, backtest.preview(advance.groups, begin, end))
-    # One model holds the series of every shard.
+    # One model contains the series of all shards.
     store.put_json(layout.TRAINING, store.get_json(layout.learnt(shards[0].scores_key)))
     return advance.groups
 
 
 def _score_files(config: Config, table: pa.Table, base: datetime) -> dict[str, bytes]:
-    """One file per date, and one per interval of the look-back, which crawls are going to write
-    again.
-    """
+    """One file per date, and one per interval of the look-back, which crawls will overwrite."""
     table = results.in_order(table, config)
     early = pc.less(table["interval_start"], pa.scalar(base, results.TIMESTAMP))
     files = {

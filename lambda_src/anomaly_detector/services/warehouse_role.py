@@ -1,7 +1,7 @@
-"""Keeps the module's UNLOAD role attached to the warehouse, and detaches it from one that is left.
+"""Keep the module's UNLOAD role attached to the warehouse, and detach it from a previous one.
 
-Attaching fails loudly. Detaching never does: whoever moves or destroys a detector shall not be held
-up by a warehouse that is paused, deleted or out of reach, so what stays behind is reported.
+Attaching raises errors. Detaching does not: a warehouse that is paused, deleted or unreachable must
+not block moving or destroying a detector, so a role that stays attached is only reported.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class RoleReport(Payload):
 
     Attributes
     ----------
-    roles : the roles that are attached afterwards, in sync.
-    changed : whether a role had to be attached or detached.
-    left : why a role could not be detached, and what to do; None where nothing is left behind.
+    roles : roles that are attached afterwards, in sync.
+    changed : whether the role had to be attached or detached.
+    left : why the role could not be detached, and what to do; None if it is detached.
     """
 
     roles: tuple[str, ...] = ()
@@ -51,18 +51,18 @@ def attach(
     detector_name: str,
     execution: str | None = None,
 ) -> RoleReport:
-    """Attach the role where it is not.
+    """Attach the role if it is not attached.
 
     Parameters
     ----------
-    seconds : how long to wait for a warehouse that is being changed.
-    execution : of the state machine whose statement failed without the role; None at apply. Then
-        the operators are told who may have detached it.
+    seconds : maximum wait for a warehouse that is being changed.
+    execution : execution whose statement failed without the role; None at apply. If given, a
+        notification says who may have detached the role.
 
     Raises
     ------
     PermanentError
-        Where the role could not be attached.
+        If the role could not be attached.
     """
     warehouse = roles(place)
     found = warehouse.attach(place.role_arn, seconds)
@@ -70,10 +70,10 @@ def attach(
         _tell(
             operations,
             f"{detector_name}: role attached again",
-            f"{warehouse.name} had lost the role {place.role_arn} of detector {detector_name}, so "
-            "that nothing could be unloaded. It is attached again. If another stack lists the "
-            "warehouse's roles (iam_roles), add this one there: its next apply detaches it "
-            "otherwise.",
+            f"The role {place.role_arn} of detector {detector_name} was no longer attached to "
+            f"{warehouse.name}, so that nothing could be unloaded. It has been attached again. If "
+            "another stack manages the warehouse's role list (iam_roles), add this role to that "
+            "list; otherwise its next apply detaches the role again.",
             {
                 "detector": detector_name,
                 "role": place.role_arn,
@@ -87,23 +87,24 @@ def attach(
 def detach(
     roles: Roles, place: Place, seconds: float, operations: Topic, detector_name: str
 ) -> RoleReport:
-    """Detach the role; where that cannot be done, say so and leave it.
+    """Detach the role; if that is impossible, report it and leave the role attached.
 
     Parameters
     ----------
-    seconds : how long to wait for a warehouse that is being changed.
+    seconds : maximum wait for a warehouse that is being changed.
     """
     warehouse = roles(place)
     try:
         found = warehouse.detach(place.role_arn, seconds)
     except PermanentError as error:
         left = (
-            f"The role {place.role_arn} could not be detached from {warehouse.name}, where it is "
-            f"of no use any more; detach it by hand, unless the warehouse is gone. {error}"
+            f"The role {place.role_arn} could not be detached from {warehouse.name}, which no "
+            "longer needs it; detach it manually, unless the warehouse has been deleted. "
+            f"{error}"
         )
         _tell(
             operations,
-            f"{detector_name}: role left behind",
+            f"{detector_name}: role not detached",
             left,
             {"detector": detector_name, "role": place.role_arn, "warehouse": warehouse.name},
         )
@@ -116,5 +117,5 @@ def _tell(operations: Topic, subject: str, text: str, facts: dict[str, object]) 
     try:
         operations.publish(subject, text, facts)
     except (BotoCoreError, ClientError) as error:
-        # The topic may be on its way out with the detector; the report is in the answer as well.
-        logger.warning("the operations topic could not be told", extra={"reason": str(error)})
+        # The topic may be deleted with the detector; the result contains the report as well.
+        logger.warning("the operations topic could not be notified", extra={"reason": str(error)})
