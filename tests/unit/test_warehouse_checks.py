@@ -65,6 +65,7 @@ def test_good_columns_have_no_problem() -> None:
         ({"views": "varchar"}, "'views' (measure) is VARCHAR, not a number; cast it"),
         ({"platform": "super"}, "'platform' (dimension) is SUPER"),
         ({"platform": "bool"}, "'platform' (dimension) is BOOLEAN"),
+        ({"platform": "unknown"}, "CAST('…' AS varchar(64)) AS platform"),
         ({"ts": "int8"}, "'ts' (timestamp_column) is INT8, not a timestamp"),
         ({"ts": "varchar"}, "'ts' (timestamp_column) is VARCHAR; set timestamp_column.format"),
         ({"ts": "date"}, "'ts' (timestamp_column) is DATE, which has no time of day"),
@@ -229,6 +230,30 @@ def test_a_session_that_is_not_in_utc_is_told_where_it_matters() -> None:
     assert checks.judge_series(config(timestamp_column=berlin), off) == []
     text = config(timestamp_column=berlin | {"format": "yyyy-MM-dd HH:mm"})
     assert len(checks.judge_series(text, off)) == 1
+
+
+@pytest.mark.parametrize("interval", ["PT1H", "P1D"])
+def test_a_warehouse_with_other_time_zone_rules_is_told(interval: str) -> None:
+    # given a warehouse that has the rules of another zone under that name
+    berlin = {"name": "ts", "timezone": "Europe/Berlin"}
+    given = config(timestamp_column=berlin, interval=interval, timezone="Asia/Tokyo")
+    assert numbers(given, ROWS).zone_seconds == 0
+    assert numbers(config(), ROWS).zone_seconds == 0
+    for zone, other, hours in [
+        ("Europe/Berlin", "Europe/Athens", 25),
+        ("Europe/Berlin", "Africa/Lagos", 14),
+        ("Asia/Tokyo", "Asia/Shanghai", 25 if interval == "P1D" else 0),
+    ]:
+        statement = checks.series_statement(given, START, END, history=False)
+        told = sql.zone_seconds(given, END).replace(zone, other)
+        assert told in statement.replace(zone, other)
+        found = replace(
+            numbers(given, ROWS),
+            zone_seconds=standin.run(standin.open_database(), f"select {told} as n")[0]["n"],
+        )
+        assert found.zone_seconds == hours * 3600
+        problems = checks.judge_series(given, found)
+        assert [("use a fixed offset" in problem) for problem in problems] == [True] * bool(hours)
 
 
 def test_an_empty_window_hints_at_the_placeholders_and_the_zone() -> None:

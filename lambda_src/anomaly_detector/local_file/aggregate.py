@@ -30,6 +30,8 @@ _MOST_VALUES: Final = 400_000_000
 _BUCKET: Final = 300
 # Rows further from the others than the others lie apart are wrong, where they are few.
 _MOST_FAR_OFF: Final = 0.05
+# Time zones have rules for the years to come, but not for all.
+_LAST_RULES: Final = datetime(2036, 1, 1, tzinfo=UTC)
 # An edge is told from others where there are so many, and it is shorter than all but these.
 _ENOUGH_INTERVALS: Final = 8
 _ODD_INTERVALS: Final = 0.02
@@ -118,6 +120,12 @@ def _aggregate(config: Config, files: Files, engine: Engine, decimal: Decimal | 
     )
     config = config.model_copy(update={"timestamp_column": column})
     said += _twice(grid, axis, column.timezone)
+    zones = f"SELECT {sql.zone_seconds(rows.config, min(end, _LAST_RULES))} AS seconds"
+    if engine.row(engine.redshift(zones))["seconds"]:
+        said.append(
+            f"the time zone data of DuckDB for {column.timezone} or {config.timezone} differ from "
+            "those of this computer: times may be an hour off; times in UTC would not be"
+        )
     return Aggregated(
         config, panel, begin, end, rows.times.rows, undated, filtered, held, tuple(said)
     )

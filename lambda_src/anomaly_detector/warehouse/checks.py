@@ -11,6 +11,7 @@ from typing import Final
 
 from anomaly_detector.config import Config
 from anomaly_detector.warehouse import sql
+from anomaly_detector.warehouse.query import written_in
 from anomaly_detector.warehouse.statement import Column, Result, Value
 from anomaly_detector.warehouse.time_format import TimeFormat
 
@@ -19,7 +20,7 @@ _TEXTS: Final = frozenset({"varchar", "bpchar", "text", "name"})
 _NUMBERS: Final = frozenset({"int2", "int4", "int8", "numeric", "float4", "float8"})
 # Types that cannot be cast to text, or whose text is not stable.
 _NO_DIMENSION: Final = frozenset(
-    {"super", "geometry", "geography", "hllsketch", "varbyte", "float4", "float8", "unknown"}
+    {"super", "geometry", "geography", "hllsketch", "varbyte", "float4", "float8"}
 )
 _SPELLINGS: Final = {
     "smallint": "int2",
@@ -207,6 +208,13 @@ def _judge_dimension(name: str, kind: str) -> list[str]:
                 f"CASE WHEN {name} THEN 'true' WHEN NOT {name} THEN 'false' END AS {name}."
             )
         ]
+    if kind == "unknown":
+        return [
+            (
+                f"Column '{name}' (dimension) is a literal without a type; cast it in the query: "
+                f"CAST('…' AS varchar(64)) AS {name}."
+            )
+        ]
     if kind in _NO_DIMENSION:
         return [
             (
@@ -227,7 +235,7 @@ def series_statement(config: Config, start: datetime, end: datetime, *, history:
 
     The result has one row per level: slices_of (`d`, then 1 for each grouped dimension and 0 for
     each rolled-up one), slices, text_bytes, rows_inside, rows_returned, earliest, latest,
-    session_seconds. `read_series` reads it.
+    session_seconds, zone_seconds. `read_series` reads it.
     """
     width = len(config.dimensions)
     keys = [f"key_{i}" for i in range(width)]
@@ -257,6 +265,7 @@ def series_statement(config: Config, start: datetime, end: datetime, *, history:
         "CAST(min(earliest) AS varchar(32)) AS earliest",
         "CAST(max(latest) AS varchar(32)) AS latest",
         f"{_SESSION_SECONDS} AS session_seconds",
+        f"{sql.zone_seconds(config, end)} AS zone_seconds",
     ]
     # Rows outside the window are counted too, to distinguish a wrong time zone from an empty table.
     rows = sql.placed(config, start, end, history=history, window_only=False)
@@ -284,6 +293,7 @@ class SeriesNumbers:
     earliest, latest : UTC text of the first and last row that the query returned.
     slices : slices per level (a tuple of dimension names).
     session_seconds : offset of the session's time zone from UTC, winter and summer added up.
+    zone_seconds : see `sql.zone_seconds`.
     text : bytes of a slice's dimension values, on average over the configured levels.
     series : lower bound of the number of series: slices of the configured levels times measures.
     """
@@ -294,6 +304,7 @@ class SeriesNumbers:
     latest: str | None
     slices: dict[tuple[str, ...], int]
     session_seconds: int
+    zone_seconds: int
     text: float
     series: int
 
@@ -320,6 +331,7 @@ def read_series(config: Config, result: Result) -> SeriesNumbers:
         latest=_text(total.get("latest")),
         slices=slices,
         session_seconds=_number(total.get("session_seconds")),
+        zone_seconds=_number(total.get("zone_seconds")),
         text=text / max(1, kept),
         series=kept * len(config.measures),
     )
@@ -335,6 +347,13 @@ def judge_series(config: Config, numbers: SeriesNumbers) -> list[str]:
         problems.append(
             "The database user's session is not in UTC, so a text or TIMESTAMPTZ value in "
             f"'{column.name}' would be misread; run ALTER USER … SET timezone TO 'UTC'."
+        )
+    if numbers.zone_seconds:
+        zones = " or ".join(dict.fromkeys(written_in(config)))
+        problems.append(
+            f"The time zone data of the warehouse and of the functions differ for {zones}, between "
+            "a year ago and a year from now: use a fixed offset, such as Etc/GMT-1 for UTC+1, or "
+            "return UTC from the query and set timestamp_column.timezone to 'UTC'."
         )
     if numbers.series > config.max_series:
         problems.append(_too_many(config, numbers))

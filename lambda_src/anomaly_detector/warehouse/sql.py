@@ -56,6 +56,7 @@ __all__ = [
     "value_names",
     "wall_bounds",
     "within_limit",
+    "zone_seconds",
 ]
 
 NULL_VALUE: Final = "(null)"
@@ -124,6 +125,22 @@ def _of_day(midnight: str, timezone: str) -> str:
     return _of_zone(f"dateadd(hour, 12, {midnight})", timezone)
 
 
+def zone_seconds(config: Config, end: datetime) -> str:
+    """SQL of the seconds by which the warehouse's time zone data differ from the package's, summed
+    over one instant of each month in the year before and the year after `end`: the warehouse's may
+    be older than a government's latest decision.
+    """
+    terms = []
+    for zone in dict.fromkeys(written_in(config)):
+        if is_utc(zone):
+            continue
+        for month in range(end.year * 12 + end.month - 13, end.year * 12 + end.month + 12):
+            noon = datetime(month // 12, month % 12 + 1, 15, 12, tzinfo=ZoneInfo(zone))
+            wall = timestamp_literal(noon.replace(tzinfo=None))
+            terms.append(f"abs(datediff(second, {_of_zone(wall, zone)}, {_utc(noon)}))")
+    return " + ".join(terms) or "0"
+
+
 def is_utc(timezone: str) -> bool:
     """Whether a time zone is UTC under one of its names."""
     return timezone in _UTC_NAMES
@@ -142,8 +159,9 @@ def _key(text: str) -> str:
     parentheses to distinguish it. The name of a value of 256 characters or more is its first 223
     characters, a blank and its MD5.
     """
-    # A wider type would cost memory in every group.
-    short = f"CAST({text} AS varchar({MAX_VALUE_LENGTH * 4}))"
+    # A wider type would cost memory in every group. All characters fit: where a cast cuts, it cuts
+    # bytes.
+    short = f"CAST(left({text}, {MAX_VALUE_LENGTH - 1}) AS varchar({MAX_VALUE_LENGTH * 4}))"
     core, kept = f"btrim({short}, '()')", MAX_VALUE_LENGTH - _MD5_LENGTH - 1
     name = (
         f"CASE WHEN {text} IS NULL THEN '{NULL_VALUE}' "
