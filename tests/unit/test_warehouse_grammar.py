@@ -17,6 +17,8 @@ from anomaly_detector.intervals import Grid
 from anomaly_detector.warehouse import checks, sql
 from sqlfluff.core import FluffConfig, Linter
 
+from local.cloud.redshift import unload_sql
+
 ROLE = "arn:aws:iam::123456789012:role/unload"
 WINDOW = "ts >= {{ window_start }} and ts < {{ window_end }}"
 # The clocks of Havana go back over midnight in it.
@@ -108,6 +110,56 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "null group by 1, 2 having count(*) > 0 order by ts desc limit 1000 -- the end"
     },
 }
+
+
+# Queries as people write them.
+QUERIES = {
+    "names of the wrapper": f"with source as (select * from shop where {WINDOW}), read as "
+    "(select * from source), placed as (select * from read) select * from placed",
+    "comment at the end": f"select * from shop where {WINDOW}; -- done; yes",
+    "dollar quotes": f"select *, $$it's ; -- /* $$ as note from shop where {WINDOW}",
+    "braces": f"""select *, '{{"a": {{"b": 1}}}}' as note from shop where {WINDOW}""",
+    "placeholders in texts": "select * from shop where ts >= timestamp '{{ window_start }}' and ts "
+    "< cast('{{window_end}}' as timestamp)",
+    "dates of placeholders": "select * from shop where day between date '{{ window_start }}' and "
+    "dateadd(day, 1, {{ window_end }})",
+    "union": f"select * from shop where {WINDOW} union all select * from past where {WINDOW} order "
+    "by 1 limit 10",
+    "window function": "select ts, platform, revenue, row_number() over (partition by platform "
+    f"order by ts) as rn, sum(revenue) over (order by ts rows unbounded preceding) s from shop "
+    f"where {WINDOW}",
+    "top": f"select top 5 * from shop where {WINDOW}",
+    "qualify": f"select * from shop where {WINDOW} qualify row_number() over (order by ts) = 1",
+    "reserved and mixed names": f'select ts, "select" as platform, "Mixed Case" as revenue from '
+    f'"My Schema"."Order" where {WINDOW}',
+    "names of other alphabets": f'select ts, platform as "größe", "平台" as revenue '
+    f"from shop where {WINDOW}",
+    "super": "select s.ts, s.payload.items[0].name::varchar as platform, i.n::int as revenue from "
+    f"shop s, s.payload.items i where s.{WINDOW}",
+    "three parts": f"select * from sales_share.public.shop where {WINDOW}",
+    "external": f'select ts, "$path" as platform, revenue from spectrum.shop where {WINDOW}',
+    "temporary": f"select * from #shop where {WINDOW}",
+    "operators": "select *, revenue::float / nullif(views, 0) as r, platform ~ '^w' as m, "
+    f"views % 2 as odd from shop where {WINDOW} and platform not ilike '%x\\\\_%' and views != 4",
+    "pivot": f"select * from (select ts, platform, market, revenue from shop where {WINDOW}) pivot "
+    "(sum(revenue) for market in ('us', 'de'))",
+    "listagg": "select ts, listagg(platform, ',') within group (order by platform) as platform, "
+    f"sum(revenue) as revenue from shop where {WINDOW} group by ts",
+    "zone": f"select ts at time zone 'UTC' as ts, platform, revenue from shop where {WINDOW}",
+    "epoch": "select timestamp 'epoch' + s * interval '1 second' as ts, platform, revenue "
+    f"from shop where {WINDOW}",
+    "exists": "select * from shop s where s.ts >= {{ window_start }} and s.ts < {{ window_end }} "
+    "and exists (select 1 from shop u where u.platform = s.platform)",
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_parses_in_what_is_made_of_it(name: str) -> None:
+    given = config(query=QUERIES[name])
+    statement = checks.columns_statement(given, START, START + timedelta(days=1))
+    assert not faults(statement), statement
+    aggregate = sql.aggregate(given, START, START + timedelta(hours=1), history=False)
+    assert unload_sql.parse(sql.unload(aggregate, "s3://bucket/live/", ROLE)).select == aggregate
 
 
 def statements(given: Config) -> Iterator[tuple[str, str]]:
