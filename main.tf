@@ -270,7 +270,6 @@ module "functions" {
     DETECTOR_NAME        = var.name
     BUCKET_NAME          = module.storage.bucket_name
     TABLE_NAME           = module.storage.table_name
-    ALERTS_TOPIC_ARN     = module.alerts.alerts_topic_arn
     OPERATIONS_TOPIC_ARN = module.alerts.operations_topic_arn
     PIPELINE_ARN         = "${local.machine_arn}-pipeline"
     CRAWL_ARN            = "${local.machine_arn}-crawl"

@@ -21,7 +21,6 @@ class Settings(BaseModel):
     pipeline_arn: str = Field(alias="PIPELINE_ARN", min_length=1)
     crawl_arn: str = Field(alias="CRAWL_ARN", min_length=1)
     operations_topic_arn: str = Field(alias="OPERATIONS_TOPIC_ARN", min_length=1)
-    alerts_topic_arn: str = Field(alias="ALERTS_TOPIC_ARN", min_length=1)
     region: str = Field(alias="AWS_REGION", default="us-east-1")
 
     @classmethod

@@ -36,10 +36,6 @@ class Caller:
     user_id: str
     arn: str
 
-    @property
-    def is_root(self) -> bool:
-        return bool(iam_evaluator.is_root_access_key(self.access_key))
-
 
 @dataclass(frozen=True)
 class Credentials:

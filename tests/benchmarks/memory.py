@@ -338,7 +338,6 @@ def _apart(cloud: LocalCloud, name: str, function: str, event: dict[str, Any]) -
         "PIPELINE_ARN": nowhere,
         "CRAWL_ARN": nowhere,
         "OPERATIONS_TOPIC_ARN": nowhere,
-        "ALERTS_TOPIC_ARN": nowhere,
         "POWERTOOLS_TRACE_DISABLED": "true",
         "POWERTOOLS_LOG_LEVEL": "ERROR",
         "POWERTOOLS_METRICS_DISABLED": "true",

@@ -74,7 +74,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             "PIPELINE_ARN": machine,
             "CRAWL_ARN": machine.replace("pipeline", "crawl"),
             "OPERATIONS_TOPIC_ARN": topics.create_topic(Name="operations")["TopicArn"],
-            "ALERTS_TOPIC_ARN": topics.create_topic(Name="alerts")["TopicArn"],
         }.items():
             monkeypatch.setenv(name, value)
         wiring.cache_clear()

@@ -12,8 +12,6 @@ from anomaly_detector.lookout.payload import (
     alert_payload,
     console_url,
     encode,
-    long_text,
-    short_text,
     subject,
     time_series_id,
     whole_shares,
@@ -228,21 +226,3 @@ def test_a_subject_is_one_line_of_at_most_100_ascii_signs(name, measure) -> None
     assert found.isascii()
     assert found.isprintable()
     assert "severity 83" in found
-
-
-def test_text_for_people_names_what_where_and_how_much() -> None:
-    line = short_text(described(), group())
-    assert line == (
-        "shop: revenue down in platform = mobile_app since 2022-01-15T04:00Z[UTC]: "
-        "650, expected 1,000 (-35 %), severity 83"
-    )
-    text = long_text(ORIGIN, described(), "orders", group(state="OPEN"), KEY)
-    for part in (line, "tell the shop", "still open", "marketplace: us 68 %, de 32 %", group().id):
-        assert part in text
-    assert console_url(ORIGIN, KEY) in text
-
-
-def test_text_of_a_total_without_an_expected_value() -> None:
-    one = group(slices=[{}], expected=float("nan"), contributions={})
-    assert "in the total since" in short_text(described(), one)
-    assert "expected missing," in short_text(described(), one)

@@ -17,8 +17,8 @@ from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid
 from anomaly_detector.warehouse import sql
-from anomaly_detector.warehouse.scan import scan
 from anomaly_detector.warehouse.time_format import TimeFormat
+from anomaly_detector.warehouse.tokens import tokenize
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -312,7 +312,7 @@ def test_unload_doubles_quotes_and_backslashes_once_more() -> None:
 @given(st.text(alphabet="'\\$;-x\n"))
 def test_a_literal_reads_back_as_its_text(text: str) -> None:
     quoted = sql.literal(text)
-    (token,) = scan(quoted)
+    (token,) = tokenize(quoted)
     assert token.text == quoted
     assert quoted[1:-1].replace("''", "'").replace("\\\\", "\\") == text
 

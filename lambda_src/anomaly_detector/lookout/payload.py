@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -170,39 +169,6 @@ def subject(config: Config, group: Group) -> str:
     return beginning[: 100 - len(ending)] + ending
 
 
-def short_text(config: Config, group: Group) -> str:
-    """One line for a chat or text message."""
-    return (
-        f"{config.name}: {group.measure} {group.direction} in {_where(group)} since "
-        f"{zoned(group.start, config.timezone)}: {_amount(group.actual)}, expected "
-        f"{_amount(group.expected)}{_change(group)}, severity {group.score:.0f}"
-    )
-
-
-def long_text(origin: Origin, config: Config, name: str, group: Group, results_key: str) -> str:
-    """The alert as text: measure, slices, times, values, and contributions of dimension values."""
-    lines = [short_text(config, group), ""]
-    description = config.alerts[name].description
-    if description:
-        lines += [description, ""]
-    lines += [
-        f"Measure    {group.measure}",
-        f"From       {zoned(group.start, config.timezone)}",
-        f"To         {zoned(group.end, config.timezone)}"
-        + (" (still open)" if group.state == "OPEN" else ""),
-        f"Actual     {_amount(group.actual)}",
-        f"Expected   {_amount(group.expected)}{_change(group)}",
-        f"Severity   {group.score:.1f} of 100",
-        f"Alert      {name}, from severity {config.alerts[name].threshold:g}",
-        f"Where      {_where(group)}; {group.series_count} series",
-    ]
-    for dimension, shares in group.contributions.items():
-        parts = [f"{value} {share} %" for value, share in whole_shares(shares, 6)]
-        lines.append(f"{dimension}: " + ", ".join(parts))
-    lines += ["", f"Group {group.id}", console_url(origin, results_key)]
-    return "\n".join(lines)
-
-
 def _relevant_series(group: Group) -> tuple[Point, ...]:
     first: dict[tuple[str, ...], Point] = {}
     worst: dict[tuple[str, ...], float] = {}
@@ -219,23 +185,3 @@ def _named(dimensions: Sequence[str], one: Sequence[str]) -> list[tuple[str, str
 def _plain(value: float) -> int | float:
     # 650, not 650.0, as in Lookout for Metrics; from 2^53 on, doubles are not exact integers.
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
-
-
-def _where(group: Group) -> str:
-    named = [", ".join(f"{name} = {value}" for name, value in one.items()) for one in group.slices]
-    shown = [one or "the total" for one in named[:3]]
-    if len(named) > len(shown):
-        shown.append(f"{len(named) - len(shown)} more")
-    return " and ".join(shown) or "the total"
-
-
-def _amount(value: float) -> str:
-    if not math.isfinite(value):
-        return "missing"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _change(group: Group) -> str:
-    if not (math.isfinite(group.actual) and math.isfinite(group.expected)) or not group.expected:
-        return ""
-    return f" ({100 * (group.actual - group.expected) / abs(group.expected):+.0f} %)"

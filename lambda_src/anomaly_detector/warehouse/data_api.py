@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Final, cast
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
@@ -10,18 +9,11 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from anomaly_detector import aws_faults
 from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError, RetryableError
-from anomaly_detector.warehouse.faults import Fault, FaultKind, classify
+from anomaly_detector.warehouse.faults import FaultKind, classify
 from anomaly_detector.warehouse.sql import within_limit
 from anomaly_detector.warehouse.statement import RUNNING, Column, Result, Statement, Status, Value
 
-__all__ = ["DataApi", "Fault", "FaultKind", "classify", "client_token"]
-
 MAX_NAME: Final = 500
-
-
-def client_token(*parts: str) -> str:
-    """A token of 64 characters, the same for the same parts."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 class DataApi:
@@ -85,7 +77,6 @@ class DataApi:
             error=answer.get("Error") or None,
             rows=rows if rows >= 0 else None,
             duration_seconds=max(int(answer.get("Duration", 0)), 0) / 1e9,
-            has_result=bool(answer.get("HasResultSet", False)),
             query_id=int(answer.get("RedshiftQueryId", 0)),
             sql=str(answer.get("QueryString", "")),
         )

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from anomaly_detector.config import Config, TimestampColumn
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.warehouse.scan import Kind, Token, scan
 from anomaly_detector.warehouse.time_format import TimeFormat
+from anomaly_detector.warehouse.tokens import Kind, Token, tokenize
 
 WINDOW_NAMES: Final = ("window_start", "window_end")
 _PLACEHOLDER: Final = re.compile(r"\{\{([^{}]*)\}\}")
@@ -67,7 +67,7 @@ def render(query: str, start: datetime, end: datetime, config: Config, name: str
     PermanentError
         As for `validate`.
     """
-    tokens = scan(validate(query, name))
+    tokens = tokenize(validate(query, name))
     bounds = wall_bounds(start, end, *written_in(config))
     values = dict(zip(WINDOW_NAMES, bounds, strict=True))
     texts = dict(zip(WINDOW_NAMES, _bound_texts(bounds, config.timestamp_column), strict=True))
@@ -115,7 +115,7 @@ def _offsets_near(moment: datetime, timezone: str) -> set[timedelta]:
 
 
 def _statement(query: str, name: str) -> list[Token]:
-    tokens = [_plain(token) for token in scan(query)]
+    tokens = [_plain(token) for token in tokenize(query)]
     while tokens and (tokens[-1].kind in _INVISIBLE or tokens[-1].text == ";"):
         tokens.pop()
     while tokens and tokens[0].kind in _INVISIBLE:

@@ -36,8 +36,8 @@ from anomaly_detector.warehouse.query import (
     wall_bounds,
     written_in,
 )
-from anomaly_detector.warehouse.scan import scan
 from anomaly_detector.warehouse.time_format import TimeFormat
+from anomaly_detector.warehouse.tokens import tokenize
 
 __all__ = [
     "aggregate",
@@ -408,7 +408,7 @@ def unload(
     PermanentError
         If the role is invalid, or the statement is too long for the Data API.
     """
-    if {"LIMIT", "TOP"} & set(outer_words(scan(select))):
+    if {"LIMIT", "TOP"} & set(outer_words(tokenize(select))):
         select = f"SELECT *\nFROM (\n{select}\n) AS limited"
     parts = [
         f"UNLOAD ({literal(select)})",

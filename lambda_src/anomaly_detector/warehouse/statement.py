@@ -21,7 +21,6 @@ class Statement:
     error : error text if the statement failed, else None.
     rows : rows of the result, or rows that an UNLOAD wrote; None if unknown.
     duration_seconds : run time in the warehouse.
-    has_result : whether `DataApi.result` can be called.
     query_id : ID of the query in the warehouse's system tables.
     sql : the text that was sent.
     """
@@ -31,7 +30,6 @@ class Statement:
     error: str | None
     rows: int | None
     duration_seconds: float
-    has_result: bool
     query_id: int
     sql: str = field(default="", repr=False)
 

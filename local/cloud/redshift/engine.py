@@ -86,20 +86,12 @@ class Database:
 
     def load_parquet(self, table: str, path: str) -> int:
         """Append a Parquet file, making the table from it if there is none; returns the rows."""
-        return self._load(table, f"read_parquet('{path}')" if "'" not in path else "")
-
-    def load_arrow(self, table: str, rows: pa.Table) -> int:
-        """Append an Arrow table, making the table from it if there is none; returns the rows."""
-        return self._load(table, "loaded_rows", rows)
-
-    def _load(self, table: str, source: str, rows: pa.Table | None = None) -> int:
-        if not source:
+        if "'" in path:
             raise ValueError("a path with a quote in it cannot be loaded")
+        source = f"read_parquet('{path}')"
         session = self.session()
         try:
             cursor = session.cursor
-            if rows is not None:
-                cursor.register("loaded_rows", rows)
             name = ".".join(dialect.quote(part) for part in table.lower().split("."))
             # Redshift has whole microseconds and no unsigned numbers.
             columns = cursor.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()

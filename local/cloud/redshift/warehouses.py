@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from local.cloud.errors import AwsError
 from local.cloud.redshift.engine import Database
 
 WarehouseKind = Literal["cluster", "workgroup"]
@@ -279,12 +278,6 @@ class Warehouses:
             if each.identifier == identifier:
                 return each
         raise LookupError(f"there is no warehouse {identifier}")
-
-    def by_namespace(self, namespace: str, region: str) -> Warehouse:
-        for each in self.all("workgroup"):
-            if each.region == region and namespace in (each.namespace, each.namespace_uid):
-                return each
-        raise AwsError("ResourceNotFoundException", f"Namespace {namespace} not found.", 404)
 
     def close(self) -> None:
         for each in self.all():

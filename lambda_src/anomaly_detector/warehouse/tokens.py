@@ -1,4 +1,4 @@
-"""A scanner for Redshift SQL that separates literals, names and comments from other tokens."""
+"""Tokens of Redshift SQL: separates literals, names and comments from other tokens."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 _UNCLOSED: Final = {"'": "string", '"': "quoted name"}
 
 
-def scan(text: str) -> tuple[Token, ...]:
+def tokenize(text: str) -> tuple[Token, ...]:
     """Split a statement into tokens.
 
     Redshift, like PostgreSQL 8, treats a backslash in a text literal as an escape character. It

@@ -1,4 +1,4 @@
-"""The scanner and the acceptance of the user's query."""
+"""Tokens and the acceptance of the user's query."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.warehouse import sql
-from anomaly_detector.warehouse.scan import Kind, scan
+from anomaly_detector.warehouse.tokens import Kind, tokenize
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +27,7 @@ def config(**timestamp_column: str) -> Config:
 
 
 def kinds(text: str) -> list[tuple[str, str]]:
-    return [(t.kind.name, t.text) for t in scan(text) if t.kind is not Kind.BLANK]
+    return [(t.kind.name, t.text) for t in tokenize(text) if t.kind is not Kind.BLANK]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_dollar_within_a_name_opens_no_text() -> None:
 )
 def test_what_is_not_closed_is_named(text: str, said: str) -> None:
     with pytest.raises(PermanentError) as caught:
-        scan(text)
+        tokenize(text)
     assert said in str(caught.value)
 
 
@@ -101,7 +101,7 @@ PIECES = [
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_tokens_join_to_the_statement_or_it_is_refused(text: str) -> None:
     try:
-        tokens = scan(text)
+        tokens = tokenize(text)
     except PermanentError:
         return
     assert "".join(token.text for token in tokens) == text
