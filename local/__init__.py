@@ -1,4 +1,4 @@
-"""Everything that runs on a laptop only: the local cloud, the sample shop and the demo."""
+"""Everything that runs only on a laptop: the local cloud, the sample shop and the demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole way once: deploy to a local cloud, find planted incidents, show and remove them.
+"""The demo: deploy to a local cloud, detect injected incidents, print the results, destroy.
 
 `make demo`, or `python -m local.demo [--keep] [--seed N]`.
 """
@@ -38,7 +38,7 @@ _LIVE_HOURS = 12
 
 
 class Steps:
-    """Prints what is going on, each line with the time since the start."""
+    """Prints progress, each line with the time since the start."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -56,17 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
     parser.add_argument(
-        "--keep", action="store_true", help="leave everything up at the end, after a failure too"
+        "--keep", action="store_true", help="keep everything running at the end, even on failure"
     )
     parser.add_argument("--seed", type=int, default=7, help="seed of the sample shop (default: 7)")
     parser.add_argument(
         "--hours",
         type=int,
         default=_LIVE_HOURS,
-        help=f"new hours that are crawled (default: {_LIVE_HOURS})",
+        help=f"number of live hours to crawl (default: {_LIVE_HOURS})",
     )
     options = parser.parse_args(arguments)
-    # A terminated demo cleans up as an interrupted one does.
+    # SIGTERM cleans up like SIGINT.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     run_dir = ROOT / ".local" / "demo" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
     cloud = LocalCloud(run_dir / "cloud")
@@ -78,11 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         up = options.keep
     except (TerraformError, CloudError, HarnessError) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
-        print(f"Its log files are in {run_dir}.", file=sys.stderr)
+        print(f"See the log files in {run_dir}.", file=sys.stderr)
         up = options.keep and cloud.status() is not None
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted; the local cloud is stopped.", file=sys.stderr)
+        print("\nInterrupted; the local cloud has been stopped.", file=sys.stderr)
         return 130
     finally:
         if not up:
@@ -94,14 +94,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _demo(cloud: LocalCloud, run_dir: Path, steps: Steps, options: argparse.Namespace) -> None:
-    steps("starting the local cloud: AWS by ministack, Redshift by a stand-in on DuckDB")
+    steps("starting the local cloud: AWS emulated by ministack, Redshift by a stand-in on DuckDB")
     cloud.start()
-    steps(f"it answers at {cloud.endpoint}, and nothing listens beyond this machine")
+    steps(f"the local cloud listens at {cloud.endpoint}, on the loopback interface only")
     anchor = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     made = shop.build(anchor, options.seed, live_hours=max(48, options.hours + 2))
     cloud.create_cluster(WAREHOUSE)
     loaded = load_shop(cloud, WAREHOUSE, made, run_dir / "shop")
-    steps(f"sample shop: {loaded:,} rows from a year ago to two days ahead are in the warehouse")
+    steps(f"sample shop: loaded {loaded:,} rows, from a year ago to two days ahead")
     secret = create_secret(cloud, WAREHOUSE, "shop-warehouse")
     before = inventory(cloud)
     roles_before = _roles(cloud)
@@ -112,25 +112,29 @@ def _demo(cloud: LocalCloud, run_dir: Path, steps: Steps, options: argparse.Name
         {"name": "shop", "cluster_identifier": WAREHOUSE, "secret_arn": secret},
         steps,
     )
-    steps("terraform init and apply of examples/local")
+    steps("running terraform init and apply for examples/local")
     outputs = deployment.apply()
     resources = deployment.terraform.resources()
-    steps(f"{resources} resources are deployed; the pipeline has been started by them")
+    steps(f"{resources} resources deployed; the pipeline is running")
     pipeline = deployment.wait_for_pipeline()
     if not pipeline.succeeded:
-        raise HarnessError(f"the pipeline {pipeline.status}: {pipeline.error} {pipeline.cause}")
+        raise HarnessError(
+            f"the pipeline ended {pipeline.status}: {pipeline.error} {pipeline.cause}"
+        )
     active = deployment.detector()
     begin = deployment.watermark()
-    steps(f"pipeline SUCCEEDED; the detector is {active['status']}, its watermark {_utc(begin)}")
+    steps(f"pipeline SUCCEEDED; the detector is {active['status']}, watermark {_utc(begin)}")
 
     for scheduled in hours(begin + timedelta(hours=1) + _TICK, options.hours):
         crawl = deployment.crawl(scheduled)
         if not crawl.succeeded:
-            raise HarnessError(f"the crawl of {_utc(scheduled)} {crawl.status}: {crawl.cause}")
-        steps(f"crawl as scheduled for {_utc(scheduled)}: {crawl.status}")
+            raise HarnessError(
+                f"the crawl at {_utc(scheduled)} ended {crawl.status}: {crawl.cause}"
+            )
+        steps(f"crawl scheduled for {_utc(scheduled)}: {crawl.status}")
     end = deployment.watermark()
     groups = deployment.groups()
-    # The queue is subscribed to the topic: what lies there was published once and delivered.
+    # The queue is subscribed to the topic, so its messages were published and delivered.
     notifications = deployment.received("alerts")
     live = [each for each in groups if parse_iso(each["StartTime"]) >= begin]
     backtest = [each for each in groups if parse_iso(each["StartTime"]) < begin]
@@ -145,14 +149,14 @@ def _demo(cloud: LocalCloud, run_dir: Path, steps: Steps, options: argparse.Name
     judgement = judge(live, made.incidents, begin, end)
     _print_groups(live, judgement)
     _print_alert(notifications)
-    _title("Against the planted incidents")
+    _title("Comparison with the injected incidents")
     _print_judgement("live", judgement, live, (begin, end))
     judgement = judge(backtest, made.incidents, tested_from, begin)
     _print_judgement("backtest", judgement, backtest, (tested_from, begin))
     print(
-        "  An incident counts once per measure that it moves. A group matches it if both overlap in"
+        "  An incident counts once per measure that it affects. A group matches it if both overlap"
     )
-    print("  time and a slice that the group names is the planted one or lies within it.")
+    print("  in time and a slice of the group is the slice of the incident or part of it.")
     print(f"\nResults ({copied} files) and truth.json: {results}")
     if options.keep:
         _print_look_around(cloud, outputs, run_dir)
@@ -162,8 +166,8 @@ def _demo(cloud: LocalCloud, run_dir: Path, steps: Steps, options: argparse.Name
     deployment.destroy()
     left = {kind: names - before[kind] for kind, names in inventory(cloud).items()}
     if any(left.values()) or _roles(cloud) != roles_before:
-        raise HarnessError(f"destroy left behind: {left}, roles on the warehouse {_roles(cloud)}")
-    steps("destroyed: no resource is left and the warehouse has its former roles")
+        raise HarnessError(f"not destroyed: {left}, roles of the warehouse {_roles(cloud)}")
+    steps("destroyed: no resource remains, and the warehouse has its original roles")
 
 
 def _roles(cloud: LocalCloud) -> set[str]:
@@ -209,7 +213,7 @@ def _print_groups(groups: Sequence[Mapping[str, Any]], judgement: Judgement) -> 
             f" severity {float(group['AnomalyGroupScore']):.0f}"
             f"   actual {actual:,.0f}, expected {expected:,.0f}{change}"
         )
-        print(f"    where    {'; '.join(_slice(each) for each in group['Slices'])}")
+        print(f"    slices   {'; '.join(_slice(each) for each in group['Slices'])}")
         impact = group["MetricLevelImpactList"][0]
         for each in impact["ContributionMatrix"]["DimensionContributionList"]:
             shares = [
@@ -217,11 +221,11 @@ def _print_groups(groups: Sequence[Mapping[str, Any]], judgement: Judgement) -> 
                 for one in each["DimensionValueContributionList"][:4]
             ]
             print(f"    {each['DimensionName']:<12} {', '.join(shares)}")
-        print(f"    planted  {_plant(plant) if plant else 'no: a false alarm'}")
+        print(f"    injected {_plant(plant) if plant else 'no: false alarm'}")
 
 
 def _print_alert(notifications: Sequence[Mapping[str, Any]]) -> None:
-    _title(f"Alerts that arrived by SNS at the subscribed queue: {len(notifications)}")
+    _title(f"Alerts received by the subscribed queue: {len(notifications)}")
     for notification in notifications:
         alert = notification["Message"]
         print(
@@ -241,7 +245,7 @@ def _print_judgement(
     print(
         f"  {name:<10} precision {judgement.precision:.2f}"
         f" ({len(groups) - len(judgement.false)} of {len(groups)} groups),"
-        f" recall {judgement.recall:.2f} ({len(judgement.found)} of {planted} plants),"
+        f" recall {judgement.recall:.2f} ({len(judgement.found)} of {planted} incidents),"
         f" {_utc(window[0])} to {_utc(window[1])}"
     )
     for plant in judgement.missed:
@@ -249,7 +253,7 @@ def _print_judgement(
 
 
 def _print_look_around(cloud: LocalCloud, outputs: Mapping[str, Any], run_dir: Path) -> None:
-    _title("Everything is still up. To look around")
+    _title("The local cloud is still running. To explore it")
     for name, value in cloud.environment().items():
         print(f"  export {name}={value}")
     bucket, table = outputs["bucket_name"], outputs["table_name"]
@@ -257,7 +261,7 @@ def _print_look_around(cloud: LocalCloud, outputs: Mapping[str, Any], run_dir: P
     print(f"  aws dynamodb scan --table-name {table}")
     print(f"  aws stepfunctions list-executions --state-machine-arn {outputs['crawl_arn']}")
     print(f"  aws sqs receive-message --queue-url {outputs['received_queue_urls']['operations']}")
-    print("\n  To stop it, and with it all that it holds:")
+    print("\n  To stop it:")
     print(f"  {sys.executable} -m local.cloud stop --state-dir {run_dir / 'cloud'}")
 
 

@@ -1,4 +1,4 @@
-"""A detector on the local cloud: deploy it, move its time on, read what it found, remove it.
+"""A detector on the local cloud: deploy it, advance its time, read its results, destroy it.
 
 The demo and the end-to-end tests drive the module through this, and through nothing else.
 """
@@ -31,7 +31,7 @@ _ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
 class HarnessError(RuntimeError):
-    """The deployed detector did not do what was waited for."""
+    """The deployed detector did not reach the expected state."""
 
 
 class Patience:
@@ -61,7 +61,7 @@ class Patience:
         if calls != self._calls:
             self._calls, self._moved = calls, now
         elif now - self._moved > _STILL_SECONDS:
-            raise HarnessError(f"{self._what}: nothing has moved for {_STILL_SECONDS:.0f} s.")
+            raise HarnessError(f"{self._what}: no progress for {_STILL_SECONDS:.0f} s.")
         time.sleep(seconds)
 
 

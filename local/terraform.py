@@ -36,7 +36,7 @@ Report = Callable[[str], None]
 
 
 class TerraformError(RuntimeError):
-    """Terraform is missing, too old, or has failed; the message holds what it said."""
+    """Terraform is missing, too old, or has failed; the message contains its output."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,7 @@ def find_terraform() -> str:
     except (ValueError, KeyError):
         raise TerraformError(f"{found} does not answer 'terraform version'.") from None
     if _version(version) < _NEEDED:
-        raise TerraformError(
-            f"Terraform {version} is too old: version {wanted} or newer is needed."
-        )
+        raise TerraformError(f"Terraform {version} is too old: install version {wanted} or newer.")
     return found
 
 
@@ -92,7 +90,10 @@ def find_mirror() -> Path | None:
         for folder in (Path(given), Path(given).parent):
             if _holds_provider(folder):
                 return folder
-        raise TerraformError(f"{MIRROR_VARIABLE} is {given}, which holds no {_PROVIDER} provider.")
+        raise TerraformError(
+            f"{MIRROR_VARIABLE} is {given}, which does not contain the {_PROVIDER} provider: "
+            "correct or unset it."
+        )
     for folder in _usual_folders():
         if _holds_provider(folder):
             return folder

@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="fail where the committed zip is out of date",
+        help="fail if the committed zip is out of date",
     )
     check = parser.parse_args().check
     package = build()
@@ -55,7 +55,7 @@ def main() -> int:
     if not PACKAGE.exists() or PACKAGE.read_bytes() != package:
         print("lambda_src/dist/package.zip is out of date: run `make package` and commit it.")
         return 1
-    print(f"{PACKAGE.name} is what the sources build ({len(package):,} bytes)")
+    print(f"{PACKAGE.name} matches the sources ({len(package):,} bytes)")
     return 0
 
 

@@ -153,10 +153,10 @@ def summary(results: Sequence[Result], seconds: float) -> str:
 def main() -> int:
     """Run the quick gates, then, where they pass, the long ones; exit status 1 where one fails."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("gates", nargs="*", help="only these (default: all)")
-    parser.add_argument("--make", default="make", help="the make to call")
+    parser.add_argument("gates", nargs="*", help="gates to run (default: all)")
+    parser.add_argument("--make", default="make", help="make command to use")
     lanes = (os.cpu_count() or 2) + 1  # one more, for gates that wait
-    parser.add_argument("--lanes", type=int, default=lanes, help="how many at once")
+    parser.add_argument("--lanes", type=int, default=lanes, help="number of concurrent gates")
     chosen = parser.parse_args()
     began = time.monotonic()
     runner = Runner([chosen.make, "--no-print-directory"], chosen.lanes)

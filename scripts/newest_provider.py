@@ -381,7 +381,9 @@ def download(*, latest: bool) -> list[Path]:
 def main() -> int:
     """Check every configuration; exit status 1 where something is gone or deprecated."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--latest", action="store_true", help="the newest bindings, not the pinned")
+    parser.add_argument(
+        "--latest", action="store_true", help="use the newest bindings instead of the pinned ones"
+    )
     chosen = parser.parse_args()
     try:
         bindings, pulumi = download(latest=chosen.latest)

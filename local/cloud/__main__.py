@@ -19,9 +19,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     texts = {
-        "start": "start in the background, wait until it answers, print what to export",
+        "start": "start in the background, wait until ready, print the variables to export",
         "stop": "stop it and everything it started",
-        "status": "say whether it runs, and where",
+        "status": "print whether it is running, and where",
         "serve": "run in the foreground",
     }
     for name, text in texts.items():
@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
             "--state-dir",
             type=Path,
             default=DEFAULT_STATE_DIR,
-            help="folder for all its files (default: .local/cloud of this checkout)",
+            help="folder of all its files (default: .local/cloud in this checkout)",
         )
         if name not in ("start", "serve"):
             continue
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         except CloudError as error:
             print(error, file=sys.stderr)
             return 1
-        print(f"# the local cloud answers at {cloud.endpoint}")
+        print(f"# the local cloud listens at {cloud.endpoint}")
         for name, value in cloud.environment().items():
             print(f"export {name}={value}")
         return 0

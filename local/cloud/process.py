@@ -75,7 +75,7 @@ class LocalCloud:
         """Return the cloud that already runs with this state directory; raise if none does."""
         cloud = cls(state_dir)
         if cloud.status() is None:
-            raise CloudError(f"no local cloud runs with the state directory {state_dir}")
+            raise CloudError(f"no local cloud is running with the state directory {state_dir}")
         return cloud
 
     def start(self) -> LocalCloud:
@@ -111,12 +111,12 @@ class LocalCloud:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise CloudError(f"the local cloud ended at once; see {self.settings.log_file}")
+                raise CloudError(f"the local cloud ended immediately; see {self.settings.log_file}")
             if (running := self.status()) is not None and running.pid == process.pid:
                 return self
             time.sleep(0.05)
         _stop_group(process.pid)
-        raise CloudError(f"the local cloud did not answer; see {self.settings.log_file}")
+        raise CloudError(f"the local cloud did not respond; see {self.settings.log_file}")
 
     def status(self) -> RunningCloud | None:
         """Return what is running with this state directory, or None."""

@@ -59,7 +59,9 @@ def test_the_variable_names_the_mirror_or_is_refused(
     assert terraform.find_mirror() == mirror
 
     monkeypatch.setenv(terraform.MIRROR_VARIABLE, str(tmp_path / "empty"))
-    with pytest.raises(terraform.TerraformError, match="holds no hashicorp/aws"):
+    with pytest.raises(
+        terraform.TerraformError, match="does not contain the hashicorp/aws provider"
+    ):
         terraform.find_mirror()
 
 

@@ -254,7 +254,7 @@ class _Errand:
         name = item.alert
         payload = alert_payload(self._post.origin, self._config, name, group, _results_key(group))
         if item.targets[arn] == "CLAIMED":
-            # Only a run that broke off leaves this behind: whether it sent, nobody knows.
+            # Only an aborted run leaves this state: it is unknown whether it sent the alert.
             reason = "a run ended while it sent this alert, so that it may not have arrived"
             return self._report(item, arn, "UNKNOWN", reason, payload)
         item = self._mark(item, arn, "CLAIMED")
@@ -299,8 +299,8 @@ class _Errand:
         try:
             self._post.operations.publish(title, text, facts)
         except (BotoCoreError, ClientError) as error:
-            # The next run goes on from here: it reports twice rather than never.
-            self._tally.retryable.append(f"the operations topic was not told: {error}")
+            # The next run continues from here; it may report twice, but never not at all.
+            self._tally.retryable.append(f"the operations topic was not notified: {error}")
             return self._mark(item, arn, "CLAIMED" if state == "UNKNOWN" else "PENDING"), False
         self._tally.reported += 1
         return self._mark(item, arn, state), True
