@@ -99,7 +99,8 @@ def _aggregate(config: Config, files: Files, engine: Engine, decimal: Decimal | 
     axis = np.array([second(start) for start in grid.starts(begin, end)])
     held = buckets.of_intervals(axis, end)
 
-    kinds = {name: kind for name, kind, *_ in engine.rows(f"DESCRIBE {VIEW}")}
+    # DuckDB leaves out an alias that differs from its column only by case.
+    kinds = {sql.folded(name): kind for name, kind, *_ in engine.rows(f"DESCRIBE {VIEW}")}
     floating = [
         f"column_{place}"
         for place, name in enumerate(config.measures)

@@ -47,7 +47,7 @@ _NOTES: Final = re.compile(
     r"(?i)^(readme|licen[cs]e|changelog)\b|\.(md|rst|pdf|docx?|html?|png|jpe?g|svg|sql|py|ipynb|sh|"
     r"ya?ml|toml|xsd|sha256|md5|log)$"
 )
-_DELIMITERS: Final = (",", ";", "\t", "|")
+_DELIMITERS: Final = (",", ";", "\t", "|", "^", "~", "\x01", "\x1f")
 _NUMBER_OR_TIME: Final = re.compile(r"[-+(]?\s?[$€£¥]?\s?\d[\d.,:/'\-+ ]*[TZ]?[\d:.+]*\s?[%€)]?Z?")
 _TEXT: Final = "VARCHAR"
 
@@ -139,8 +139,8 @@ def fault(given: object, error: Exception) -> PermanentError:
         fields = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", said)
         if fields:
             return PermanentError(
-                f"{place} has {fields[2]} fields and the header {fields[1]}; mend the line, or put "
-                "values that hold the delimiter between quotes."
+                f"{place} has {fields[2]} fields and the header {fields[1]}; correct or remove the "
+                "line, or put values that hold the delimiter between quotes."
             )
         if "quote" in said:
             return PermanentError(f"{place} has a quote that is not closed; write it twice.")
@@ -545,6 +545,10 @@ def _header(part: _Part, engine: Engine) -> _Header:
         cells = _completed(part.path, records[first][1], rows)
     _refuse_data(part.path, cells, following)
     skip = records[first - 1][0] if first else above
+    if len(records) > first + 1 and re.fullmatch(
+        r"[-=+:| ]*--[-=+:| ]*", "".join(records[first + 1][1])
+    ):
+        skip = records[first][0]  # a rule below the names, which is skipped in their place
     if first:
         said.append(
             f"in {part.path.name} the lines before the header are left out, from "

@@ -102,12 +102,12 @@ def infer(files: Files, name: str, engine: Engine, decimal: Decimal | None = Non
 
 
 def _infer(files: Files, name: str, engine: Engine, decimal: Decimal | None) -> Proposal:
-    relation, _ = cleaned(engine, files, files.columns)
+    relation, _, left_out = cleaned(engine, files, files.columns)
     if not engine.rows(f"SELECT 1 FROM {relation} LIMIT 1"):
         raise PermanentError(f"{files.name} holds no rows, only the names of its columns.")
     stamp = _timestamp(files, relation, engine)
     interval, why = _interval(relation, stamp, engine)
-    reasons = [*files.said, f"timestamp column '{stamp.column}'", *stamp.times.said]
+    reasons = [*files.said, *left_out, f"timestamp column '{stamp.column}'", *stamp.times.said]
     reasons += [f"interval {interval}: {why}", _zone(stamp)]
     measures: dict[str, dict[str, str]] = {}
     sizes: dict[str, int] = {}
@@ -432,7 +432,9 @@ class _Judge:
         )[0][0]
         if longest > MAX_VALUE_LENGTH:
             return _Verdict(why=f"a value has {longest} characters")
-        return _Verdict(values=different)
+        nearly = self._nearly_numbers()
+        said = (f"column '{self.column}' is taken as a dimension{nearly}",) if nearly else ()
+        return _Verdict(values=different, said=said)
 
     def _nearly_numbers(self) -> str:
         """To end a sentence, where most texts look like numbers that cannot be read."""
@@ -447,9 +449,9 @@ class _Judge:
         if not found["most"]:
             return ""
         held = str(found["held"])
+        hint = numbers.hint(held)
         return (
-            f"; its values look like numbers, but texts such as '{held[:60]}' cannot be read as "
-            f"numbers{numbers.hint(held)}"
+            f"; '{held[:60]}' looks like a number but cannot be read as one{hint}" if hint else ""
         )
 
 

@@ -195,7 +195,8 @@ def refuse_misfits(
     row, held = first_misfit(engine, relation, column, numbers.expression, where)
     if not row:
         return
-    more = f", and {numbers.misfits - 1:,} more rows like it" if numbers.misfits > 1 else ""
+    others = numbers.misfits - 1
+    more = f", and {others:,} more row{'' if others == 1 else 's'} like it" if others else ""
     raise PermanentError(
         f"Column '{column}' (measure) holds '{held[:60]}' in row {row:,}, which is not a number as "
         f"the others are{more}{hint(held)}; take it out, or use the aggregation COUNT."
@@ -313,7 +314,7 @@ def _written(
     tidy = f"regexp_replace(translate({name}, {text(_ODD)}, {text(_PLAIN)}), ' +', ' ', 'g')"
     parts = ["opened", "sign", "before", "sign_2", "body", "dash", "after", "dash_2", "closed"]
     struct = f"regexp_extract({tidy}, {text(_WRITTEN)}, {parts})"
-    body, unit = f"nullif({struct}.body, '')", f"trim({struct}.before || {struct}.after)"
+    body, unit = f"nullif({struct}.body, '')", f"upper(trim({struct}.before || {struct}.after))"
     matches = [
         f"count(*) FILTER (regexp_matches({body}, {text(style.pattern)})) AS style_{place}"
         for place, style in enumerate(_STYLES)

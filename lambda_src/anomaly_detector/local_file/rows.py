@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -19,7 +19,9 @@ from anomaly_detector.local_file.times import Times
 from anomaly_detector.warehouse.sql import folded
 
 # Texts that stand for no value, whatever the column is, and what they begin with.
-_NULLS: Final = r"(?i)|\(?null\)?|none|nan|nat|#?n/a|#na|<na>|nil|\\n|--?|[\x{2013}\x{2014}.]"
+_NULLS: Final = (
+    r"(?i)|\(?null\)?|none|nan|nat|#?n/a|n\.a\.|#na|<na>|nil|\\n|--?|[\x{2013}\x{2014}.]"
+)
 _NULLS_BEGIN: Final = "nN#<(-.\\="
 _BLANKS: Final = " \t\r\n\u00a0\u202f\u2009\u2007\u200b\ufeff"
 _SAMPLE: Final = 50_000
@@ -50,9 +52,9 @@ class Rows:
 
 def cleaned(
     engine: Engine, files: Files, names: Iterable[str], plain: Mapping[str, Reader] | None = None
-) -> tuple[str, dict[str, str]]:
-    """A relation of these columns, texts without blanks around them and NULL where they say so,
-    and the type of each column in it.
+) -> tuple[str, dict[str, str], tuple[str, ...]]:
+    """A relation of these columns, texts without blanks around them and NULL where they say so;
+    the type of each column in it; and what is said of rows that are not in it.
 
     Parameters
     ----------
@@ -71,7 +73,24 @@ def cleaned(
         else quote(name)
         for name in kinds
     ]
-    return f"(SELECT {', '.join(columns)} FROM {source})", kinds
+    where, said = _without_headers(engine, source, texts) if files.parsed else ("", ())
+    return f"(SELECT {', '.join(columns)} FROM {source}{where})", kinds, said
+
+
+def _without_headers(
+    engine: Engine, source: str, texts: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """A condition where the header stands among the rows again, as in files written one after the
+    other into one.
+    """
+    header = " AND ".join(f"{quote(name)} = {text(name)}" for name in texts)
+    if len(texts) < 2:
+        return "", ()
+    ((count,),) = engine.rows(f"SELECT count(*) FROM {source} WHERE {header}")
+    if not count:
+        return "", ()
+    rows = "1 row" if count == 1 else f"{count:,} rows"
+    return f" WHERE ({header}) IS NOT TRUE", (f"{rows} left out as a repeated header",)
 
 
 def _load(
@@ -170,7 +189,7 @@ def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | N
     }.difference({stamp}, (names[name] for name in config.dimensions))
     plain: dict[str, Reader] = {name: partial(numbers.plain, decimal=decimal) for name in summed}
     plain[stamp] = partial(times.plain, described=described)
-    relation, kinds = cleaned(engine, files, names.values(), plain)
+    relation, kinds, left_out = cleaned(engine, files, names.values(), plain)
     when = times.read_times(engine, relation, stamp, kinds[stamp], described)
     if not when.rows:
         raise PermanentError(f"{files.name} holds no rows, only the names of its columns.")
@@ -185,7 +204,7 @@ def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | N
             f"interval to 'P1D' (it is '{config.interval}')."
         )
     columns = {folded(described.name): when.expression}
-    said = list(when.said)
+    said = [*left_out, *when.said]
     for name in config.dimensions:
         columns[folded(name)] = _dimension(names[name], kinds[names[name]], name)
     for name, measure in config.measures.items():

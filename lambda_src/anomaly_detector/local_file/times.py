@@ -38,6 +38,8 @@ _TOTALS: Final = (
     r"gesamtergebnis|totals|totaal|totale|suma|somme|soma|itogo|итого)"
     r"( (total|general|général))?:?$"
 )
+# Excel's day 0 is 1900-01-00.
+_ZEROS: Final = r"^([0/.: -]*0[0/.: -]*|(1900-01-00|1/0/1900|00\.01\.1900)[0:T ]*)$"
 _BLANKS: Final = "\u00a0\u202f\u2009\u2007\t"
 _MONTHS: Final = (
     ("Jan", "jan|janv|ene|gen|januar|january|janvier|enero|gennaio|janeiro|januari"),
@@ -84,7 +86,7 @@ _SPELLINGS: Final = (
 _CLOCK: Final = re.compile(
     r"(?P<join>[ T,]+)(?P<hour>\d{1,2})(?P<minute>:\d{2})?(?P<second>:\d{2})?(?P<half> ?[AaPp]m)?$"
 )
-_ZONE: Final = r"((?::|T\d{2}|T\d{4})\d{2}) ?(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?)$"
+_ZONE: Final = r"((?::|T\d{2}|T\d{4})\d{2}(?: ?[AaPp]m)?) ?(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?)$"
 # /Date(1736121600000)/, as .NET writes milliseconds since 1970 into JSON.
 _DOTNET: Final = re.compile(r"^\\?/Date\((\d+)([-+]\d{4})?\)\\?/$")
 _TOKEN: Final = re.compile(r"\d+|[^\W\d_]+|.")
@@ -377,7 +379,7 @@ def _finished(
     name = quote(column)
     totals = (
         f"(regexp_matches(lower({name}), {text(_TOTALS)}) OR "
-        f"regexp_matches({name}, '^[0/.: -]*0[0/.: -]*$'))"
+        f"regexp_matches({name}, {text(_ZEROS)}))"
     )
     found = engine.row(
         f"SELECT count(*) AS rows, count({name}) AS filled, count(t) AS known, count(*) FILTER "
