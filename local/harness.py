@@ -136,7 +136,7 @@ class Deployment:
     # Terraform
 
     def apply(self, **changes: object) -> dict[str, Any]:
-        """Apply, with these inputs changed from now on; returns the outputs."""
+        """Apply with these inputs, which also hold for later applies; returns the outputs."""
         self.variables.update(changes)
         if not self._initialised:
             self.terraform.init()
@@ -149,13 +149,13 @@ class Deployment:
         return self.terraform.plan(self.variables)
 
     def destroy(self) -> None:
-        """Remove everything that was applied."""
+        """Destroy everything that was applied."""
         self.terraform.destroy()
 
     # Pipeline and crawl
 
     def config_hash(self) -> str:
-        """Hash of the document that lies in the bucket now."""
+        """Hash of the document in the bucket."""
         answer = self.cloud.client("s3").get_object(
             Bucket=self.outputs["bucket_name"], Key=self.outputs["configuration_key"]
         )
@@ -208,21 +208,21 @@ class Deployment:
         return self.crawl(self.next_tick(intervals))
 
     def start_pipeline(self) -> str:
-        """Start the pipeline by hand, as a person would; returns the execution's ARN."""
+        """Start the pipeline manually; returns the execution's ARN."""
         answer = self.cloud.client("stepfunctions").start_execution(
             stateMachineArn=self.outputs["pipeline_arn"], input="{}"
         )
         return str(answer["executionArn"])
 
     def document(self) -> dict[str, Any]:
-        """The configuration document that lies in the bucket."""
+        """The configuration document in the bucket."""
         answer = self.cloud.client("s3").get_object(
             Bucket=self.outputs["bucket_name"], Key=self.outputs["configuration_key"]
         )
         return cast("dict[str, Any]", json.loads(answer["Body"].read()))
 
     def upload(self, document: Mapping[str, Any]) -> None:
-        """Put another configuration document into the bucket, past Terraform."""
+        """Upload another configuration document to the bucket, bypassing Terraform."""
         self.cloud.client("s3").put_object(
             Bucket=self.outputs["bucket_name"],
             Key=self.outputs["configuration_key"],
@@ -239,7 +239,7 @@ class Deployment:
         return str(answer["executionArn"])
 
     def stop(self, execution_arn: str) -> None:
-        """Stop an execution, as a person would."""
+        """Stop an execution, as a user would."""
         self.cloud.client("stepfunctions").stop_execution(executionArn=execution_arn)
 
     def wait_for_unload(self, status: str) -> dict[str, Any]:
@@ -372,7 +372,7 @@ class Deployment:
         return count
 
     def unloads(self) -> list[dict[str, Any]]:
-        """Every UNLOAD that the warehouse was asked for, oldest first."""
+        """Every UNLOAD that was submitted to the warehouse, oldest first."""
         return self.cloud.statements("unload (")
 
     def attached_roles(self, warehouse: str) -> dict[str, str]:

@@ -109,7 +109,7 @@ class Shop:
 
 
 def truth_to_json(incidents: Sequence[Incident]) -> str:
-    """JSON of the incidents, times in ISO 8601."""
+    """Incidents as JSON, times in ISO 8601."""
     return (
         json.dumps([asdict(each) for each in incidents], indent=2, default=datetime.isoformat)
         + "\n"

@@ -1,8 +1,8 @@
-"""Run the gates of `make test`, as many at once as the machine has cores, and sum them up.
+"""Run the gates of `make test` concurrently, and print a summary.
 
-Each gate is a make target. What it prints is shown when it has ended, with the gates that failed
-last. A line `NOT RUN: what: why` of a gate is said again at the end, so that nothing is left out
-unseen; a gate that says so of itself did not run at all.
+Each gate is a make target. Its output is printed when it has ended, failed gates last. A line
+`NOT RUN: what: why` in the output is repeated at the end, so that no omission goes unnoticed; if
+`what` is the gate itself, it did not run at all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 _MARK = "NOT RUN: "
-# Long ones first, so that the cores are busy to the end.
+# Long gates first, so that all cores stay busy until the end.
 QUICK = ("fmt", "lint", "package-check", "docs-check")
 LONG = (
     "end-to-end",

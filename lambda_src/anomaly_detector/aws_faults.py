@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 _SERVER_FAULT: Final = 500
 _TOO_MANY: Final = 429
 
-# Also what a role or policy made seconds ago is told, for up to two minutes.
+# Also returned for a new role or policy, for up to two minutes until it has propagated.
 _DENIED: Final = {
     "every service": frozenset(
         {
@@ -74,7 +74,7 @@ _BUSY: Final = {
     "lambda": frozenset({"ResourceConflictException", "ResourceNotReadyException"}),
     "stepfunctions": frozenset({"ExecutionLimitExceeded"}),
 }
-# Whether the call was carried out, nobody knows.
+# It is unknown whether the call was carried out.
 _INTERNAL: Final = frozenset(
     {
         "InternalError",
@@ -91,7 +91,7 @@ _GONE: Final = {
     "redshift-serverless": frozenset({"ResourceNotFoundException"}),
     "stepfunctions": frozenset({"ExecutionDoesNotExist", "StateMachineDoesNotExist"}),
 }
-# Said of a role of which IAM has not informed every service yet.
+# Codes for a role that has not propagated to every service yet.
 _ROLE_UNKNOWN: Final = frozenset({"InvalidParameterValue", "InvalidRole", "ValidationException"})
 
 _ALL_DENIED: Final = frozenset(chain.from_iterable(_DENIED.values()))

@@ -1,4 +1,4 @@
-"""One holder at a time: whoever crashes, and whichever reply is lost."""
+"""A lease has one holder at a time, even if a holder crashes or a reply is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state table keeps what it is given and lets one of two writers win."""
+"""The state table stores items unchanged, and one of two concurrent writers wins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tests run what the managed layers hold (layers.toml), and those are the deployed layers."""
+"""The tests run the package versions of the managed layers (layers.toml), which are deployed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machines and the functions speak of the same errors, fields and functions."""
+"""State machines and functions agree on errors, fields and function names."""
 
 from __future__ import annotations
 

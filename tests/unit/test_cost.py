@@ -1,4 +1,4 @@
-"""The table of costs: its requests are those of a crawl, its columns add up, README.md shows it."""
+"""The cost table: it counts a crawl's requests, its columns add up, and README.md shows it."""
 
 from __future__ import annotations
 

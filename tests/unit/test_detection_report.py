@@ -1,4 +1,4 @@
-"""What is told of a trained detector: seasons, spread, gaps, sparse and constant series."""
+"""The training report: seasons, spread, missing rows, sparse and constant series."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What still runs is stopped and cancelled, however the replies fare."""
+"""Running executions are stopped and statements cancelled, even if replies are lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The query's check: what is asked, and the verdict on the answer."""
+"""The query check: its statements, and how their results are judged."""
 
 from __future__ import annotations
 
