@@ -22,6 +22,7 @@ VALUES = [
     *(None, "", " ", "*", "(*)", "((*))", "(*", "*)", "**", "(null)", "null", "NULL", "(NULL)"),
     *("((null))", "(null", "()", "(", " DE", "DE", "de", "De", "de ", "de   ", "d e", "ＤＥ"),
     *("tab\t", "tab", "line\nbreak", "unit\x1fseparator", "bell\x07", "it's", 'say "x"', "a\\b"),
+    *("nbsp", "nbsp\u00a0", "\u00a0", "wide\u3000", "wide"),
     *("%", "_", "{{ x }}", "$$", "--", "ä", "a\u0308", "ß", "ss", "👍", "0", "00", "(empty)"),
     *(LONG, LONG + "y", LONG + "yy", LONG + "z", LONG * 10, LONG * 10 + "y", "ä" * 300),
 ]

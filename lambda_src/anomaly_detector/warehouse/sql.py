@@ -266,7 +266,7 @@ def placed(
     # Trailing blanks change the hash but not equality: without rtrim, one value could be in two
     # shards.
     read += [
-        f"rtrim(CAST(source.{identifier(name)} AS varchar(65535))) AS text_{i}"
+        f"rtrim(CAST(source.{identifier(name)} AS varchar(65535)), ' ') AS text_{i}"
         for i, name in enumerate(config.dimensions)
     ]
     read += [
