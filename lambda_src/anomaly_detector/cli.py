@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One sentence, as for every other fault."""
+        """Report one sentence, as for every other error."""
         self.exit(_FAULT, f"anomaly_detector: {message}; see --help.\n")
 
 
@@ -172,7 +172,7 @@ def _encoding(name: str) -> str:
 
 
 def _run(options: argparse.Namespace, progress: Progress) -> str:
-    """What goes to standard output."""
+    """Run the command; returns the text for standard output."""
     if not options.infer and options.config is None:
         raise PermanentError(
             "Give --config with the configuration document, or --infer to propose a configuration."
@@ -204,7 +204,7 @@ def _load(path: Path) -> Config:
         json.loads(body)
     except ValueError as error:
         raise PermanentError(f"{path} is not JSON: {error}.") from None
-    # One replay takes all series, however many shards the deployed detector has.
+    # One replay holds all series, whatever the number of shards.
     return load(body).model_copy(update={"shards": 1})
 
 
@@ -260,7 +260,7 @@ def _backtest(
 
 
 def _check_writable(folder: Path) -> None:
-    """Before the work, not after it."""
+    """Fail before the work, not after it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -290,7 +290,7 @@ def _summary(
 ) -> str:
     grid = Grid.of(config)
     scored = grid.count(begin, rows.end)
-    slices, measures, total = rows.panel.values.shape
+    total, measures, slices = rows.panel.values.shape
     read = (
         f"{rows.rows:,} rows from {iso(rows.begin)} to {iso(rows.end)}: {total:,} intervals of "
         f"{config.interval}, {slices * measures:,} series ({_many(slices, 'slice')}, "
@@ -328,7 +328,7 @@ def _summary(
 
 
 def _emptiness(rows: Aggregated, scored: int) -> list[str]:
-    """Intervals without rows, and rows that are hardly in the part that is scored."""
+    """Notes on empty intervals, and on few rows in the scored part."""
     lines = []
     total, empty = len(rows.held), int((rows.held == 0).sum())
     if empty:
@@ -343,7 +343,7 @@ def _emptiness(rows: Aggregated, scored: int) -> list[str]:
 
 
 def _table(learnt: Report) -> list[str]:
-    """What was learnt, a line per series class."""
+    """What was learned, one line per series class."""
     found = [one for one in learnt.classes if one.series]
     if not found:
         return []
@@ -366,7 +366,7 @@ def _table(learnt: Report) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
-            # Words stand to the left, numbers to the right.
+            # Text is left-aligned, numbers are right-aligned.
             cell.ljust(width) if place in (0, 3) else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
@@ -388,7 +388,7 @@ def _by(dimensions: Sequence[str]) -> str:
 
 
 def _share(value: float | None) -> str:
-    # Nothing at all is told from what is rounded to it.
+    # An exact zero is told apart from a small share.
     return "-" if value is None else f"{100 * value:.1f} %" if value else "0 %"
 
 

@@ -320,6 +320,7 @@ def main() -> int:
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     parser.add_argument("--intervals", default=",".join(INTERVALS))
     parser.add_argument("--no-training", action="store_true", help="leave it out")
+    parser.add_argument("--only-file", action="store_true", help="only the reading of a CSV file")
     chosen = parser.parse_args()
     if chosen.job:
         kind, *rest = chosen.job
@@ -336,6 +337,10 @@ def main() -> int:
     if chosen.short:
         sizes, intervals = sizes[:1], intervals[:1]
     read = ROWS // 100 if chosen.short else ROWS
+    if chosen.only_file:
+        tables = {"speed: a CSV file": _readings(read)}
+        console.finish({"benchmark": "speed", "tables": tables, "notes": []}, chosen.json)
+        return 0
     result = run(sizes, intervals, trained=trained, read=read)
     console.finish(result, chosen.json)
     return 0

@@ -1,4 +1,4 @@
-"""A user's rows in a file: read, aggregated as the warehouse would, and a configuration for them.
+"""Reads rows from local files, aggregates them as the warehouse would, proposes a configuration.
 
 Knows no AWS.
 """

@@ -23,16 +23,16 @@ from anomaly_detector.local_file.rows import VIEW, Rows, read_rows
 from anomaly_detector.panel import Panel, second
 from anomaly_detector.warehouse import sql
 
-# Beyond these a wrong timestamp is more likely than so much data, and memory would end.
+# More than this suggests a wrong timestamp, and would exhaust memory.
 _MOST_INTERVALS: Final = 1_000_000
 _MOST_VALUES: Final = 400_000_000
 # Every interval is a multiple of it, and every zone's offset.
 _BUCKET: Final = 300
-# Rows further from the others than the others lie apart are wrong, where they are few.
+# Largest share of far-off rows that is dropped as wrong.
 _MOST_FAR_OFF: Final = 0.05
 # Time zones have rules for the years to come, but not for all.
 _LAST_RULES: Final = datetime(2036, 1, 1, tzinfo=UTC)
-# An edge is told from others where there are so many, and it is shorter than all but these.
+# An incomplete edge needs this many intervals, and is shorter than all but this share of them.
 _ENOUGH_INTERVALS: Final = 8
 _ODD_INTERVALS: Final = 0.02
 _INT = NDArray[np.int64]
@@ -49,7 +49,7 @@ class Aggregated:
     rows, undated, filtered : all rows; those without a timestamp, and those that do not pass
         dimension_filters, which are left out.
     held : (T,) rows of each interval.
-    said : what the user should know of how the file was read, and what was left out of it.
+    said : notes for the user on how the file was read and what was left out.
     """
 
     config: Config
@@ -73,7 +73,7 @@ def aggregate(
 
     Parameters
     ----------
-    decimal : the decimal sign of the numbers, where the user has said it.
+    decimal : decimal separator of the numbers, if the user gave one.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def _twice(grid: Grid, axis: NDArray[np.datetime64], clock: str) -> list[str]:
 
 @dataclass(frozen=True)
 class _Buckets:
-    """Rows by pieces of five minutes: their start, number, and first and last time (s, UTC)."""
+    """Row counts per five-minute bucket: start, rows, and first and last time (seconds, UTC)."""
 
     start: _INT
     rows: _INT
@@ -183,7 +183,7 @@ def _buckets(engine: Engine, rows: Rows) -> _Buckets:
 
 
 def _without_far_off(buckets: _Buckets, said: list[str]) -> _Buckets:
-    """Take off the few rows at either end that are further away than all others lie apart."""
+    """Drop the few rows at either end that are further away than the others' whole span."""
     total = int(buckets.rows.sum())
     while len(buckets.start) > 2:
         gaps = np.diff(buckets.start)
@@ -245,7 +245,7 @@ def _span(config: Config, grid: Grid, first: datetime, last: datetime) -> tuple[
 def _whole(
     grid: Grid, buckets: _Buckets, begin: datetime, end: datetime, said: list[str]
 ) -> tuple[datetime, datetime]:
-    """Take off a first or last interval that the file holds in part only."""
+    """Drop a first or last interval that the file covers only in part."""
     starts = np.array([int(start.timestamp()) for start in grid.starts(begin, end)])
     place = np.searchsorted(starts, buckets.start, side="right") - 1
     kept, at = np.unique(place, return_index=True)
@@ -275,7 +275,7 @@ def _whole(
 
 
 def _panel(config: Config, engine: Engine, axis: NDArray[np.datetime64]) -> tuple[Panel, int]:
-    """The landed rows as arrays, and the rows of the file behind them."""
+    """The aggregated rows as arrays, and the number of file rows behind them."""
     keys = [f"dimension_{place}" for place in range(len(config.dimensions))]
     if keys:
         listed = ", ".join(keys)

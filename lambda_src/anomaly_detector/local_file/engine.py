@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from anomaly_detector.local_file import functions, translation
 
-# What does not fit goes to files in the temporary folder.
+# What exceeds it spills to the temporary folder.
 _MEMORY: Final = "1GB"
 _TICK: Final = 0.2
 _BATCH: Final = 100_000
@@ -30,7 +30,7 @@ class Engine:
 
     def __init__(self, folder: Path, progress: Callable[[float], None]) -> None:
         self.folder = folder
-        # Fields parted so mostly come from where the comma is the decimal sign.
+        # Where fields are separated by semicolons, the comma is usually the decimal separator.
         self.semicolons = False
         self._progress = progress
         self._files = 0
@@ -50,7 +50,7 @@ class Engine:
         self._connection.execute(f"ATTACH {text(str(folder / 'rows.duckdb'))} AS disk")
 
     def new_path(self) -> Path:
-        """For a file that is rewritten before reading."""
+        """Path for a file that is rewritten before it is read."""
         self._files += 1
         return self.folder / f"part-{self._files}"
 
@@ -69,11 +69,11 @@ class Engine:
         return dict(found)
 
     def table(self, sql: str) -> pa.Table:
-        """The rows of a query, which are few."""
+        """The rows of a query with a small result."""
         return self._run(lambda: self._connection.sql(sql).to_arrow_table())
 
     def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
-        """The rows of a query, a part of them in memory at a time."""
+        """The rows of a query, batch by batch."""
         yield from self._run(lambda: self._connection.sql(sql).to_arrow_reader(_BATCH))
 
     def redshift(self, select: str, ordered: Collection[str] = ()) -> str:

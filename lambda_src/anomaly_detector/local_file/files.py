@@ -1,6 +1,6 @@
-"""From what the user names to one relation in DuckDB: kinds by content, encodings, headers.
+"""From the user's path to one relation in DuckDB: file kind by content, encoding, header.
 
-Every fault is one sentence that names the file and says what to change.
+Every error is one sentence that names the file and says what to change.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _OTHERS: Final = (
     (b"<", "HTML or XML and not a table of rows; export the rows as CSV"),
 )
 _PACKED: Final = (".gz", ".zst", ".bz2")
-# What lies beside rows in a folder and holds none.
+# Files in a folder that hold no rows.
 _NOTES: Final = re.compile(
     r"(?i)^(readme|licen[cs]e|changelog)\b|\.(md|rst|pdf|docx?|html?|png|jpe?g|svg|sql|py|ipynb|sh|"
     r"ya?ml|toml|xsd|sha256|md5|log)$"
@@ -61,8 +61,8 @@ class Files:
     name : as the user gave it.
     relation : what a FROM clause takes.
     columns : DuckDB's type of each column; VARCHAR for all columns of CSV and JSON.
-    parsed : whether each reading parses text anew, so that rows are better kept.
-    said : what the user should know of how they are read.
+    parsed : whether every scan parses text again, so that the rows are stored once.
+    said : notes for the user on how the files are read.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Files:
 
 
 def open_files(given: Path, engine: Engine, encoding: str | None = None) -> Files:
-    """Find out what is there, and its columns.
+    """Find the files and their columns.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def open_files(given: Path, engine: Engine, encoding: str | None = None) -> File
 
 
 def fault(given: object, error: Exception) -> PermanentError:
-    """One sentence for what the reader says of a file."""
+    """One sentence for an error of DuckDB's reader."""
     said = str(error)
     line = re.search(r"CSV Error on Line: (\d+)", said)
     if line:
@@ -172,7 +172,7 @@ def _refuse_doubled(path: Path, names: Sequence[str]) -> None:
 
 
 def _paths(given: Path) -> tuple[list[Path], list[str]]:
-    """The files of rows, and what is said of others."""
+    """The data files, and notes on files left out."""
     if given.is_file():
         return [given], []
     if given.is_dir():
@@ -200,7 +200,7 @@ def _paths(given: Path) -> tuple[list[Path], list[str]]:
 
 
 def _refuse_copies(paths: Sequence[Path]) -> None:
-    """The same rows in two files would be counted twice."""
+    """Reject two files with the same rows, which would be counted twice."""
     stems: dict[Path, Path] = {}
     sizes: dict[int, list[Path]] = {}
     for path in paths:
@@ -251,7 +251,7 @@ def _part(path: Path, engine: Engine, known: str | None) -> _Part:
     plain, said = path, ""
     ends = head.count(b"\r\n")
     if compression or encoding != "utf-8" or 0 < ends < head.count(b"\n"):
-        # Also where ends of lines are mixed, which the reader does not take.
+        # Mixed line ends are rewritten too: the reader rejects them.
         plain = engine.new_path()
     try:
         _decode(path, compression, encoding, plain)
@@ -274,7 +274,7 @@ def _called(encoding: str) -> str:
     return _CALLED.get(encoding, encoding)
 
 
-# The longer marks first: that of UTF-16 begins that of UTF-32.
+# Longer marks first: the mark of UTF-32 LE begins with that of UTF-16 LE.
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -302,7 +302,7 @@ _CALLED: Final = {
 
 
 def _refuse(path: Path, head: bytes) -> None:
-    """Name what is no table of rows, by its first bytes."""
+    """Reject what is not a table of rows, recognized by its first bytes."""
     if head.startswith(b"PK\x03\x04"):
         excel = b"xl/" in head or path.suffix.lower() in (".xlsx", ".xlsm")
         what = (
@@ -512,7 +512,7 @@ def _csv(given: Path, parts: Sequence[_Part], engine: Engine) -> Files:
 
 
 def _header(part: _Part, engine: Engine) -> _Header:
-    """Where the names of the columns stand, by DuckDB's sniffer and the first records."""
+    """Find the header with DuckDB's sniffer and the first records."""
     said = []
     lines = part.head.splitlines(keepends=True)
     above = 0
@@ -585,7 +585,7 @@ def _dialect(part: _Part, engine: Engine, lines: Sequence[str], delimiter: str) 
 
 
 def _refuse_data(path: Path, cells: Sequence[str], following: Sequence[str]) -> None:
-    """A first row whose numbers and dates look like those of the second is no header."""
+    """Reject a first row whose numbers and dates look like those of the second."""
     if _looks_like_data(cells, following):
         shown = ", ".join(cell.strip() for cell in cells[:4])
         raise PermanentError(
@@ -604,8 +604,8 @@ def _looks_like_data(cells: Sequence[str], following: Sequence[str]) -> bool:
 
 
 def _completed(path: Path, header: list[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A header that has one field less than the rows: these end with a delimiter, or begin with
-    row numbers, as R writes them.
+    """Complete a header that is one field shorter than the rows, which end with a delimiter or
+    begin with row numbers, as R writes them.
     """
     if not any(row[-1].strip() for row in rows):
         return [*header, ""]
@@ -630,7 +630,7 @@ def _shape(cell: str) -> str:
 
 
 def _names(cells: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """Names of the columns, and what was made of those without one."""
+    """Column names, and notes on the ones made up for columns without a name."""
     names: list[str] = []
     called: list[str] = []
     stripped = [" ".join(cell.replace("\ufeff", "").split()) for cell in cells]

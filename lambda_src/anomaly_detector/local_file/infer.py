@@ -30,7 +30,7 @@ def _words(listed: str) -> frozenset[str]:
     return frozenset(listed.split())
 
 
-# Words of names, in the languages that exports come in.
+# Words found in column names, in several languages.
 _MEANS: Final = _words(
     """
     avg average mean median rate ratio pct percent percentage share quote anteil latency duration
@@ -62,20 +62,20 @@ _NEARLY: Final = r"[^\pL\d]{0,3}\d[\d.,' ]*[^\pL\d]{0,3}(\pL{1,4}\.?)?"
 _MOST_COLUMNS: Final = 10
 _MOST_VALUES: Final = 1000
 _MOST_SERIES: Final = 50_000
-# Detection learns two weeks before it scores; a third of the history more is then scored.
+# Enough for two weeks of training plus a scored part.
 _ENOUGH_INTERVALS: Final = 400
 _ENOUGH_DAYS: Final = 60
 _ENOUGH_ROWS: Final = 5.0
 _COARSEST: Final[IntervalName] = "P1D"
 _FILLED: Final = 0.5
 _SAMPLE: Final = 10_000
-# A column of which so many rows read is one of times or numbers with something wrong in it.
+# Above this share of parsed values, a column is one of times or numbers with some bad values.
 _MOSTLY: Final = 0.5
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """The document, in the order in which it reads best, and a line for each thing decided."""
+    """The proposed document, and a line for each decision."""
 
     document: dict[str, Any]
     reasons: tuple[str, ...]
@@ -146,7 +146,7 @@ def _infer(files: Files, name: str, engine: Engine, decimal: Decimal | None) -> 
 
 
 def _named(file: str) -> str:
-    """The detector's name after the file's; where that is none, such as 2025.csv, a plain one."""
+    """A detector name derived from the file name; generic where that is invalid (2025.csv)."""
     name = re.sub(r"[^a-z0-9]+", "-", file.lower()).lstrip("0123456789-")[:32].strip("-")
     return name if len(name) >= 3 else "detector"
 
@@ -155,7 +155,7 @@ def _named(file: str) -> str:
 
 
 def _timestamp(files: Files, relation: str, engine: Engine) -> _Stamp:
-    """The column of times: by its type, its name, and how many of its rows read."""
+    """Choose the timestamp column by type, name, and share of values that parse."""
     some = f"(SELECT * FROM {relation} LIMIT {_SAMPLE})"
     tried: list[tuple[tuple[bool, ...], str]] = []
     nearest: tuple[float, str, Times] | None = None
@@ -192,7 +192,7 @@ def _timestamp(files: Files, relation: str, engine: Engine) -> _Stamp:
 
 
 def _with_safe_format(engine: Engine, relation: str, column: str, kind: str, found: Times) -> Times:
-    """Without the format, if the file could not be read by it."""
+    """Drop the proposed format if it does not parse what was read without it."""
     if not found.format:
         return found
     described = TimestampColumn(name=column, format=found.format)
@@ -270,7 +270,7 @@ class _Verdict:
 
 @dataclass(frozen=True)
 class _Judge:
-    """What one column is good for."""
+    """Decides what one column is used for."""
 
     engine: Engine
     relation: str
@@ -286,7 +286,7 @@ class _Judge:
         return [word for word in re.split(r"[^\w]+|_", parted.lower()) if word]
 
     def verdict(self) -> _Verdict:
-        """Measure, dimension, or neither and why."""
+        """Measure, dimension, or neither, with the reason."""
         name = quote(self.column)
         if not (self.kind in ("VARCHAR", "BOOLEAN") or numbers.is_number(self.kind)):
             return _Verdict(why=f"it is {self.kind}")
@@ -369,7 +369,7 @@ class _Judge:
     def _part_of_date(
         self, number: Numbers, least: float, most: float, words: set[str]
     ) -> str | None:
-        """Whether the column repeats a part of the time: by its values, or its name and range."""
+        """Why the column is a part of the time, by values or by name and range; or None."""
         moment = f"CAST({self.stamp.times.expression} AS TIMESTAMP)"
         value = f"CAST({number.expression} AS BIGINT)"
         parts = {
@@ -437,7 +437,7 @@ class _Judge:
         return _Verdict(values=different, said=said)
 
     def _nearly_numbers(self) -> str:
-        """To end a sentence, where most texts look like numbers that cannot be read."""
+        """End of a sentence where most texts look like numbers that cannot be parsed."""
         if self.kind != "VARCHAR":
             return ""
         name = quote(self.column)
@@ -462,7 +462,7 @@ def _rows(count: int) -> str:
 def _dimensions(
     relation: str, engine: Engine, sizes: dict[str, int], measures: int, reasons: list[str]
 ) -> list[str]:
-    """Columns with few values, as long as their combinations stay within max_series."""
+    """Columns with few values, while their combinations stay within max_series."""
     chosen: list[str] = []
     for name in sorted(sizes, key=lambda one: sizes[one]):
         listed = ", ".join(map(quote, [*chosen, name]))

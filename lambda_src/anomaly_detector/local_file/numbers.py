@@ -1,4 +1,4 @@
-"""How a column of texts reads as numbers: signs, separators, currencies; one way for all rows."""
+"""Parses text columns as numbers: signs, separators, currencies; one style for all rows."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _PLAIN: Final = (
 _EXPONENT: Final = r"([eE][-+]?\d+)?"
 _TRUE: Final = "(?i)true|yes|y|t"
 _FLAG: Final = f"{_TRUE}|false|no|n|f"
-# Beyond these digits a sum is taken in floating point.
+# With more digits, sums are taken in floating point.
 _MOST_DIGITS: Final = 28
 _SOME: Final = 20_000
 
 
 @dataclass(frozen=True)
 class _Style:
-    """Which signs stand between the digits."""
+    """Decimal and thousands separators."""
 
     decimal: str
     group: str
@@ -66,7 +66,7 @@ class _Style:
         return rf"^(\d{{1,3}}({group}\d{{3}})+|\d+){part}$"
 
     def converted(self, body: str) -> str:
-        """SQL of the body as it is written in SQL."""
+        """SQL that converts the digits to SQL's notation."""
         if self.group:
             body = f"replace({body}, {text(self.group)}, '')"
         return body if self.decimal == "." else f"replace({body}, ',', '.')"
@@ -94,8 +94,8 @@ class Numbers:
     ----------
     expression : SQL of the number of a row; NULL where it has none, and where its text is none.
     rows, filled, misfits : rows, those with a text, and those whose text is no number.
-    said : what the user should know of it.
-    mean : whether its numbers are shares, whose sum means nothing.
+    said : notes for the user.
+    mean : whether the numbers are percentages, whose sum is meaningless.
     flag : whether it holds yes and no.
     """
 
@@ -111,13 +111,13 @@ class Numbers:
 def read_numbers(
     engine: Engine, relation: str, column: str, kind: str, decimal: Decimal | None = None
 ) -> Numbers:
-    """Find out how a column reads as numbers.
+    """Detect how to parse a column as numbers.
 
     Parameters
     ----------
     relation, column, kind : where it stands, and DuckDB's type of it. Texts are trimmed, and NULL
         where they stand for none.
-    decimal : which sign is the decimal one, where the user has said so.
+    decimal : decimal separator, if the user gave one.
     """
     name = quote(column)
     if kind == "BOOLEAN":
@@ -149,7 +149,7 @@ def plain(
     if not kind or not _is_clear(engine, relation, name, decimal):
         return None
     value = f"TRY_CAST({name} AS {kind})"
-    # A cast rounds what has more digits than the type.
+    # A cast would round a value with more digits than the type.
     exact = f"CAST({value} AS DOUBLE) = TRY_CAST({name} AS DOUBLE)"
     return Plain(kind, f"CASE WHEN {exact} THEN {value} END")
 
@@ -163,14 +163,14 @@ def _plainness(engine: Engine, relation: str, name: str) -> dict[str, Any]:
 
 
 def _is_clear(engine: Engine, relation: str, name: str, decimal: Decimal | None) -> bool:
-    """Whether the points of plain numbers are decimal ones and not between thousands."""
+    """Whether points in plain numbers can only be decimal separators."""
     return decimal == "." or (decimal is None and not _has_two_meanings(engine, relation, name))
 
 
 def first_misfit(
     engine: Engine, relation: str, column: str, expression: str, where: str = "true"
 ) -> tuple[int, str]:
-    """Row (the first is 1) and text of the first value that the expression does not read."""
+    """Row (counted from 1) and text of the first value that the expression does not parse."""
     name = quote(column)
     rows = engine.rows(
         f"SELECT place, CAST(held AS VARCHAR) FROM (SELECT row_number() OVER () AS place, {name} "
@@ -183,7 +183,7 @@ def first_misfit(
 def refuse_misfits(
     engine: Engine, relation: str, column: str, numbers: Numbers, where: str = "true"
 ) -> None:
-    """Complain of what is no number.
+    """Reject values that are not numbers.
 
     Raises
     ------
@@ -204,7 +204,7 @@ def refuse_misfits(
 
 
 def hint(held: str) -> str:
-    """What to change in a text that is nearly a number, in parentheses; empty where unknown."""
+    """Advice on a text that is nearly a number, in parentheses; empty if there is none."""
     return next((f" ({said})" for form, said in _HINTS if re.search(form, held)), "")
 
 
@@ -246,13 +246,13 @@ def _counted(engine: Engine, relation: str, expression: str, *, flag: bool = Fal
 
 
 def _all(engine: Engine, relation: str, name: str, pattern: str) -> bool:
-    """Whether all texts are of a kind."""
+    """Whether all texts match a pattern."""
     other = f"{name} IS NOT NULL AND NOT regexp_full_match({name}, {text(pattern)})"
     return not engine.rows(f"SELECT 1 FROM {relation} WHERE {other} LIMIT 1")
 
 
 def _has_two_meanings(engine: Engine, relation: str, name: str) -> bool:
-    """Whether points may stand between thousands; a few rows mostly tell that they do not."""
+    """Whether points may be thousands separators; the first rows usually rule it out."""
     some = f"(SELECT {name} FROM {relation} WHERE instr({name}, '.') > 0 LIMIT {_SOME})"
     return all(
         engine.rows(f"SELECT {_ambiguity(name, '.')} FROM {each}")[0][0]
@@ -364,7 +364,7 @@ def _written(
     minus = f"{struct}.opened = '(' OR contains({signs}, '-')"
     closed = f"({struct}.opened = '(') = ({struct}.closed = ')')"
     if len(units) > 1:
-        # Amounts of two currencies must not be added; the rarer ones are complained of.
+        # Amounts in two currencies must not be added; the rarer currency counts as invalid.
         closed += f" AND {unit} = {text(_commonest(engine, relation, body, unit))}"
     plain = (
         f"(CASE WHEN {closed} AND regexp_matches({body}, {text(style.pattern)}) THEN "

@@ -10,9 +10,9 @@ _WIDTH = 30
 
 
 class Progress:
-    """What is being done, and how much of it is.
+    """Shows the current step and its progress.
 
-    Use as a context: the bar is taken off the screen at its end, also where that is an error.
+    Use as a context manager: the bar is removed on exit, also after an error.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -35,16 +35,16 @@ class Progress:
             self._write("\r\x1b[K")
 
     def start(self, label: str) -> None:
-        """Begin a piece of work."""
+        """Begin a step."""
         self._label, self._began, self._shown = label, time.monotonic(), 0
         self._write(f"\r\x1b[K{label} …" if self._terminal else f"{label} …\n")
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Write a line that stays on screen."""
         self._write(f"\r\x1b[K{line}\n" if self._terminal else f"{line}\n")
 
     def __call__(self, share: float) -> None:
-        """Tell the share of it that is done, 0 to 1."""
+        """Report the share of the step that is done, 0 to 1."""
         if self._terminal:
             full = int(share * _WIDTH)
             bar = "█" * full + "░" * (_WIDTH - full)

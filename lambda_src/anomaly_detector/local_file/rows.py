@@ -18,7 +18,7 @@ from anomaly_detector.local_file.numbers import Decimal
 from anomaly_detector.local_file.times import Times
 from anomaly_detector.warehouse.sql import folded
 
-# Texts that stand for no value, whatever the column is, and what they begin with.
+# Null markers of any column, and the characters that they begin with.
 _NULLS: Final = (
     r"(?i)|\(?null\)?|none|nan|nat|#?n/a|n\.a\.|#na|<na>|nil|\\n|--?|[\x{2013}\x{2014}.]"
 )
@@ -26,7 +26,7 @@ _NULLS_BEGIN: Final = "nN#<(-.\\="
 _BLANKS: Final = " \t\r\n\u00a0\u202f\u2009\u2007\u200b\ufeff"
 _SAMPLE: Final = 50_000
 _TABLE: Final = "disk.file_table"
-# What the strict reading of a column says when a later row is written in another way.
+# The error raised when a later row is not written as the sampled rows are.
 _NOT_PLAIN: Final = "not written as the first rows are"
 Reader = Callable[[Engine, str, str], Plain | None]
 VIEW: Final = "file_rows"
@@ -42,7 +42,7 @@ class Rows:
     ----------
     config : with a query over the view, and the zone that its times are written in.
     times : how the timestamp column reads.
-    said : what the user should know of how the columns are read.
+    said : notes for the user on how the columns are read.
     """
 
     config: Config
@@ -80,9 +80,7 @@ def cleaned(
 def _without_headers(
     engine: Engine, source: str, texts: Sequence[str]
 ) -> tuple[str, tuple[str, ...]]:
-    """A condition where the header stands among the rows again, as in files written one after the
-    other into one.
-    """
+    """A condition that excludes header lines among the rows, as in concatenated files."""
     header = " AND ".join(f"{quote(name)} = {text(name)}" for name in texts)
     if len(texts) < 2:
         return "", ()
@@ -96,7 +94,7 @@ def _without_headers(
 def _load(
     engine: Engine, source: str, names: Iterable[str], plain: Mapping[str, Reader]
 ) -> dict[str, str]:
-    """Parse the columns into a table; returns the types of those that are no texts there.
+    """Parse the columns into a table; returns the types of the columns that were converted.
 
     A column whose first rows are all written as SQL writes its values is converted while it is
     parsed, which is cheaper than keeping its text. Where a later row is written differently, the
@@ -237,7 +235,7 @@ def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | N
 
 def _counted(column: str, kind: str) -> str:
     name = quote(column)
-    # pandas writes no value of a number so.
+    # pandas writes a missing number as NaN.
     return f"CASE WHEN NOT isnan({name}) THEN {name} END" if kind in ("DOUBLE", "FLOAT") else name
 
 

@@ -1,4 +1,4 @@
-"""How a column reads as times: ISO 8601, counted from 1970, or by a format found in its texts."""
+"""Parses columns as times: ISO 8601, epoch counts, or a format detected in the texts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from anomaly_detector.local_file.translation import strptime_format
 from anomaly_detector.warehouse.sql import is_utc
 from anomaly_detector.warehouse.time_format import TimeFormat
 
-# Plausible times counted from 1970 (1973 to 2128), by unit.
+# Plausible epoch times (1973 to 2128), by unit.
 _EPOCHS: Final = (
     ("seconds", 1, 1e8, 5e9),
     ("milliseconds", 1_000, 1e11, 5e12),
     ("microseconds", 1_000_000, 1e14, 5e15),
     ("nanoseconds", 1_000_000_000, 1e17, 5e18),
 )
-# Shapes of ISO 8601, a line for each digit.
+# Shapes of ISO 8601, with an underscore for each digit.
 _ISO: Final = re.compile(
     r"____([-/])__\1__(?P<clock>[ T]__:__(:__(\._+)?)?(?P<zone>Z|[-+]__(:?__)?)?)?"
 )
@@ -59,7 +59,7 @@ _WEEKDAYS: Final = (
     r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*|(mo|di|mi|do|fr|sa|so)(\pL*tag|ttwoch)?|lun|mer|jeu|ven|"
     "sam|dim"
 )
-# Spellings in the order in which they are rewritten, before a format is looked for.
+# Spellings that are rewritten, in this order, before a format is detected.
 _SPELLINGS: Final = (
     (r"^\[(.*)\]$", r"\1"),  # [06/Jan/2025:00:00:00 +0000]
     (r"\[[A-Za-z_/+-]+\]$", ""),  # …+01:00[Europe/Berlin]
@@ -118,7 +118,7 @@ class Times:
     rows, filled, misfits : rows, those with a value, and those whose value is no time.
     totals : rows that say they are totals, or hold only zeros; they are left out.
     format : what the configuration's timestamp_column.format would be, where it can say it.
-    said : what the user should know of it.
+    said : notes for the user.
     """
 
     expression: str
@@ -141,7 +141,7 @@ class Times:
 def read_times(
     engine: Engine, relation: str, column: str, kind: str, described: TimestampColumn
 ) -> Times:
-    """Find out how a column reads as times.
+    """Detect how to parse a column as times.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def plain(
 def refuse_misfits(
     engine: Engine, relation: str, column: str, times: Times, described: TimestampColumn
 ) -> None:
-    """Complain of what is no time.
+    """Reject values that are not times.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def refuse_misfits(
 
 
 def refuse_other_calendars(column: str, first: int, last: int) -> None:
-    """Complain of rows that all lie centuries away.
+    """Reject files whose rows all lie centuries away.
 
     Raises
     ------
@@ -246,7 +246,7 @@ def refuse_other_calendars(column: str, first: int, last: int) -> None:
 
 
 def hint(held: str) -> str:
-    """What a text that is no time may be, to end a sentence; empty where nothing is known."""
+    """Advice on a text that is not a time, to end a sentence; empty if there is none."""
     if re.fullmatch(r"[2-7]\d{4}(\.\d+)?", held):
         return " (a day number of Excel? Format the column as yyyy-mm-dd before you save it)"
     if re.fullmatch(r"\d{4}[-/.]?\d{1,2}|\d{4}-?[WQ]\d{1,2}|\d{4}", held):
@@ -283,7 +283,7 @@ def _typed(
 
 
 def _of_converted(engine: Engine, relation: str, column: str, converted: str) -> Times:
-    """Values that are read as the texts of an expression."""
+    """Times of values that an expression first converts to texts."""
     name = quote(column)
     found = _of_texts(
         engine, f"(SELECT {converted} AS {name} FROM {relation})", column, timezone=None
@@ -299,14 +299,14 @@ def _of_converted(engine: Engine, relation: str, column: str, converted: str) ->
 def _of_texts(engine: Engine, relation: str, column: str, timezone: str | None) -> Times:
     """Texts without a format in the configuration."""
     name = quote(column)
-    # Else a year of two digits would be one of the first century.
+    # Otherwise a two-digit year would be one of the first century.
     iso = f"CASE WHEN instr('-/', {name}[5]) > 0 THEN try_cast({name} AS TIMESTAMP) END"
     clock = f"substr({name}, 11)"
     found = engine.row(
         f"SELECT count(*) AS rows, count({name}) AS filled, count({iso}) AS iso, "
         f"bool_and({iso} = date_trunc('day', {iso})) AS midnights, "
         f"bool_or(instr({name}, ':') > 0) AS clock, "
-        # DuckDB takes the name of a zone and does not heed it.
+        # DuckDB accepts the name of a zone and ignores it.
         f"count(*) FILTER (regexp_matches({clock}, '[-+A-SU-Za-z]')) AS zoned, "
         f"count(try_cast({name} AS DOUBLE)) AS numbers FROM {relation}"
     )
@@ -375,7 +375,7 @@ def _finished(
     strptime: Sequence[str] = (),
     said: tuple[str, ...] = (),
 ) -> Times:
-    """Count what an expression reads, and what it may leave out."""
+    """Count what an expression parses, and which other rows may be left out."""
     name = quote(column)
     totals = (
         f"(regexp_matches(lower({name}), {text(_TOTALS)}) OR "
@@ -413,7 +413,7 @@ def _finished(
 
 
 def _tidied(engine: Engine, relation: str, name: str) -> str:
-    """SQL of a text with one spelling of clocks, zones, months and halves of the day."""
+    """SQL of the text with times of day, zones, months and AM/PM in one spelling."""
     tidy = f"translate({name}, {text(_BLANKS)}, {text(' ' * len(_BLANKS))})"
     held = "held"
     some = f"(SELECT {tidy} AS held FROM {relation} WHERE {name} IS NOT NULL LIMIT {_SOME})"
@@ -485,7 +485,7 @@ def _by_shapes(engine: Engine, relation: str, column: str, timezone: str | None)
 
 
 def _is_plain(engine: Engine, relation: str, name: str, tidy: str) -> bool:
-    """Whether nothing had to be respelt, so that a warehouse would read the texts as well."""
+    """Whether the texts needed no rewriting, so that a warehouse can parse them too."""
     return not engine.row(
         f"SELECT coalesce(bool_or({tidy} <> {name}), false) AS respelt FROM {relation}"
     )["respelt"]
@@ -494,7 +494,7 @@ def _is_plain(engine: Engine, relation: str, name: str, tidy: str) -> bool:
 def _best(
     engine: Engine, relation: str, column: str, tried: list[tuple[tuple[str, ...], str]]
 ) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
-    """The formats that read most texts; of several, those that put the rows in order of time."""
+    """The formats that parse most texts; among equals, those that put the rows in time order."""
     reads = ", ".join(f"{read} AS t_{i}" for i, (_, read) in enumerate(tried))
     before = ", ".join(f"lag(t_{i}) OVER () AS p_{i}" for i in range(len(tried)))
     measured = ", ".join(
@@ -542,7 +542,7 @@ def _best(
 
 
 def _derived(example: str, order: str) -> str | None:
-    """The strptime format of one text, where its date is in this order; None where it is none."""
+    """The strptime format of one text whose date is in this order; None if it has none."""
     if example.isdigit():
         return _COMPACT.get(len(example)) if 1900 <= int(example[:4]) <= 2100 else None
     if compact := re.fullmatch(r"(\d{8})([ T_-]?)(\d{4}|\d{6})?", example):
@@ -575,7 +575,7 @@ def _derived(example: str, order: str) -> str | None:
 
 
 def _fields(tokens: Sequence[str], order: str) -> list[str] | None:
-    """What each of the three parts of a date is."""
+    """The strptime code of each of the three parts of a date."""
     word = [i for i, token in enumerate(tokens) if not token.isdigit()]
     year = [i for i, token in enumerate(tokens) if token.isdigit() and len(token) == 4]
     if (
@@ -603,7 +603,7 @@ def _fields(tokens: Sequence[str], order: str) -> list[str] | None:
 
 
 def _spelt(strptime: str) -> str:
-    """A format as a reader knows it."""
+    """A format in the letters of timestamp_column.format."""
     letters = _LETTERS | {"%y": "yy"}
     return re.sub(r"%[a-zA-Z]", lambda code: letters[code.group()], strptime)
 
