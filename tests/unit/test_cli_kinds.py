@@ -665,7 +665,7 @@ def test_given_names_in_capitals_then_sums_and_means_are_read(tmp_path: Path) ->
     panel = aggregated(Config.model_validate(document), path).panel
 
     assert document["measures"] == {"SALES": {"aggregation": "SUM"}}
-    assert panel.values[0, 0].tolist() == VALUES
+    assert panel.values[:, 0, 0].tolist() == VALUES
 
 
 @pytest.mark.parametrize(
