@@ -17,9 +17,9 @@ that an event is open.
   learn a point, times the number of series, divided by this detector's CPU time for one interval,
   alone or in a replay.
 * **a CSV file**: the command line's reading of 10 million rows, `open_files` and `aggregate`, into
-  hourly series of three dimensions with all roll-ups, beside what DuckDB and pyarrow take for a
-  GROUP BY of a file whose types they are left to guess. DuckDB groups by the same eight sets of
-  dimensions, pyarrow by the leaves only. The peers check nothing and explain nothing.
+  hourly series of three dimensions with all roll-ups, and what DuckDB and pyarrow take for a GROUP
+  BY of the file with inferred types. DuckDB groups by the same eight sets of dimensions, pyarrow by
+  the leaves only. Neither checks or explains anything.
 
 Each case runs in its own process. Times depend on the machine and its load.
 """
