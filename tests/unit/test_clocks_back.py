@@ -20,6 +20,7 @@ from anomaly_detector.events.group import Group
 from anomaly_detector.intervals import Grid, parse_iso
 from anomaly_detector.local_file.aggregate import Aggregated
 from anomaly_detector.panel import second
+from anomaly_detector.warehouse import sql
 from moto import mock_aws
 
 from tests.unit.cli_files import aggregated, write_csv
@@ -121,6 +122,19 @@ def test_times_with_their_offset_are_all_scored(tmp_path: Path) -> None:
     rows = aggregated(config, data)
     assert rows.config.timestamp_column.timezone == "UTC"
     assert not [line for line in rows.said if "twice" in line]
+
+
+def test_other_time_zone_rules_of_the_reader_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone, change, interval, detector, _ = CHANGES[0]
+    told = "time zone data of DuckDB for Europe/Berlin"
+    assert not [line for line in read(tmp_path, *CHANGES[0][:4])[0].said if told in line]
+    # given a reader whose rules for the zone are an hour off
+    monkeypatch.setattr(sql, "zone_seconds", lambda *_: "3600")
+    # then the user is told
+    rows, _ = read(tmp_path, zone, change, interval, detector)
+    assert [line for line in rows.said if told in line]
 
 
 def test_nothing_is_learnt_of_it_and_it_is_shown_as_missing() -> None:

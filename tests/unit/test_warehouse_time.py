@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise, product
+from random import Random
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -22,6 +23,8 @@ from anomaly_detector.warehouse.statement import Column
 from anomaly_detector.warehouse.time_format import TimeFormat
 
 from tests.unit import standin
+from tests.unit.test_warehouse_sql import ZONES as MORE_ZONES
+from tests.unit.test_warehouse_sql import changes
 
 ZONES = [
     "UTC",
@@ -177,6 +180,36 @@ def test_every_type_in_every_zone_is_read_right_or_refused(name: str, interval: 
                 elif start is not None and start not in inside:
                     wrong.append((value, start, allowed))
             assert not wrong, (column, detector, wrong[:3])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_window_at_any_change_of_clocks_holds_its_rows_and_no_others(seed: int) -> None:
+    # given a column and a detector in any zones, and a short window where the clocks of one change
+    draw = Random(seed)
+    kind = draw.choice(list(KINDS.values()))
+    detector = draw.choice(MORE_ZONES)
+    column = "UTC" if kind.type_name == "timestamptz" else draw.choice([*MORE_ZONES, detector])
+    interval = "P1D" if kind.days else draw.choice(["PT5M", "PT15M", "PT1H", "P1D"])
+    given = config(kind, column, detector, interval)
+    assert not refused(given, kind)
+    grid = Grid.of(given)
+    change = draw.choice([*changes(column), *changes(detector), BEGIN])
+    begin = grid.floor(change - timedelta(minutes=draw.randrange(600)))
+    end = grid.shift(begin, draw.randint(1, 4) * (1 if interval == "P1D" else 6))
+    margin = timedelta(hours=30 if interval == "P1D" else 4)
+    count = (end - begin + 2 * margin) // STEP
+    times = [begin - margin + STEP * number for number in range(count)]
+    times += [edge + timedelta(minutes=late) for edge in (begin, end) for late in (-1, 0, 1)]
+    written = [kind.write(instant, column) for instant in times]
+    fill(kind, written)
+    # when it is asked for
+    found = landed(given, begin, end)
+    # then each row that can be told apart is in its interval, and none is where it cannot belong
+    for place, (instant, value) in enumerate(zip(times, written, strict=True)):
+        allowed = right(kind, value, instant, column, grid)
+        inside = {start for start in allowed if begin <= start < end}
+        start = found.get(place)
+        assert start in inside or (start is None and inside != allowed), (value, start, allowed)
 
 
 def test_a_refusal_says_what_to_set() -> None:
