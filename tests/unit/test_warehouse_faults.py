@@ -313,6 +313,7 @@ TEXTS: list[tuple[FaultKind, str, str]] = [
 def test_a_reported_text_is_known(kind: FaultKind, text: str, advice: str) -> None:
     fault = classify(text)
     assert fault.kind is kind
+    assert fault.transient is (kind is not PERMANENT)
     assert advice.lower() in fault.sentence.lower()
     assert fault.sentence.endswith(".")
 

@@ -28,6 +28,11 @@ class Fault:
     kind: FaultKind
     sentence: str
 
+    @property
+    def transient(self) -> bool:
+        """Whether the same statement may succeed later."""
+        return self.kind is not FaultKind.PERMANENT
+
 
 def _any(*parts: str) -> re.Pattern[str]:
     return re.compile("|".join(parts), re.IGNORECASE)
