@@ -5,20 +5,21 @@ detector and for a local file. Pure: values in, values out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 
 from anomaly_detector.config import Config
-from anomaly_detector.detection import DetectorSettings, State, initial_state, replay
+from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.detection.report import Report, describe
 from anomaly_detector.events.group import Group
-from anomaly_detector.explain import events
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import results
-from anomaly_detector.panel import Mark, Panel, second
+from anomaly_detector.panel import Panel
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot
 
 # The newest part of history is scored as if it were live, as in the backtest of Lookout for
 # Metrics.
@@ -31,15 +32,15 @@ _PIECES = 50
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of the newest part as a `scores_table` without rows of missing values, the marks of
-    events, and the state after all intervals.
+    """Scores of the newest part as a `scores_table` without rows of missing values, the groups of
+    its events, and the snapshots after all intervals and before `snapshot_at`.
     """
 
     table: pa.Table
-    marks: tuple[Mark, ...]
+    groups: tuple[Group, ...]
     series: int
-    state: State
-    snapshot: State | None
+    after: Snapshot
+    before: Snapshot | None
 
 
 def scored_from(grid: Grid, begin: datetime, end: datetime, share: float) -> datetime:
@@ -64,51 +65,42 @@ def score(
     progress : called with the completed share (0-1). The results do not depend on it.
     """
     settings = DetectorSettings.of(config, Grid.of(config))
-    state, snapshot = initial_state(settings), None
+    after = Snapshot.initial(settings)
+    before: Snapshot | None = None
     size = len(panel.starts)
     step = size if progress is None else max(1, -(-size // _PIECES))
-    marks: list[Mark] = []
+    groups: dict[str, Group] = {}
     tables = [results.scores_schema(config.dimensions).empty_table()]
     for low in range(0, size, max(1, step)):
-        piece = panel.cut(low, low + step)
-        ahead = snapshot_at is not None and (np.isnat(state.until) or snapshot_at > state.until)
+        until = after.state.until
+        ahead = snapshot_at is not None and (np.isnat(until) or snapshot_at > until)
         done = replay(
             settings,
-            state,
-            piece,
+            after,
+            panel.cut(low, low + step),
             snapshot_at=snapshot_at if ahead else None,
             score_from=score_from,
         )
-        state = done.state
-        marks.extend(done.scores.marks)
-        snapshot = done.snapshot if ahead else snapshot
+        after = done.after
+        before = done.before if ahead else before
+        # A later piece gives the group of an event again for as long as it is remembered.
+        groups |= {one.id: one for one in done.groups}
         if len(done.scores.starts):
             tables.append(results.known(results.scores_table(done.scores, config)))
         if progress is not None:
             progress(min(1.0, (low + step) / size))
-    series = len(panel.slices) * len(panel.measures)
-    return Scored(pa.concat_tables(tables), tuple(marks), series, state, snapshot)
+    return Scored(
+        table=pa.concat_tables(tables),
+        groups=tuple(sorted(groups.values(), key=lambda one: (one.start, one.measure, one.id))),
+        series=len(panel.slices) * len(panel.measures),
+        after=after,
+        before=before,
+    )
 
 
-def group(
-    config: Config,
-    table: pa.Table,
-    marks: Sequence[Mark],
-    begin: datetime,
-    end: datetime,
-    carry_at: np.datetime64 | None = None,
-) -> events.Advance:
-    """Events over `[begin, end)`, none open before it; `table` and `marks` cover that window."""
-    grid = Grid.of(config)
-    axis = np.array([second(start) for start in grid.starts(begin, end)])
-    scores = replace(results.scores_from_table(table, config, axis), marks=tuple(marks))
-    settings = DetectorSettings.of(config, grid)
-    return events.advance(settings, events.EventState(), scores, carry_at=carry_at)
-
-
-def training(config: Config, state: State) -> Report:
-    """The training report: what the state has learned, per series class."""
-    return describe(DetectorSettings.of(config, Grid.of(config)), state)
+def training(config: Config, learnt: Snapshot) -> Report:
+    """The training report: what was learned, per series class."""
+    return describe(DetectorSettings.of(config, Grid.of(config)), learnt.state)
 
 
 def preview(groups: Sequence[Group], begin: datetime, end: datetime) -> list[dict[str, float]]:

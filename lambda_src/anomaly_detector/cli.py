@@ -243,11 +243,10 @@ def _backtest(
     begin = backtest.scored_from(grid, rows.begin, rows.end, 1 - options.train_fraction)
     progress.start(f"Replaying {len(rows.panel.starts):,} intervals")
     scored = backtest.score(config, rows.panel, score_from=second(begin), progress=progress)
-    progress.start("Grouping")
-    groups = backtest.group(config, scored.table, scored.marks, begin, rows.end).groups
+    groups = scored.groups
     said = groups_json(groups, threshold=THRESHOLD_SEVERITY, scored_from=begin, scored_to=rows.end)
     preview = json.dumps(backtest.preview(groups, begin, rows.end), indent=1)
-    learnt = backtest.training(config, scored.state)
+    learnt = backtest.training(config, scored.after)
     written = {
         SCORES: parquet.write(results.in_order(scored.table, config)),
         GROUPS: said.encode(),

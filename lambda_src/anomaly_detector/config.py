@@ -28,6 +28,8 @@ Direction = Literal["up", "down", "both"]
 IntervalName = Literal["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D"]
 Rollup = Literal["total", "single", "pairs"]
 
+# The value of a dimension that is rolled up.
+ROLLED_UP = "*"
 # Limit of Lambda.
 MOST_MEMORY_MB = 10_240
 # Columns of the results tables, which cannot be names of dimensions as well.

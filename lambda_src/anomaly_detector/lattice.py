@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_detector.panel import ROLLED_UP
+from anomaly_detector.config import ROLLED_UP
 
 Mask = NDArray[np.bool_]
 

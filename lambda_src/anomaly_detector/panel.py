@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-
-ROLLED_UP = "*"
 
 
 def second(moment: datetime) -> np.datetime64:
@@ -55,30 +53,6 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Mark:
-    """What the detector says of one event in one interval.
-
-    Attributes
-    ----------
-    at, opened : seconds since 1970, UTC: start of the interval, and of the one that opened the
-        event. With `measure` and `first`, the slice that it opened on, `opened` names the event.
-    slices : the slice that shows it best so far; several where no kept slice holds them all.
-    side : 1 above the expectation, -1 below.
-    severity : largest so far, 0-100.
-    state : whether the interval shows the event, is quiet within it, or follows its end.
-    """
-
-    at: int
-    measure: str
-    opened: int
-    first: tuple[str, ...]
-    slices: tuple[tuple[str, ...], ...]
-    side: int
-    severity: float
-    state: Literal["SHOWN", "QUIET", "CLOSED"]
-
-
-@dataclass(frozen=True)
 class Scores:
     """What the detector says of every series and interval of a panel; same axes T, M, K.
 
@@ -88,7 +62,6 @@ class Scores:
     severity : (T, M, K) float64, 0-100; 50 is the threshold that the false-event budget gives.
     direction : (T, M, K) int8, 1 above, -1 below the expected value, 0 where neither.
     anomalous : (T, M, K) bool.
-    marks : events, one mark per interval in which an event is open or has just ended.
     """
 
     starts: NDArray[np.datetime64]
@@ -102,4 +75,3 @@ class Scores:
     severity: NDArray[np.float64]
     direction: NDArray[np.int8]
     anomalous: NDArray[np.bool_]
-    marks: tuple[Mark, ...] = ()

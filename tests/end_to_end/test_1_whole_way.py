@@ -149,7 +149,7 @@ def test_a_crawl_takes_the_steps_that_the_cost_is_counted_with(
     names = [event["stateEnteredEventDetails"]["name"] for event in entered]
     # Of a poll more than one: Judge, Wait and Poll.
     more = names.count("Poll") - 1
-    called = {"Reconcile", "PlanCrawl", "Submit", "Poll", "DetectShard", "Commit", "Deliver"}
+    called = {"Reconcile", "PlanCrawl", "Submit", "Poll", "DetectPart", "Commit", "Deliver"}
     steps = len(names) - 3 * more
     calls = sum(name in called for name in names) - more
     assert steps <= cost.CRAWL.transitions <= 1.25 * steps, names

@@ -74,7 +74,7 @@ def test_roles_refused_for_the_first_minute_only_delay_it(
     crawl = young.crawl_next()
     assert crawl.succeeded, crawl.cause
     # Rows are unloaded in two parts, and one model scores them all.
-    assert [each["series"] for each in crawl.output["shards"]] == [64]
+    assert [each["series"] for each in crawl.output["parts"]] == [64]
     # The other detector is not touched by any of this.
     assert set(young.attached_roles("young")) == {*others["young"], role(young)}
     assert not young.plan()

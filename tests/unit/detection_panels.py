@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from anomaly_detector.config import Config
+from anomaly_detector.config import ROLLED_UP, Config
 from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.intervals import Grid
-from anomaly_detector.panel import ROLLED_UP, Panel
+from anomaly_detector.panel import Panel
 from numpy.typing import NDArray
 
 MONDAY = np.datetime64("2025-01-06T00:00:00", "s")

@@ -17,15 +17,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from anomaly_detector.alerts.targets import Message
-from anomaly_detector.config import Config, document_hash, load
+from anomaly_detector.config import ROLLED_UP, Config, document_hash, load
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.lookout.payload import Origin
-from anomaly_detector.panel import ROLLED_UP
-from anomaly_detector.services import crawling, history, preparing, training
+from anomaly_detector.services import committing, crawling, history, preparing, training
 from anomaly_detector.services.delivery import Post, deliver
 from anomaly_detector.services.payloads import CrawlPlan, Detected, LandedFiles
 from anomaly_detector.services.topic import Topic
@@ -234,12 +233,13 @@ class World:
                 self.store,
                 self.ledger,
                 self.config_hash,
-                shard,
+                one.part,
+                one.measures,
                 plan.history_start,
                 plan.history_end,
                 execution,
             )
-            for shard in plan.shards
+            for one in plan.parts
         ]
         training.activate(
             self.store,
@@ -248,8 +248,9 @@ class World:
             plan.history_start,
             plan.history_end,
             train=plan.train,
-            shards=trained,
+            parts=trained,
             execution=execution,
+            now=at,
         )
 
     def plan(self, at: datetime, execution: str, now: datetime | None = None) -> CrawlPlan:
@@ -267,21 +268,19 @@ class World:
     def detect(self, plan: CrawlPlan, landed: LandedFiles, now: datetime = H1) -> list[Detected]:
         """Third step."""
         return [
-            crawling.detect(
-                self.store, self.ledger, plan, landed, one.shard, one.model_version, now
-            )
-            for one in plan.shards
+            crawling.detect(self.store, self.ledger, plan, landed, one.part, now)
+            for one in plan.parts
         ]
 
     def commit(
         self,
         plan: CrawlPlan,
         landed: LandedFiles,
-        shards: Sequence[Detected],
+        parts: Sequence[Detected],
         now: datetime = H1,
-    ) -> crawling.Outcome:
+    ) -> committing.Outcome:
         """Fourth step."""
-        return crawling.commit(self.store, self.ledger, plan, landed, shards, now)
+        return committing.commit(self.store, self.ledger, plan, landed, parts, now)
 
     def deliver(self, at: datetime, holder: str = "run") -> None:
         """Last step."""

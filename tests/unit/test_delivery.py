@@ -149,7 +149,7 @@ class Cloud:
         document = one.model_dump_json().encode()
         self.objects.put(layout.configuration_version("hash"), document)
         prefix = layout.live_attempt(due, attempt)
-        self.objects.put(layout.events(prefix), groups_to_bytes(groups))
+        self.objects.put(layout.scored_groups(prefix, 0), groups_to_bytes(groups))
         begin, end = due - lookback * HOUR, due + hours * HOUR
         table = results.scores_table(scores(begin, end, level), one)
         self.objects.put(layout.scored(prefix, 0), parquet.write(table))
@@ -159,7 +159,7 @@ class Cloud:
             config_hash="hash",
             window_start=begin,
             window_end=end,
-            events_key=layout.events(prefix),
+            groups_keys=(layout.scored_groups(prefix, 0),),
             scored_keys=(layout.scored(prefix, 0),),
             live_from=live_from,
         )

@@ -29,6 +29,11 @@ def _lattice(*, rollups: bool = True) -> Lattice:
     return _of(sorted(keys))
 
 
+def _all(lattice: Lattice) -> np.ndarray:
+    """Every slice has sums."""
+    return np.ones(len(lattice.names), dtype=np.bool_)
+
+
 def _leaves(key: tuple[str, ...]) -> list[tuple[str, str]]:
     return [
         leaf
@@ -49,7 +54,9 @@ def _explain(
             moved[leaf] += change * SIZES[leaf]
     deviation = np.array([sum(moved[leaf] for leaf in _leaves(key)) for key in lattice.names])
     expected = np.array([sum(SIZES[leaf] for leaf in _leaves(key)) for key in lattice.names])
-    return explaining_slices(lattice, deviation, expected, np.abs(deviation) > 0.1 * expected)
+    return explaining_slices(
+        lattice, deviation, expected, np.abs(deviation) > 0.1 * expected, _all(lattice)
+    )
 
 
 @pytest.mark.parametrize("rollups", [True, False])
@@ -70,19 +77,21 @@ def test_two_faults_are_named_both() -> None:
 def test_a_detector_without_dimensions_blames_the_total() -> None:
     lattice = _of([()])
 
-    blamed = explaining_slices(lattice, np.array([-5.0]), np.array([9.0]), np.array([True]))
+    blamed = explaining_slices(
+        lattice, np.array([-5.0]), np.array([9.0]), np.array([True]), _all(lattice)
+    )
 
     assert blamed == ((),)
-    assert shares(lattice, (), np.array([-5.0]), -1) == {}
+    assert shares(lattice, (), np.array([-5.0]), -1, _all(lattice)) == {}
 
 
 def test_shares_follow_the_direction_of_the_event() -> None:
     lattice = _of([("app",), ("mobile",), ("web",)])
 
-    assert shares(lattice, PLATFORM, np.array([-30.0, -10.0, 5.0]), -1) == {
+    assert shares(lattice, PLATFORM, np.array([-30.0, -10.0, 5.0]), -1, _all(lattice)) == {
         "platform": {"app": 75.0, "mobile": 25.0}
     }
-    assert shares(lattice, PLATFORM, np.array([-30.0, -10.0, 5.0]), 1) == {
+    assert shares(lattice, PLATFORM, np.array([-30.0, -10.0, 5.0]), 1, _all(lattice)) == {
         "platform": {"web": 100.0}
     }
 
@@ -90,7 +99,7 @@ def test_shares_follow_the_direction_of_the_event() -> None:
 def test_thirds_sum_to_a_hundred() -> None:
     lattice = _of([("app",), ("mobile",), ("web",)])
 
-    assert shares(lattice, PLATFORM, np.array([1.0, 1.0, 1.0]), 1) == {
+    assert shares(lattice, PLATFORM, np.array([1.0, 1.0, 1.0]), 1, _all(lattice)) == {
         "platform": {"app": 33.34, "mobile": 33.33, "web": 33.33}
     }
 
@@ -98,4 +107,6 @@ def test_thirds_sum_to_a_hundred() -> None:
 def test_nothing_that_moved_still_sums_to_a_hundred() -> None:
     lattice = _of([("app",), ("web",)])
 
-    assert shares(lattice, PLATFORM, np.zeros(2), 1) == {"platform": {"app": 50.0, "web": 50.0}}
+    assert shares(lattice, PLATFORM, np.zeros(2), 1, _all(lattice)) == {
+        "platform": {"app": 50.0, "web": 50.0}
+    }

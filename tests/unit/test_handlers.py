@@ -105,11 +105,9 @@ def test_the_whole_way_through_the_handlers(world: World) -> None:
         landed = {"prefix": prefix, "manifest": files.manifest}
         world.ledger.put_chunk(query_hash, window.model_copy(update=landed))
     bounds = {key: plan[key] for key in ("config_hash", "history_start", "history_end")}
-    trained = [
-        train.handler({**bounds, "shard": shard, **execution}, context) for shard in plan["shards"]
-    ]
+    trained = [train.handler({**bounds, **part, **execution}, context) for part in plan["parts"]]
     active = activate.handler(
-        {**bounds, "train": plan["train"], "shards": trained, **execution}, context
+        {**bounds, "train": plan["train"], "parts": trained, **execution}, context
     )
     assert (active["status"], active["watermark"]) == ("ACTIVE", iso(H1))
 
@@ -125,12 +123,12 @@ def test_the_whole_way_through_the_handlers(world: World) -> None:
     assert (crawl["due_start"], crawl["window_end"]) == (iso(H1), iso(H1 + DAY * 4))
     files = world.unload(CrawlPlan.model_validate(crawl), H1 + DAY * 4, "arn:crawl:1")
     found = [
-        detect.handler({"plan": crawl, "landed": files.answer(), **shard}, context)
-        for shard in crawl["shards"]
+        detect.handler({"plan": crawl, "landed": files.answer(), "part": one["part"]}, context)
+        for one in crawl["parts"]
     ]
-    done = commit.handler({"plan": crawl, "landed": files.answer(), "shards": found}, context)
+    done = commit.handler({"plan": crawl, "landed": files.answer(), "parts": found}, context)
     assert done == {"committed": True, "groups": 1}
-    again = commit.handler({"plan": crawl, "landed": files.answer(), "shards": found}, context)
+    again = commit.handler({"plan": crawl, "landed": files.answer(), "parts": found}, context)
     assert again["committed"]
     assert deliver.handler({}, context) == {"sent": 0, "published": 6}
 

@@ -12,7 +12,7 @@ from anomaly_detector import capacity
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.services import history
 from anomaly_detector.services.failures import record_failure
-from anomaly_detector.services.payloads import HistoryPlan, Window
+from anomaly_detector.services.payloads import HistoryPlan, Part, Window
 from anomaly_detector.services.topic import Topic
 from moto import mock_aws
 
@@ -137,7 +137,7 @@ def test_what_functions_hand_on_stays_within_a_payload() -> None:
         history_start=moment,
         history_end=moment,
         chunks=(window,) * history.MOST_CHUNKS,
-        shards=(0,),
+        parts=(Part(part=0, measures=("revenue",)),),
         train=True,
     )
     # What the Map makes of each chunk stands in its output until it is dropped.

@@ -72,9 +72,9 @@ def broken_crawl(found: World, day: int, execution: str, last: str) -> None:
     landed = found.unload(plan, at, execution)
     if last == "unload":
         return
-    shards = found.detect(plan, landed)
+    parts = found.detect(plan, landed)
     if last == "commit":
-        found.commit(plan, landed, shards)
+        found.commit(plan, landed, parts)
 
 
 def overlapped_crawl(found: World, day: int, execution: str) -> None:
@@ -86,8 +86,8 @@ def overlapped_crawl(found: World, day: int, execution: str) -> None:
     landed = found.unload(plan, at, execution)
     second = found.plan(at + DAY, f"{execution}-next", at + MINUTE)
     assert (second.due, second.held_by) == (False, execution)
-    shards = found.detect(plan, landed, at + MINUTE)
-    assert found.commit(plan, landed, shards, at + 2 * MINUTE).committed
+    parts = found.detect(plan, landed, at + MINUTE)
+    assert found.commit(plan, landed, parts, at + 2 * MINUTE).committed
     found.deliver(at)
 
 
@@ -102,8 +102,8 @@ def doubled_crawl(found: World, day: int, execution: str) -> None:
     won = []
     for plan, files in zip(plans, landed, strict=True):
         if files is not None:
-            shards = found.detect(plan, files)
-            won.append(found.commit(plan, files, shards).committed)
+            parts = found.detect(plan, files)
+            won.append(found.commit(plan, files, parts).committed)
     assert won in ([], [True, False])
     found.deliver(at)
 

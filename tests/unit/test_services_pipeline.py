@@ -349,7 +349,7 @@ def test_a_changed_alert_keeps_model_and_watermark(world: World) -> None:
 
     after = world.ledger.detector()
     assert (after.status, after.config_hash) == ("ACTIVE", world.config_hash)
-    assert (after.watermark, after.models) == (before.watermark, before.models)
+    assert (after.watermark, after.model) == (before.watermark, before.model)
 
 
 def test_a_changed_measure_is_trained_anew_and_replaces_results(world: World) -> None:
@@ -378,9 +378,9 @@ def test_a_crawl_under_way_loses_against_a_new_configuration(world: World) -> No
     world.activate("pipeline-2", at)
 
     landed = world.unload(plan, at, "c1")
-    shards = world.detect(plan, landed)
+    parts = world.detect(plan, landed)
 
-    assert all(one.superseded for one in shards)
+    assert all(one.superseded for one in parts)
     assert world.plan(at, "c2", at + timedelta(hours=1)).due is False
 
 
@@ -658,12 +658,12 @@ def test_each_step_of_a_crawl_keeps_its_lease(world: World) -> None:
     at = H1 + DAY + NOON
     plan = world.plan(at, "c1")
     landed = world.unload(plan, at, "c1")
-    shards = world.detect(plan, landed, at + timedelta(minutes=15))
+    parts = world.detect(plan, landed, at + timedelta(minutes=15))
 
     assert world.plan(at, "c2", at + timedelta(minutes=34)).held_by == "c1"
     # Later than that, another takes over, and the commit of the first still is one of the two.
     assert world.plan(at, "c2", at + timedelta(minutes=35)).due
-    assert world.commit(plan, landed, shards).committed
+    assert world.commit(plan, landed, parts).committed
     assert world.plan(at, "c3", at + timedelta(minutes=36)).held_by == "c2"
 
 
@@ -704,8 +704,134 @@ def test_two_generations_of_models_are_kept(world: World) -> None:
         world.crawl(H1 + DAY * day + NOON, f"c{day}")
 
     detector = world.ledger.detector()
-    kept = {layout.model(0, v) for v in (*detector.models, *detector.old_models)}
-    assert set(world.store.keys("models/shard=0/")) == kept
+    assert detector.model
+    assert detector.old_model
+    kept = {layout.model(version, 0) for version in (detector.model, detector.old_model)}
+    assert set(world.store.keys("models/")) == kept
+
+
+@pytest.mark.parametrize(("days", "left"), [(1, True), (3, False)])
+def test_what_dead_runs_left_of_models_goes_after_two_days(
+    world: World,
+    days: int,
+    left: bool,  # noqa: FBT001 drawn
+) -> None:
+    world.upload(document())
+    world.activate()
+    leftovers = [
+        layout.model("20260101T0000-dead", 0),
+        layout.backtest("20260101T0000-dead", 0),
+        # of the former version
+        "models/shard=0/20260101T0000-old.npz",
+        "models/events/20260101T0000-old.json",
+    ]
+    for key in leftovers:
+        world.store.put(key, b"x")
+    standing = world.ledger.detector().model
+    assert standing
+
+    at = H1 + DAY + NOON
+    plan = world.plan(at, "c1")
+    landed = world.unload(plan, at, "c1")
+    parts = world.detect(plan, landed)
+    assert world.commit(plan, landed, parts, datetime.now(UTC) + DAY * days).committed
+
+    now = world.ledger.detector()
+    assert now.old_model == standing
+    kept = {layout.model(str(version), 0) for version in (now.model, now.old_model)}
+    assert set(world.store.keys("models/")) == kept | (set(leftovers) if left else set())
+
+
+def test_a_crawl_that_loses_deletes_only_its_own_model(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    at = H1 + DAY + NOON
+    plans = [world.plan(at, f"c{n}", at + timedelta(hours=n)) for n in (1, 2)]
+    landed = [world.unload(plan, at, f"c{n}") for n, plan in enumerate(plans)]
+    detected = [world.detect(plan, files) for plan, files in zip(plans, landed, strict=True)]
+
+    won = [world.commit(*of).committed for of in zip(plans, landed, detected, strict=True)]
+
+    assert won == [True, False]
+    now = world.ledger.detector()
+    kept = {layout.model(str(version), 0) for version in (now.model, now.old_model)}
+    assert set(world.store.keys("models/")) == kept
+
+
+def as_former_version(world: World) -> None:
+    """The detector as the package before this one left it."""
+    detector = world.ledger.detector()
+    old = {"models": ["20260101T0000-old"], "carried": "20260101T0000-old", "old_models": []}
+    new = ("parts", "model", "old_model", "model_format")
+    world.table.update("DETECTOR", old | dict.fromkeys(new))
+    for key in list(world.store.keys("models/")):
+        world.store.delete([key])
+    world.store.put("models/shard=0/20260101T0000-old.npz", b"x")
+    world.store.put("models/events/20260101T0000-old.json", b"{}")
+    assert world.ledger.detector().watermark == detector.watermark
+
+
+def test_a_detector_of_a_former_version_is_trained_again_by_itself_and_says_so(
+    world: World, pipeline: Pipeline
+) -> None:
+    # given a detector that has told of an incident
+    world.rows = sales(8)
+    world.upload(document())
+    run(world, pipeline)
+    world.activate()
+    for day in range(1, 6):
+        world.crawl(H1 + DAY * day + NOON, f"c{day}")
+    told = [message["anomalyGroupId"] for message in world.mail.messages]
+    assert told
+    as_former_version(world)
+
+    # when the package is replaced: nothing is scored with a model that cannot be read
+    at = H1 + DAY * 6 + NOON
+    assert not world.plan(at, "c6").due
+
+    # then the next tick starts the pipeline, once, with the reason
+    answer = reconcile(world.store, world.ledger, pipeline.executions, lambda _: None)
+    assert answer.started
+    assert answer.reason
+    assert "former version" in answer.reason
+    assert not run(world, pipeline)
+    assert pipeline.names() == [f"{world.config_hash}-{n}" for n in (1, 2)]
+    prepare(world.store, world.ledger, world.config_hash, "pipeline-2", at)
+    detector = world.ledger.detector()
+    assert detector.status == "ACTIVATING"
+    assert detector.status_reason == answer.reason
+
+    # and the crawls go on with the new model, telling nothing again
+    world.activate("pipeline-2", at)
+    detector = world.ledger.detector()
+    assert (detector.status, detector.status_reason) == ("ACTIVE", None)
+    assert not detector.is_of_former_version
+    assert detector.watermark == detector.live_from == H1 + DAY * 6
+    assert not run(world, pipeline)
+    for day in (7, 8):
+        assert world.crawl(H1 + DAY * day + NOON, f"c{day}")
+    assert [message["anomalyGroupId"] for message in world.mail.messages] == told
+
+
+def test_a_retraining_that_was_stopped_is_begun_again_and_one_that_failed_is_not(
+    world: World, pipeline: Pipeline
+) -> None:
+    world.upload(document())
+    run(world, pipeline)
+    world.activate()
+    as_former_version(world)
+    assert run(world, pipeline)
+    running = world.ledger.run(world.config_hash)
+    assert running
+    assert running.execution
+
+    pipeline.client.stop_execution(executionArn=running.execution)
+    assert run(world, pipeline)
+    assert not run(world, pipeline)
+    fail(world)
+
+    assert not run(world, pipeline)
+    assert pipeline.names() == [f"{world.config_hash}-{n}" for n in (1, 2, 3)]
 
 
 def test_the_report_of_training_is_published_with_the_model(world: World) -> None:
@@ -724,14 +850,14 @@ def test_the_report_of_training_is_published_with_the_model(world: World) -> Non
     assert world.store.get_json(layout.TRAINING)["learnt_to"] == iso(H1 + DAY)
 
 
-def test_all_shards_are_scored_by_one_model(world: World) -> None:
+def test_all_landed_shards_are_scored_by_one_model(world: World) -> None:
     world.upload(document(shards=2))
     world.activate()
     for day in range(1, 6):
         world.crawl(H1 + DAY * day + NOON, f"c{day}")
 
     detector = world.ledger.detector()
-    assert len(detector.models) == 1
+    assert detector.parts == (("revenue", "views"),)
     (group,) = world.groups()
     assert group["Slices"] == [{"platform": "mobile_app"}]
     incident = parquet.read(world.store.get(layout.interval_scores(H1 + DAY * 3)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from anomaly_detector.config import Alert
 from anomaly_detector.events.group import Group
@@ -14,11 +13,10 @@ from anomaly_detector.ledger.items import GroupItem
 
 @dataclass(frozen=True)
 class Decision:
-    """Decision on one alert for one group; `because` is the group that was alerted on instead."""
+    """An alert is sent for a group, unless `because` is the group that was alerted on instead."""
 
     alert: str
     group: Group
-    action: Literal["SEND", "SUPPRESS"]
     because: str | None = None
 
 
@@ -61,8 +59,7 @@ def decide(
             if told(name, group.id) or not triggers(alert, group, dimensions):
                 continue
             because = next((one.group_id for one in kin if told(name, one.group_id)), None)
-            action: Literal["SEND", "SUPPRESS"] = "SEND" if because is None else "SUPPRESS"
-            found.append(Decision(name, group, action, because))
+            found.append(Decision(name, group, because))
     return tuple(found)
 
 

@@ -10,12 +10,8 @@
 
 from __future__ import annotations
 
-import io
-import json
-import math
-import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -30,41 +26,9 @@ from anomaly_detector.detection.scan import LONGEST, Evidence, Scan
 from anomaly_detector.detection.settings import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.slots import Slots
 from anomaly_detector.detection.surprise import Surprisal, Surprise
-from anomaly_detector.errors import PermanentError
 from anomaly_detector.lattice import Lattice
 
-VERSION = 4
 _NEVER = np.datetime64("NaT", "s")
-
-
-@dataclass
-class Event:
-    """An event of one measure as the detector follows it; measures and times as in `State`.
-
-    Attributes
-    ----------
-    opened : seconds since 1970 of the interval that opened it, `first` the slice then.
-    slices : the slice that shows it best so far, or several; side 1 above the expectation, -1
-        below.
-    evidence : largest R so far, in powers of ten beyond chance; severity likewise, 0-100.
-    change, base : residuals and expectations of the slice, summed over the intervals that show it.
-    doubt : nats that speak against its going on.
-    age : intervals since it opened; quiet : of them without it, in a row; closed : since its end.
-    """
-
-    measure: str
-    opened: int
-    first: tuple[str, ...]
-    slices: tuple[tuple[str, ...], ...]
-    side: int
-    evidence: float = -math.inf
-    severity: float = 0.0
-    change: float = 0.0
-    base: float = 0.0
-    age: int = 0
-    quiet: int = 0
-    doubt: float = 0.0
-    closed: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,7 +70,6 @@ class State:
     until : datetime64[s], UTC start of the newest interval learnt; NaT before the first.
     slices : (K, D) object array of str, ascending; of a stored state only those that are born.
     clock : intervals learnt.
-    events : events that are open, or closed so recently that they may go on.
     """
 
     until: np.datetime64
@@ -114,7 +77,6 @@ class State:
     measures: tuple[str, ...]
     slices: NDArray[np.object_]
     clock: int
-    events: tuple[Event, ...]
     habits: Habits
     forecast: Forecast
     month: Month
@@ -315,74 +277,19 @@ def initial_state(settings: DetectorSettings) -> State:
         measures=tuple(rule.name for rule in settings.measures),
         slices=np.empty((0, len(settings.dimensions)), dtype=object),
         clock=0,
-        events=(),
         **parts,
     )
 
 
-def to_bytes(state: State) -> bytes:
-    """The state as an npz file; equal states give equal bytes."""
-    head: dict[str, NDArray[np.generic]] = {
-        "version": np.array(VERSION),
-        "until": np.array(state.until.astype("datetime64[s]").astype(np.int64)),
-        "dimensions": np.array(state.dimensions, dtype=np.str_),
-        "measures": np.array(state.measures, dtype=np.str_),
-        "slices": state.slices.astype(np.str_),
-        "clock": np.array(state.clock),
-        "events": np.array(json.dumps([asdict(event) for event in state.events])),
-    }
-    target = io.BytesIO()
-    # np.savez stamps the clock into the archive; equal states shall be equal files.
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, array in {**head, **state.named()}.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(
-                zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED, 1
-            )
-    return target.getvalue()
-
-
-def from_bytes(content: bytes) -> State:
-    """Read what `to_bytes` wrote.
+def parts_of(named: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """The parts whose arrays `State.named` gave, by name; other arrays may stand beside them.
 
     Raises
     ------
-    PermanentError
-        Where the content is no model, or one of another version: it has to be trained again.
+    KeyError
+        Where an array is missing.
     """
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            version = int(archive["version"].item())
-            if version != VERSION:
-                raise PermanentError(
-                    f"The stored model has version {version}, this package reads {VERSION}: "
-                    "start the pipeline again, which trains a new one from history."
-                )
-            parts: dict[str, Any] = {
-                name: part.of({one.name: archive[f"{name}.{one.name}"] for one in fields(part)})
-                for name, part in PARTS.items()
-            }
-            return State(
-                until=np.datetime64(int(archive["until"].item()), "s"),
-                dimensions=tuple(str(name) for name in archive["dimensions"]),
-                measures=tuple(str(name) for name in archive["measures"]),
-                slices=archive["slices"].astype(object),
-                clock=int(archive["clock"].item()),
-                events=tuple(
-                    Event(
-                        **{
-                            **one,
-                            "first": tuple(one["first"]),
-                            "slices": tuple(tuple(key) for key in one["slices"]),
-                        }
-                    )
-                    for one in json.loads(str(archive["events"].item()))
-                ),
-                **parts,
-            )
-    except (TypeError, ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise PermanentError(
-            f"The stored model cannot be read ({error}): "
-            "start the pipeline again, which trains a new one from history."
-        ) from error
+    return {
+        name: part.of({one.name: named[f"{name}.{one.name}"] for one in fields(part)})
+        for name, part in PARTS.items()
+    }

@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.largest_remainder import apportion
 from anomaly_detector.lattice import Lattice
-from anomaly_detector.panel import ROLLED_UP
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -23,7 +23,7 @@ _MOST_SLICES = 5
 
 
 def shares(
-    lattice: Lattice, dimensions: Sequence[str], deviation: Array, side: int
+    lattice: Lattice, dimensions: Sequence[str], deviation: Array, side: int, known: Mask
 ) -> dict[str, dict[str, float]]:
     """Per dimension the percentages of its values in the deviation, largest first; they sum to 100.
 
@@ -36,12 +36,15 @@ def shares(
     deviation : (K,) actual less expected, summed over the event's intervals; 0 for leaves outside
         the event.
     side : 1 where the event is above the expectation, -1 where below.
+    known : (K,) slices that have sums; where no leaf moved, the values of these share equally.
     """
     found = {}
-    leaves = lattice.leaves
+    leaves = lattice.leaves[known[lattice.leaves]]
     for axis, name in enumerate(dimensions):
-        values = lattice.values[axis]
-        sums = np.bincount(lattice.codes[leaves, axis], deviation[leaves], len(values))
+        codes = lattice.codes[leaves, axis]
+        occurring = np.unique(codes)
+        values = lattice.values[axis][occurring]
+        sums = np.bincount(codes, deviation[leaves], len(lattice.values[axis]))[occurring]
         weights = np.maximum(0.0, side * sums)
         if weights.sum() <= 0:
             weights = np.abs(sums)
@@ -52,7 +55,7 @@ def shares(
 
 
 def explaining_slices(
-    lattice: Lattice, deviation: Array, expected: Array, flagged: Mask
+    lattice: Lattice, deviation: Array, expected: Array, flagged: Mask, known: Mask
 ) -> tuple[tuple[str, ...], ...]:
     """The fewest, coarsest slices that explain the event.
 
@@ -67,19 +70,21 @@ def explaining_slices(
     ----------
     deviation, expected : (K,) sums over the event's intervals.
     flagged : (K,) whether the slice was anomalous in any of them.
+    known : (K,) slices that have sums; the others count as if they were not kept.
 
     Returns
     -------
     at least one slice, values with `*` where rolled up.
     """
-    names, codes = _candidates(lattice)
-    leaves = lattice.leaves
+    leaves = lattice.leaves[known[lattice.leaves]]
+    names, codes = _candidates(lattice, leaves)
     rest = deviation[leaves].astype(np.float64)
     weight = np.abs(expected[leaves])
     size = len(names)
     hit = sum(np.bincount(code, flagged[leaves].astype(float), size) for code in codes)
     members = sum(np.bincount(code, minlength=size) for code in codes)
-    own = np.array([name in lattice.index and bool(flagged[lattice.index[name]]) for name in names])
+    marked = {lattice.names[place] for place in np.nonzero(flagged & known)[0].tolist()}
+    own = np.array([name in marked for name in names])
     eligible = own | (2 * np.asarray(hit) >= np.asarray(members))
     depth = np.array([sum(value != ROLLED_UP for value in name) for name in names])
 
@@ -102,9 +107,11 @@ def explaining_slices(
     return tuple(sorted(names[place] for place in chosen))
 
 
-def _candidates(lattice: Lattice) -> tuple[tuple[tuple[str, ...], ...], NDArray[np.int64]]:
-    """Every slice that may be named, coarse to fine, and (V, L) which of them holds a leaf, per
-    level.
+def _candidates(
+    lattice: Lattice, leaves: NDArray[np.int64]
+) -> tuple[tuple[tuple[str, ...], ...], NDArray[np.int64]]:
+    """Every slice of these leaves that may be named, coarse to fine, and (V, L) which of them
+    holds a leaf, per level.
 
     Total and single values may be named even where their roll-ups are not kept.
     """
@@ -121,7 +128,7 @@ def _candidates(lattice: Lattice) -> tuple[tuple[tuple[str, ...], ...], NDArray[
                 value if keep else ROLLED_UP
                 for value, keep in zip(lattice.names[leaf], level, strict=True)
             )
-            for leaf in lattice.leaves
+            for leaf in leaves
         ]
         codes.append([names.setdefault(key, len(names)) for key in keys])
     return tuple(names), np.array(codes, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""One anomaly group: anomalies of one measure in consecutive intervals, as one event."""
+"""An anomaly group: what is told of one event, whole."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID, uuid5
 
+Direction = Literal["up", "down"]
+
 _NAMESPACE = UUID("8f0e7a54-54b5-4f57-9c8e-3e1a5f7c2b90")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Point:
     """One anomalous series in one interval (UTC); `slice` holds a value or `*` per dimension."""
 
@@ -19,7 +21,7 @@ class Point:
     actual: float
     expected: float
     severity: float
-    direction: Literal["up", "down"]
+    direction: Direction
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Group:
     start: datetime
     end: datetime
     score: float
-    direction: Literal["up", "down"]
+    direction: Direction
     state: Literal["OPEN", "CLOSED"]
     actual: float
     expected: float

@@ -1,15 +1,38 @@
-"""Groups as JSON, whole: what a commit leaves for delivery."""
+"""Events and groups as JSON, whole: one form of each."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from pydantic import ConfigDict, TypeAdapter
 
+from anomaly_detector.events.event import Event, Sums
 from anomaly_detector.events.group import Group
 
-# A missing value is NaN, which JSON has no number for.
-_GROUPS = TypeAdapter(tuple[Group, ...], config=ConfigDict(ser_json_inf_nan="strings"))
+# A missing value is NaN, and an event without evidence has minus infinity: JSON has neither.
+_CONFIG = ConfigDict(ser_json_inf_nan="strings", arbitrary_types_allowed=True)
+_GROUPS = TypeAdapter(tuple[Group, ...], config=_CONFIG)
+_EVENTS = TypeAdapter(tuple[Event, ...], config=_CONFIG)
+
+
+def events_to_bytes(events: Sequence[Event]) -> bytes:
+    """Events without their sums, which are arrays."""
+    return _EVENTS.dump_json(tuple(events), exclude={"__all__": {"sums"}})
+
+
+def events_from_bytes(body: bytes, sums: Sequence[Sums]) -> tuple[Event, ...]:
+    """Read what `events_to_bytes` wrote; `sums` are those of the same events.
+
+    Raises
+    ------
+    ValueError
+        Where the body has another shape.
+    """
+    stored = json.loads(body)
+    return _EVENTS.validate_python(
+        [{**one, "sums": of_one} for one, of_one in zip(stored, sums, strict=True)]
+    )
 
 
 def groups_to_bytes(groups: Sequence[Group]) -> bytes:

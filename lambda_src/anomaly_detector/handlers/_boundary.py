@@ -19,7 +19,7 @@ from anomaly_detector.observability import Handler, logger, traced
 Event = dict[str, Any]
 
 # Keys of an event that are logged; never rows, SQL or secrets.
-_LOGGED = ("execution", "config_hash", "shard", "machine", "action", "attempt")
+_LOGGED = ("execution", "config_hash", "part", "machine", "action", "attempt")
 
 
 def boundary(function: Handler) -> Handler:

@@ -15,8 +15,6 @@ from anomaly_detector.errors import PermanentError
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
-from anomaly_detector.lookout.payload import Origin
-from anomaly_detector.services.delivery import Post
 from anomaly_detector.services.executions import Executions
 from anomaly_detector.services.function import Function
 from anomaly_detector.services.topic import Topic
@@ -71,16 +69,9 @@ class Wiring:
         return Topic(_client("sns"), self.settings.operations_topic_arn)
 
     @cached_property
-    def post(self) -> Post:
-        """Adapters and settings of delivery."""
-        settings = self.settings
-        return Post(
-            ledger=self.ledger,
-            objects=self.store,
-            targets=Targets(_sender),
-            origin=Origin(settings.crawl_arn, settings.bucket_name),
-            operations=self.operations,
-        )
+    def targets(self) -> Targets:
+        """The targets of alerts."""
+        return Targets(_sender)
 
     def warehouse(self, redshift: Redshift | None) -> DataApi:
         """The configured warehouse; None for calls that need no authentication."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
@@ -18,7 +20,7 @@ class Activate(Payload):
     history_start: Moment
     history_end: Moment
     train: bool
-    shards: tuple[Trained, ...] = ()
+    parts: tuple[Trained, ...] = ()
     execution: str
 
 
@@ -34,8 +36,9 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
         wanted.history_start,
         wanted.history_end,
         train=wanted.train,
-        shards=wanted.shards,
+        parts=wanted.parts,
         execution=wanted.execution,
+        now=datetime.now(UTC),
     ).answer()
     logger.info("activated", extra=answer)
     return answer

@@ -1,4 +1,4 @@
-"""Commits a crawl: groups, watermark, pointers, intervals and outbox."""
+"""Commits a crawl: watermark, model, intervals and outbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
 from anomaly_detector.observability import logger
-from anomaly_detector.services.crawling import commit
+from anomaly_detector.services.committing import commit
 from anomaly_detector.services.payloads import (
     Committed,
     CrawlPlan,
@@ -24,16 +24,16 @@ class Commit(Payload):
 
     plan: CrawlPlan
     landed: LandedFiles
-    shards: tuple[Detected, ...]
+    parts: tuple[Detected, ...]
 
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     """Return whether this crawl committed, and the number of groups that overlap its window."""
-    parts = wiring()
+    aws = wiring()
     wanted = Commit.model_validate(event)
     outcome = commit(
-        parts.store, parts.ledger, wanted.plan, wanted.landed, wanted.shards, datetime.now(UTC)
+        aws.store, aws.ledger, wanted.plan, wanted.landed, wanted.parts, datetime.now(UTC)
     )
     logger.info(
         "committed" if outcome.committed else "superseded by another crawl",

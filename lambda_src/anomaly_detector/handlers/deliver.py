@@ -8,15 +8,25 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
+from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.observability import logger
-from anomaly_detector.services.delivery import deliver
+from anomaly_detector.services.delivery import Post, deliver
 
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 what is pending is in the table
     """Return the number of messages sent and intervals published."""
+    aws = wiring()
+    settings = aws.settings
+    post = Post(
+        ledger=aws.ledger,
+        objects=aws.store,
+        targets=aws.targets,
+        origin=Origin(settings.crawl_arn, settings.bucket_name),
+        operations=aws.operations,
+    )
     done = deliver(
-        wiring().post,
+        post,
         now=datetime.now(UTC),
         lease=timedelta(milliseconds=context.get_remaining_time_in_millis()),
         holder=context.aws_request_id,

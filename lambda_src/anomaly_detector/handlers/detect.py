@@ -1,4 +1,4 @@
-"""Scores one shard of an unloaded window."""
+"""Scores one part of the detector over an unloaded window."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ class Detect(Payload):
 
     plan: CrawlPlan
     landed: LandedFiles
-    shard: int
-    model_version: str
+    part: int
 
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Return the version of the next snapshot and the key of the scores."""
+    """Return the version of the snapshot for the next crawl."""
     parts = wiring()
     wanted = Detect.model_validate(event)
     answer = detect(
@@ -32,8 +31,7 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
         parts.ledger,
         wanted.plan,
         wanted.landed,
-        wanted.shard,
-        wanted.model_version,
+        wanted.part,
         datetime.now(UTC),
     )
     logger.info("scored", extra={"series": answer.series})

@@ -1,4 +1,4 @@
-"""Trains one shard on the unloaded history."""
+"""Trains one part of the detector on the unloaded history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class Train(Payload):
     """The event."""
 
     config_hash: str
-    shard: int
+    part: int
+    measures: tuple[str, ...]
     history_start: Moment
     history_end: Moment
     execution: str
@@ -23,7 +24,7 @@ class Train(Payload):
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Return the version of the snapshot and the key of the backtest's scores."""
+    """Return the version of the snapshot."""
     parts = wiring()
     wanted = Train.model_validate(event)
     answer = train(parts.store, parts.ledger, **wanted.model_dump())

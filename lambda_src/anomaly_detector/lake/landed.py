@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anomaly_detector.capacity import Size
-from anomaly_detector.config import Config
+from anomaly_detector.config import ROLLED_UP, Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.lake import parquet
 from anomaly_detector.lake.store import ObjectStore
-from anomaly_detector.panel import ROLLED_UP, Panel, second
+from anomaly_detector.panel import Panel, second
 
 _NULL = "(null)"
 

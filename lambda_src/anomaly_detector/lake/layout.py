@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 CONFIGURATION = "config/detector.json"
 PREVIEW = "reports/preview.json"
 TRAINING = "reports/training.json"
+MODELS = "models/"
 SCORES = "results/scores/"
 ANOMALIES = "results/anomalies/"
 CONTRIBUTIONS = "results/contributions/"
@@ -63,49 +64,53 @@ def manifest(prefix: str) -> str:
     return f"{prefix}manifest"
 
 
-def scored(prefix: str, shard: int) -> str:
-    """Scores of a landed window, one file per shard."""
-    return f"{prefix}scored/shard={shard}.parquet"
+def scored(prefix: str, part: int) -> str:
+    """Scores of a landed window, one file per part of the detector."""
+    return f"{prefix}scored/part={part}.parquet"
 
 
-def marks(scores_key: str) -> str:
-    """What the detector says of the events in the intervals whose scores lie at that key."""
-    return scores_key.removesuffix(".parquet") + ".marks.json"
+def scored_groups(prefix: str, part: int) -> str:
+    """Groups that touch a landed window, whole, one file per part."""
+    return f"{prefix}scored/part={part}.groups.json"
 
 
-def learnt(scores_key: str) -> str:
-    """What training says of the model whose backtest lies at that key, until it is in force."""
-    return scores_key.removesuffix(".parquet") + ".training.json"
-
-
-def scored_intervals(prefix: str, shard: int) -> str:
-    """Rows and digests per interval of a landed window, one file per shard."""
-    return f"{prefix}scored/shard={shard}.json"
-
-
-def events(prefix: str) -> str:
-    """Groups of a landed window, and the open groups carried to the next."""
-    return f"{prefix}events.json"
+def scored_facts(prefix: str, part: int) -> str:
+    """Counts and digests of a landed window's intervals, one file per part."""
+    return f"{prefix}scored/part={part}.json"
 
 
 def model_version(base: datetime, attempt: str) -> str:
-    """Name of the snapshot that has learnt every interval before `base`."""
+    """Name of the snapshots that have learnt every interval before `base`."""
     return f"{_minute(base)}-{attempt}"
 
 
-def model(shard: int, version: str) -> str:
-    """One shard's snapshot."""
-    return f"models/shard={shard}/{version}.npz"
+def version_of(key: str) -> str:
+    """The version that a key below `MODELS` belongs to."""
+    return key.removeprefix(MODELS).split("/", 1)[0]
 
 
-def backtest(shard: int, version: str) -> str:
-    """One shard's scores of the newest part of history, until activation publishes them."""
-    return f"models/shard={shard}/{version}.backtest.parquet"
+def model(version: str, part: int) -> str:
+    """The snapshot of one part: its series and its events."""
+    return f"{_part(version, part)}.npz"
 
 
-def carried(version: str) -> str:
-    """Open groups as of the snapshots of the same version."""
-    return f"models/events/{version}.json"
+def backtest(version: str, part: int) -> str:
+    """One part's scores of the newest piece of history, until activation publishes them."""
+    return f"{_part(version, part)}.backtest.parquet"
+
+
+def backtest_groups(version: str, part: int) -> str:
+    """One part's groups of the same, whole, until activation publishes them."""
+    return f"{_part(version, part)}.groups.json"
+
+
+def learnt(version: str, part: int) -> str:
+    """What training says of one part's series, until activation publishes it."""
+    return f"{_part(version, part)}.training.json"
+
+
+def _part(version: str, part: int) -> str:
+    return f"{MODELS}{version}/part={part}"
 
 
 def interval_scores(start: datetime) -> str:

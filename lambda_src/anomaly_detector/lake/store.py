@@ -100,10 +100,14 @@ class ObjectStore:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Keys below a prefix, ascending."""
+        return (key for key, _ in self.modified(prefix))
+
+    def modified(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """Keys below a prefix, ascending, and when each object was written (UTC)."""
         pages = self._client.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
             for item in page.get("Contents", ()):
-                yield str(item["Key"])
+                yield str(item["Key"]), item["LastModified"]
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; one that is not there is no fault."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from anomaly_detector.intervals import iso
+from anomaly_detector.model_format import FORMAT
 
 # Lookout's names; those of its backtest mode and of a stopped detector are not reached here.
 DetectorStatus = Literal["INACTIVE", "ACTIVATING", "ACTIVE", "FAILED"]
@@ -51,9 +52,10 @@ class Detector(_Item):
     version : grows with every change that a crawl under way must not survive.
     wanted_hash : the newest uploaded document; config_hash the one that is in force.
     watermark : end of the newest committed interval.
-    base : the model snapshots have learnt every interval before it.
-    models : version of each shard's snapshot; carried the version of the open groups as of `base`.
-    old_models, old_carried : the generation before, kept for a crawl that is under way.
+    base : the model has learnt every interval before it.
+    parts : the measures of each part of the detector; fixed when it is activated.
+    model : version of the parts' snapshots; `old_model` the one before, for a crawl under way.
+    model_format : the format of their files.
     live_from : watermark at activation; groups that start before it are of the backtest.
     """
 
@@ -68,10 +70,15 @@ class Detector(_Item):
     watermark: datetime | None = None
     base: datetime | None = None
     live_from: datetime | None = None
-    models: tuple[str, ...] = ()
-    carried: str | None = None
-    old_models: tuple[str, ...] = ()
-    old_carried: str | None = None
+    parts: tuple[tuple[str, ...], ...] = ()
+    model: str | None = None
+    old_model: str | None = None
+    model_format: int | None = None
+
+    @property
+    def is_of_former_version(self) -> bool:
+        """Whether it was trained by a package whose models this one cannot read."""
+        return self.watermark is not None and self.model_format != FORMAT
 
 
 class Run(_Item):
@@ -125,8 +132,8 @@ class Delivery(_Item):
     ----------
     due_start, attempt_id : name the item.
     window_start, window_end : all intervals that the attempt scored, look-back included.
-    events_key : object that holds the groups that touch the window.
-    scored_keys : Parquet objects that hold its scores, one per shard.
+    groups_keys, scored_keys : objects that hold the groups that overlap the window, and its scores;
+        one of each per part of the detector.
     live_from : watermark at the activation that was in force at the commit.
     published : whether only alerts are left to be sent.
     """
@@ -136,10 +143,18 @@ class Delivery(_Item):
     config_hash: str
     window_start: datetime
     window_end: datetime
-    events_key: str
+    groups_keys: tuple[str, ...]
     scored_keys: tuple[str, ...]
     live_from: datetime | None = None
     published: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_former_version(cls, values: Any) -> Any:  # noqa: ANN401 whatever is stored
+        # A delivery that was pending when the package was replaced has one object of all groups.
+        if isinstance(values, dict) and "events_key" in values:
+            return {"groups_keys": (values["events_key"],)} | values
+        return values
 
 
 class GroupItem(_Item):

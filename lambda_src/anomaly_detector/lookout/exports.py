@@ -8,9 +8,8 @@ import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from anomaly_detector.config import Config
+from anomaly_detector.config import ROLLED_UP, Config
 from anomaly_detector.events.group import Group, Point
-from anomaly_detector.panel import ROLLED_UP
 
 
 def metric_value_csv(group: Group, config: Config) -> str:

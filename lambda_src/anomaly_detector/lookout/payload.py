@@ -11,12 +11,11 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from anomaly_detector.config import Config
+from anomaly_detector.config import ROLLED_UP, Config
 from anomaly_detector.events.group import Group, Point
 from anomaly_detector.largest_remainder import apportion
 from anomaly_detector.lookout.exports import relevant_points
 from anomaly_detector.lookout.group import largest_first
-from anomaly_detector.panel import ROLLED_UP
 
 # SNS (including the subject) and asynchronous Lambda invocations are limited to 256 KB.
 MAX_BYTES = 240_000

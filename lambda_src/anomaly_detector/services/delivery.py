@@ -155,7 +155,8 @@ class _Errand:
         self._told: dict[tuple[str, str], bool] = {}
         objects = post.objects
         self._config: Config = load(objects.get(layout.configuration_version(delivery.config_hash)))
-        self._groups = groups_from_bytes(objects.get(delivery.events_key))
+        of_parts = objects.read_all(delivery.groups_keys, groups_from_bytes)
+        self._groups = tuple(group for groups in of_parts for group in groups)
         # An alert without a target is not sent.
         self._alerts = {name: one for name, one in self._config.alerts.items() if _targets(one)}
 
@@ -180,7 +181,7 @@ class _Errand:
             return
         order = [(name, "ascending") for name in ("measure", *self._config.dimensions)]
         table = parquet.joined(self._post.objects, self._delivery.scored_keys)
-        # Sorted, so that a replay writes the same bytes whatever the shards.
+        # Sorted, so that a replay writes the same bytes whatever the parts.
         files = {
             layout.interval_scores(start): parquet.write(rows.sort_by(order))
             for start, rows in results.by_interval(table)
@@ -205,7 +206,7 @@ class _Errand:
             self._ledger.decide_alert(
                 _alert_item(one, self._alerts[one.alert], self._now, self._delivery.attempt_id)
             )
-            self._tally.suppressed += one.action == "SUPPRESS"
+            self._tally.suppressed += one.because is not None
 
     def _deferred(self, group: Group) -> bool:
         # A newer pending delivery has scored this event with later rows: it decides.
@@ -317,7 +318,7 @@ class _Errand:
 
 def _alert_item(decision: Decision, alert: Alert, now: datetime, attempt: str) -> AlertItem:
     group = decision.group
-    sending = decision.action == "SEND"
+    sending = decision.because is None
     return AlertItem(
         alert=decision.alert,
         group_id=group.id,

@@ -17,7 +17,7 @@ from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk, Detector
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services import documents
-from anomaly_detector.services.payloads import HistoryPlan, Window
+from anomaly_detector.services.payloads import HistoryPlan, Part, Window
 
 # Limit of one inline Map of the pipeline with a payload of 256 KB.
 MOST_CHUNKS = 500
@@ -58,14 +58,14 @@ def plan_history(
         history_start=begin,
         history_end=end,
         chunks=tuple(Window(window_start=first, window_end=last) for first, last in chunks),
-        shards=(0,) if train else (),
+        parts=(Part(part=0, measures=tuple(config.measures)),) if train else (),
         train=train,
     )
 
 
 def is_trained(detector: Detector, config: Config) -> bool:
     """Whether the stored model fits this configuration without training."""
-    known = detector.watermark is not None and len(detector.models) == 1
+    known = detector.model is not None and not detector.is_of_former_version
     return known and detector.model_hash == config.model_hash
 
 

@@ -1,42 +1,40 @@
-"""Snapshots in the bucket: a generation is one model per shard and the groups that were open at the
-same time.
-"""
+"""Stored models: one version is a snapshot for each part of the detector."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from datetime import datetime, timedelta
 
-from anomaly_detector.explain import events
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
-from anomaly_detector.panel import Mark
+
+# A run that is under way has written within this time.
+_ABANDONED = timedelta(days=2)
 
 
-def read_carried(store: ObjectStore, version: str | None) -> events.EventState:
-    """Open groups of the snapshots with this version."""
-    if version is None:
-        return events.EventState()
-    return events.events_from_json(store.get(layout.carried(version)).decode())
+def forget(
+    store: ObjectStore,
+    *,
+    standing: Collection[str | None],
+    replaced: Collection[str | None],
+    now: datetime,
+) -> None:
+    """Delete versions that nothing needs any more, and what runs that died have left behind.
 
-
-def write_carried(store: ObjectStore, version: str, state: events.EventState) -> None:
-    """Store the open groups of the snapshots with this version."""
-    store.put(layout.carried(version), events.events_to_json(state).encode(), "application/json")
-
-
-def read_marks(store: ObjectStore, scores_keys: Sequence[str]) -> tuple[Mark, ...]:
-    """Marks stored with these scores."""
-    return tuple(
-        mark
-        for key in scores_keys
-        for mark in events.marks_from_json(store.get(layout.marks(key)).decode())
-    )
-
-
-def forget(store: ObjectStore, versions: Sequence[str], carried: str | None) -> None:
-    """Delete one generation."""
-    keys = [layout.model(shard, version) for shard, version in enumerate(versions)]
-    if carried is not None:
-        keys.append(layout.carried(carried))
-    if keys:
-        store.delete(keys)
+    Parameters
+    ----------
+    standing : versions that stay. replaced : versions that go at once, unless they stay.
+    now : UTC.
+    """
+    keys: dict[str, list[str]] = {}
+    newest: dict[str, datetime] = {}
+    for key, modified in store.modified(layout.MODELS):
+        version = layout.version_of(key)
+        keys.setdefault(version, []).append(key)
+        newest[version] = max(modified, newest.get(version, modified))
+    gone = [
+        version
+        for version, written in newest.items()
+        if version not in standing and (version in replaced or written < now - _ABANDONED)
+    ]
+    store.delete(key for version in gone for key in keys[version])

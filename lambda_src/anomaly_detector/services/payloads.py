@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
+from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import iso, parse_iso
 
 
@@ -40,13 +42,23 @@ class Window(Payload):
 
 
 class Reconciled(Payload):
+    """`reason` is why the pipeline was started for a document that was active."""
+
     config_hash: str
     started: bool
     status: str
+    reason: str | None = None
 
 
 class Prepared(Window):
     config_hash: str
+
+
+class Part(Payload):
+    """A part of the detector: some of its measures, in the order of the configuration."""
+
+    part: int
+    measures: tuple[str, ...]
 
 
 class HistoryPlan(Payload):
@@ -54,7 +66,7 @@ class HistoryPlan(Payload):
     history_start: Moment
     history_end: Moment
     chunks: tuple[Window, ...]
-    shards: tuple[int, ...]
+    parts: tuple[Part, ...]
     train: bool
 
 
@@ -131,11 +143,11 @@ class LandedFiles(Payload):
     milliseconds: int | None = None
 
 
-class Trained(Payload):
-    shard: int
+class Trained(Part):
+    """A trained part; `version` is that of its snapshot."""
+
     version: str
     series: int
-    scores_key: str
 
 
 class Activated(Payload):
@@ -145,11 +157,6 @@ class Activated(Payload):
     groups: int
 
 
-class ShardModel(Payload):
-    shard: int
-    model_version: str
-
-
 class CrawlPlan(Payload):
     """Plan of a crawl; without due intervals only `due`, `more` and the hash are meaningful.
 
@@ -157,8 +164,10 @@ class CrawlPlan(Payload):
     ----------
     execution : the crawl's execution, which holds the lease.
     held_by : another execution that is crawling; then nothing is to be done.
-    window_start : base of the model snapshots; window_end is the new watermark.
+    window_start : the model has learned every interval before it; window_end is the new watermark.
     due_start : the watermark.
+    next_base : the model that this crawl stores has learned every interval before it.
+    model : version of the parts' snapshots.
     version : of the detector's item, which must be unchanged at commit.
     more : whether more intervals are due than one crawl processes.
     """
@@ -170,21 +179,50 @@ class CrawlPlan(Payload):
     window_start: Moment | None = None
     due_start: Moment | None = None
     window_end: Moment | None = None
-    shards: tuple[ShardModel, ...] = ()
-    carried: str | None = None
+    next_base: Moment | None = None
+    parts: tuple[Part, ...] = ()
+    model: str | None = None
     attempt: str
     execution: str
     held_by: str | None = None
 
 
+@dataclass(frozen=True)
+class CrawlWindow:
+    """The bounds of a plan that has due intervals, UTC; names as in `CrawlPlan`."""
+
+    config_hash: str
+    base: datetime
+    due: datetime
+    end: datetime
+    next_base: datetime
+
+    @classmethod
+    def of(cls, plan: CrawlPlan) -> Self:
+        """The bounds.
+
+        Raises
+        ------
+        PermanentError
+            If no interval was due.
+        """
+        bounds = (plan.window_start, plan.due_start, plan.window_end, plan.next_base)
+        if plan.config_hash is None or None in bounds:
+            raise PermanentError(
+                "The plan has no window, because no interval was due: start the crawl state "
+                "machine instead of invoking this function."
+            )
+        base, due, end, next_base = (bound for bound in bounds if bound is not None)
+        return cls(plan.config_hash, base, due, end, next_base)
+
+
 class Detected(Payload):
-    """One shard's scores; `superseded` if its model was deleted because another crawl has
-    committed.
+    """A part whose window is scored; `superseded` if its model was deleted because another crawl
+    has committed.
     """
 
-    shard: int
+    part: int
     version: str
-    scores_key: str
     series: int
     superseded: bool = False
 

@@ -53,10 +53,12 @@ def prepare(
             "activated."
         )
     run = ledger.run(config_hash) or Run(attempt=1, status="RUNNING")
-    running = run.model_copy(update={"status": "RUNNING", "execution": execution, "reason": None})
+    # Why it was begun; of a run that has ended it says how.
+    reason = run.reason if run.status in ("STARTING", "RUNNING") else None
+    running = run.model_copy(update={"status": "RUNNING", "execution": execution, "reason": reason})
     ledger.set_run(config_hash, running)
     if (detector.status, detector.execution) != ("ACTIVATING", execution):
-        begun = {"status": "ACTIVATING", "status_reason": None, "execution": execution}
+        begun = {"status": "ACTIVATING", "status_reason": reason, "execution": execution}
         if not ledger.advance_detector(detector, detector.model_copy(update=begun)):
             raise RetryableError("The detector was changed concurrently.")
     config = _complete(documents.load(store, config_hash))

@@ -20,6 +20,10 @@ from anomaly_detector.services.payloads import Reconciled
 Answer = TypeVar("Answer")
 Sleep = Callable[[float], None]
 
+FORMER_VERSION = (
+    "The model was trained by a former version of this package, which this version cannot read: a "
+    "new model is trained from the history."
+)
 # A new role may be refused for up to two minutes, until it has propagated.
 _PAUSES = (2, 4, 8, 16, 30, 30, 30)
 
@@ -27,8 +31,9 @@ _PAUSES = (2, 4, 8, 16, 30, 30, 30)
 def reconcile(store: ObjectStore, ledger: Ledger, pipeline: Executions, sleep: Sleep) -> Reconciled:
     """Compare the uploaded document with the ledger; start `<hash>-<attempt>` if necessary.
 
-    The pipeline is started for a new document, for one that was active before another document, and
-    for one that was uploaded again after its run failed. However often and however late this is
+    The pipeline is started for a new document, for one that was active before another document, for
+    one that was uploaded again after its run failed, and for one whose model was trained by a
+    former version of this package. However often and however late this is
     called, each is started once.
 
     Raises
@@ -38,7 +43,13 @@ def reconcile(store: ObjectStore, ledger: Ledger, pipeline: Executions, sleep: S
     """
     config_hash, uploaded_at = patiently(lambda: documents.keep_current(store), sleep)
     started = patiently(lambda: _start(ledger, pipeline, config_hash, uploaded_at), sleep)
-    return Reconciled(config_hash=config_hash, started=started, status=ledger.detector().status)
+    detector = ledger.detector()
+    return Reconciled(
+        config_hash=config_hash,
+        started=started,
+        status=detector.status,
+        reason=FORMER_VERSION if started and detector.is_of_former_version else None,
+    )
 
 
 def patiently(call: Callable[[], Answer], sleep: Sleep) -> Answer:
@@ -68,7 +79,8 @@ def _start(ledger: Ledger, pipeline: Executions, config_hash: str, uploaded_at: 
         if run is not None and not _again(ledger, pipeline, run, config_hash, uploaded_at):
             return False
         attempt = 1 if run is None else run.attempt + 1
-        claim = Run(attempt=attempt, status="STARTING", uploaded_at=uploaded_at)
+        reason = FORMER_VERSION if ledger.detector().is_of_former_version else None
+        claim = Run(attempt=attempt, status="STARTING", uploaded_at=uploaded_at, reason=reason)
         if not ledger.claim_run(config_hash, run, claim):
             return False  # a concurrent call has claimed it
         run = claim
@@ -82,10 +94,14 @@ def _start(ledger: Ledger, pipeline: Executions, config_hash: str, uploaded_at: 
 def _again(
     ledger: Ledger, pipeline: Executions, run: Run, config_hash: str, uploaded_at: datetime
 ) -> bool:
-    if ledger.detector().wanted_hash != config_hash:
+    detector = ledger.detector()
+    if detector.wanted_hash != config_hash:
         return True  # back to an earlier document
+    former = detector.is_of_former_version
+    if run.status == "SUCCEEDED":
+        return former
     anew = run.uploaded_at is None or uploaded_at > run.uploaded_at
-    if not anew or run.status == "SUCCEEDED":
-        return False
+    if run.status == "FAILED":
+        return anew
     # An execution that was stopped or timed out could not record its failure.
-    return run.status == "FAILED" or not (run.execution and pipeline.is_running(run.execution))
+    return (anew or former) and not (run.execution and pipeline.is_running(run.execution))

@@ -11,10 +11,9 @@ import pyarrow.compute as pc
 from anomaly_detector import backtest, capacity
 from anomaly_detector.capacity import Size
 from anomaly_detector.config import Config
-from anomaly_detector.detection import to_bytes
 from anomaly_detector.errors import PermanentError, RetryableError, refuse
 from anomaly_detector.events.group import Group
-from anomaly_detector.explain import events
+from anomaly_detector.events.store import groups_from_bytes, groups_to_bytes
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout, parquet, results
 from anomaly_detector.lake.group_files import group_files
@@ -22,22 +21,25 @@ from anomaly_detector.lake.landed import read_panel
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk, Detector, Run
 from anomaly_detector.ledger.ledger import Ledger
+from anomaly_detector.model_format import FORMAT
 from anomaly_detector.panel import second
 from anomaly_detector.services import documents, history, models
 from anomaly_detector.services.payloads import Activated, Trained
+from anomaly_detector.snapshot import to_bytes
 
 
 def train(
     store: ObjectStore,
     ledger: Ledger,
     config_hash: str,
-    shard: int,
+    part: int,
+    measures: tuple[str, ...],
     history_start: datetime,
     history_end: datetime,
     execution: str,
 ) -> Trained:
-    """Replay one shard's history; store the snapshot before the look-back, the scores of the
-    newest part, and the training report.
+    """Replay one part's history; store the snapshot before the look-back, scores and groups of the
+    backtest, and the training report.
 
     Raises
     ------
@@ -64,17 +66,18 @@ def train(
         score_from=second(backtest_start(grid, history_start, history_end)),
         snapshot_at=second(base),
     )
-    if scored.snapshot is None:
+    if scored.before is None:
         raise PermanentError(
             "The replay returned no snapshot: start the pipeline again with the input {}."
         )
     version = layout.model_version(base, layout.attempt_id(execution))
-    store.put(layout.model(shard, version), to_bytes(scored.snapshot))
-    scores_key = layout.backtest(shard, version)
-    store.put(scores_key, parquet.write(scored.table), parquet.CONTENT_TYPE)
-    store.put(layout.marks(scores_key), events.marks_to_json(scored.marks).encode())
-    store.put_json(layout.learnt(scores_key), backtest.training(config, scored.state).to_dict())
-    return Trained(shard=shard, version=version, series=scored.series, scores_key=scores_key)
+    store.put(layout.model(version, part), to_bytes(scored.before))
+    store.put(layout.backtest(version, part), parquet.write(scored.table), parquet.CONTENT_TYPE)
+    groups = groups_to_bytes(scored.groups)
+    store.put(layout.backtest_groups(version, part), groups, "application/json")
+    report = backtest.training(config, scored.after)
+    store.put_json(layout.learnt(version, part), report.to_dict())
+    return Trained(part=part, measures=measures, version=version, series=scored.series)
 
 
 def _overlaps(chunk: Chunk, begin: datetime, end: datetime) -> bool:
@@ -104,12 +107,18 @@ def activate(
     history_end: datetime,
     *,
     train: bool,
-    shards: Sequence[Trained],
+    parts: Sequence[Trained],
     execution: str,
+    now: datetime,
 ) -> Activated:
     """Publish the backtest and activate the configuration from the end of its history.
 
     Without training, model and watermark remain, and only the configuration changes.
+
+    Parameters
+    ----------
+    parts : the trained parts of the detector, which it keeps until it is trained again.
+    now : UTC.
 
     Raises
     ------
@@ -138,24 +147,24 @@ def activate(
     groups = 0
     if train:
         grid = Grid.of(config)
-        shards = sorted(shards, key=lambda one: one.shard)
+        parts = sorted(parts, key=lambda one: one.part)
         base = base_of(grid, history_start, history_end, config.lookback_intervals)
         begin = backtest_start(grid, history_start, history_end)
-        found = _publish_backtest(store, config, shards, begin, base, history_end)
+        found = _publish_backtest(store, config, parts, begin, base, history_end)
         ledger.forget_groups(begin)
         # The look-back of a crawl may remove the newest groups, and finds them by these items.
         for group in found:
-            ledger.put_group(group, shards[0].version)
+            ledger.put_group(group, parts[0].version)
         ledger.forget_intervals(history_end)
         groups = len(found)
         values |= {
             "watermark": history_end,
             "live_from": history_end,
             "base": base,
-            "models": tuple(one.version for one in shards),
-            "carried": shards[0].version,
-            "old_models": (),
-            "old_carried": None,
+            "parts": tuple(one.measures for one in parts),
+            "model": parts[0].version,
+            "old_model": None,
+            "model_format": FORMAT,
         }
     after = detector.model_copy(update=values)
     if not ledger.advance_detector(detector, after):
@@ -164,11 +173,14 @@ def activate(
     done = {"status": "SUCCEEDED", "execution": execution, "reason": None}
     ledger.set_run(config_hash, run.model_copy(update=done))
     if train:
-        store.delete(one.scores_key for one in shards)
-        store.delete(layout.marks(one.scores_key) for one in shards)
-        store.delete(layout.learnt(one.scores_key) for one in shards)
-        models.forget(store, detector.models, detector.carried)
-        models.forget(store, detector.old_models, detector.old_carried)
+        made = (layout.backtest, layout.backtest_groups, layout.learnt)
+        store.delete(key(one.version, one.part) for one in parts for key in made)
+        models.forget(
+            store,
+            standing=(after.model,),
+            replaced=(detector.model, detector.old_model),
+            now=now,
+        )
     return _active(after, config_hash, groups)
 
 
@@ -183,17 +195,20 @@ def _active(detector: Detector, config_hash: str, groups: int) -> Activated:
 def _publish_backtest(
     store: ObjectStore,
     config: Config,
-    shards: Sequence[Trained],
+    parts: Sequence[Trained],
     begin: datetime,
     base: datetime,
     end: datetime,
 ) -> tuple[Group, ...]:
     """Write scores and groups of `[begin, end)`, and delete those of a previous configuration."""
-    table = parquet.joined(store, [one.scores_key for one in shards])
-    marks = models.read_marks(store, [one.scores_key for one in shards])
-    advance = backtest.group(config, table, marks, begin, end, carry_at=second(base))
-    models.write_carried(store, shards[0].version, advance.carried)
-    files = _score_files(config, table, base) | group_files(advance.groups, config)
+    table = parquet.joined(store, [layout.backtest(one.version, one.part) for one in parts])
+    keys = [layout.backtest_groups(one.version, one.part) for one in parts]
+    of_parts = store.read_all(keys, groups_from_bytes)
+    groups = sorted(
+        (group for one in of_parts for group in one),
+        key=lambda one: (one.start, one.measure, one.id),
+    )
+    files = _score_files(config, table, base) | group_files(groups, config)
     store.put_all(files, parquet.CONTENT_TYPE)
     stale = [
         key
@@ -202,10 +217,11 @@ def _publish_backtest(
         if key not in files and (layout.date_of(key) or begin.date()) >= begin.date()
     ]
     store.delete(stale)
-    store.put_json(layout.PREVIEW, backtest.preview(advance.groups, begin, end))
-    # One model contains the series of all shards.
-    store.put_json(layout.TRAINING, store.get_json(layout.learnt(shards[0].scores_key)))
-    return advance.groups
+    store.put_json(layout.PREVIEW, backtest.preview(groups, begin, end))
+    learnt = [store.get_json(layout.learnt(one.version, one.part)) for one in parts]
+    classes = [one for of_part in learnt for one in of_part["classes"]]
+    store.put_json(layout.TRAINING, learnt[0] | {"classes": classes})
+    return tuple(groups)
 
 
 def _score_files(config: Config, table: pa.Table, base: datetime) -> dict[str, bytes]:

@@ -24,10 +24,9 @@ from datetime import UTC, date, datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from anomaly_detector.config import Aggregation, Config
+from anomaly_detector.config import ROLLED_UP, Aggregation, Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid
-from anomaly_detector.panel import ROLLED_UP
 from anomaly_detector.warehouse.query import (
     outer_words,
     render,

@@ -2,113 +2,136 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_detector.detection.follow import follow, still
 from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.settings import DetectorSettings
 from anomaly_detector.detection.slots import Slots, day_slots, month_slots, shown_twice
 from anomaly_detector.detection.state import Judged, State
+from anomaly_detector.events.event import Event
+from anomaly_detector.events.explain import explain
+from anomaly_detector.events.follow import follow
+from anomaly_detector.events.group import Group
 from anomaly_detector.lattice import Lattice
-from anomaly_detector.panel import Mark, Panel, Scores
+from anomaly_detector.panel import Panel, Scores
+from anomaly_detector.snapshot import Snapshot
 
 _JUDGED = tuple(field.name for field in fields(Judged))
 
 
 @dataclass(frozen=True)
 class Replay:
-    """Scores of the intervals, the state after them, and the state before `snapshot_at`."""
+    """What the intervals gave.
+
+    Attributes
+    ----------
+    groups : of every event that was remembered at the start or opened since, as it stands at the
+        end; ascending by start, measure and id. Where scores begin later, of those remembered then.
+    after : the snapshot after all intervals. before : that before `snapshot_at`.
+    """
 
     scores: Scores
-    state: State
-    snapshot: State | None
+    groups: tuple[Group, ...]
+    after: Snapshot
+    before: Snapshot | None
 
 
 def replay(
     settings: DetectorSettings,
-    state: State,
+    snapshot: Snapshot,
     panel: Panel,
     snapshot_at: np.datetime64 | None = None,
     score_from: np.datetime64 | None = None,
 ) -> Replay:
-    """Score and learn the panel's intervals one after the other; `state` is left as it is.
+    """Score and learn the panel's intervals one after the other; `snapshot` is left as it is.
 
     Parameters
     ----------
-    state : has learnt nothing of the panel's intervals.
-    panel : its slices may come in any order; those that the state knows and the panel lacks count
-        as absent rows.
-    snapshot_at : UTC; the snapshot has learnt every interval that starts before it.
-    score_from : UTC; scores are kept from this interval on. All are kept where None.
+    snapshot : has learnt nothing of the panel's intervals.
+    panel : its slices may come in any order; those that the snapshot knows and the panel lacks
+        count as absent rows.
+    snapshot_at : UTC; `before` has learnt every interval that starts before it.
+    score_from : UTC; scores are kept, and events shown, from this interval on. All are where None.
 
     Returns
     -------
-    Scores have the slices of state and panel, ascending. A replay in pieces gives what one in full
-    gives, bit for bit.
+    Scores have the slices of snapshot and panel, ascending. A replay in pieces gives what one in
+    full gives, bit for bit.
 
     Raises
     ------
     ValueError
-        Where the panel's measures, dimensions or times do not go with settings and state.
+        Where the panel's measures, dimensions or times do not go with settings and snapshot.
     """
+    state = snapshot.state
     _check(settings, state, panel, snapshot_at)
     starts = panel.starts.astype("datetime64[s]")
     lattice, from_state, from_panel = _union(state, panel)
-    now = (
-        state.copied() if from_state is None else state.grown(settings, lattice.slices, from_state)
-    )
+    now, events = _copied(settings, snapshot, lattice, from_state)
     rules = Rules.of(settings)
-    of_day, weekdays = day_slots(settings.grid, starts)
-    hours = of_day * settings.slots_a_weekday // settings.slots_a_day
-    week_slots = weekdays * settings.slots_a_weekday + hours
-    of_month = month_slots(settings.grid, starts) if settings.slots_a_month else None
+    slots = _slots(settings, starts)
     # Known beforehand, and no anomaly: the rows of two intervals lie in one of them.
     unclear = shown_twice(settings.grid, starts, settings.clock)
     order = [panel.measures.index(name) for name in state.measures]
-    skipped = (
-        0
-        if score_from is None
-        else int(np.searchsorted(starts, score_from.astype("datetime64[s]")))
-    )
+    skipped = 0 if score_from is None else int(np.searchsorted(starts, score_from))
+    # Events of what is not scored are told from here on only.
+    begins = score_from is not None and (np.isnat(state.until) or state.until < score_from)
+    told = {} if begins else dict.fromkeys(events)
     kept = _Kept(len(lattice.slices), len(order), len(starts) - skipped)
-    snapshot: State | None = None
-    marks: list[Mark] = []
-    seconds = starts.astype(np.int64)
+    before: Snapshot | None = None
     for t, start in enumerate(starts):
-        if snapshot is None and snapshot_at is not None and start >= snapshot_at:
-            snapshot = _born(now, copied=True)
+        if before is None and snapshot_at is not None and start >= snapshot_at:
+            before = _born(now, events, lattice, copied=True)
+        if begins and t == skipped:
+            for event in events:
+                event.restart()
         value, count = _interval(panel, t, order, len(lattice.slices), from_panel)
         if unclear[t]:
             value, count = np.full_like(value, np.nan), np.zeros_like(count)
-        slots = Slots(
-            int(of_day[t]),
-            int(week_slots[t]),
-            None if of_month is None else int(of_month[t]),
-        )
         landed = None if panel.landed is None else bool(panel.landed[t] and not unclear[t])
-        judged, shown = now.judge(rules, value, count, slots, landed=landed)
+        judged, shown = now.judge(rules, value, count, slots[t], landed=landed)
         now.clock += 1
         now.until = start
         if shown.observed.landed:
             evidence = now.weigh(rules, shown, lattice)
-            now.events, marked, frozen = follow(
-                rules, now, lattice, now.events, evidence, int(seconds[t]), settings.accept_after
+            at = int(start.astype(np.int64))
+            events, frozen = follow(
+                rules, now, lattice, judged, events, evidence, at, settings.accept_after
             )
             now.learn(rules, shown, evidence, frozen)
-        else:
-            marked = still(now.events, int(seconds[t]))
         if t >= skipped:
             kept.add(t - skipped, judged)
-            marks.extend(marked)
-    learnt = _born(now, copied=False)
-    if snapshot is None and snapshot_at is not None:
-        snapshot = learnt
-    scores = kept.scores(starts[skipped:], panel.dimensions, lattice.slices, state.measures, marks)
-    return Replay(scores, learnt, snapshot)
+            told |= dict.fromkeys(events)
+    groups = [
+        explain(settings, event, lattice, now.habits.born[state.measures.index(event.measure)])
+        for event in told
+    ]
+    after = _born(now, events, lattice, copied=False)
+    if before is None and snapshot_at is not None:
+        before = after
+    return Replay(
+        scores=kept.scores(starts[skipped:], panel.dimensions, lattice.slices, state.measures),
+        groups=tuple(sorted(groups, key=lambda one: (one.start, one.measure, one.id))),
+        after=after,
+        before=before,
+    )
+
+
+def _slots(settings: DetectorSettings, starts: NDArray[np.datetime64]) -> list[Slots]:
+    """Where each interval lies in the profiles."""
+    days, weekdays = day_slots(settings.grid, starts)
+    hours = days * settings.slots_a_weekday // settings.slots_a_day
+    weeks = weekdays * settings.slots_a_weekday + hours
+    months: Iterable[int | None] = repeat(None)
+    if settings.slots_a_month:
+        months = month_slots(settings.grid, starts).tolist()
+    return [Slots(*of) for of in zip(days.tolist(), weeks.tolist(), months, strict=False)]
 
 
 class _Kept:
@@ -131,14 +154,12 @@ class _Kept:
         dimensions: tuple[str, ...],
         slices: NDArray[np.object_],
         measures: tuple[str, ...],
-        marks: list[Mark],
     ) -> Scores:
         return Scores(
             starts=starts,
             dimensions=dimensions,
             slices=slices,
             measures=measures,
-            marks=tuple(marks),
             **self._arrays,
         )
 
@@ -201,9 +222,26 @@ def _interval(
     return values, counts
 
 
-def _born(state: State, *, copied: bool) -> State:
-    """The state without slices that are not born in any measure."""
+def _copied(
+    settings: DetectorSettings,
+    snapshot: Snapshot,
+    lattice: Lattice,
+    places: NDArray[np.int64] | None,
+) -> tuple[State, tuple[Event, ...]]:
+    """State and events to be changed in place, with room for the slices of the lattice."""
+    if places is None:
+        return snapshot.state.copied(), tuple(event.copied() for event in snapshot.events)
+    grown = snapshot.state.grown(settings, lattice.slices, places)
+    size = len(lattice.slices)
+    return grown, tuple(event.grown(size, places) for event in snapshot.events)
+
+
+def _born(state: State, events: tuple[Event, ...], lattice: Lattice, *, copied: bool) -> Snapshot:
+    """The snapshot without slices that are not born in any measure."""
     born = np.asarray(state.habits.born.any(axis=0))
+    born[[lattice.index[key] for event in events for key in event.slices]] = True
     if not born.all():
-        return state.picked(born)
-    return state.copied() if copied else state
+        return Snapshot(state.picked(born), tuple(event.picked(born) for event in events))
+    if copied:
+        return Snapshot(state.copied(), tuple(event.copied() for event in events))
+    return Snapshot(state, events)

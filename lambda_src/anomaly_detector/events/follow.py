@@ -14,16 +14,16 @@ becomes the new level.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.scan import Evidence
-from anomaly_detector.detection.state import Event, State
+from anomaly_detector.detection.state import Judged, State
+from anomaly_detector.events.event import Event, Sums
 from anomaly_detector.lattice import Lattice
-from anomaly_detector.panel import Mark
 
 Mask = NDArray[np.bool_]
 
@@ -45,12 +45,13 @@ def follow(
     rules: Rules,
     state: State,
     lattice: Lattice,
+    judged: Judged,
     events: tuple[Event, ...],
     found: Evidence,
     at: int,
     accept_after: int,
-) -> tuple[tuple[Event, ...], tuple[Mark, ...], Mask]:
-    """Take one interval's evidence into the events.
+) -> tuple[tuple[Event, ...], Mask]:
+    """Take one interval's evidence into the events, which are changed in place.
 
     Parameters
     ----------
@@ -59,42 +60,25 @@ def follow(
 
     Returns
     -------
-    The events that are remembered, their marks, and (M, K) series that must not learn.
+    The events that are remembered, and (M, K) series that must not learn.
     """
     frozen = np.zeros(found.evidence.shape, dtype=np.bool_)
     kept: list[Event] = []
-    marks: list[Mark] = []
     for m, measure in enumerate(state.measures):
         now = _Now(rules, state, lattice, found, m)
         for event in events:
             if event.measure == measure:
-                now.go_on(replace(event, age=event.age + 1), accept_after)
+                event.age += 1
+                now.go_on(event, accept_after)
         now.drop_overlaps()
         now.open_new(measure, at)
+        additive = bool(rules.additive[m, 0])
         for event in now.open:
             frozen[m] |= now.overlapping(event)
-        for event in sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first)):
-            kept.append(event)
-            marks.append(_mark(event, at, shown=id(event) in now.shown))
-    return tuple(kept), tuple(marks), frozen
-
-
-def still(events: tuple[Event, ...], at: int) -> tuple[Mark, ...]:
-    """Marks of an interval without any row, which changes no event."""
-    return tuple(_mark(event, at, shown=False) for event in events)
-
-
-def _mark(event: Event, at: int, *, shown: bool) -> Mark:
-    return Mark(
-        at,
-        event.measure,
-        event.opened,
-        event.first,
-        event.slices,
-        event.side,
-        event.severity,
-        "CLOSED" if event.closed else "SHOWN" if shown else "QUIET",
-    )
+            if event in now.shown:
+                event.show(judged, m, lattice, at, additive=additive)
+        kept += sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first))
+    return tuple(kept), frozen
 
 
 @dataclass
@@ -108,7 +92,7 @@ class _Now:
     m: int
     open: list[Event] = field(default_factory=list)
     ended: list[Event] = field(default_factory=list)
-    shown: set[int] = field(default_factory=set)
+    shown: set[Event] = field(default_factory=set)
 
     def place(self, event: Event) -> int:
         """Place of the event's first slice."""
@@ -130,7 +114,7 @@ class _Now:
             return
         if self._is_shown(event):
             event.quiet = 0
-            self.shown.add(id(event))
+            self.shown.add(event)
             self._name_again(event)
         else:
             event.quiet += 1
@@ -181,12 +165,14 @@ class _Now:
             event = self._taken_up(place, before, float(evidence[best]))
             if event is None:
                 key = self.lattice.names[place]
-                event = Event(measure, at, key, (key,), int(found.side[m, place]))
+                side = int(found.side[m, place])
+                none = Sums.none(len(self.lattice.level))
+                event = Event(measure, at, key, (key,), side, at, none)
             self._measure(event, self.place(event))
             event.change = float(found.change[m, place])
             event.base = float(found.base[m, place])
             self.open.append(event)
-            self.shown.add(id(event))
+            self.shown.add(event)
             may &= ~self.overlapping(event)
             for other in self.open:
                 may &= (other.age >= SETTLED) | (evidence > other.evidence)

@@ -1,0 +1,157 @@
+"""An event of one measure, from its opening to its end: the one form in which it is remembered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_detector.detection.state import Judged
+from anomaly_detector.events.group import Direction, Point
+from anomaly_detector.lattice import Lattice
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Slice = tuple[str, ...]
+
+
+@dataclass
+class Sums:
+    """Sums over the intervals that show an event, of all slices; arrays (K,).
+
+    Attributes
+    ----------
+    actual, expected : what came and what was expected, where both are known.
+    intervals : int64, number of intervals behind them.
+    """
+
+    actual: Array
+    expected: Array
+    intervals: NDArray[np.int64]
+
+    @classmethod
+    def none(cls, slices: int) -> Self:
+        """Nothing yet."""
+        return cls(np.zeros(slices), np.zeros(slices), np.zeros(slices, dtype=np.int64))
+
+    def grown(self, slices: int, places: NDArray[np.int64]) -> Self:
+        """A copy with room for `slices`, in which `places` are where its own go."""
+
+        def spread(array: NDArray[Any]) -> NDArray[Any]:
+            found = np.zeros(slices, dtype=array.dtype)
+            found[places] = array
+            return found
+
+        return self._mapped(spread)
+
+    def picked(self, slices: Mask) -> Self:
+        """A copy of some slices (K,)."""
+        return self._mapped(lambda array: array[slices])
+
+    def copied(self) -> Self:
+        """A copy."""
+        return self._mapped(np.copy)
+
+    def _mapped(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Self:
+        return type(self)(*(change(getattr(self, one.name)) for one in fields(self)))
+
+
+@dataclass(eq=False)
+class Event:
+    """An event of one measure; changed in place as intervals come. Times are seconds since 1970.
+
+    Attributes
+    ----------
+    opened : start of the interval that opened it; with the measure and `first`, the slice that it
+        opened on, it names the event.
+    slices : the slice that shows it best so far; several where no kept slice holds them all.
+    side : 1 above the expectation, -1 below.
+    last : start of the newest interval that shows it.
+    sums : over the intervals that show it; slices as in the state beside it.
+    points : series in the intervals that show it, ascending by time and slice.
+    evidence : largest R so far, in powers of ten beyond chance; severity likewise, 0-100.
+    change, base : residuals and expectations of the slice, summed over the intervals that show it.
+    age : intervals since it opened; quiet : of them without it, in a row.
+    doubt : nats that speak against its going on.
+    closed : intervals since its end, 0 while it is open.
+    """
+
+    measure: str
+    opened: int
+    first: Slice
+    slices: tuple[Slice, ...]
+    side: int
+    last: int
+    sums: Sums
+    points: list[Point] = field(default_factory=list)
+    evidence: float = -math.inf
+    severity: float = 0.0
+    change: float = 0.0
+    base: float = 0.0
+    age: int = 0
+    quiet: int = 0
+    doubt: float = 0.0
+    closed: int = 0
+
+    @property
+    def direction(self) -> Direction:
+        """The side as a word."""
+        return "up" if self.side > 0 else "down"
+
+    def show(self, judged: Judged, m: int, lattice: Lattice, at: int, *, additive: bool) -> None:
+        """Take in an interval that shows the event: its sums grow, and points are added.
+
+        A series of SUM or COUNT without a row counts as zero: its silence may be the fault.
+
+        Parameters
+        ----------
+        m : place of the measure. at : start of the interval.
+        additive : whether the measure is SUM or COUNT.
+        """
+        actual, expected = judged.actual[m], judged.expected[m]
+        silent = ~np.isfinite(actual) & (expected > 0) & additive
+        known = (np.isfinite(actual) | silent) & np.isfinite(expected)
+        self.sums.actual += np.where(known & ~silent, actual, 0.0)
+        self.sums.expected += np.where(known, expected, 0.0)
+        self.sums.intervals += known
+        self.last = at
+        flagged = judged.anomalous[m] & (judged.direction[m] == self.side)
+        near = np.zeros(len(known), dtype=np.bool_)
+        for key in self.slices:
+            place = lattice.index[key]
+            near |= lattice.overlapping(place) & flagged
+            near[place] |= known[place]
+        self.points += [
+            Point(
+                datetime.fromtimestamp(at, UTC),
+                lattice.names[k],
+                0.0 if silent[k] else float(actual[k]),
+                float(expected[k]),
+                float(judged.severity[m, k]),
+                self.direction,
+            )
+            for k in np.nonzero(near)[0].tolist()
+        ]
+
+    def restart(self) -> None:
+        """Begin sums and points anew, as if the event had not been shown yet."""
+        self.sums = Sums.none(len(self.sums.actual))
+        self.points = []
+        self.last = self.opened
+
+    def grown(self, slices: int, places: NDArray[np.int64]) -> Self:
+        """A copy with room for `slices`, in which `places` are where its own go."""
+        return replace(self, sums=self.sums.grown(slices, places), points=list(self.points))
+
+    def picked(self, slices: Mask) -> Self:
+        """A copy of some slices (K,)."""
+        return replace(self, sums=self.sums.picked(slices), points=list(self.points))
+
+    def copied(self) -> Self:
+        """A copy."""
+        return replace(self, sums=self.sums.copied(), points=list(self.points))
