@@ -144,7 +144,7 @@ def test_a_commit_writes_the_largest_window_at_once(table: StateTable) -> None:
         config_hash="c",
         window_start=START,
         window_end=START.replace(hour=2),
-        events_key="k",
+        groups_keys=("k",),
         scored_keys=(),
     )
     commit = Commit(before, before, intervals, delivery)

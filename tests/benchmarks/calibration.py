@@ -23,15 +23,11 @@ from typing import Any
 
 import numpy as np
 from anomaly_detector.config import Config
-from anomaly_detector.detection import (
-    THRESHOLD_SEVERITY,
-    DetectorSettings,
-    initial_state,
-    replay,
-)
-from anomaly_detector.explain.events import EventState, advance
+from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.intervals import Grid
 from anomaly_detector.panel import Panel
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
 from tests.benchmarks import console
@@ -107,8 +103,8 @@ def measure(aggregation: str, values: Array, nominal: float, learnt: int) -> tup
     starts = np.datetime64("2025-01-06T00:00:00", "s") + hours
     turned = values.T[:, None]
     panel = Panel(starts, ("series",), slices, ("value",), turned, np.ones_like(turned))
-    done = replay(settings, initial_state(settings), panel, score_from=starts[learnt])
-    groups = advance(settings, EventState(), done.scores, None).groups
+    done = replay(settings, Snapshot.initial(settings), panel, score_from=starts[learnt])
+    groups = done.groups
     return int((done.scores.severity >= THRESHOLD_SEVERITY).sum()), len(groups)
 
 

@@ -251,15 +251,15 @@ def case(cloud: LocalCloud, shape: Shape, name: str) -> dict[str, Any]:
         return answer
 
     own = {**bounds, "execution": "pipeline"}
-    trained = run("train", {**own, "shard": 0})
-    run("activate", {**own, "train": True, "shards": [trained]})
+    (part,) = plan.answer()["parts"]
+    trained = run("train", {**own, **part})
+    run("activate", {**own, "train": True, "parts": [trained]})
     at = grid.shift(NOW, MOST_DUE)
     crawl = crawling.plan_crawl(store, ledger, at, "crawl", datetime.now(UTC)).answer()
     begin, end = (datetime.fromisoformat(crawl[key]) for key in ("window_start", "window_end"))
     landed = warehouse.land(store, layout.live_attempt(begin, "a-1"), begin, end, NOW).answer()
-    (shard,) = crawl["shards"]
-    detected = run("detect", {"plan": crawl, "landed": landed, **shard})
-    run("commit", {"plan": crawl, "landed": landed, "shards": [detected]})
+    detected = run("detect", {"plan": crawl, "landed": landed, "part": part["part"]})
+    run("commit", {"plan": crawl, "landed": landed, "parts": [detected]})
     run("deliver", {})
     crawled = grid.count(begin, end)
     size = warehouse.size

@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 from anomaly_detector.config import Config
-from anomaly_detector.detection import DetectorSettings, initial_state, replay
+from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.intervals import SECONDS, Grid
 from anomaly_detector.panel import Panel
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
 from tests.benchmarks import console, peers
@@ -58,7 +60,7 @@ def ours(series: Series, aggregation: str = "AVG") -> Array:
         values,
         np.isfinite(values).astype(np.float64),
     )
-    severity = replay(settings, initial_state(settings), panel).scores.severity
+    severity = replay(settings, Snapshot.initial(settings), panel).scores.severity
     # A series without one finite value is never born, and has no row in the scores.
     if not severity.shape[2]:
         return np.zeros(len(series.starts))

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anomaly_detector.detection import THRESHOLD_SEVERITY, initial_state, replay
+from anomaly_detector.detection import THRESHOLD_SEVERITY
 from anomaly_detector.panel import Panel
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
 from tests.benchmarks import console, reference_series
@@ -71,7 +73,7 @@ def judge(whole: Panel, labels: NDArray[np.bool_]) -> list[dict[str, Any]]:
         measures={name: {} for name in MEASURES}, dimensions=DIMENSIONS, false_events_per_week=1
     )
     first = int(len(whole.starts) * TRAINED)
-    scores = replay(chosen, initial_state(chosen), whole, score_from=whole.starts[first]).scores
+    scores = replay(chosen, Snapshot.initial(chosen), whole, score_from=whole.starts[first]).scores
     assert scores.slices.tolist() == whole.slices.tolist()
     rows = []
     for m, measure in enumerate(MEASURES):

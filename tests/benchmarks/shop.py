@@ -39,9 +39,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from anomaly_detector.detection import initial_state, replay
-from anomaly_detector.explain.events import EventState, advance
-from anomaly_detector.panel import ROLLED_UP
+from anomaly_detector.config import ROLLED_UP
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
 from tests.benchmarks import console, peers
@@ -83,18 +83,17 @@ def ours(shop: Shop) -> list[Event]:
     starts = shop.panel.starts
     done = replay(
         shop.settings,
-        initial_state(shop.settings),
+        Snapshot.initial(shop.settings),
         shop.panel,
         score_from=starts[shop.first],
     )
-    groups = advance(shop.settings, EventState(), done.scores, None).groups
 
     def place(moment: Any) -> int:
         found = np.datetime64(moment.replace(tzinfo=None), "s")
         return int(np.searchsorted(starts, found))
 
     events = []
-    for group in groups:
+    for group in done.groups:
         leaves = np.zeros(len(shop.leaves), dtype=np.bool_)
         for named in group.slices:
             leaves |= shop.held([named.get(name, ROLLED_UP) for name in shop.settings.dimensions])

@@ -30,11 +30,11 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from anomaly_detector.config import Config
+from anomaly_detector.config import ROLLED_UP, Config
 from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.detection.slots import day_slots
 from anomaly_detector.intervals import Grid
-from anomaly_detector.panel import ROLLED_UP, Panel
+from anomaly_detector.panel import Panel
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]

@@ -41,14 +41,15 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-from anomaly_detector.config import Config
-from anomaly_detector.detection import DetectorSettings, initial_state, replay, to_bytes
-from anomaly_detector.explain.events import EventState, advance
+from anomaly_detector.config import ROLLED_UP, Config
+from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.intervals import Grid
 from anomaly_detector.local_file.aggregate import aggregate
 from anomaly_detector.local_file.engine import Engine
 from anomaly_detector.local_file.files import open_files
-from anomaly_detector.panel import ROLLED_UP, Panel
+from anomaly_detector.panel import Panel
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot, to_bytes
 from numpy.typing import NDArray
 
 from tests.benchmarks import console, peers
@@ -128,26 +129,23 @@ def case(series: int, interval: str, learnt: int = LEARNT) -> dict[str, Any]:
     """One line of the table, measured in this process."""
     world = World(series, interval)
     settings = world.settings
-    state, events, batch = initial_state(settings), EventState(), []
+    learnt_so_far, batch = Snapshot.initial(settings), []
     for begin in range(0, learnt, CALL):
         panel = world.panel(begin, CALL)
         ticks = time.process_time()
-        done = replay(settings, state, panel)
-        events = advance(settings, events, done.scores, None).carried
+        learnt_so_far = replay(settings, learnt_so_far, panel).after
         batch.append((time.process_time() - ticks) / CALL)
-        state = done.state
     single, busy, groups = [], [], 0
     for begin in range(len(batch) * CALL, len(batch) * CALL + TIMED):
         panel = world.panel(begin, 1, fault=True)
         clock, ticks = time.perf_counter(), time.process_time()
-        done = replay(settings, state, panel)
-        found = advance(settings, events, done.scores, None)
+        done = replay(settings, learnt_so_far, panel)
         single.append(time.perf_counter() - clock)
         busy.append(time.process_time() - ticks)
-        state, events, groups = done.state, found.carried, len(found.groups)
+        learnt_so_far, groups = done.after, len(done.groups)
     peak = console.peak_bytes()
-    memory = state.nbytes
-    file = len(to_bytes(state))
+    memory = learnt_so_far.state.nbytes
+    file = len(to_bytes(learnt_so_far))
     return {
         "series": world.series,
         "interval": interval,
@@ -180,17 +178,18 @@ def forest_cost(points: int = 2000) -> float | None:
 def training(series: int, intervals: int) -> dict[str, Any]:
     """Seconds of replaying a history in blocks of 120 intervals, events of the newest 30 %."""
     world = World(series, "PT1H")
-    state, events, spent, busy = initial_state(world.settings), EventState(), 0.0, 0.0
+    learnt, spent, busy, scored_from = Snapshot.initial(world.settings), 0.0, 0.0, None
     for begin in range(0, intervals, 120):
         panel = world.panel(begin, min(120, intervals - begin))
         clock, ticks = time.perf_counter(), time.process_time()
-        late = begin >= 0.7 * intervals
-        done = replay(world.settings, state, panel, score_from=None if late else panel.starts[-1])
-        if late:
-            events = advance(world.settings, events, done.scores, None).carried
+        if scored_from is None and begin >= 0.7 * intervals:
+            scored_from = panel.starts[0]
+        # The last interval alone, while nothing is scored.
+        learnt = replay(
+            world.settings, learnt, panel, score_from=scored_from or panel.starts[-1]
+        ).after
         spent += time.perf_counter() - clock
         busy += time.process_time() - ticks
-        state = done.state
     return {"series": world.series, "intervals": intervals, "seconds": spent, "CPU, s": busy}
 
 

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from anomaly_detector.detection import initial_state, replay
+from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.events.group import Group
-from anomaly_detector.explain.events import EventState, advance
-from anomaly_detector.panel import ROLLED_UP, Panel
+from anomaly_detector.panel import Panel
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot
 
 from tests.unit.detection_panels import DIMENSIONS, MONDAY, settings, shop
 
@@ -21,8 +22,8 @@ TRAINED = 60 * DAY
 
 
 def _groups(whole: Panel) -> tuple[Group, ...]:
-    done = replay(CHOSEN, initial_state(CHOSEN), whole, score_from=whole.starts[TRAINED])
-    return advance(CHOSEN, EventState(), done.scores, None).groups
+    done = replay(CHOSEN, Snapshot.initial(CHOSEN), whole, score_from=whole.starts[TRAINED])
+    return done.groups
 
 
 def test_false_events_stay_within_the_budget() -> None:

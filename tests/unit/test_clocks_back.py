@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from anomaly_detector import backtest
 from anomaly_detector.config import Config
-from anomaly_detector.detection import initial_state, replay
 from anomaly_detector.detection.slots import shown_twice
 from anomaly_detector.events.group import Group
 from anomaly_detector.intervals import Grid, parse_iso
 from anomaly_detector.local_file.aggregate import Aggregated
 from anomaly_detector.panel import second
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot
 from anomaly_detector.warehouse import sql
 from moto import mock_aws
 
@@ -100,7 +101,7 @@ def events(config: Config, rows: Aggregated, change: str) -> tuple[Group, ...]:
     """Events of the days around the change."""
     begin = Grid.of(config).floor(parse_iso(change) - timedelta(hours=6))
     scored = backtest.score(config, rows.panel, score_from=second(begin))
-    return tuple(backtest.group(config, scored.table, scored.marks, begin, rows.end).groups)
+    return scored.groups
 
 
 def test_times_with_their_offset_are_all_scored(tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_nothing_is_learnt_of_it_and_it_is_shown_as_missing() -> None:
     missing = whole.values.copy()
     missing[24 * 17 : 24 * 17 + 2] = np.nan
     one, other = (
-        replay(chosen, initial_state(chosen), replace(whole, values=values)).scores
+        replay(chosen, Snapshot.initial(chosen), replace(whole, values=values)).scores
         for values in (odd, missing)
     )
     for name in ("actual", "expected", "lower", "upper", "severity"):

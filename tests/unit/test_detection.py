@@ -6,17 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from anomaly_detector.detection import (
-    THRESHOLD_SEVERITY,
-    DetectorSettings,
-    from_bytes,
-    initial_state,
-    replay,
-    to_bytes,
-)
-from anomaly_detector.errors import PermanentError
+from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.intervals import SECONDS
 from anomaly_detector.panel import Panel, Scores
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot
 
 from tests.unit.detection_panels import panel, seasonal, settings
 
@@ -26,7 +20,7 @@ HOURS = 24 * 7 * 7
 def _scores(values: object, chosen: DetectorSettings | None = None, **others: object) -> Scores:
     """Scores of the series `a`, among which the given others stand."""
     chosen = chosen or settings()
-    return replay(chosen, initial_state(chosen), panel({"a": values, **others})).scores
+    return replay(chosen, Snapshot.initial(chosen), panel({"a": values, **others})).scores
 
 
 def test_expectation_follows_day_week_and_trend() -> None:
@@ -123,7 +117,7 @@ def test_small_counts_stay_within_the_budget(rate: float) -> None:
     series = {f"s{i:02d}": random.poisson(rate, HOURS).astype(float) for i in range(20)}
 
     chosen = settings(false_events_per_week=1)
-    scores = replay(chosen, initial_state(chosen), panel(series)).scores
+    scores = replay(chosen, Snapshot.initial(chosen), panel(series)).scores
 
     weeks = HOURS / 168
     assert scores.anomalous.any(axis=0).sum() / weeks <= 2.0
@@ -278,7 +272,7 @@ def test_every_interval_and_size_gives_finite_scores(interval: str, aggregation:
 
     scores = replay(
         chosen,
-        initial_state(chosen),
+        Snapshot.initial(chosen),
         panel(series, seconds=SECONDS[interval]),  # type: ignore[index]
     ).scores
 
@@ -290,47 +284,10 @@ def test_every_interval_and_size_gives_finite_scores(interval: str, aggregation:
     assert not scores.severity[:, :, ~known].any()
 
 
-def test_state_comes_back_from_bytes_as_it_was() -> None:
-    chosen = settings()
-    state = replay(
-        chosen, initial_state(chosen), panel({"ä": seasonal(200), "(null)": seasonal(200)})
-    ).state
-
-    again = from_bytes(to_bytes(state))
-
-    assert again.until == state.until
-    assert (again.dimensions, again.measures) == (state.dimensions, state.measures)
-    assert again.slices.tolist() == state.slices.tolist() == [["(null)"], ["ä"]]
-    assert set(again.named()) == set(state.named())
-    assert all((again.named()[name] == array).all() for name, array in state.named().items())
-    assert to_bytes(again) == to_bytes(state)
-
-
-def test_a_state_before_any_interval_comes_back() -> None:
-    state = initial_state(settings(dimensions=()))
-
-    assert np.isnat(from_bytes(to_bytes(state)).until)
-
-
-def test_a_state_of_another_version_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anomaly_detector.detection.state.VERSION", 0)
-    old = to_bytes(initial_state(settings()))
-    monkeypatch.undo()
-
-    with pytest.raises(PermanentError, match=r"version 0.*start the pipeline again"):
-        from_bytes(old)
-
-
-@pytest.mark.parametrize("content", [b"", b"PK", b"not a model"])
-def test_what_is_no_state_says_what_to_do(content: bytes) -> None:
-    with pytest.raises(PermanentError, match="start the pipeline again"):
-        from_bytes(content)
-
-
 def test_a_panel_that_does_not_go_with_the_state_is_refused() -> None:
     chosen = settings()
     whole = panel({"a": seasonal(50)})
-    state = replay(chosen, initial_state(chosen), whole).state
+    learnt = replay(chosen, Snapshot.initial(chosen), whole).after
 
     other = settings(measures={"clicks": {}})
     backwards = Panel(
@@ -343,11 +300,11 @@ def test_a_panel_that_does_not_go_with_the_state_is_refused() -> None:
     )
 
     with pytest.raises(ValueError, match="has learnt"):
-        replay(chosen, state, whole)
+        replay(chosen, learnt, whole)
     with pytest.raises(ValueError, match="the state"):
-        replay(other, initial_state(other), whole)
+        replay(other, Snapshot.initial(other), whole)
     with pytest.raises(ValueError, match="do not ascend"):
-        replay(chosen, initial_state(chosen), backwards)
+        replay(chosen, Snapshot.initial(chosen), backwards)
 
 
 def test_a_pay_day_is_learnt_and_a_fault_on_another_day_is_found() -> None:
@@ -361,7 +318,7 @@ def test_a_pay_day_is_learnt_and_a_fault_on_another_day_is_found() -> None:
     daily = settings(interval="P1D")
     whole = replace(panel({"a": values}, 86_400), starts=starts)
 
-    scores = replay(daily, initial_state(daily), whole).scores
+    scores = replay(daily, Snapshot.initial(daily), whole).scores
 
     late = np.arange(size) >= 730
     assert scores.anomalous[fault, 0, 0]

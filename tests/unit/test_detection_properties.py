@@ -8,26 +8,19 @@ import json
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from anomaly_detector.detection import (
-    THRESHOLD_SEVERITY,
-    DetectorSettings,
-    State,
-    from_bytes,
-    initial_state,
-    replay,
-    to_bytes,
-)
-from anomaly_detector.detection.follow import CONTINUED
+from anomaly_detector.config import ROLLED_UP
+from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.scan import WINDOWS
-from anomaly_detector.events.group import Group, group_id
-from anomaly_detector.explain import events
-from anomaly_detector.panel import ROLLED_UP, Panel, Scores
+from anomaly_detector.events.follow import CONTINUED
+from anomaly_detector.events.group import Group
+from anomaly_detector.panel import Panel, Scores, second
+from anomaly_detector.replay import Replay, replay
+from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -123,16 +116,14 @@ def _picked(whole: Panel, places: Sequence[int]) -> Panel:
 
 
 def _run(
-    whole: Panel, chosen: DetectorSettings = CHOSEN, state: State | None = None
-) -> tuple[Scores, State]:
-    done = replay(chosen, state or initial_state(chosen), whole)
-    return done.scores, done.state
+    whole: Panel, chosen: DetectorSettings = CHOSEN, snapshot: Snapshot | None = None
+) -> Replay:
+    return replay(chosen, snapshot or Snapshot.initial(chosen), whole)
 
 
-def _groups(scores: Scores, chosen: DetectorSettings = CHOSEN) -> dict[str, Group]:
-    found = events.advance(chosen, events.EventState(), scores, carry_at=None).groups
-    assert len({group.id for group in found}) == len(found)
-    return {group.id: group for group in found}
+def _groups(done: Replay) -> dict[str, Group]:
+    assert len({group.id for group in done.groups}) == len(done.groups)
+    return {group.id: group for group in done.groups}
 
 
 def _told(groups: dict[str, Group]) -> set[tuple[Any, ...]]:
@@ -150,20 +141,21 @@ def _assert_same(one: Scores, other: Scores, size: int | None = None) -> None:
     own = [at[tuple(other.slices[place])] for place in shared]
     assert own
     for part in fields(Scores):
-        if part.name not in ("starts", "dimensions", "slices", "measures", "marks"):
+        if part.name not in ("starts", "dimensions", "slices", "measures"):
             left = np.ascontiguousarray(getattr(one, part.name)[:size, :, own])
             right = np.ascontiguousarray(getattr(other, part.name)[:size, :, shared])
             assert left.tobytes() == right.tobytes(), part.name
 
 
-def _before(scores: Scores, size: int) -> list[Any]:
-    """Marks of the first intervals."""
-    seconds = scores.starts.astype("datetime64[s]").astype(np.int64)
-    return [mark for mark in scores.marks if mark.at <= seconds[size - 1]]
+def _assert_alike(one: Replay, other: Replay) -> None:
+    """Scores, groups, and what is remembered are equal to the last bit."""
+    _assert_same(one.scores, other.scores)
+    assert to_bytes(one.after) == to_bytes(other.after)
+    assert _groups(one) == _groups(other)
 
 
 def test_the_panels_hold_events_to_speak_of() -> None:
-    found = [_groups(_run(_market(seed))[0]) for seed in range(3)]
+    found = [_groups(_run(_market(seed))) for seed in range(3)]
 
     measures = [{group.measure for group in one.values()} for one in found]
     assert set.union(*measures) == set(MEASURES)
@@ -188,44 +180,36 @@ def test_later_data_and_slices_change_no_score_and_no_group_that_had_ended(
         values[end:], counts[end:] = later.values[end:], later.counts[end:]
         whole = replace(whole, values=values, counts=counts)
 
-    full, _ = _run(whole)
-    early, _ = _run(cut(whole, 0, end, drop_empty=True))
+    full = replay(CHOSEN, Snapshot.initial(CHOSEN), whole, snapshot_at=whole.starts[end])
+    early = _run(cut(whole, 0, end, drop_empty=True))
 
-    _assert_same(full, early, end)
-    assert _before(full, end) == list(early.marks)
+    _assert_same(full.scores, early.scores, end)
+    assert full.before
+    assert to_bytes(full.before) == to_bytes(early.after)
     unborn = ~np.isin(
-        ["|".join(key) for key in full.slices], ["|".join(key) for key in early.slices]
+        ["|".join(key) for key in full.scores.slices],
+        ["|".join(key) for key in early.scores.slices],
     )
-    assert not full.severity[:end, :, unborn].any()
+    assert not full.scores.severity[:end, :, unborn].any()
     after = _groups(full)
-    last = _at(early, end)
+    closed = {event.id(CHOSEN.name): event.closed for event in early.after.events}
     for name, group in _groups(early).items():
         assert name in after
-        newest = [mark.state for mark in early.marks if _of(mark, group)][-CONTINUED - 1 :]
-        forgotten = not any(_of(mark, group) for mark in early.marks if mark.at == last)
-        if forgotten or newest == ["CLOSED"] * (CONTINUED + 1):
+        if closed.get(name, CONTINUED + 1) > CONTINUED:
             assert after[name] == group
-
-
-def _of(mark: Any, group: Group) -> bool:
-    opened = datetime.fromtimestamp(mark.opened, UTC)
-    return group_id(CHOSEN.name, mark.measure, opened, mark.first) == group.id
 
 
 @few
 @given(SEEDS, st.integers(60, SIZE - 1))
 def test_groups_in_windows_are_those_in_one(seed: int, middle: int) -> None:
     whole = _market(seed, late=(4,))
-    full, _ = _run(whole)
+    full = _run(whole)
 
-    first, state = _run(cut(whole, 0, middle, drop_empty=True))
-    second, _ = _run(cut(whole, middle, SIZE, drop_empty=True), state=state)
-    carried = events.advance(CHOSEN, events.EventState(), first, carry_at=None)
-    stored = events.events_from_json(events.events_to_json(carried.carried))
-    rest = events.advance(CHOSEN, stored, second, carry_at=None)
+    first = _run(cut(whole, 0, middle, drop_empty=True))
+    stored = from_bytes(to_bytes(first.after))
+    rest = _run(cut(whole, middle, SIZE, drop_empty=True), snapshot=stored)
 
-    found = {group.id: group for group in (*carried.groups, *rest.groups)}
-    assert found == _groups(full)
+    assert _groups(first) | _groups(rest) == _groups(full)
 
 
 # --- the unit -----------------------------------------------------------------------------------
@@ -243,8 +227,8 @@ def _scaled(whole: Panel, factor: float) -> Panel:
 def test_the_unit_changes_neither_severities_nor_groups(seed: int, factor: float) -> None:
     whole = _market(seed, late=(2,))
 
-    plain, _ = _run(whole)
-    scaled, _ = _run(_scaled(whole, factor))
+    before, after = _run(whole), _run(_scaled(whole, factor))
+    plain, scaled = before.scores, after.scores
 
     np.testing.assert_allclose(scaled.severity, plain.severity, rtol=1e-3, atol=1e-3)
     for name in ("expected", "lower", "upper"):
@@ -253,7 +237,7 @@ def test_the_unit_changes_neither_severities_nor_groups(seed: int, factor: float
             plain.expected[:, [0, 2]], 1e-3 * np.nanmax(plain.expected)
         )
         assert np.nanmax(relative) < 1e-4, name
-    one, other = _groups(plain), _groups(scaled)
+    one, other = _groups(before), _groups(after)
     assert _told(other) == _told(one)
     for name, group in one.items():
         assert other[name].score == pytest.approx(group.score, rel=1e-3)
@@ -269,13 +253,9 @@ def test_the_order_of_slices_changes_nothing(seed: int, random: Any) -> None:
     order = list(range(len(whole.slices)))
     random.shuffle(order)
 
-    one, state = _run(whole)
-    other, turned = _run(_picked(whole, order))
+    one, other = _run(whole), _run(_picked(whole, order))
 
-    _assert_same(one, other)
-    assert one.marks == other.marks
-    assert to_bytes(state) == to_bytes(turned)
-    assert _groups(one) == _groups(other)
+    _assert_alike(one, other)
 
 
 @few
@@ -289,10 +269,7 @@ def test_the_order_of_the_panels_measures_changes_nothing(seed: int, order: list
         counts=whole.counts[:, order],
     )
 
-    one, other = _run(whole)[0], _run(turned)[0]
-
-    _assert_same(one, other)
-    assert one.marks == other.marks
+    _assert_alike(_run(whole), _run(turned))
 
 
 def test_the_order_of_rows_changes_no_byte(tmp_path: Path) -> None:
@@ -337,13 +314,11 @@ def test_a_series_that_is_wild_throughout_changes_no_bit_elsewhere(
     values, counts = whole.values.copy(), whole.counts.copy()
     values[:, :, leaf], counts[:, :, leaf] = wild, rows
 
-    without, state = _run(_picked(whole, [k for k in range(len(whole.slices)) if k != leaf]))
-    scores, grown = _run(replace(whole, values=values, counts=counts))
+    without = _run(_picked(whole, [k for k in range(len(whole.slices)) if k != leaf]))
+    wildly = _run(replace(whole, values=values, counts=counts))
 
-    _assert_same(scores, without)
-    assert scores.marks == without.marks
-    assert to_bytes(grown) == to_bytes(state)
-    assert not scores.severity[:, :, leaf].any()
+    _assert_alike(wildly, without)
+    assert not wildly.scores.severity[:, :, leaf].any()
 
 
 @pytest.mark.usefixtures("strict")
@@ -358,19 +333,13 @@ def test_wild_numbers_among_others_are_missing_and_no_more(seed: int, share: flo
     wild[hit] = random.choice(WILD, int(hit.sum()))
     missing[hit] = np.nan
 
-    one, state = _run(replace(whole, values=wild))
-    other, same = _run(replace(whole, values=missing))
-
-    _assert_same(one, other)
-    assert one.marks == other.marks
-    assert to_bytes(state) == to_bytes(same)
-    assert _groups(one) == _groups(other)
+    _assert_alike(_run(replace(whole, values=wild)), _run(replace(whole, values=missing)))
 
 
 @pytest.mark.usefixtures("strict")
 @pytest.mark.parametrize("size", [1e-300, 1e-30, 1e29])
 def test_very_small_and_very_large_series_give_no_warning(size: float) -> None:
-    scores, _ = _run(_scaled(_market(5), size / 100))
+    scores = _run(_scaled(_market(5), size / 100)).scores
 
     assert np.isfinite(scores.severity).all()
 
@@ -382,7 +351,7 @@ def test_a_first_value_after_zeros_gives_no_warning(after: float) -> None:
     values[20:] = after
     chosen = settings("P1D")
 
-    scores, _ = _run(panel({"a": values}, DAY), chosen)
+    scores = _run(panel({"a": values}, DAY), chosen).scores
 
     assert np.isfinite(scores.severity).all()
 
@@ -394,38 +363,31 @@ def test_a_first_value_after_zeros_gives_no_warning(after: float) -> None:
 @given(SEEDS, st.data())
 def test_a_stored_state_goes_on_as_if_it_had_not_been_stored(seed: int, data: Any) -> None:
     whole = _market(seed, late=(2,))
-    full, last = _run(whole)
-    opened = [
-        place
-        for place in range(60, SIZE - 1)
-        if any(
-            mark.state != "CLOSED" for mark in _before(full, place) if mark.at == _at(full, place)
-        )
-    ]
+    full = _run(whole)
+    # Right after it has opened, an event is open.
+    starts_of = {group.start.replace(tzinfo=None) for group in full.groups}
+    times = [moment.item() for moment in whole.starts.astype("datetime64[us]")]
+    opened = [place + 1 for place in range(59, SIZE - 2) if times[place] in starts_of]
     middle = data.draw(st.sampled_from(opened))
 
-    _, state = _run(cut(whole, 0, middle, drop_empty=True))
-    again = from_bytes(to_bytes(state))
-    rest, end = _run(cut(whole, middle, SIZE, drop_empty=True), state=again)
+    first = _run(cut(whole, 0, middle, drop_empty=True)).after
+    again = from_bytes(to_bytes(first))
+    rest = _run(cut(whole, middle, SIZE, drop_empty=True), snapshot=again)
 
-    assert any(not event.closed for event in state.events)
-    assert again.events == state.events
-    assert to_bytes(again) == to_bytes(state)
-    assert to_bytes(end) == to_bytes(last)
-    assert list(rest.marks) == list(full.marks)[len(_before(full, middle)) :]
-    _assert_same(replace(rest), _tail(full, middle))
-
-
-def _at(scores: Scores, place: int) -> int:
-    """Second of the interval before `place`."""
-    return int(scores.starts[place - 1].astype("datetime64[s]").astype(np.int64))
+    assert any(not event.closed for event in first.events)
+    assert any(event.points for event in again.events)
+    assert any(event.sums.intervals.any() for event in again.events)
+    assert to_bytes(again) == to_bytes(first)
+    assert to_bytes(rest.after) == to_bytes(full.after)
+    assert _groups(rest).items() <= _groups(full).items()
+    _assert_same(rest.scores, _tail(full.scores, middle))
 
 
 def _tail(scores: Scores, begin: int) -> Scores:
     parts = {
         part.name: getattr(scores, part.name)[begin:]
         for part in fields(Scores)
-        if part.name not in ("starts", "dimensions", "slices", "measures", "marks")
+        if part.name not in ("starts", "dimensions", "slices", "measures")
     }
     return replace(scores, starts=scores.starts[begin:], **parts)
 
@@ -449,7 +411,8 @@ def test_a_series_that_is_still_learnt_is_not_severe_and_opens_no_event(
     counts = np.concatenate([whole.counts, rows], axis=2)
     values = np.concatenate([whole.values, new], axis=2)
 
-    scores, state = _run(replace(whole, slices=slices, values=values, counts=counts))
+    whole = replace(whole, slices=slices, values=values, counts=counts)
+    scores = _run(whole).scores
 
     warm_up = CHOSEN.warm_up
     learnt = np.isfinite(scores.actual[:, :, -1]).cumsum(axis=0)
@@ -457,14 +420,14 @@ def test_a_series_that_is_still_learnt_is_not_severe_and_opens_no_event(
     assert early[born:].any()
     assert scores.severity[:, :, -1][early].max() < THRESHOLD_SEVERITY
     assert not scores.anomalous[:, :, -1][early].any()
-    at = {
-        int(one): place
-        for place, one in enumerate(scores.starts.astype("datetime64[s]").astype(np.int64))
-    }
-    for mark in scores.marks:
-        if ("zz", "zz") in (mark.first, *mark.slices):
-            assert not early[at[mark.opened], MEASURE_PLACES[mark.measure]]
-    assert state.slices[-1].tolist() == ["zz", "zz"]
+    at = {int(one): place for place, one in enumerate(scores.starts.astype(np.int64))}
+    snapshot = _run(cut(whole, 0, born)).after
+    for place in range(born, SIZE):
+        snapshot = _run(cut(whole, place, place + 1), snapshot=snapshot).after
+        for event in snapshot.events:
+            if ("zz", "zz") in (event.first, *event.slices):
+                assert not early[at[event.opened], MEASURE_PLACES[event.measure]]
+    assert snapshot.state.slices[-1].tolist() == ["zz", "zz"]
 
 
 MEASURE_PLACES = {name: place for place, name in enumerate(MEASURES)}
@@ -476,11 +439,11 @@ def test_nothing_opens_before_the_first_series_has_been_learnt(begin: int) -> No
     values = whole.values * np.where(np.random.default_rng(1).random((SIZE, 1, 1)) < 0.3, 50.0, 1.0)
     values[:begin] = np.nan
 
-    scores, _ = _run(replace(whole, values=values))
+    done = _run(replace(whole, values=values))
 
     end = begin + CHOSEN.warm_up
-    assert scores.severity[:end].max() < THRESHOLD_SEVERITY
-    assert not _before(scores, end)
+    assert done.scores.severity[:end].max() < THRESHOLD_SEVERITY
+    assert all(second(group.start) >= whole.starts[end] for group in done.groups)
 
 
 @pytest.mark.parametrize(("interval", "seconds"), [("PT1H", 3600), ("P1D", DAY)])
@@ -490,6 +453,6 @@ def test_every_window_learns_how_it_varies(interval: str, seconds: int) -> None:
     size = chosen.warm_up + 150
     noise = {f"s{number}": random.normal(1000, 50, size) for number in range(4)}
 
-    _, state = _run(panel(noise, seconds), chosen)
+    state = _run(panel(noise, seconds), chosen).after.state
 
     assert (state.scan.dispersion > 0).all(axis=(1, 2)).tolist() == [True] * len(WINDOWS)

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from anomaly_detector.detection import DetectorSettings, initial_state, replay
+from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.detection.report import Report, SeriesClass, describe
 from anomaly_detector.panel import Panel
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
 from tests.unit.detection_panels import DIMENSIONS, cut, panel, seasonal, settings, shop
@@ -23,7 +25,7 @@ MEAN = {"views": {"aggregation": "AVG"}}
 
 
 def _report(whole: Panel, chosen: DetectorSettings) -> Report:
-    return describe(chosen, replay(chosen, initial_state(chosen), whole).state)
+    return describe(chosen, replay(chosen, Snapshot.initial(chosen), whole).after.state)
 
 
 def _class(
@@ -239,7 +241,7 @@ def test_measures_do_not_mix() -> None:
 def test_a_state_before_any_interval_has_no_class(dimensions: tuple[str, ...]) -> None:
     chosen = settings(dimensions=dimensions)
 
-    report = describe(chosen, initial_state(chosen))
+    report = describe(chosen, Snapshot.initial(chosen).state)
 
     assert (report.classes, report.learnt_to, report.intervals) == ((), None, 0)
 
@@ -256,7 +258,7 @@ def test_wild_and_young_series_give_json_without_warnings(size: int) -> None:
         "once": np.r_[3.0, np.full(size - 1, np.nan)],
     }
     chosen = settings()
-    state = replay(chosen, initial_state(chosen), cut(panel(series), 0, size)).state
+    state = replay(chosen, Snapshot.initial(chosen), cut(panel(series), 0, size)).after.state
 
     with np.errstate(all="raise", under="ignore"):
         report = describe(chosen, state)

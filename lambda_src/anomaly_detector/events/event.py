@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_detector.detection.state import Judged
-from anomaly_detector.events.group import Direction, Point
+from anomaly_detector.events.group import Direction, Point, group_id
 from anomaly_detector.lattice import Lattice
 
 Array = NDArray[np.float64]
@@ -97,6 +97,12 @@ class Event:
     quiet: int = 0
     doubt: float = 0.0
     closed: int = 0
+
+    def id(self, detector: str) -> str:
+        """The id of its group, the same in every replay."""
+        return group_id(
+            detector, self.measure, datetime.fromtimestamp(self.opened, UTC), self.first
+        )
 
     @property
     def direction(self) -> Direction:

@@ -12,7 +12,7 @@ from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.detection.settings import DetectorSettings
 from anomaly_detector.events.contributions import explaining_slices, shares
 from anomaly_detector.events.event import Event, Sums
-from anomaly_detector.events.group import Group, group_id
+from anomaly_detector.events.group import Group
 from anomaly_detector.lattice import Lattice
 
 
@@ -46,7 +46,7 @@ def explain(
     actual, expected = _values(event.sums, chosen, additive=rule.additive)
     opened, last = (datetime.fromtimestamp(moment, UTC) for moment in (event.opened, event.last))
     return Group(
-        id=group_id(settings.name, event.measure, opened, event.first),
+        id=event.id(settings.name),
         measure=event.measure,
         start=opened,
         end=settings.grid.shift(last, 1),

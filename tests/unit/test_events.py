@@ -1,0 +1,167 @@
+"""How an event sums up the intervals that show it, and what group is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from anomaly_detector.detection import THRESHOLD_SEVERITY
+from anomaly_detector.detection.state import Judged
+from anomaly_detector.events.event import Event, Sums
+from anomaly_detector.events.explain import explain
+from anomaly_detector.events.group import Group, group_id
+from anomaly_detector.events.store import groups_from_bytes, groups_to_bytes
+from anomaly_detector.lattice import Lattice
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests.unit.detection_panels import DIMENSIONS, settings
+
+CHOSEN = settings(dimensions=DIMENSIONS)
+HOUR = timedelta(hours=1)
+BEGIN = datetime(2025, 1, 6, tzinfo=UTC)
+SLICES = (
+    ("*", "*"),
+    ("*", "de"),
+    ("*", "us"),
+    ("app", "*"),
+    ("app", "de"),
+    ("app", "us"),
+    ("web", "*"),
+    ("web", "de"),
+    ("web", "us"),
+)
+Changes = Mapping[tuple[tuple[str, str], int], float]
+
+
+def _lattice(keys: Sequence[tuple[str, str]] = SLICES) -> Lattice:
+    slices = np.empty((len(keys), 2), dtype=object)
+    slices[:] = keys
+    return Lattice.of(slices)
+
+
+LATTICE = _lattice()
+
+
+def _judged(t: int, changes: Changes) -> Judged:
+    """Every leaf expects 100, roll-ups their sum; points of `changes` have another value."""
+    expected = np.array([[100.0 * 2 ** key.count("*") for key in SLICES]])
+    actual = expected.copy()
+    for (key, at), value in changes.items():
+        if at == t:
+            actual[0, SLICES.index(key)] = value
+    change = actual - expected
+    severity = np.where(np.isfinite(change), 100 * np.abs(change) / (np.abs(change) + 50), 0.0)
+    return Judged(
+        actual,
+        expected,
+        expected - 50,
+        expected + 50,
+        severity,
+        np.where(np.isfinite(change), np.sign(change), 0).astype(np.int8),
+        severity >= THRESHOLD_SEVERITY,
+    )
+
+
+def _event(
+    changes: Changes, slices: Sequence[tuple[str, str]] = (("app", "de"),), **others: object
+) -> Event:
+    """An event that is shown by every interval of `changes`."""
+    times = sorted({t for _, t in changes})
+    opened = int((BEGIN + times[0] * HOUR).timestamp())
+    event = Event(
+        "views", opened, slices[0], tuple(slices), -1, opened, Sums.none(len(SLICES)), **others
+    )
+    for t in times:
+        at = int((BEGIN + t * HOUR).timestamp())
+        event.show(_judged(t, changes), 0, LATTICE, at, additive=True)
+    return event
+
+
+def _group(event: Event, lattice: Lattice = LATTICE) -> Group:
+    return explain(CHOSEN, event, lattice, np.ones(len(lattice.names), dtype=np.bool_))
+
+
+def test_the_intervals_that_show_an_event_are_summed() -> None:
+    group = _group(_event({(("app", "de"), t): 10.0 for t in (3, 4, 5)}))
+
+    assert (group.start, group.end) == (BEGIN + 3 * HOUR, BEGIN + 6 * HOUR)
+    assert (group.state, group.direction, group.series_count) == ("OPEN", "down", 1)
+    assert (group.actual, group.expected) == (30.0, 300.0)
+    assert group.slices == ({"platform": "app", "marketplace": "de"},)
+    assert group.contributions == {"platform": {"app": 100.0}, "marketplace": {"de": 100.0}}
+    assert group.id == group_id("shop", "views", group.start, ("app", "de"))
+    assert [point.start for point in group.points] == [BEGIN + t * HOUR for t in (3, 4, 5)]
+
+
+def test_intervals_that_do_not_show_it_add_nothing() -> None:
+    group = _group(_event({(("app", "de"), t): 10.0 for t in (2, 4)}, closed=1))
+
+    assert (group.start, group.end) == (BEGIN + 2 * HOUR, BEGIN + 5 * HOUR)
+    assert (group.state, group.expected) == ("CLOSED", 200.0)
+
+
+def test_a_slice_without_rows_counts_as_zero() -> None:
+    group = _group(_event({(("app", "de"), 5): np.nan}))
+
+    assert group.slices == ({"platform": "app", "marketplace": "de"},)
+    assert (group.actual, group.expected) == (0.0, 100.0)
+    assert group.contributions["platform"] == {"app": 100.0}
+
+
+def test_an_event_that_begins_anew_keeps_its_name_alone() -> None:
+    event = _event({(("app", "de"), t): 10.0 for t in (2, 4)})
+    before = _group(event)
+
+    event.restart()
+    group = _group(event)
+
+    assert group.id == before.id
+    assert (group.actual, group.expected, group.points) == (0.0, 0.0, ())
+    assert group.end == group.start + HOUR
+
+
+@pytest.mark.parametrize("slices", [(("app", "de"),), (("app", "de"), ("web", "us"))])
+def test_slices_that_have_no_sums_change_nothing(slices: tuple[tuple[str, str], ...]) -> None:
+    event = _event({(key, t): 10.0 for key in slices for t in (2, 3)}, slices)
+    # born after the event has ended
+    keys = sorted([*SLICES, *((one, new) for one in ("*", "app", "web") for new in ("at", "uk"))])
+    whole = _lattice(keys)
+    places = np.array([whole.index[key] for key in SLICES])
+
+    assert _group(event.grown(len(keys), places), whole) == _group(event)
+
+
+def test_places_follow_the_slices_that_are_kept() -> None:
+    event = _event({(("web", "de"), 1): 10.0}, (("web", "de"),))
+    kept = np.array([key != ("app", "us") for key in SLICES])
+    fewer = _lattice([key for key in SLICES if key != ("app", "us")])
+
+    picked = event.picked(kept)
+
+    assert picked.sums.actual.tolist() == event.sums.actual[kept].tolist()
+    assert _group(picked, fewer).actual == _group(event).actual == 10.0
+
+
+@hypothesis_settings(max_examples=30)
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from(SLICES), st.integers(0, 7)),
+        st.one_of(st.floats(0, 1e9), st.just(float("nan"))),
+        min_size=1,
+        max_size=20,
+    ),
+    st.lists(st.sampled_from(SLICES), min_size=1, max_size=3, unique=True),
+)
+def test_shares_sum_to_a_hundred_and_a_group_comes_back_as_it_was(
+    changes: Changes, slices: list[tuple[str, str]]
+) -> None:
+    group = _group(_event(changes, slices))
+
+    assert group.slices
+    for shares in group.contributions.values():
+        assert sum(round(100 * share) for share in shares.values()) == 10_000
+    assert groups_from_bytes(groups_to_bytes([group])) == (group,)
