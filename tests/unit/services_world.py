@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -35,6 +36,17 @@ DAY = timedelta(days=1)
 H1 = datetime(2026, 3, 2, tzinfo=UTC)
 HISTORY_DAYS = 70
 PLATFORMS = ("mobile_app", "pc_web")
+
+
+@cache
+def client(service: str) -> Any:
+    """One client for all tests, as making one takes long; the emulator's state is each test's."""
+    return boto3.client(
+        service,
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
 
 
 def document(**changes: Any) -> bytes:
@@ -131,8 +143,7 @@ class World:
 
     def __init__(self, rows: list[Sale], name: str = "shop") -> None:
         self.rows = rows
-        s3 = boto3.client("s3", region_name="us-east-1")
-        dynamodb = boto3.client("dynamodb", region_name="us-east-1")
+        s3, dynamodb = client("s3"), client("dynamodb")
         bucket = f"{name}-bucket"
         s3.create_bucket(Bucket=bucket)
         dynamodb.create_table(
@@ -151,7 +162,7 @@ class World:
         self.table = StateTable(dynamodb, name, "shop")
         self.ledger = Ledger(self.table)
         self.mail = Mailbox()
-        sns = boto3.client("sns", region_name="us-east-1")
+        sns = client("sns")
         self.operations = Topic(sns, sns.create_topic(Name=f"{name}-operations")["TopicArn"])
         self.config_hash = ""
 
