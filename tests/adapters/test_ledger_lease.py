@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from tests import state_table
+
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 _numbers = itertools.count()
@@ -47,18 +49,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replies]:
         monkeypatch.setenv(name, "testing")
     with mock_aws():
         found = boto3.client("dynamodb", region_name="us-east-1")
-        found.create_table(
-            TableName="state",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-        )
+        state_table.create(found, "state")
         yield Replies(found)
 
 

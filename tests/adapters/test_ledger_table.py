@@ -16,6 +16,8 @@ from anomaly_detector.ledger.table import StateTable, Write
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from tests import state_table
+
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
@@ -25,18 +27,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[StateTable]:
         monkeypatch.setenv(name, "testing")
     with mock_aws():
         client = boto3.client("dynamodb", region_name="us-east-1")
-        client.create_table(
-            TableName="state",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-        )
+        state_table.create(client, "state")
         yield StateTable(client, "state", "shop")
 
 

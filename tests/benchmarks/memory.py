@@ -62,6 +62,7 @@ from anomaly_detector.services import crawling, history, preparing
 from anomaly_detector.services.payloads import LandedFiles
 
 from local.cloud import LocalCloud
+from tests import state_table
 from tests.benchmarks import console
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -315,13 +316,7 @@ def _fresh(cloud: LocalCloud, name: str) -> tuple[ObjectStore, Ledger]:
     s3, dynamodb = cloud.client("s3"), cloud.client("dynamodb")
     location = {"LocationConstraint": cloud.region}
     s3.create_bucket(Bucket=name, CreateBucketConfiguration=location)
-    keys = {"pk": "HASH", "sk": "RANGE"}
-    dynamodb.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-    )
+    state_table.create(dynamodb, name)
     return ObjectStore(s3, name), Ledger(StateTable(dynamodb, name, name))
 
 

@@ -30,6 +30,8 @@ from anomaly_detector.services.delivery import Post, deliver
 from anomaly_detector.services.payloads import CrawlPlan, Detected, LandedFiles
 from anomaly_detector.services.topic import Topic
 
+from tests import state_table
+
 BUCKET, TABLE = "shop-bucket", "shop"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:alerts"
 DAY = timedelta(days=1)
@@ -146,18 +148,7 @@ class World:
         s3, dynamodb = client("s3"), client("dynamodb")
         bucket = f"{name}-bucket"
         s3.create_bucket(Bucket=bucket)
-        dynamodb.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-        )
+        state_table.create(dynamodb, name)
         self.store = ObjectStore(s3, bucket)
         self.table = StateTable(dynamodb, name, "shop")
         self.ledger = Ledger(self.table)

@@ -44,6 +44,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from tests import state_table
 from tests.unit.alerts_samples import CRAWL, HOUR, START, config, group
 
 REGION = "eu-west-1"
@@ -74,17 +75,7 @@ class Cloud:
 
     def __init__(self, *, queues: bool = True) -> None:
         self.clients = {name: client(name) for name in ("dynamodb", "s3", "sns")}
-        self.clients["dynamodb"].create_table(
-            TableName="shop",
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        state_table.create(self.clients["dynamodb"], "shop")
         self.clients["s3"].create_bucket(
             Bucket="shop-results", CreateBucketConfiguration={"LocationConstraint": REGION}
         )
