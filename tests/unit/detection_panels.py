@@ -55,6 +55,18 @@ def panel(series: Mapping[str, Any], seconds: int = 3600) -> Panel:
     return Panel(starts(len(values), seconds), ("platform",), slices, ("views",), values, counts)
 
 
+def by_measure(series: Mapping[str, Sequence[Any]], seconds: int = 3600) -> Panel:
+    """A panel of one dimension: measure to its series (T,), as many for each.
+
+    The detector looks at each measure alone, so one replay serves many cases.
+    """
+    values = np.stack([np.stack(some, axis=1) for some in series.values()], axis=1)
+    slices = np.empty((values.shape[2], 1), dtype=object)
+    slices[:, 0] = [f"s{number:02d}" for number in range(values.shape[2])]
+    counts = np.isfinite(values).astype(np.float64)
+    return Panel(starts(len(values), seconds), ("platform",), slices, tuple(series), values, counts)
+
+
 def cut(whole: Panel, begin: int, end: int, *, drop_empty: bool = False) -> Panel:
     """Some intervals of a panel, without slices that have no row in them where asked for."""
     values, counts = whole.values[begin:end], whole.counts[begin:end]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from anomaly_detector.panel import Panel, Scores
 from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
 
-from tests.unit.detection_panels import panel, seasonal, settings
+from tests.unit.detection_panels import by_measure, panel, seasonal, settings
 
 HOURS = 24 * 7 * 7
 
@@ -21,6 +23,23 @@ def _scores(values: object, chosen: DetectorSettings | None = None, **others: ob
     """Scores of the series `a`, among which the given others stand."""
     chosen = chosen or settings()
     return replay(chosen, Snapshot.initial(chosen), panel({"a": values, **others})).scores
+
+
+def _of_measures(
+    series: Mapping[str, Sequence[Any]],
+    rules: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    budget: float = 0.02,
+    interval: str = "PT1H",
+) -> Scores:
+    """Scores of many measures, each with the budget that it would have alone."""
+    chosen = settings(
+        interval,
+        rules or {name: {} for name in series},
+        false_events_per_week=budget * len(series),
+    )
+    whole = by_measure(series, SECONDS[interval])  # type: ignore[index]
+    return replay(chosen, Snapshot.initial(chosen), whole).scores
 
 
 def test_expectation_follows_day_week_and_trend() -> None:
@@ -35,14 +54,16 @@ def test_expectation_follows_day_week_and_trend() -> None:
 
 
 def test_a_fault_is_anomalous_and_its_size_ranks_it() -> None:
-    severity = []
+    faults = {}
     for factor in (0.7, 0.4, 0.1):
         values = seasonal(HOURS)
         values[-1] *= factor
-        scores = _scores(values)
-        severity.append(scores.severity[-1, 0, 0])
-        assert scores.direction[-1, 0, 0] == -1
+        faults[f"times {factor}"] = [values]
 
+    scores = _of_measures(faults)
+
+    severity = scores.severity[-1, :, 0]
+    assert (scores.direction[-1, :, 0] == -1).all()
     assert severity[0] < severity[1] < severity[2] < 100
     assert severity[1] > THRESHOLD_SEVERITY
 
@@ -51,15 +72,17 @@ def test_a_value_beyond_the_bounds_is_anomalous_and_one_near_the_middle_is_not()
     values = seasonal(HOURS)
     first = _scores(values)
     expected = first.expected[-1, 0, 0]
-    for side, bound in ((1, first.upper), (-1, first.lower)):
-        values[-1] = expected + 1.01 * (bound[-1, 0, 0] - expected)
-        beyond = _scores(values)
-        values[-1] = expected + 0.3 * (bound[-1, 0, 0] - expected)
-        within = _scores(values)
+    series = {}
+    for bound in ("upper", "lower"):
+        for share in (1.01, 0.3):
+            changed = values.copy()
+            changed[-1] = expected + share * (getattr(first, bound)[-1, 0, 0] - expected)
+            series[f"{share} {bound}"] = [changed]
 
-        assert beyond.anomalous[-1, 0, 0]
-        assert beyond.direction[-1, 0, 0] == side
-        assert not within.anomalous[-1, 0, 0]
+    scores = _of_measures(series)
+
+    assert scores.anomalous[-1, :, 0].tolist() == [True, False, True, False]
+    assert scores.direction[-1, [0, 2], 0].tolist() == [1, -1]
 
 
 def test_what_is_anomalous_lies_outside_its_bounds_and_nothing_else_does() -> None:
@@ -76,23 +99,25 @@ def test_what_is_anomalous_lies_outside_its_bounds_and_nothing_else_does() -> No
 
 
 def test_the_unit_of_a_measure_changes_no_severity() -> None:
-    chosen = settings(measures={"views": {"aggregation": "AVG"}})
     values = seasonal(HOURS)
     values[-40:-30] *= 1.5
+    series = {f"times {factor}": [factor * values] for factor in (1.0, 1e-3, 1e3, 1e12)}
 
-    one = _scores(values, chosen)
+    scores = _of_measures(series, {name: {"aggregation": "AVG"} for name in series})
 
-    for factor in (1e-3, 1e3, 1e12):
-        other = _scores(factor * values, chosen)
+    assert scores.severity.max() > THRESHOLD_SEVERITY
+    for place in range(1, len(series)):
         # Part of the state has seven digits.
-        np.testing.assert_allclose(one.severity, other.severity, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(
+            scores.severity[:, 0], scores.severity[:, place], rtol=1e-3, atol=1e-3
+        )
 
 
-@pytest.mark.parametrize("level", [0.0, 0.1, -7.3, 1e15, 1e-12])
-def test_constant_series_with_float_noise_never_alerts(level: float) -> None:
+def test_constant_series_with_float_noise_never_alerts() -> None:
     noise = np.random.default_rng(3).normal(0, 4e-16, HOURS)
+    levels = (0.0, 0.1, -7.3, 1e15, 1e-12)
 
-    scores = _scores(level * (1 + noise))
+    scores = _of_measures({f"level {level}": [level * (1 + noise)] for level in levels})
 
     assert not scores.anomalous.any()
 
@@ -111,38 +136,32 @@ def test_first_value_of_a_series_that_was_always_zero_is_no_event() -> None:
     assert not _scores(values).anomalous.any()
 
 
-@pytest.mark.parametrize("rate", [0.05, 0.5, 3.0, 12.0])
-def test_small_counts_stay_within_the_budget(rate: float) -> None:
-    random = np.random.default_rng(11)
-    series = {f"s{i:02d}": random.poisson(rate, HOURS).astype(float) for i in range(20)}
+def test_small_counts_stay_within_the_budget() -> None:
+    series = {}
+    for rate in (0.05, 0.5, 3.0, 12.0):
+        random = np.random.default_rng(11)
+        series[f"rate {rate}"] = [random.poisson(rate, HOURS).astype(float) for _ in range(20)]
 
-    chosen = settings(false_events_per_week=1)
-    scores = replay(chosen, Snapshot.initial(chosen), panel(series)).scores
+    scores = _of_measures(series, budget=1.0)
 
     weeks = HOURS / 168
-    assert scores.anomalous.any(axis=0).sum() / weeks <= 2.0
+    assert (scores.anomalous.any(axis=0).sum(axis=1) / weeks <= 2.0).all()
 
 
-@pytest.fixture(scope="module")
-def with_a_gap() -> Scores:
-    """Scores of a series in which ten hours are missing."""
-    without = seasonal(HOURS)
-    without[-30:-20] = np.nan
-    return _scores(without, b=seasonal(HOURS, seed=2))
+def test_missing_values_are_not_scored_and_teach_nothing() -> None:
+    series = {}
+    for gap in (np.nan, np.inf, -np.inf, 1e100, -1e300):
+        values = seasonal(HOURS)
+        values[-30:-20] = gap
+        series[f"gap {gap}"] = [values, seasonal(HOURS, seed=2)]
 
+    scores = _of_measures(series)
 
-@pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf, 1e100, -1e300])
-def test_missing_values_are_not_scored_and_teach_nothing(gap: float, with_a_gap: Scores) -> None:
-    values = seasonal(HOURS)
-    values[-30:-20] = gap
-    same = with_a_gap
-
-    scores = _scores(values, b=seasonal(HOURS, seed=2))
-
-    assert np.isnan(scores.actual[-30:-20, 0, 0]).all()
-    assert not scores.severity[-30:-20, 0, 0].any()
-    assert scores.severity[-1, 0, 0] < THRESHOLD_SEVERITY
-    np.testing.assert_array_equal(scores.expected, same.expected)
+    assert np.isnan(scores.actual[-30:-20, :, 0]).all()
+    assert not scores.severity[-30:-20, :, 0].any()
+    assert (scores.severity[-1, :, 0] < THRESHOLD_SEVERITY).all()
+    for place in range(1, len(series)):
+        np.testing.assert_array_equal(scores.expected[:, place], scores.expected[:, 0])
 
 
 def test_absent_rows_of_a_sum_are_zero_only_where_they_are_usual() -> None:
@@ -179,33 +198,34 @@ def test_an_interval_without_any_row_is_missing_for_every_series() -> None:
 
 
 def test_a_fault_is_not_learnt() -> None:
-    values = seasonal(HOURS, noise=0.03)
-    values[-60:-54] *= 5
+    calm = seasonal(HOURS, noise=0.03)
+    fault = calm.copy()
+    fault[-60:-54] *= 5
 
-    scores, calm = _scores(values), _scores(seasonal(HOURS, noise=0.03))
+    scores = _of_measures({"fault": [fault], "calm": [calm]})
 
     assert scores.anomalous[-60:-54, 0, 0].all()
-    after = scores.expected[-48:, 0, 0] / calm.expected[-48:, 0, 0]
+    after = scores.expected[-48:, 0, 0] / scores.expected[-48:, 1, 0]
     assert np.all(np.abs(after - 1) < 0.05)
     assert not scores.anomalous[-54:, 0, 0].any()
 
 
-@pytest.mark.parametrize("measure", ["SUM", "AVG"])
-def test_a_new_level_is_accepted_after_three_days(measure: str) -> None:
-    chosen = settings(measures={"views": {"aggregation": measure}})
+def test_a_new_level_is_accepted_after_three_days() -> None:
     values = seasonal(HOURS, noise=0.03)
-    if measure == "AVG":
-        values = values - 2000  # negative: the level is moved, not scaled
-        values[-10 * 24 :] += 1500
-    else:
-        values[-10 * 24 :] *= 2.5
+    series = {"SUM": values.copy(), "AVG": values - 2000}  # negative: moved, not scaled
+    series["SUM"][-10 * 24 :] *= 2.5
+    series["AVG"][-10 * 24 :] += 1500
 
-    scores = _scores(values, chosen)
+    scores = _of_measures(
+        {name: [one] for name, one in series.items()},
+        {name: {"aggregation": name} for name in series},
+    )
 
-    flagged = scores.anomalous[:, 0, 0]
+    flagged = scores.anomalous[:, :, 0]
     assert flagged[-10 * 24 : -9 * 24 - 12].all()
     assert not flagged[-6 * 24 :].any()
-    assert np.mean(np.abs(scores.expected[-48:, 0, 0] - values[-48:])) < 200
+    for place, one in enumerate(series.values()):
+        assert np.mean(np.abs(scores.expected[-48:, place, 0] - one[-48:])) < 200
 
 
 def test_a_series_that_starts_later_is_learnt_before_it_is_scored() -> None:
@@ -222,9 +242,8 @@ def test_a_series_that_starts_later_is_learnt_before_it_is_scored() -> None:
     assert scores.anomalous[-1, 0, 1]
 
 
-@pytest.mark.parametrize(
-    ("rule", "factor", "counts"),
-    [
+def test_a_change_that_does_not_count_has_severity_zero() -> None:
+    cases: list[tuple[dict[str, object], float, bool]] = [
         ({"direction": "up"}, 0.2, False),
         ({"direction": "up"}, 3.0, True),
         ({"direction": "down"}, 3.0, False),
@@ -232,18 +251,18 @@ def test_a_series_that_starts_later_is_learnt_before_it_is_scored() -> None:
         ({"min_absolute_change": 1e6}, 3.0, False),
         ({"min_relative_change": 0.9}, 0.2, False),
         ({"min_relative_change": 0.7}, 0.2, True),
-    ],
-)
-def test_a_change_that_does_not_count_has_severity_zero(
-    rule: dict[str, object], factor: float, *, counts: bool
-) -> None:
-    values = seasonal(HOURS, noise=0.02)
-    values[-1] *= factor
+    ]
+    series, rules = {}, {}
+    for number, (rule, factor, _) in enumerate(cases):
+        values = seasonal(HOURS, noise=0.02)
+        values[-1] *= factor
+        series[f"case {number}"], rules[f"case {number}"] = [values], rule
 
-    scores = _scores(values, settings(measures={"views": rule}))
+    scores = _of_measures(series, rules)
 
-    assert bool(scores.anomalous[-1, 0, 0]) is counts
-    assert bool(scores.severity[-1, 0, 0] > 0) is counts
+    counts = [one[2] for one in cases]
+    assert scores.anomalous[-1, :, 0].tolist() == counts
+    assert (scores.severity[-1, :, 0] > 0).tolist() == counts
 
 
 def test_a_larger_budget_asks_for_less() -> None:
@@ -256,27 +275,26 @@ def test_a_larger_budget_asks_for_less() -> None:
 
 
 @pytest.mark.parametrize("interval", sorted(SECONDS))
-@pytest.mark.parametrize("aggregation", ["SUM", "AVG", "MIN", "COUNT"])
-def test_every_interval_and_size_gives_finite_scores(interval: str, aggregation: str) -> None:
-    chosen = settings(interval, {"views": {"aggregation": aggregation}})
+def test_every_interval_and_size_gives_finite_scores(interval: str) -> None:
     random = np.random.default_rng(2)
     size = 450
-    series = {
-        "large": 1e15 * (1 + 0.1 * random.random(size)),
-        "negative": random.normal(-5, 1, size),
-        "around zero": random.normal(0, 1, size),
-        "whole": random.poisson(4, size).astype(float),
-        "broken": np.where(random.random(size) < 0.2, np.nan, random.normal(3, 1, size)),
-        "never": np.full(size, np.nan),
-    }
+    series = [
+        1e15 * (1 + 0.1 * random.random(size)),
+        random.normal(-5, 1, size),
+        random.normal(0, 1, size),
+        random.poisson(4, size).astype(float),
+        np.where(random.random(size) < 0.2, np.nan, random.normal(3, 1, size)),
+        np.full(size, np.nan),
+    ]
+    aggregations = ("SUM", "AVG", "MIN", "COUNT")
 
-    scores = replay(
-        chosen,
-        Snapshot.initial(chosen),
-        panel(series, seconds=SECONDS[interval]),  # type: ignore[index]
-    ).scores
+    scores = _of_measures(
+        dict.fromkeys(aggregations, series),
+        {name: {"aggregation": name} for name in aggregations},
+        interval=interval,
+    )
 
-    known = scores.slices[:, 0] != "never"
+    known = scores.slices[:, 0] != "s05"
     assert np.isfinite(scores.expected[30:][:, :, known]).all()
     assert np.isfinite(scores.severity).all()
     assert ((scores.severity >= 0) & (scores.severity <= 100)).all()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
-from tests.unit.detection_panels import DIMENSIONS, cut, panel, seasonal, settings, shop
+from tests.unit.detection_panels import DIMENSIONS, by_measure, cut, panel, seasonal, settings, shop
 
 HOURS = 24 * 7 * 6
 HOUR = np.arange(HOURS)
@@ -35,6 +37,14 @@ def _class(
     named = {f"s{number:02d}": one for number, one in enumerate(series)}
     (found,) = _report(panel(named, seconds), chosen or settings()).classes
     return found
+
+
+def _classes(
+    series: Mapping[str, Sequence[Any]], rules: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[SeriesClass, ...]:
+    """What is said of each of many measures."""
+    chosen = settings(measures=rules or {name: {} for name in series})
+    return _report(by_measure(series), chosen).classes
 
 
 def _noise(seed: int, size: float, count: int = HOURS) -> NDArray[np.float64]:
@@ -79,15 +89,16 @@ def test_a_day_and_a_week_are_both_told() -> None:
     assert found.day_share + found.week_share < 1
 
 
-@pytest.mark.parametrize("swing", [0.0, 0.3, 0.55])
-def test_noise_and_swings_below_it_are_no_season(swing: float) -> None:
-    weak = 1000 + 100 * swing * np.sin(2 * np.pi * HOUR / 24)
+def test_noise_and_swings_below_it_are_no_season() -> None:
+    series = {}
+    for swing in (0.0, 0.3, 0.55):
+        weak = 1000 + 100 * swing * np.sin(2 * np.pi * HOUR / 24)
+        series[f"swing {swing}"] = [weak + _noise(seed, 100) for seed in range(20)]
 
-    found = _class(*(weak + _noise(seed, 100) for seed in range(20)))
-
-    assert found.seasons == ()
-    assert (found.with_day, found.with_week) == (0, 0)
-    assert found.spread == pytest.approx(0.1, rel=0.1)
+    for found in _classes(series):
+        assert found.seasons == ()
+        assert (found.with_day, found.with_week) == (0, 0)
+        assert found.spread == pytest.approx(0.1, rel=0.1)
 
 
 def test_noise_of_a_short_history_is_no_season() -> None:
@@ -127,11 +138,18 @@ def _gappy(seed: int, share: float, level: float) -> NDArray[np.float64]:
     return np.where(random.random(HOURS) < share, np.nan, random.normal(level, level / 20, HOURS))
 
 
-@pytest.mark.parametrize("share", [0.05, 0.3, 0.8])
-def test_the_share_of_missing_rows_is_told(share: float) -> None:
-    found = _class(*(_gappy(seed, share, 500) for seed in range(8)), np.full(HOURS, 500.5))
+def test_the_share_of_missing_rows_is_told() -> None:
+    shares = (0.05, 0.3, 0.8)
+    series = {
+        f"share {share}": [
+            *(_gappy(seed, share, 500) for seed in range(8)),
+            np.full(HOURS, 500.5),
+        ]
+        for share in shares
+    }
 
-    assert found.share_missing == pytest.approx(8 / 9 * share, abs=0.02)
+    for share, found in zip(shares, _classes(series), strict=True):
+        assert found.share_missing == pytest.approx(8 / 9 * share, abs=0.02)
 
 
 def test_an_interval_without_any_row_is_not_missing() -> None:
@@ -169,22 +187,30 @@ def test_missing_rows_of_a_mean_are_no_evidence() -> None:
 
 
 def test_rows_that_are_complete_are_not_sparse_however_few_stand_behind_them() -> None:
-    assert _class(seasonal(HOURS), chosen=settings(measures=MEAN)).sparse == 0
-    assert _class(seasonal(HOURS)).sparse == 0
+    series = {"SUM": [seasonal(HOURS)], "AVG": [seasonal(HOURS)]}
+
+    found = _classes(series, {name: {"aggregation": name} for name in series})
+
+    assert [one.sparse for one in found] == [0, 0]
 
 
-@pytest.mark.parametrize("level", [0.1, -7.3, 1e15, 1e-12])
-def test_float_noise_is_constant(level: float) -> None:
-    found = _class(level * (1 + _noise(3, 4e-16)), np.zeros(HOURS), 5 * seasonal(HOURS))
+def test_float_noise_is_constant() -> None:
+    series = {
+        f"level {level}": [level * (1 + _noise(3, 4e-16)), np.zeros(HOURS), 5 * seasonal(HOURS)]
+        for level in (0.1, -7.3, 1e15, 1e-12)
+    }
 
-    assert found.constant == 2
-    assert (found.with_day, found.with_week) == (1, 1)
+    for found in _classes(series):
+        assert found.constant == 2
+        assert (found.with_day, found.with_week) == (1, 1)
 
 
 def test_a_series_that_varies_little_is_not_constant() -> None:
-    assert _class(1000 + _noise(3, 0.1)).constant == 0
     noiseless = 1000 + 0.1 * np.sin(2 * np.pi * HOUR / 24)
-    assert _class(noiseless).constant == 0
+
+    found = _classes({"noise": [1000 + _noise(3, 0.1)], "sine": [noiseless]})
+
+    assert [one.constant for one in found] == [0, 0]
 
 
 # --- classes ------------------------------------------------------------------------------------
@@ -200,10 +226,16 @@ def test_series_that_have_not_seen_enough_are_learning() -> None:
     assert found.intervals_learnt == (HOURS + 100) / 2
 
 
-def test_classes_are_measures_by_level_from_the_total_to_the_leaves() -> None:
-    chosen = settings(dimensions=DIMENSIONS, measures={"views": {}, "revenue": {}})
+SHOP = settings(dimensions=DIMENSIONS, measures={"views": {}, "revenue": {}})
 
-    report = _report(shop(HOURS, 1), chosen)
+
+@cache
+def _of_the_shop() -> Report:
+    return _report(shop(HOURS, 1), SHOP)
+
+
+def test_classes_are_measures_by_level_from_the_total_to_the_leaves() -> None:
+    report = _of_the_shop()
 
     assert [(one.measure, one.dimensions, one.series) for one in report.classes] == [
         (measure, dimensions, series)
@@ -225,12 +257,11 @@ def test_classes_are_measures_by_level_from_the_total_to_the_leaves() -> None:
 
 
 def test_measures_do_not_mix() -> None:
-    chosen = settings(dimensions=DIMENSIONS, measures={"views": {}, "revenue": {}})
     whole = shop(HOURS, 1)
     values = whole.values.copy()
     values[:, 1] = np.nan
 
-    both, alone = _report(whole, chosen), _report(replace(whole, values=values), chosen)
+    both, alone = _of_the_shop(), _report(replace(whole, values=values), SHOP)
 
     assert both.classes[:4] == alone.classes[:4]
     for one in alone.classes[4:]:
