@@ -8,6 +8,7 @@ import json
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ SIZE = 160
 MEASURES = {"revenue": {}, "views": {"aggregation": "COUNT"}, "latency": {"aggregation": "AVG"}}
 CHOSEN = settings("P1D", MEASURES, DIMENSIONS, false_events_per_week=1)
 LEAVES = [(platform, market) for platform in ("app", "pc", "web") for market in ("de", "fr", "uk")]
-SEEDS = st.integers(0, 2**32 - 1)
+# Few, so that properties share what one replay of a panel gives.
+SEEDS = st.sampled_from([3, 1415, 92653, 58979, 3238462, 643383279])
 few = hypothesis_settings(max_examples=4, derandomize=True)
 more = hypothesis_settings(max_examples=8, derandomize=True)
 
@@ -121,6 +123,13 @@ def _run(
     return replay(chosen, snapshot or Snapshot.initial(chosen), whole)
 
 
+@cache
+def _born_late(seed: int) -> tuple[Panel, Replay]:
+    """A panel of which three leaves are born late, and one replay of it."""
+    whole = _market(seed, late=(2, 4, 7))
+    return whole, _run(whole)
+
+
 def _groups(done: Replay) -> dict[str, Group]:
     assert len({group.id for group in done.groups}) == len(done.groups)
     return {group.id: group for group in done.groups}
@@ -173,9 +182,9 @@ def test_later_data_and_slices_change_no_score_and_no_group_that_had_ended(
     end: int,
     another: bool,  # noqa: FBT001 drawn
 ) -> None:
-    whole = _market(seed, late=(2, 7))
+    whole = _market(seed, late=(2, 4, 7))
     if another:
-        later = _market(seed + 1, late=(2, 7))
+        later = _market(seed + 1, late=(2, 4, 7))
         values, counts = whole.values.copy(), whole.counts.copy()
         values[end:], counts[end:] = later.values[end:], later.counts[end:]
         whole = replace(whole, values=values, counts=counts)
@@ -202,8 +211,7 @@ def test_later_data_and_slices_change_no_score_and_no_group_that_had_ended(
 @few
 @given(SEEDS, st.integers(60, SIZE - 1))
 def test_groups_in_windows_are_those_in_one(seed: int, middle: int) -> None:
-    whole = _market(seed, late=(4,))
-    full = _run(whole)
+    whole, full = _born_late(seed)
 
     first = _run(cut(whole, 0, middle, drop_empty=True))
     stored = from_bytes(to_bytes(first.after))
@@ -225,9 +233,9 @@ def _scaled(whole: Panel, factor: float) -> Panel:
 @few
 @given(SEEDS, st.sampled_from([1000.0, 1e-3, 1e6]))
 def test_the_unit_changes_neither_severities_nor_groups(seed: int, factor: float) -> None:
-    whole = _market(seed, late=(2,))
+    whole, before = _born_late(seed)
 
-    before, after = _run(whole), _run(_scaled(whole, factor))
+    after = _run(_scaled(whole, factor))
     plain, scaled = before.scores, after.scores
 
     np.testing.assert_allclose(scaled.severity, plain.severity, rtol=1e-3, atol=1e-3)
@@ -249,11 +257,11 @@ def test_the_unit_changes_neither_severities_nor_groups(seed: int, factor: float
 @few
 @given(SEEDS, st.randoms(use_true_random=False))
 def test_the_order_of_slices_changes_nothing(seed: int, random: Any) -> None:
-    whole = _market(seed, late=(2, 7))
+    whole, one = _born_late(seed)
     order = list(range(len(whole.slices)))
     random.shuffle(order)
 
-    one, other = _run(whole), _run(_picked(whole, order))
+    other = _run(_picked(whole, order))
 
     _assert_alike(one, other)
 
@@ -261,7 +269,7 @@ def test_the_order_of_slices_changes_nothing(seed: int, random: Any) -> None:
 @few
 @given(SEEDS, st.permutations(list(range(len(MEASURES)))))
 def test_the_order_of_the_panels_measures_changes_nothing(seed: int, order: list[int]) -> None:
-    whole = _market(seed)
+    whole, one = _born_late(seed)
     turned = replace(
         whole,
         measures=tuple(whole.measures[m] for m in order),
@@ -269,7 +277,7 @@ def test_the_order_of_the_panels_measures_changes_nothing(seed: int, order: list
         counts=whole.counts[:, order],
     )
 
-    _assert_alike(_run(whole), _run(turned))
+    _assert_alike(one, _run(turned))
 
 
 def test_the_order_of_rows_changes_no_byte(tmp_path: Path) -> None:
@@ -300,6 +308,14 @@ def strict() -> Iterator[None]:
         yield
 
 
+@cache
+def _without_a_leaf() -> tuple[Panel, int, Replay]:
+    """A panel, a leaf of it, and a replay of the other slices."""
+    whole = _market(11)
+    leaf = whole.slices.tolist().index(["app", "de"])
+    return whole, leaf, _run(_picked(whole, [k for k in range(len(whole.slices)) if k != leaf]))
+
+
 WILD = [np.nan, np.inf, -np.inf, 1e300, -1e300]
 
 
@@ -309,12 +325,10 @@ WILD = [np.nan, np.inf, -np.inf, 1e300, -1e300]
 def test_a_series_that_is_wild_throughout_changes_no_bit_elsewhere(
     wild: float, rows: float
 ) -> None:
-    whole = _market(11)
-    leaf = whole.slices.tolist().index(["app", "de"])
+    whole, leaf, without = _without_a_leaf()
     values, counts = whole.values.copy(), whole.counts.copy()
     values[:, :, leaf], counts[:, :, leaf] = wild, rows
 
-    without = _run(_picked(whole, [k for k in range(len(whole.slices)) if k != leaf]))
     wildly = _run(replace(whole, values=values, counts=counts))
 
     _assert_alike(wildly, without)
@@ -362,8 +376,7 @@ def test_a_first_value_after_zeros_gives_no_warning(after: float) -> None:
 @few
 @given(SEEDS, st.data())
 def test_a_stored_state_goes_on_as_if_it_had_not_been_stored(seed: int, data: Any) -> None:
-    whole = _market(seed, late=(2,))
-    full = _run(whole)
+    whole, full = _born_late(seed)
     # Right after it has opened, an event is open.
     starts_of = {group.start.replace(tzinfo=None) for group in full.groups}
     times = [moment.item() for moment in whole.starts.astype("datetime64[us]")]
