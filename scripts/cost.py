@@ -32,6 +32,8 @@ TABLE_READ = 0.125 / 1e6  # of 4 KB
 SECRET_READ = 0.05 / 1e4
 SECRET = 0.40
 START = 1 / 1e6
+EVENT = 1 / 1e6  # of an object in S3: EventBridge's opt-in data events
+TRACE = 5 / 1e6
 LOG_GB = 0.50
 ALARM = 0.10
 RPU_HOUR = 0.375
@@ -53,7 +55,9 @@ class Crawl:
     `gb_seconds` assumes 25 ms per request to S3 and DynamoDB at 1,769 MB; the detector's own work
     on so few series takes less. `gb_seconds_to_start` is measured by `--measure`: Lambda allocates
     CPU in proportion to memory, so a cold start takes the same GB-seconds at any memory up to one
-    vCPU. `log_bytes` assumes, per invocation, 400 bytes of Lambda's own lines and one line of 700.
+    vCPU. `events` are objects created and deleted, by the functions, UNLOAD (a file and a manifest)
+    and, after `storage.live_retention_days`, S3. `traces` assumes one per execution. `log_bytes`
+    assumes, per invocation, 400 bytes of Lambda's own lines and one line of 700.
     """
 
     transitions: int
@@ -62,8 +66,10 @@ class Crawl:
     gb_seconds_to_start: float
     s3_writes: int
     s3_reads: int
+    events: int
     table_writes: int
     table_reads: int
+    traces: int
     log_bytes: int
 
 
@@ -74,8 +80,10 @@ CRAWL = Crawl(
     gb_seconds_to_start=20.0,
     s3_writes=13,
     s3_reads=16,
+    events=16,
     table_writes=20,
     table_reads=12,
+    traces=2,
     log_bytes=8_000,
 )
 
@@ -132,7 +140,12 @@ def lines(crawl: Crawl) -> list[Line]:
             f"{crawl.log_bytes / 1000:.0f} KB (assumed) × $0.50/GB",
             crawl.log_bytes / 1e9 * LOG_GB,
         ),
-        Line("Scheduler, Secrets Manager", "1 start × $1/M + 1 read × $5/M", START + SECRET_READ),
+        Line(
+            "EventBridge, Secrets Manager",
+            f"1 start × $1/M + {crawl.events} S3 events × $1/M + 1 read × $5/M",
+            START + crawl.events * EVENT + SECRET_READ,
+        ),
+        Line("X-Ray", f"{crawl.traces} traces (assumed) × $5/M", crawl.traces * TRACE),
         Line("CloudWatch alarms", f"{ALARMS} × $0.10", ALARMS * ALARM, crawls=False),
     ]
 

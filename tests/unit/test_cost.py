@@ -1,4 +1,4 @@
-"""The cost table: it counts a crawl's requests, its columns add up, and README.md shows it."""
+"""The cost table counts a crawl's requests and events, adds up, and is what README.md shows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 class Meter:
-    """Counts what S3 and DynamoDB charge for."""
+    """Counts what S3, DynamoDB and EventBridge charge for."""
 
     def __init__(self, world: World) -> None:
         self.counts: Counter[str] = Counter()
@@ -53,6 +53,11 @@ class Meter:
     def _count(self, params: dict[str, Any], model: Any, **_: object) -> None:
         name = model.name
         if model.service_model.service_name == "s3":
+            # Objects written and deleted; a lifecycle rule deletes those below live/.
+            if name == "PutObject":
+                self.counts["events"] += 2 if params["Key"].startswith("live/") else 1
+            elif name in FREE:
+                self.counts["events"] += len(params.get("Delete", {}).get("Objects", [None]))
             if name not in FREE:
                 self.counts["s3_writes" if name in WRITES else "s3_reads"] += 1
         elif name == "TransactWriteItems":
