@@ -179,6 +179,8 @@ def _run(options: argparse.Namespace, progress: Progress) -> str:
         )
     if not options.infer and options.out is None:
         raise PermanentError("Give --out with a folder for the results.")
+    if options.infer and options.config is not None and options.config.exists():
+        raise PermanentError(_exists(options.config))
     config = None if options.infer else _load(options.config)
     if options.out is not None:
         _check_writable(options.out)
@@ -208,6 +210,10 @@ def _load(path: Path) -> Config:
     return load(body).model_copy(update={"shards": 1})
 
 
+def _exists(path: Path) -> str:
+    return f"{path} already exists; give another file for the proposal, or omit --infer to use it."
+
+
 def _infer(files: Files, engine: Engine, options: argparse.Namespace, progress: Progress) -> str:
     progress.start(f"Inspecting {files.name}")
     found = infer(files, options.data.name.split(".")[0], engine, options.decimal)
@@ -218,10 +224,7 @@ def _infer(files: Files, engine: Engine, options: argparse.Namespace, progress: 
             with options.config.open("x", encoding="utf-8") as file:
                 file.write(document)
         except FileExistsError:
-            raise PermanentError(
-                f"{options.config} already exists; give another file for the proposal, or omit "
-                "--infer to use it."
-            ) from None
+            raise PermanentError(_exists(options.config)) from None
         except OSError as error:
             raise PermanentError(f"{options.config} cannot be written: {_reason(error)}.") from None
     for reason in found.reasons:
@@ -316,7 +319,7 @@ def _summary(
     each = f", {len(groups) / weeks:.1f} per week" if groups else ""
     lines.append(
         f"Found {_many(len(groups), 'event')}{each}, at severity {THRESHOLD_SEVERITY:g} or more "
-        f"(budget: {config.false_events_per_week:g} false events per week)."
+        f"(budget of false events per week: {config.false_events_per_week:g})."
     )
     worst = sorted(groups, key=lambda one: (-one.score, one.start, one.measure))[:_SHOWN]
     if len(groups) > _SHOWN:

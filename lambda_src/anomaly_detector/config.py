@@ -89,6 +89,19 @@ _RULES = {
     "alerts.*.lambda_function_arns": "must be ARNs of Lambda functions",
 }
 _COUNTED = frozenset({"measures", "dimensions", "alerts"})
+# Errors of pydantic about the JSON type of a value.
+_TYPES = {
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "tuple_type": "must be a list",
+    "string_type": "must be a string",
+}
+# Inputs of the Terraform module whose keys stand at the top of the document.
+_GROUPS = {
+    "schedule": "timezone, offset_seconds",
+    "detection": "rollups, false_events_per_week, lookback_intervals, max_series, shards",
+}
 
 
 class _Model(BaseModel):
@@ -456,6 +469,8 @@ def _sentence(fault: ErrorDetails) -> str:
     pattern = ".".join(
         "*" if n == 1 and place[0] in _COUNTED else part for n, part in enumerate(place)
     )
+    if key in _GROUPS:
+        return f"{key} is not a known key: write its keys ({_GROUPS[key]}) without it"
     if fault["type"] == "extra_forbidden":
         return f"{key} is not a known key: correct or remove it"
     if fault["type"] == "missing":
@@ -463,11 +478,12 @@ def _sentence(fault: ErrorDetails) -> str:
     if fault["type"] == "value_error" and message:
         # Raised by a model's own validator, which names the key if it is a nested one.
         return f"{key} {message}" if place else message
-    if pattern in _RULES:
-        value = fault["input"]
-        got = len(value) if key in _COUNTED and isinstance(value, dict | list) else _shown(value)
-        return f"{key} {_RULES[pattern]}; got {got}"
-    return f"{key}: {message}; got {_shown(fault['input'])}"
+    got = _shown(fault["input"])
+    if pattern in _RULES and not (key in _COUNTED and fault["type"] in _TYPES):
+        return f"{key} {_RULES[pattern]}; got {len(fault['input']) if key in _COUNTED else got}"
+    if fault["type"] in _TYPES:
+        return f"{key} {_TYPES[fault['type']]}; got {got}"
+    return f"{key}: {message}; got {got}"
 
 
 def _shown(value: object) -> str:

@@ -427,7 +427,9 @@ def test_a_proposal_is_written_or_run_where_asked(
     assert main(["backtest", "--infer", "--data", data, "--config", str(config)]) == 0
     assert capsys.readouterr().out == ""
     assert main(["backtest", "--infer", "--data", data, "--config", str(config)]) == 2
-    assert "already exists" in capsys.readouterr().err
+    refused = capsys.readouterr().err
+    assert "already exists" in refused
+    assert "Inspecting" not in refused
     assert main(["backtest", "--infer", "--data", data, "--out", str(folder)]) == 0
 
     assert (folder / "detector.json").read_text() == config.read_text()

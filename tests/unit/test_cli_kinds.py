@@ -406,6 +406,7 @@ def test_given_numbers_then_the_reading_is_said(
     ("texts", "said"),
     [
         (["1.5", "2.5", "3 pieces", "4 pieces"], "'3 pieces' in row 5, which is not a number as"),
+        (["web", "app", "web", "shop"], "holds no number, but 'web' in row 1; take it out of"),
         (["$1.5", "$2.5", "€3", "$4"], "'€3' in row 5"),
         (["1.5%", "2.5%", "3", "4%"], "'3' in row 5"),
         (["1.367,5", "2.367,5", "3.5.1", "4"], "'3.5.1' in row 5"),

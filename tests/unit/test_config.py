@@ -38,7 +38,16 @@ def config(**changes: object) -> Config:
         ({"interval": 60}, "interval must be PT5M, PT10M, PT15M, PT30M, PT1H or P1D; got 60"),
         ({"timestamp_column": {}}, "timestamp_column.name must be set"),
         ({"alerts": {"a": {"threshold": "high"}}}, "alerts.a.threshold must be a number from 0 to"),
-        ({"description": 1}, "description: Input should be a valid string; got 1"),
+        ({"description": 1}, "description must be a string; got 1"),
+        ({"measures": ["views"]}, 'measures must be an object; got ["views"]'),
+        ({"dimensions": "platform"}, 'dimensions must be a list; got "platform"'),
+        ({"alerts": ["a"]}, 'alerts must be an object; got ["a"]'),
+        ({"timestamp_column": "ts"}, 'timestamp_column must be an object; got "ts"'),
+        # As Terraform groups them.
+        (
+            {"schedule": {"timezone": "Europe/Berlin"}},
+            "schedule is not a known key: write its keys (timezone, offset_seconds) without it",
+        ),
         (
             {"dimensions": ["views", "ts"]},
             'contain a measure; got ["views","ts"]; dimensions must not contain the timestamp',

@@ -196,6 +196,11 @@ def refuse_misfits(
     if not row:
         return
     others = numbers.misfits - 1
+    if numbers.misfits == numbers.filled:
+        raise PermanentError(
+            f"Column '{column}' (measure) holds no number, but '{held[:60]}' in row {row:,}"
+            f"{hint(held)}; take it out of measures, or use the aggregation COUNT."
+        )
     more = f", and {others:,} more row{'' if others == 1 else 's'} like it" if others else ""
     raise PermanentError(
         f"Column '{column}' (measure) holds '{held[:60]}' in row {row:,}, which is not a number as "
