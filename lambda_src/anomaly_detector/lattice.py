@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,42 @@ from numpy.typing import NDArray
 from anomaly_detector.config import ROLLED_UP
 
 Mask = NDArray[np.bool_]
+
+_UNKNOWN = -2
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """One number for each slice, by which slices are looked up by their codes."""
+
+    weights: NDArray[np.int64]
+    ordered: NDArray[np.int64]
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, codes: NDArray[np.int64], values: Sequence[Sequence[str]]) -> _Keys:
+        sizes = [len(names) + 1 for names in values]
+        weights = np.cumprod([1, *sizes], dtype=np.int64)[:-1]
+        keys = (codes + 1) @ weights
+        order = np.argsort(keys)
+        return cls(weights, keys[order], order)
+
+    def find(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(N,) places of the codes (N, D), -1 where there is none."""
+        if not len(self.order):
+            return np.full(len(codes), -1, dtype=np.int64)
+        wanted = (codes + 1) @ self.weights
+        near = np.minimum(np.searchsorted(self.ordered, wanted), len(self.order) - 1)
+        return np.where(self.ordered[near] == wanted, self.order[near], -1)
+
+
+def _coded(slices: NDArray[np.object_], values: Iterable[Iterable[str]]) -> NDArray[np.int64]:
+    """(N, D) number of each text among its dimension's values: -1 of `*`, -2 of another one."""
+    codes = np.empty(slices.shape, dtype=np.int64)
+    for axis, names in enumerate(values):
+        number = {name: place for place, name in enumerate(names)} | {ROLLED_UP: -1}
+        codes[:, axis] = [number.get(text, _UNKNOWN) for text in slices[:, axis].tolist()]
+    return codes
 
 
 @dataclass(frozen=True)
@@ -29,41 +66,45 @@ class Lattice:
     """
 
     slices: NDArray[np.object_]
-    values: tuple[NDArray[np.str_], ...]
+    values: tuple[NDArray[np.object_], ...]
     codes: NDArray[np.int64]
     level: NDArray[np.int64]
     count: int
     leaves: NDArray[np.int64]
     places: NDArray[np.int64]
+    _keys: _Keys
 
     @classmethod
     def of(cls, slices: NDArray[np.object_]) -> Lattice:
         """The lattice of the (K, D) slices."""
-        size, dimensions = slices.shape
-        codes = np.full(slices.shape, -1, dtype=np.int64)
-        values = []
-        for axis in range(dimensions):
-            kept = slices[:, axis] != ROLLED_UP
-            names, code = np.unique(slices[kept, axis].astype(np.str_), return_inverse=True)
-            codes[kept, axis] = code
-            values.append(names)
+        dimensions = slices.shape[1]
+        values = [sorted({*slices[:, axis].tolist()} - {ROLLED_UP}) for axis in range(dimensions)]
+        codes = _coded(slices, values)
         mask = (codes >= 0) @ (2 ** np.arange(dimensions, dtype=np.int64))
         found, level = np.unique(mask, return_inverse=True)
         depth = (codes >= 0).sum(axis=1)
-        leaves = np.nonzero(depth == depth.max(initial=0))[0]
-        # One number per slice, by which the slice of a level that holds a leaf is looked up.
-        radix = np.array([len(names) + 1 for names in values], dtype=np.int64)
-        weights = np.cumprod(np.r_[1, radix[:-1]]) if dimensions else np.empty(0, dtype=np.int64)
-        key = (codes + 1) @ weights
-        order = np.argsort(key)
-        ordered = key[order]
+        leaves = np.flatnonzero(depth == depth.max(initial=0))
+        keys = _Keys.of(codes, values)
         places = np.full((len(found), len(leaves)), -1, dtype=np.int64)
         for number, kept_axes in enumerate(found):
             held = (int(kept_axes) >> np.arange(dimensions)) & 1
-            wanted = (codes[leaves] + 1) @ (weights * held)
-            near = np.minimum(np.searchsorted(ordered, wanted), size - 1)
-            places[number] = np.where(ordered[near] == wanted, order[near], -1)
-        return cls(slices, tuple(values), codes, level.astype(np.int64), len(found), leaves, places)
+            places[number] = keys.find(np.where(held, codes[leaves], -1))
+        return cls(
+            slices,
+            tuple(np.array(names, dtype=object) for names in values),
+            codes,
+            level.astype(np.int64),
+            len(found),
+            leaves,
+            places,
+            keys,
+        )
+
+    def find(self, slices: NDArray[np.object_]) -> NDArray[np.int64]:
+        """(N,) places of other slices (N, D), -1 of those that are not kept."""
+        codes = _coded(slices, self.values)
+        places = self._keys.find(np.maximum(codes, -1))
+        return np.where((codes > _UNKNOWN).all(axis=1), places, -1)
 
     @cached_property
     def names(self) -> list[tuple[str, ...]]:
@@ -82,9 +123,13 @@ class Lattice:
         return self.places[level, leaf], leaf
 
     def summed(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(K,) values of the leaves (L,), summed over those that each slice holds."""
+        """(…, K) values of the leaves (…, L), summed over those that each slice holds."""
         places, leaves = self._holders
-        return np.bincount(places, values[leaves], len(self.level)).astype(np.float64)
+        return _totals(places, values.take(leaves, axis=-1), len(self.level))
+
+    def counted(self, slices: Mask) -> NDArray[np.float64]:
+        """(…, count) how many of the slices (…, K) each level has."""
+        return _totals(self.level, slices, self.count)
 
     def overlapping(self, place: int) -> Mask:
         """(K,) slices that may share a leaf with the one at `place`: no dimension holds them
@@ -106,3 +151,15 @@ class Lattice:
         wanted = np.where(self.codes[one] == self.codes[other], self.codes[one], -1)
         at = np.nonzero((self.codes == wanted).all(axis=1))[0]
         return int(at[0]) if len(at) else None
+
+
+def _totals(
+    places: NDArray[np.int64], values: NDArray[np.generic], size: int
+) -> NDArray[np.float64]:
+    """(…, size) values (…, N) summed by their places (N,)."""
+    totals = np.empty((*values.shape[:-1], size))
+    for row, total in zip(
+        values.reshape(-1, values.shape[-1]), totals.reshape(-1, size), strict=True
+    ):
+        total[:] = np.bincount(places, row, size)
+    return totals

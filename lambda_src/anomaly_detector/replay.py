@@ -78,12 +78,12 @@ def replay(
     slots = _slots(settings, starts)
     # Known beforehand, and no anomaly: the rows of two intervals lie in one of them.
     unclear = shown_twice(settings.grid, starts, settings.clock)
-    order = [panel.measures.index(name) for name in state.measures]
+    rows = _Rows(panel, now, from_panel)
     skipped = 0 if score_from is None else int(np.searchsorted(starts, score_from))
     # Events of what is not scored are told from here on only.
     begins = score_from is not None and (np.isnat(state.until) or state.until < score_from)
     told = {} if begins else dict.fromkeys(events)
-    kept = _Kept(len(lattice.slices), len(order), len(starts) - skipped)
+    kept = _Kept(len(lattice.slices), len(state.measures), len(starts) - skipped)
     before: Snapshot | None = None
     for t, start in enumerate(starts):
         if before is None and snapshot_at is not None and start >= snapshot_at:
@@ -91,11 +91,12 @@ def replay(
         if begins and t == skipped:
             for event in events:
                 event.restart()
-        value, count = _interval(panel, t, order, len(lattice.slices), from_panel)
+        value, count = rows.at(t)
         if unclear[t]:
             value, count = np.full_like(value, np.nan), np.zeros_like(count)
         landed = None if panel.landed is None else bool(panel.landed[t] and not unclear[t])
-        judged, shown = now.judge(rules, value, count, slots[t], landed=landed)
+        shown = now.judge(rules, value, count, slots[t], landed=landed)
+        judged = None if t < skipped else now.score(rules, shown)
         now.clock += 1
         now.until = start
         if shown.observed.landed:
@@ -105,7 +106,7 @@ def replay(
                 rules, now, lattice, judged, events, evidence, at, settings.accept_after
             )
             now.learn(rules, shown, evidence, frozen)
-        if t >= skipped:
+        if judged is not None:
             kept.add(t - skipped, judged)
             told |= dict.fromkeys(events)
     groups = [
@@ -194,32 +195,41 @@ def _union(
 
     None stands for the state's slices where they are all.
     """
-    lattice = Lattice.of(state.slices)
-    new = [tuple(row) for row in panel.slices.tolist()]
-    places = np.array([lattice.index.get(key, -1) for key in new], dtype=np.int64)
-    if len(set(new)) < len(new):
+    lattice = state.lattice
+    places = lattice.find(panel.slices)
+    found = places[places >= 0]
+    new = {tuple(row) for row in panel.slices[places < 0].tolist()}
+    if np.bincount(found).max(initial=0) > 1 or len(found) + len(new) < len(places):
         raise ValueError("the panel holds a slice twice")
-    if (places >= 0).all():
+    if not new:
         return lattice, None, places
-    ordered = sorted({*lattice.names, *new})
+    ordered = sorted([*lattice.names, *new])
     slices = np.empty((len(ordered), len(panel.dimensions)), dtype=object)
     slices[:] = ordered
     whole = Lattice.of(slices)
-    return (
-        whole,
-        np.array([whole.index[key] for key in lattice.names], dtype=np.int64),
-        np.array([whole.index[key] for key in new], dtype=np.int64),
-    )
+    return whole, whole.find(lattice.slices), whole.find(panel.slices)
 
 
-def _interval(
-    panel: Panel, t: int, order: list[int], slices: int, place: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Value and count (M, K) of an interval, K over all slices."""
-    values, counts = np.full((len(order), slices), np.nan), np.zeros((len(order), slices))
-    values[:, place] = panel.values[t, order]
-    counts[:, place] = panel.counts[t, order]
-    return values, counts
+class _Rows:
+    """Values and counts (M, K) of each interval of a panel, over all measures and slices."""
+
+    def __init__(self, panel: Panel, state: State, places: NDArray[np.int64]) -> None:
+        """`places` are where the panel's slices stand among the state's."""
+        self._panel, self._shape = panel, state.habits.seen.shape
+        measures = np.array([panel.measures.index(name) for name in state.measures])
+        size = self._shape[1]
+        self._whole = panel.measures == state.measures and np.array_equal(places, np.arange(size))
+        self._from, self._to = measures, places
+
+    def at(self, t: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Those of one interval, not to be changed."""
+        values, counts = self._panel.values[t], self._panel.counts[t]
+        if self._whole:
+            return values, counts
+        value, count = np.full(self._shape, np.nan), np.zeros(self._shape)
+        value[:, self._to] = values[self._from]
+        count[:, self._to] = counts[self._from]
+        return value, count
 
 
 def _copied(
@@ -231,7 +241,7 @@ def _copied(
     """State and events to be changed in place, with room for the slices of the lattice."""
     if places is None:
         return snapshot.state.copied(), tuple(event.copied() for event in snapshot.events)
-    grown = snapshot.state.grown(settings, lattice.slices, places)
+    grown = snapshot.state.grown(settings, lattice, places)
     size = len(lattice.slices)
     return grown, tuple(event.grown(size, places) for event in snapshot.events)
 

@@ -48,7 +48,7 @@ class Part:
 
     def named(self) -> dict[str, NDArray[Any]]:
         """Name to array."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        return dict(vars(self))
 
     def grown(self, settings: DetectorSettings, slices: int, places: NDArray[np.int64]) -> Self:
         """A copy with room for `slices`, in which `places` are where its own go."""
@@ -63,7 +63,7 @@ class Part:
 
     def copied(self) -> Self:
         """A copy."""
-        return self._mapped(np.copy)
+        return self._mapped(lambda array: array.copy())
 
     def _mapped(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Self:
         return type(self)(**{name: change(array) for name, array in self.named().items()})

@@ -99,38 +99,40 @@ class Forecast(Part):
     ) -> Expectation:
         """Expect one interval; what came is used of series that are not born only."""
         # The first value of a series is its own forecast: nothing is known yet.
-        first = observed.live & ~habits.born
-        value = np.where(observed.live, observed.actual, 0.0)
-        level = np.where(first, value, habits.level)
-        day = np.where(self.day_seen[slots.day] > 0, self.day[slots.day], level)
+        first = observed.live & ~observed.born
+        level = habits.level.copy()
+        np.copyto(level, observed.actual, where=first)
+        trust = self.day_seen[slots.day]
+        day = self.day[slots.day].astype(np.float64)
+        np.copyto(day, level, where=trust == 0)
         shape = day + self.week[slots.week]
-        offset = self.offset
-        experts = np.stack([level, day + offset[1], shape + offset[2], shape * offset[3]])
+        experts = np.empty_like(self.error)
+        experts[0] = level
+        np.add(day, self.offset[1], out=experts[1])
+        np.add(shape, self.offset[2], out=experts[2])
+        np.multiply(shape, self.offset[3], out=experts[3])
         error = self.error + (1e-12 * np.abs(level) + TINY)
         weight = error.min(axis=0) / error
-        weight = weight * weight * weight
-        total = weight[0] + weight[1] + weight[2] + weight[3]
-        mixed = (
-            weight[0] * experts[0]
-            + weight[1] * experts[1]
-            + weight[2] * experts[2]
-            + weight[3] * experts[3]
-        ) / total
-        trust = self.day_seen[slots.day]
+        weight *= weight * weight
+        expected = (weight * experts).sum(axis=0)
+        expected /= weight.sum(axis=0)
         spread = (trust * self.spread[slots.day] + 3.0 * self.spread_all) / (trust + 3.0)
+        spread *= TO_DEVIATION
         adds = added = np.zeros_like(level)
         if slots.month is not None:
-            adds, added = month.judge(habits, slots.month, mixed, TO_DEVIATION * spread)
-        expected = mixed + added
-        expected = np.where(habits.signed > 0, expected, np.maximum(expected, 0.0))
-        expected = np.where(first, value, expected)
+            adds, added = month.judge(habits, slots.month, expected, spread)
+            expected += added
+        np.maximum(expected, 0.0, out=expected, where=habits.signed == 0)
+        np.copyto(expected, observed.actual, where=first)
 
         # A mean of few rows varies more than a mean of many.
-        few = habits.rows / np.maximum(observed.count, 1.0)
-        few = np.sqrt(np.minimum(np.maximum(few, 0.1), 100.0))
-        few = np.where(rules.averaged & (observed.count > 0), few, 1.0)
-        spread = TO_DEVIATION * spread * few
-        floor = _floor(rules, habits, value, expected, level)
+        few = np.ones_like(level)
+        for m in rules.averages:
+            share = habits.rows[m] / np.maximum(observed.count[m], 1.0)
+            share = np.sqrt(np.minimum(np.maximum(share, 0.1), 100.0))
+            np.copyto(few[m], share, where=observed.count[m] > 0)
+        spread *= few
+        floor = _floor(rules, habits, observed, expected, level)
         volatility = np.minimum(np.maximum(self.volatility, VOLATILITY_MIN), VOLATILITY_MAX)
         return Expectation(
             expected,
@@ -150,42 +152,49 @@ class Forecast(Part):
         rules: Rules,
         habits: Habits,
         expectation: Expectation,
-        value: Array,
+        residual: Array,
         z: Array,
         slots: Slots,
         on: Mask,
         profiles: Mask,
+        young: Array,
     ) -> Array:
         """Learn one interval, before `habits` do.
 
         Parameters
         ----------
-        value : the expectation where nothing came.
-        z : residual in scales.
+        residual : 0 where nothing came. z : the same in scales.
         on : series that learn. profiles : those whose profiles do.
 
         Returns
         -------
         (M, K) the clipped values that were learnt.
         """
-        seen, expected = habits.seen, expectation.expected
+        seen = habits.seen
         settled = (seen >= rules.warm_up) & (self.week_seen[slots.week] >= rules.young_week)
-        limit = np.where(settled, CLIP, np.where(seen >= UNCLIPPED_UNTIL, CLIP_LEARNING, np.inf))
-        ratio = np.minimum(1.0, limit / np.maximum(np.abs(z), 1.0))
-        residual = (value - expected) * ratio
-        size = np.abs(residual)
+        limit = np.full_like(z, CLIP)
+        np.copyto(limit, CLIP_LEARNING, where=~settled)
+        np.copyto(limit, np.inf, where=~settled & (seen < UNCLIPPED_UNTIL))
+        limit /= np.maximum(np.abs(z), 1.0)
+        clipped = residual * np.minimum(1.0, limit)
+        size = np.abs(clipped)
         # The profiles learn what is left without the month.
-        learnt = expected + residual - expectation.month
+        learnt = expectation.expected + clipped - expectation.month
         # Averages first, decays once there are enough values for that.
-        young = 1.0 / (seen + 1.0)
         left = learnt - expectation.experts
-        self.error += on * np.maximum(young, RATE_ERROR) * (np.abs(left) - self.error)
-        self.offset[1:3] += on * RATE_OFFSET * left[1:3]
+        error = np.abs(left)
+        error -= self.error
+        error *= on * np.maximum(young, RATE_ERROR)
+        self.error += error
+        left[1:] *= on * RATE_OFFSET
+        self.offset[1:3] += left[1:3]
         large = np.maximum(np.abs(habits.level), np.abs(expectation.shape))
         large = np.maximum(np.maximum(large, 1e-12 * np.abs(learnt)), TINY)
-        factor = self.offset[3] + on * RATE_OFFSET * left[3] / large
-        factor = np.minimum(np.maximum(factor, 0.2), 5.0)
-        self.offset[3] = np.where(habits.signed > 0, 1.0, factor)
+        factor = self.offset[3]
+        factor += left[3] / large
+        np.maximum(factor, 0.2, out=factor)
+        np.minimum(factor, 5.0, out=factor)
+        np.copyto(factor, 1.0, where=habits.signed > 0)
         day_seen = self.day_seen[slots.day]
         whole = profiles & (day_seen >= WHOLE_WEEK)
         _learn_slot(
@@ -198,10 +207,14 @@ class Forecast(Part):
         spread = self.spread[slots.day]
         spread += on * np.maximum(1.0 / (day_seen + 1.0), RATE_SPREAD) * (size - spread)
         _learn_slot(self.day[slots.day], day_seen, profiles, RATE_DAY, learnt)
-        self.spread_all += on * np.maximum(young, RATE_SPREAD_ALL) * (size - self.spread_all)
-        relative = TO_DEVIATION * np.abs(value - expected) / expectation.calm_scale
-        relative = np.minimum(relative, VOLATILITY_MAX)
-        self.volatility += on * RATE_VOLATILITY * (relative - self.volatility)
+        size -= self.spread_all
+        size *= on * np.maximum(young, RATE_SPREAD_ALL)
+        self.spread_all += size
+        relative = np.abs(residual) / expectation.calm_scale
+        relative = np.minimum(TO_DEVIATION * relative, VOLATILITY_MAX)
+        relative -= self.volatility
+        relative *= on * RATE_VOLATILITY
+        self.volatility += relative
         return learnt
 
     def young_week(self, slots: Slots) -> Mask:
@@ -217,16 +230,22 @@ class Forecast(Part):
         -------
         The series that have stayed there for long enough to be at a new level, if any.
         """
-        side = np.where(np.abs(z) > RUN_LEVEL, np.sign(z), 0.0)
+        side = (z > RUN_LEVEL).astype(np.float64)
+        side -= z < -RUN_LEVEL
         turned = on & (side * self.run < 0)
-        fading = np.sign(self.run) * np.maximum(np.abs(self.run) - 1, 0)
-        grown = np.where(turned, side, np.where(side != 0, self.run + side, fading))
-        self.run[:] = np.where(on, grown, self.run)
-        stays = np.where(turned | (self.run == 0), 0.0, 1.0)
-        counts = np.where(on & (self.run != 0), 1.0, 0.0)
-        self.run_length[:] = self.run_length * stays + counts
-        self.run_actual[:] = self.run_actual * stays + counts * value
-        self.run_expected[:] = self.run_expected * stays + counts * expected
+        grown = self.run + side
+        # Within what is usual it fades by one.
+        np.subtract(
+            self.run, np.minimum(np.maximum(self.run, -1.0), 1.0), out=grown, where=side == 0
+        )
+        np.copyto(grown, side, where=turned)
+        np.copyto(self.run, grown, where=on)
+        runs = self.run != 0
+        stays, counts = runs & ~turned, (on & runs).astype(np.float64)
+        sums = (self.run_length, self.run_actual, self.run_expected)
+        for total, one in zip(sums, (1.0, value, expected), strict=True):
+            total *= stays
+            total += counts * one
         there = on & (np.abs(self.run) >= rules.shift_after)
         return _places(there) if there.any() else None
 
@@ -245,21 +264,24 @@ class Forecast(Part):
             sums[at] = 0.0
 
 
-def _floor(rules: Rules, habits: Habits, value: Array, expected: Array, level: Array) -> Array:
+def _floor(
+    rules: Rules, habits: Habits, observed: Observed, expected: Array, level: Array
+) -> Array:
     """(M, K) smallest deviation that is believed."""
     size = np.abs(expected)
     floor = np.maximum(
         np.where(rules.additive, RELATIVE_FLOOR_ADDITIVE * size, RELATIVE_FLOOR * np.abs(level)),
         1e-9 * habits.magnitude,
     )
-    unit = habits.unit(rules)
-    events = size / np.maximum(unit, SMALL)
+    events = size / np.maximum(observed.unit, SMALL)
     # The Poisson deviation holds in full up to a small count, and is gone at twice that.
     small = np.minimum(np.maximum(2.0 - events / SMALL_COUNT, 0.0), 1.0)
-    poisson = np.sqrt(np.minimum(events, 2 * SMALL_COUNT) * small + 0.5 * small)
-    floor = np.maximum(floor, unit * poisson)
+    poisson = np.sqrt(small * (np.minimum(events, 2 * SMALL_COUNT) + 0.5))
+    np.maximum(floor, observed.unit * poisson, out=floor)
     # Of a series that was always zero nothing says how large a first value may be.
-    floor = np.where(habits.magnitude > 0, floor, np.maximum(floor, 0.7 * np.abs(value)))
+    zero = observed.live & (habits.magnitude <= 0)
+    if zero.any():
+        np.maximum(floor, 0.7 * np.abs(observed.actual), out=floor, where=zero)
     return np.maximum(floor, TINY)
 
 

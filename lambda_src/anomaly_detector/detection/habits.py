@@ -26,10 +26,11 @@ RATE_LEVEL, RATE_PRESENCE, RATE_HABIT = 0.05, 0.002, 0.01
 
 @dataclass(frozen=True)
 class Observed:
-    """One interval as it came; arrays (M, K).
+    """One interval as it came, and what is known of it beforehand; arrays (M, K).
 
     Attributes
     ----------
+    born, young, unit : as in `Habits`.
     actual : NaN where missing; 0 where an absent row of SUM or COUNT means that.
     count : rows behind the values.
     present : whether a value came. live : whether there is an actual value.
@@ -37,6 +38,9 @@ class Observed:
     landed : whether any measure of the detector has a value in the interval.
     """
 
+    born: Mask
+    young: Array
+    unit: Array
     actual: Array
     count: Array
     present: Mask
@@ -64,6 +68,11 @@ class Habits(Part):
         return self.seen > 0
 
     @property
+    def young(self) -> Array:
+        """(M, K) rate at which a series learns a mean: one over the values with the next."""
+        return np.asarray(1.0 / (self.seen + 1.0))
+
+    @property
     def often_absent(self) -> Mask:
         """(M, K) series that often lack a row, so that none of SUM or COUNT means zero."""
         return self.presence < MOSTLY
@@ -75,13 +84,13 @@ class Habits(Part):
 
     def unit(self, rules: Rules) -> Array:
         """(M, K) what one event adds, 0 where it is not known."""
-        unit = np.where(self.often_zero, self.magnitude, 0.0)
-        return np.where(rules.additive, np.maximum(unit, self.fractional == 0), 0.0)
+        unit = np.maximum(self.magnitude * self.often_zero, self.fractional == 0)
+        unit *= rules.additive
+        return np.asarray(unit)
 
-    def small_unit(self, rules: Rules) -> Array:
+    def small(self, unit: Array) -> Array:
         """(M, K) the unit of series of few events, 0 for others."""
-        unit = self.unit(rules)
-        return np.where(np.abs(self.level) < 2 * SMALL_COUNT * unit, unit, 0.0)
+        return np.asarray(unit * (np.abs(self.level) < 2 * SMALL_COUNT * unit))
 
     def judge(self, rules: Rules, value: Array, count: Array, *, landed: bool | None) -> Observed:
         """Tell what came.
@@ -95,39 +104,53 @@ class Habits(Part):
         actual = np.where(present, value, np.nan)
         if landed is None:
             landed = bool(present.any())
-        if not landed:
-            return Observed(actual, count, present, present, np.zeros_like(present), landed)
-        silent = rules.additive & self.born & ~present
+        born = self.born
+        silent = rules.additive & born & ~present if landed else np.zeros_like(present)
         zero = silent & self.often_absent
-        actual[zero] = 0.0
-        return Observed(actual, count, present, present | zero, silent & ~zero, landed)
+        np.copyto(actual, 0.0, where=zero)
+        return Observed(
+            born,
+            self.young,
+            self.unit(rules),
+            actual,
+            count,
+            present,
+            present | zero,
+            silent & ~zero,
+            landed,
+        )
 
     def learn_presence(self, observed: Observed) -> None:
         """Learn which series had a row; to be called before anything else is learnt."""
-        rate = np.maximum(1.0 / (self.seen + 2.0), RATE_PRESENCE) * self.born
-        self.presence += rate * (observed.present - self.presence)
+        rate = np.maximum(1.0 / (self.seen + 2.0), RATE_PRESENCE)
+        rate *= observed.born
+        rate *= observed.present - self.presence
+        self.presence += rate
 
-    def learn(self, observed: Observed, value: Array, learnt: Array, on: Mask) -> None:
+    def learn(
+        self, observed: Observed, value: Array, learnt: Array, on: Mask, young: Array
+    ) -> None:
         """Learn one interval of the series `on`; the last of the parts to do so.
 
         Parameters
         ----------
         value : as it came. learnt : clipped to what was expected.
         """
-        young = 1.0 / (self.seen + 1.0)
-        level = on * np.maximum(young, RATE_LEVEL)
-        self.level += level * (learnt - self.level)
-        slow = np.maximum(young, RATE_HABIT)
-        rate = on * slow
+        level = np.maximum(young, RATE_LEVEL)
+        level *= on
+        level *= learnt - self.level
+        self.level += level
+        rate = np.maximum(young, RATE_HABIT)
+        rate *= on
         nonzero = on & (value != 0)
         self.nonzero += rate * (nonzero - self.nonzero)
         self.rows += rate * (observed.count - self.rows)
-        usual = self.magnitude + slow * (np.abs(learnt) - self.magnitude)
-        usual = np.where(self.magnitude > 0, usual, np.abs(value))
-        self.magnitude[:] = np.where(nonzero, usual, self.magnitude)
-        self.fractional[:] = np.maximum(self.fractional, on & (value != np.rint(value)))
-        self.signed[:] = np.maximum(self.signed, on & (value < 0))
-        self.seen[:] = np.minimum(self.seen + on, SEEN_MAX)
+        first = nonzero & (self.magnitude <= 0)
+        self.magnitude += (rate * nonzero) * (np.abs(learnt) - self.magnitude)
+        np.copyto(self.magnitude, np.abs(value), where=first)
+        np.copyto(self.fractional, 1.0, where=on & (value != np.rint(value)))
+        np.copyto(self.signed, 1.0, where=on & (value < 0))
+        np.minimum(self.seen + on, SEEN_MAX, out=self.seen)
 
     def move(self, rules: Rules, at: Places, factor: Array, added: Array) -> None:
         """Follow series to a new level, and let them learn quietly for a while."""

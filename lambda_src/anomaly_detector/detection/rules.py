@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -19,10 +20,16 @@ SMALL = 1e-100  # the same where the quotient is squared
 
 @dataclass(frozen=True)
 class Rules:
-    """Per-measure constants as columns (M, 1), which broadcast over slices."""
+    """Per-measure constants as columns (M, 1), which broadcast over slices.
+
+    Attributes
+    ----------
+    averages : places of the measures that are means.
+    one_sided, minima : whether any measure counts changes to one side only, or large ones only.
+    """
 
     additive: Mask
-    averaged: Mask
+    averages: tuple[int, ...]
     up: Mask
     down: Mask
     min_absolute: Array
@@ -34,18 +41,21 @@ class Rules:
     young_week: int
     budget: float
     measures_in_all: int
+    one_sided: bool
+    minima: bool
 
-    @classmethod
-    def of(cls, settings: DetectorSettings) -> Rules:
+    @staticmethod
+    @lru_cache
+    def of(settings: DetectorSettings) -> Rules:
         """Constants of a configured detector."""
         rules = settings.measures
 
         def mask(values: list[bool]) -> Mask:
             return np.array(values, dtype=np.bool_)[:, None]
 
-        return cls(
+        return Rules(
             additive=mask([rule.additive for rule in rules]),
-            averaged=mask([rule.aggregation == "AVG" for rule in rules]),
+            averages=tuple(m for m, rule in enumerate(rules) if rule.aggregation == "AVG"),
             up=mask([rule.direction != "down" for rule in rules]),
             down=mask([rule.direction != "up" for rule in rules]),
             min_absolute=np.array([[rule.min_absolute_change] for rule in rules]),
@@ -57,4 +67,6 @@ class Rules:
             young_week=YOUNG_WEEK * settings.slots_a_day // settings.slots_a_weekday,
             budget=settings.false_events_per_week / settings.intervals_a_week,
             measures_in_all=settings.measures_in_all,
+            one_sided=any(rule.direction != "both" for rule in rules),
+            minima=any(rule.min_absolute_change or rule.min_relative_change for rule in rules),
         )

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +32,13 @@ from numpy.typing import NDArray
 from anomaly_detector.detection.arrays import Array, Mask, Part, kept
 from anomaly_detector.detection.forecast import Expectation
 from anomaly_detector.detection.habits import Habits, Observed
-from anomaly_detector.detection.rules import FULL_SIZE, SMALL, Rules
+from anomaly_detector.detection.rules import FULL_SIZE, SMALL, TINY, Rules
 from anomaly_detector.lattice import Lattice
 
 WINDOWS = (1, 2, 3, 6, 12, 24, 48)
 """Lengths, in intervals, of the windows over which evidence is added up."""
 LONGEST = WINDOWS[-1]
+SINGLE = 3  # windows that have one interval more than the one before
 
 CAP = 3.0
 TEMPER = 1.25  # the dispersion is an estimate: its error makes tails heavier
@@ -47,6 +49,7 @@ RATE_DISPERSION = 0.003
 CLIP_DISPERSION = 9.0
 SHRINK = 30.0  # windows that what is usual for the size counts as
 USUAL_FROM = 50  # windows learnt before a slice tells what is usual
+FEWEST_TELL = 3  # slices that make a line
 UNCLIPPED_WINDOWS = 20  # windows learnt before new ones are clipped
 CLIP_LEAF = 8.0
 RATE_SAME, SAME_PRIOR = 0.002, 50.0
@@ -59,7 +62,6 @@ SEEN_MAX = 1e6
 
 _LENGTHS = np.array(WINDOWS, dtype=np.float64)[:, None, None]
 _ROOTS = np.sqrt(_LENGTHS)
-_FIRSTS = np.array([0, *WINDOWS[:-1]])  # newest interval that a window has and no shorter one
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,13 @@ class Evidence:
     threshold : (M,) T.
     changes, bases, dispersions : C, B and phi of each window.
     size : what a relative change of one adds to an interval of base 1.
-    fresh : C^2 / B to be learnt, NaN where there is none.
+    fresh : C^2 / B to be learnt, of windows that are `whole`.
     """
 
     evidence: Array
     weight: Array
     side: Array
-    window: NDArray[np.int64]
+    window: NDArray[np.int8]
     change: Array
     base: Array
     now_change: Array
@@ -100,6 +102,7 @@ class Evidence:
     dispersions: Array
     size: Array
     fresh: Array
+    whole: Mask
 
     def likely(self, m: int, window: int, lattice: Lattice) -> Array:
         """(K,) log-likelihood ratio that just the leaves of a slice changed, all in proportion.
@@ -127,11 +130,10 @@ class Evidence:
 class Scan(Part):
     """What the newest windows of a series hold, and how windows of it usually vary."""
 
-    # Newest residuals, by the clock modulo their number, and what they are measured against:
+    # Newest residuals, by the clock modulo their number, each beside what it is measured against:
     # expectation, or 1 for a mean. Seven digits are enough.
-    ring_change: NDArray[np.float32] = kept(LONGEST, dtype=np.float32)
-    ring_base: NDArray[np.float32] = kept(LONGEST, dtype=np.float32)
-    ring_fill: Array = kept()  # intervals in them since they were last emptied
+    ring: NDArray[np.float32] = kept(LONGEST, 2, dtype=np.float32)
+    ring_fill: Array = kept()  # intervals in it since it was last emptied
     dispersion: Array = kept(len(WINDOWS))  # decayed mean of change^2 / base per window
     dispersion_seen: Array = kept()
     same: Array = kept()  # intervals in a row with the value of the one before
@@ -157,58 +159,67 @@ class Scan(Part):
         value : the expectation where nothing came.
         clock : number of the interval, which the rings turn by.
         """
-        born = habits.born
+        born = observed.born
         counted = rules.additive & (habits.signed == 0)
-        change, base, now_base = _newest(rules, habits, observed, expectation, value, counted, born)
-        place = clock % LONGEST
-        self.ring_change[place] = change
-        self.ring_base[place] = base
-        self.ring_fill[:] = np.minimum(self.ring_fill + born, LONGEST)
+        change, base, now_base = _newest(rules, habits, observed, expectation, value, counted)
+        newest = self.ring[clock % LONGEST]
+        newest[0], newest[1] = change, base
+        np.minimum(self.ring_fill + born, LONGEST, out=self.ring_fill)
         self._follow_repeats(rules, habits, observed.live & born, value)
-        changes, bases = self._sums(clock)
+        sums = self._sums(clock)
+        changes, bases = sums[:, 0], sums[:, 1]
 
         level = np.abs(habits.level)
-        # A slice of few events varies by whole ones.
-        unit = habits.small_unit(rules)
         usual = self._usual(rules, habits)
-        parts = _parts(level, lattice)
         full = np.where(counted, 1.0, level)
-
         safe = np.maximum(bases, SMALL)
         whole = (self.ring_fill >= _LENGTHS) & (bases > 0)
         own = np.minimum(self.dispersion_seen, 1.0 / RATE_DISPERSION) / _LENGTHS
-        calm = (own * self.dispersion + SHRINK * usual) / (own + SHRINK)
-        calm = np.maximum(calm, usual)
+        calm = own * self.dispersion
+        calm += SHRINK * usual
+        calm /= own + SHRINK
+        np.maximum(calm, usual, out=calm)
         # Things that vary together deviate in proportion to their size, independent ones by its
         # root: half-way between the two through the season.
         tide = bases / np.maximum(level * _LENGTHS, SMALL)
-        tide = np.minimum(np.maximum(tide, 0.04), 25.0)
-        tide = np.where(counted, np.sqrt(tide), 1.0)
+        tide = np.where(counted, np.sqrt(np.minimum(np.maximum(tide, 0.04), 25.0)), 1.0)
         raw = np.square(changes) / safe
+        fresh = raw / tide
         settled = (self.dispersion_seen >= UNCLIPPED_WINDOWS) & (calm > 0)
-        limit = np.where(settled, CLIP_DISPERSION * calm, np.inf)
-        fresh = np.where(whole, np.minimum(raw / tide, limit), np.nan)
+        np.minimum(fresh, CLIP_DISPERSION * calm, out=fresh, where=settled)
         # A forecast that follows makes long sums calmer than chance would; a frozen one does not.
-        phi = _phi(np.maximum.accumulate(calm, axis=0) * tide, unit)
-        phi = np.maximum(phi, LEAST_SHARE**2 * np.square(full) * np.where(counted, bases, safe))
-        ratio = np.minimum(np.maximum(1.0 + changes / safe, 0.0), 1e9)
-        likely = ratio * np.log(np.maximum(ratio, SMALL)) - (ratio - 1.0)
-        d = np.where(counted, likely * bases, 0.5 * raw) / phi
+        _accumulate(np.maximum, calm)
+        # A slice of few events varies by whole ones.
+        phi = _phi(calm * tide, habits.small(observed.unit))
+        np.maximum(phi, LEAST_SHARE**2 * np.square(full) * safe, out=phi)
+        ratio = changes / safe
+        ratio += 1.0
+        ratio = np.minimum(np.maximum(ratio, 0.0), 1e9)
+        likely = ratio * np.log(np.maximum(ratio, SMALL))
+        likely -= ratio - 1.0
+        d = np.where(counted, likely * bases, 0.5 * raw)
+        d /= phi
         terms = np.where(counted, bases / phi, np.maximum(habits.rows, 1.0) * _LENGTHS)
-        terms = np.minimum(np.maximum(terms, 1.0), TAIL_TERMS * parts * _ROOTS)
+        terms = np.minimum(np.maximum(terms, 1.0), TAIL_TERMS * _parts(level, lattice) * _ROOTS)
         heavy = terms * np.log1p(np.maximum(d, 0.0) / terms)
-        d = np.where(counted & (changes < 0), d, heavy)
+        # Fewer events than expected have no heavy tail. Masks without order are multiplied by:
+        # numpy is slow at choosing.
+        light = counted & (changes < 0)
+        d *= light
+        d += heavy * ~light
         there = full * bases
-        size = np.abs(changes)
         counts = whole & (~counted | (bases >= FEWEST * phi))
-        counts &= np.where(changes > 0, rules.up, rules.down)
-        counts &= size >= rules.min_absolute * _LENGTHS
-        counts &= size >= rules.min_relative * there
-        d = np.where(counts, d, 0.0)
-        window = d.argmax(axis=0)
-        best = _of_window(d, window)
-        best_change = _of_window(changes, window)
-        best_base = _of_window(there, window)
+        if rules.one_sided:
+            counts &= np.where(changes > 0, rules.up, rules.down)
+        if rules.minima:
+            size = np.abs(changes)
+            counts &= size >= rules.min_absolute * _LENGTHS
+            counts &= size >= rules.min_relative * there
+        d *= counts
+        alone = d[0] / math.log(10)
+        best, window = _first_largest(d)
+        pick = (window, np.arange(len(rules.additive))[:, None], np.arange(window.shape[1]))
+        best_change, best_base = changes[pick], there[pick]
         side = np.sign(best_change)
 
         repeats = self._repeats(rules, observed, value, lattice)
@@ -230,7 +241,7 @@ class Scan(Part):
             now_change=change,
             now_base=now_base,
             price=price,
-            alone=d[0] / math.log(10),
+            alone=alone,
             repeats=repeats,
             stuck=stuck,
             threshold=threshold,
@@ -239,6 +250,7 @@ class Scan(Part):
             dispersions=phi,
             size=full,
             fresh=fresh,
+            whole=whole,
         )
 
     def learn(
@@ -252,15 +264,16 @@ class Scan(Part):
         """
         on = ~frozen & (habits.seen > rules.warm_up // 2)
         rate = np.maximum(1.0 / (self.dispersion_seen + 1.0), RATE_DISPERSION)
-        step = np.where(on & np.isfinite(found.fresh), found.fresh - self.dispersion, 0.0)
-        self.dispersion += rate * step
-        self.dispersion_seen[:] = np.minimum(self.dispersion_seen + on, SEEN_MAX)
-        self.last[:] = np.where(live, value, self.last)
+        step = found.fresh - self.dispersion
+        step *= rate
+        step *= on & found.whole
+        self.dispersion += step
+        np.minimum(self.dispersion_seen + on, SEEN_MAX, out=self.dispersion_seen)
+        np.copyto(self.last, value, where=live)
 
     def empty(self, m: int, slices: Mask) -> None:
         """Forget what the windows hold of some slices (K,) of a measure."""
-        for ring in (self.ring_change, self.ring_base):
-            ring[:, m, slices] = 0.0
+        self.ring[:, :, m, slices] = 0.0
         for count in (self.ring_fill, self.same):
             count[m, slices] = 0.0
 
@@ -272,41 +285,47 @@ class Scan(Part):
         """(V, M, K) windows in which a series usually expects too little to be looked at."""
         calmest = np.maximum.accumulate(self.dispersion, axis=0)
         counted = rules.additive & (habits.signed == 0) & habits.born
-        phi = _phi(calmest, habits.small_unit(rules))
+        phi = _phi(calmest, habits.small(habits.unit(rules)))
         return np.asarray(counted & (np.abs(habits.level) * _LENGTHS < FEWEST * phi))
 
-    def _sums(self, clock: int) -> tuple[Array, Array]:
-        """(V, M, K) residuals and bases, summed over the newest intervals of each window."""
-        at = (clock - np.arange(LONGEST)) % LONGEST
-        added = (
-            np.add.reduceat(ring[at], _FIRSTS, axis=0, dtype=np.float64)
-            for ring in (self.ring_change, self.ring_base)
-        )
-        changes, bases = (np.cumsum(one, axis=0) for one in added)
-        return changes, bases
+    def _sums(self, clock: int) -> Array:
+        """(V, 2, M, K) residuals and bases, summed over the newest intervals of each window."""
+        newest_first = self.ring[(clock - np.arange(LONGEST)) % LONGEST]
+        sums = np.empty((len(WINDOWS), *self.ring.shape[1:]))
+        # What a window has and no shorter one; the shortest have one interval more each.
+        sums[:SINGLE] = newest_first[:SINGLE]
+        for total, (begin, end) in zip(sums[SINGLE:], pairwise(WINDOWS[SINGLE - 1 :]), strict=True):
+            np.add.reduce(newest_first[begin:end], axis=0, dtype=np.float64, out=total)
+        _accumulate(np.add, sums)
+        return sums
 
     def _usual(self, rules: Rules, habits: Habits) -> Array:
         """(V, M, K) the dispersion that a slice of its size usually has: a line through the logs.
 
         Sums go over the slices that tell, so that slices which are not born change no digit.
         """
-        usual = self.dispersion.copy()
-        tell = habits.born & (self.dispersion_seen >= USUAL_FROM)
-        tell &= (self.dispersion > 0).all(axis=0)
+        size = np.where(rules.additive, np.abs(habits.level), habits.rows)
+        tells = habits.born & (self.dispersion_seen >= USUAL_FROM) & (size > 0)
+        tells &= (self.dispersion > 0).all(axis=0)
+        x = np.log(np.maximum(size, SMALL))
+        usual = np.log(np.maximum(self.dispersion, SMALL))
         for m, additive in enumerate(rules.additive[:, 0]):
-            size = np.abs(habits.level[m]) if additive else habits.rows[m]
-            tells = tell[m] & (size > 0)
-            if tells.sum() < 3:
+            told = np.flatnonzero(tells[m])
+            count = len(told)
+            if count < FEWEST_TELL:
+                usual[:, m] = self.dispersion[:, m]
                 continue
-            x = np.log(np.maximum(size, SMALL))
-            middle = x[tells].mean()
-            spread = np.square(x[tells] - middle).sum()
-            y = np.log(self.dispersion[:, m][:, tells])
-            slope = y @ (x[tells] - middle) / spread if spread > 1e-12 else np.zeros(len(WINDOWS))
-            slope = np.clip(slope, 0.0, 1.0) if additive else np.clip(slope, -1.0, 0.0)
-            line = slope[:, None] * np.minimum(np.maximum(x - middle, -100), 100)
-            line += y.mean(axis=1)[:, None]
-            usual[:, m] = np.exp(np.minimum(np.maximum(line, -600), 600))
+            y, away = usual[:, m, told], x[m, told]
+            middle = away.sum() / count
+            away -= middle
+            spread = np.square(away).sum()
+            slope = y @ away / spread if spread > 1e-12 else np.zeros(len(WINDOWS))
+            slope = np.minimum(
+                np.maximum(slope, 0.0 if additive else -1.0), 1.0 if additive else 0.0
+            )
+            line = slope[:, None] * np.minimum(np.maximum(x[m] - middle, -100), 100)
+            line += y.sum(axis=1, keepdims=True) / count
+            np.exp(np.minimum(np.maximum(line, -600), 600), out=usual[:, m])
         return usual
 
     def _repeats(self, rules: Rules, observed: Observed, value: Array, lattice: Lattice) -> Array:
@@ -314,8 +333,8 @@ class Scan(Part):
         found = np.zeros(self.same.shape)
         leaves = lattice.leaves
         run = self.same[:, leaves]
-        wanted = (rules.min_absolute + rules.min_relative == 0) & (run >= FEWEST_SAME)
-        for m in np.nonzero(wanted.any(axis=1))[0]:
+        wanted = (run >= FEWEST_SAME) & (rules.min_absolute + rules.min_relative == 0)
+        for m in np.flatnonzero(wanted.any(axis=1)):
             share = np.minimum(np.maximum(self.same_share[m, leaves], LEAST_SAME), 1.0)
             usual = -np.log(share)
             gain = np.where(run[m] >= FEWEST_SAME, run[m] * usual, -NOT_STUCK)
@@ -325,11 +344,14 @@ class Scan(Part):
 
     def _follow_repeats(self, rules: Rules, habits: Habits, live: Mask, value: Array) -> None:
         same = live & (value == self.last) & (value != 0)
-        self.same[:] = np.where(live, np.where(same, self.same + 1, 0.0), self.same)
+        self.same *= same | ~live
+        self.same += same
         # A value that is stuck teaches once; one that has always been so is no fault.
         telling = live & ((self.same <= 2) | (habits.seen < rules.warm_up))
         rate = np.maximum(1.0 / (habits.seen + SAME_PRIOR), RATE_SAME)
-        self.same_share += rate * telling * (same - self.same_share)
+        rate *= telling
+        rate *= same - self.same_share
+        self.same_share += rate
 
 
 def _newest(
@@ -339,18 +361,36 @@ def _newest(
     expectation: Expectation,
     value: Array,
     counted: Mask,
-    born: Mask,
 ) -> tuple[Array, Array, Array]:
     """Residual, base and expectation of this interval; an absent SUM or COUNT is zero."""
-    expected = np.where(born, expectation.expected, 0.0)
-    taken = born & (observed.live | observed.absent)
-    # A mean of few rows says less than one of many.
-    share = observed.count / np.maximum(habits.rows, 1.0)
-    share = np.sqrt(np.minimum(np.maximum(share, 0.1), 10.0))
-    few = np.where(rules.averaged & (observed.count > 0), share, 1.0)
-    change = np.where(taken, (np.where(observed.absent, 0.0, value) - expected) * few, 0.0)
-    base = np.where(taken, np.where(counted, expected, 1.0), 0.0)
-    return change, base, np.where(taken, np.abs(expected), 0.0)
+    taken = observed.born & (observed.live | observed.absent)
+    expected = expectation.expected
+    change = value * ~observed.absent
+    change -= expected
+    change *= taken
+    for m in rules.averages:
+        # A mean of few rows says less than one of many.
+        share = observed.count[m] / np.maximum(habits.rows[m], 1.0)
+        share = np.sqrt(np.minimum(np.maximum(share, 0.1), 10.0))
+        np.multiply(change[m], share, out=change[m], where=observed.count[m] > 0)
+    base = np.where(counted, expected, 1.0)
+    base *= taken
+    return change, base, np.abs(expected) * taken
+
+
+def _accumulate(how: np.ufunc, values: Array) -> None:
+    """Accumulate along the first axis, in place; numpy's own way is slow along it."""
+    for before, after in pairwise(values):
+        how(before, after, out=after)
+
+
+def _first_largest(values: Array) -> tuple[Array, NDArray[np.int8]]:
+    """(M, K) largest of (V, M, K) values along the first axis, and the first place of it; changes
+    the values.
+    """
+    _accumulate(np.maximum, values)
+    largest = values[-1]
+    return largest, np.asarray((values[:-1] < largest).sum(axis=0, dtype=np.int8))
 
 
 def _phi(dispersion: Array, unit: Array) -> Array:
@@ -358,28 +398,18 @@ def _phi(dispersion: Array, unit: Array) -> Array:
     return np.maximum(TEMPER * dispersion, unit) + SMALL
 
 
-def _of_window(values: Array, window: NDArray[np.int64]) -> Array:
-    """(M, K) of the (V, M, K) values those of one window each."""
-    return np.asarray(np.take_along_axis(values, window[None], axis=0)[0])
-
-
 def _parts(level: Array, lattice: Lattice) -> Array:
     """(M, K) leaves of equal size that a slice amounts to: (sum of sizes)^2 / sum of squares."""
-    found = np.ones_like(level)
-    for m, sizes in enumerate(level):
-        own = sizes[lattice.leaves] / max(float(sizes.max(initial=0.0)), SMALL)
-        total, squares = lattice.summed(own), lattice.summed(np.square(own))
-        held = squares > 0
-        found[m, held] = np.maximum(1.0, np.square(total[held]) / squares[held])
-    return found
+    largest = level.max(axis=1, keepdims=True, initial=SMALL)
+    own = level[:, lattice.leaves] / largest
+    total, squares = lattice.summed(np.stack([own, np.square(own)]))
+    parts = np.square(total) / np.maximum(squares, TINY)
+    return np.asarray(np.maximum(1.0, parts))
 
 
 def _looks(rules: Rules, ready: Mask, lattice: Lattice) -> tuple[Array, Array]:
     """(M,) T and (M, K) log10(slices in the level), counted over the series that are ready."""
-    threshold, price = np.ones(len(ready)), np.zeros(ready.shape)
-    for m, one in enumerate(ready):
-        slices = np.bincount(lattice.level[one], minlength=lattice.count)
-        price[m] = np.log10(np.maximum(slices, 1))[lattice.level]
-        looks = max(1, int((slices > 0).sum())) * rules.measures_in_all
-        threshold[m] = max(1.0, math.log10(looks / rules.budget))
-    return threshold, price
+    slices = lattice.counted(ready)
+    price = np.log10(np.maximum(slices, 1.0))[:, lattice.level]
+    looks = np.maximum(1, (slices > 0).sum(axis=1)) * rules.measures_in_all
+    return np.maximum(1.0, np.log10(looks / rules.budget)), price

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -50,13 +51,15 @@ class Shown:
 
     Attributes
     ----------
-    value : the expectation where nothing came. z : residual in scales.
+    value : the expectation where nothing came. residual : beyond the expectation.
+    z : the same in scales.
     """
 
     observed: Observed
     expectation: Expectation
     surprisal: Surprisal
     value: Array
+    residual: Array
     z: Array
     slots: Slots
 
@@ -88,6 +91,11 @@ class State:
         """Name to part."""
         return {name: getattr(self, name) for name in PARTS}
 
+    @cached_property
+    def lattice(self) -> Lattice:
+        """How the slices lie above each other; it goes with them from state to state."""
+        return Lattice.of(self.slices)
+
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
@@ -102,11 +110,13 @@ class State:
         }
 
     def grown(
-        self, settings: DetectorSettings, slices: NDArray[np.object_], places: NDArray[np.int64]
+        self, settings: DetectorSettings, lattice: Lattice, places: NDArray[np.int64]
     ) -> Self:
-        """A copy over `slices`, in which `places` are where its own go."""
-        size = len(slices)
-        return self._mapped(slices, lambda part: part.grown(settings, size, places))
+        """A copy over the slices of `lattice`, in which `places` are where its own go."""
+        size = len(lattice.slices)
+        grown = self._mapped(lattice.slices, lambda part: part.grown(settings, size, places))
+        grown.lattice = lattice
+        return grown
 
     def copied(self) -> Self:
         """A copy."""
@@ -118,11 +128,14 @@ class State:
 
     def _mapped(self, slices: NDArray[np.object_], change: Callable[[Part], Part]) -> Self:
         parts: dict[str, Any] = {name: change(part) for name, part in self.parts.items()}
-        return replace(self, slices=slices, **parts)
+        changed = replace(self, slices=slices, **parts)
+        if slices is self.slices:
+            changed.lattice = self.lattice
+        return changed
 
     def judge(
         self, rules: Rules, value: Array, count: Array, slots: Slots, *, landed: bool | None
-    ) -> tuple[Judged, Shown]:
+    ) -> Shown:
         """Judge one interval; nothing of it is learnt but which series had a row.
 
         Parameters
@@ -139,11 +152,53 @@ class State:
             habits.learn_presence(observed)
         expectation = self.forecast.judge(rules, habits, self.month, observed, slots)
         value = np.where(observed.live, observed.actual, expectation.expected)
-        z = (value - expectation.expected) / expectation.scale
-        z = np.minimum(np.maximum(z, -1e6), 1e6)
-        surprisal = self.surprise.judge(rules, habits, expectation, value, observed.live)
-        shown = Shown(observed, expectation, surprisal, value, z, slots)
-        return self._judged(rules, shown), shown
+        residual = value - expectation.expected
+        z = np.minimum(np.maximum(residual / expectation.scale, -1e6), 1e6)
+        surprisal = self.surprise.judge(rules, habits, observed, expectation, value, residual)
+        return Shown(observed, expectation, surprisal, value, residual, z, slots)
+
+    def score(self, rules: Rules, shown: Shown) -> Judged:
+        """What is said of the interval, before it is learnt."""
+        actual, live = shown.observed.actual, shown.observed.live
+        expected, z, found = shown.expectation.expected, shown.z, shown.surprisal
+        born = shown.observed.born
+        scored = self.habits.seen >= rules.score_after
+        series = np.maximum(1, born.sum(axis=1, keepdims=True)) * rules.measures_in_all
+        threshold = np.maximum(1.0, np.log10(series / rules.budget))
+
+        counts = scored & live
+        if rules.one_sided:
+            counts &= np.where(z > 0, rules.up, rules.down)
+        if rules.minima:
+            change = np.abs(shown.residual)
+            counts &= change >= rules.min_absolute
+            counts &= change >= rules.min_relative * np.abs(expected)
+        severity = self.surprise.severity(rules, found, threshold, live)
+        severity *= counts
+
+        lower, upper = self.surprise.reach(found, threshold)
+        lower += expected
+        upper += expected
+        # The bounds go by the season alone; what was said of this value holds before them.
+        struck = live & (found.weight >= threshold)
+        below, above = z < 0, z > 0
+        np.copyto(lower, actual, where=(struck != (actual < lower)) & below)
+        np.copyto(upper, actual, where=(struck != (actual > upper)) & above)
+        np.maximum(lower, 0.0, out=lower, where=self.habits.signed <= 0)
+        unknown = ~scored
+        for bound in (lower, upper):
+            np.copyto(bound, np.nan, where=unknown)
+        direction = above.view(np.int8) - below.view(np.int8)
+        direction *= born & live
+        return Judged(
+            actual=actual,
+            expected=np.where(born, expected, np.nan),
+            lower=lower,
+            upper=upper,
+            severity=severity,
+            direction=direction,
+            anomalous=severity >= THRESHOLD_SEVERITY,
+        )
 
     def weigh(self, rules: Rules, shown: Shown, lattice: Lattice) -> Evidence:
         """Take the interval into the windows and weigh what speaks for an event."""
@@ -153,7 +208,7 @@ class State:
             self.habits,
             shown.observed,
             shown.expectation,
-            np.where(scored, shown.surprisal.surprise, 0.0),
+            shown.surprisal.surprise * scored,
             shown.value,
             lattice,
             self.clock,
@@ -167,27 +222,30 @@ class State:
         right.
         """
         habits, slots, live = self.habits, shown.slots, shown.observed.live
-        expectation, value, z = shown.expectation, shown.value, shown.z
+        expectation, value, residual = shown.expectation, shown.value, shown.residual
+        young = habits.young  # an event that ends may have made them younger
         on = live & ~frozen
         # Nothing is learnt of a frozen series that is not born.
         known = live & (~frozen | habits.born)
         self.scan.learn(rules, habits, evidence, value, known, frozen)
-        self.surprise.learn(rules, habits, shown.surprisal, value, known)
+        self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
         if slots.month is not None:
             self.month.learn(
                 habits,
                 slots.month,
                 expectation.expected - expectation.month,
-                value - expectation.expected + expectation.month,
+                residual + expectation.month,
                 expectation.month_adds,
                 expectation.calm_scale,
                 known,
                 frozen,
             )
         profiles = known & (~frozen | self.forecast.young_week(slots))
-        learnt = self.forecast.learn(rules, habits, expectation, value, z, slots, on, profiles)
-        habits.learn(shown.observed, value, learnt, on)
-        moved = self.forecast.follow_run(rules, value, expectation.expected, z, on)
+        learnt = self.forecast.learn(
+            rules, habits, expectation, residual, shown.z, slots, on, profiles, young
+        )
+        habits.learn(shown.observed, value, learnt, on, young)
+        moved = self.forecast.follow_run(rules, value, expectation.expected, shown.z, on)
         if moved is not None:
             sums = self.forecast
             self._move(
@@ -225,37 +283,6 @@ class State:
         self.habits.move(rules, at, factor, added)
         self.forecast.move(at, factor, added, moved)
         self.surprise.move(at, moved)
-
-    def _judged(self, rules: Rules, shown: Shown) -> Judged:
-        actual, live = shown.observed.actual, shown.observed.live
-        expected, z, found = shown.expectation.expected, shown.z, shown.surprisal
-        born = self.habits.born
-        scored = self.habits.seen >= rules.score_after
-        series = np.maximum(1, born.sum(axis=1, keepdims=True)) * rules.measures_in_all
-        threshold = np.maximum(1.0, np.log10(series / rules.budget))
-
-        change = np.where(live, np.abs(actual - expected), 0.0)
-        counts = scored & live & np.where(z > 0, rules.up, rules.down)
-        counts &= change >= rules.min_absolute
-        counts &= change >= rules.min_relative * np.abs(expected)
-        severity = np.where(counts, self.surprise.severity(rules, found, threshold), 0.0)
-
-        below, above = self.surprise.reach(self.habits, found, threshold)
-        lower, upper = expected + below, expected + above
-        # The bounds go by the season alone; what was said of this value holds before them.
-        struck = live & (found.weight >= threshold)
-        lower = np.where(struck == (actual < lower), lower, np.where(z < 0, actual, lower))
-        upper = np.where(struck == (actual > upper), upper, np.where(z > 0, actual, upper))
-        lower = np.where(self.habits.signed > 0, lower, np.maximum(lower, 0.0))
-        return Judged(
-            actual=actual,
-            expected=np.where(born, expected, np.nan),
-            lower=np.where(scored, lower, np.nan),
-            upper=np.where(scored, upper, np.nan),
-            severity=severity,
-            direction=np.where(born & live, np.sign(z), 0).astype(np.int8),
-            anomalous=severity >= THRESHOLD_SEVERITY,
-        )
 
 
 PARTS: Mapping[str, type[Part]] = {

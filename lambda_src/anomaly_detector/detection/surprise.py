@@ -46,7 +46,7 @@ import numpy as np
 
 from anomaly_detector.detection.arrays import Array, Mask, Part, Places, kept
 from anomaly_detector.detection.forecast import Expectation
-from anomaly_detector.detection.habits import Habits
+from anomaly_detector.detection.habits import Habits, Observed
 from anomaly_detector.detection.rules import (
     FULL_SIZE,
     TINY,
@@ -55,11 +55,10 @@ from anomaly_detector.detection.rules import (
     Rules,
 )
 
-Tail = tuple[Array, Array, Array, Array]
-
 CHANNELS = 4  # jump, season, level, range
 DISTANCES = 3  # those that a unit is learnt of
 LEVELS = 3  # |z| of 1, 2 and 4: a straight line in log2 between them
+OCTAVES = np.arange(float(LEVELS))[:, None, None]
 QUANTILES = np.array([0.01, 0.1, 0.9, 0.99])[:, None, None]
 
 PRIOR_SHARE = (0.35, 0.07, 0.01)
@@ -88,6 +87,36 @@ GAIN = 2.5  # of the aftermath
 
 
 @dataclass(frozen=True)
+class Tail:
+    """How rare distances are, all arrays (C, M, K).
+
+    Attributes
+    ----------
+    one, two, four : -log10 P at |z| of 1, 2 and 4. low, high : the rise between them.
+    slope : the rise per octave from there on.
+    """
+
+    one: Array
+    two: Array
+    four: Array
+    low: Array
+    high: Array
+    slope: Array
+
+    def at(self, octave: Array) -> Array:
+        """(C, M, K) -log10 P(|z| as large); `octave` is at least -2."""
+        over = np.maximum(octave, 0.0)
+        found = self.one * (0.5 * (octave - over) + 1.0)
+        for rise in (self.low, self.high):
+            within = np.minimum(over, 1.0)
+            over -= within
+            found += rise * within
+        over *= self.slope
+        found += over
+        return np.asarray(found)
+
+
+@dataclass(frozen=True)
 class Surprisal:
     """What one interval shows; arrays (M, K) unless said otherwise.
 
@@ -95,13 +124,13 @@ class Surprisal:
     ----------
     surprise : L, in powers of ten; 0 where no value is.
     weight : x, the same weighed by size and certainty.
+    residual : beyond the expectation.
     distance : (3, M, K) |change of the residual|, |residual| and |distance from the long level|.
-    unit : (3, M, K) what these are measured in.
+    unit : (3, M, K) what these are measured in, times `wide`: wider while a series is young.
     away : distance from the long level, signed.
     octave : (C, M, K) log2 |z|.
-    tail : -log10 P at |z| of 1, 2 and 4 and its rise per octave from there on; (C, M, K) each.
     trust : min(1, 3 e), how far the season alone is believed.
-    least, few : smallest deviation that is believed, and the factor of a mean of few rows.
+    least : smallest deviation that is believed.
     """
 
     surprise: Array
@@ -109,13 +138,12 @@ class Surprisal:
     residual: Array
     distance: Array
     unit: Array
+    wide: Array
     away: Array
     octave: Array
     tail: Tail
     trust: Array
     least: Array
-    few: Array
-    live: Mask
 
 
 @dataclass
@@ -135,71 +163,82 @@ class Surprise(Part):
     memory: Array = kept()  # decayed mean surprise
 
     def judge(
-        self, rules: Rules, habits: Habits, expectation: Expectation, value: Array, live: Mask
+        self,
+        rules: Rules,
+        habits: Habits,
+        observed: Observed,
+        expectation: Expectation,
+        value: Array,
+        residual: Array,
     ) -> Surprisal:
         """Judge one interval; nothing is learnt.
 
         Parameters
         ----------
-        value : the expectation where `live` is not set.
+        value : the expectation where nothing came. residual : beyond the expectation, then 0.
         """
-        seen, expected, few = habits.seen, expectation.expected, expectation.few
-        first = seen == 0
-        residual = value - expected
-        away = np.where(first, 0.0, value - self.long_level)
-        distance = np.abs(np.stack([residual - self.last_residual, residual, away]))
+        away = value - self.long_level
+        # The very first distances are none: nothing is known that they could be measured in.
+        away *= observed.born
+        distance = np.empty_like(self.usual)
+        np.subtract(residual, self.last_residual, out=distance[0])
+        distance[1], distance[2] = residual, away
+        np.abs(distance, out=distance)
         least = np.maximum(expectation.floor, FLOOR * habits.magnitude)
-        # The unit of the very first distances is not known: none of them surprises.
-        unknown = np.where(first, distance[1:].max(axis=0), least)
-        unit = np.maximum(TO_DEVIATION * self.usual, np.maximum(least, unknown)) * few
-        wide = 1.0 + YOUNG / (seen + 1.0)
+        unit = TO_DEVIATION * self.usual
+        np.maximum(unit, least, out=unit)
+        unit *= expectation.few
+        wide = 1.0 + YOUNG * observed.young
         low, tenth, ninetieth, high = self.range
-        width = np.maximum(ninetieth - tenth, NARROWEST * unit[2]) * wide
+        width = np.maximum(ninetieth - tenth, NARROWEST * unit[2])
+        width *= wide
+        z = np.empty_like(self.leaps)
+        np.divide(distance, unit * wide, out=z[:DISTANCES])
         outside = np.maximum(away - high, low - away) / width
-        z = np.empty((CHANNELS, *value.shape))
-        z[:3] = distance / (unit * wide)
-        z[3] = 1.5 * np.maximum(outside + 1.0, 0.0)
+        np.maximum(1.5 * (outside + 1.0), 0.0, out=z[DISTANCES])
         octave = np.log2(np.minimum(np.maximum(z, 0.25), LARGEST))
 
         explained = self._explained(habits)
-        tail = self._levels(explained)
-        jump, season, level, spread = _tail(tail, octave)
-        mean = (jump + season + level + spread) / CHANNELS
+        tail = self._tail(explained)
+        strange = tail.at(octave)
+        jump, season = strange[:2]
         trust = np.minimum(1.0, KNOWN * explained)
         alone = np.maximum(np.minimum(jump, season), trust * season) - LOOKS
-        surprise = np.where(live, np.maximum(mean, alone), 0.0)
-        size = np.maximum(np.maximum(np.abs(expected), np.abs(habits.level)), least)
-        part = np.sqrt(np.minimum(1.0, np.abs(residual) / (FULL_SIZE * size)))
-        certain = LEAST_CERTAIN + (1.0 - LEAST_CERTAIN) * np.minimum(1.0, seen / rules.warm_up)
+        surprise = np.maximum(strange.sum(axis=0) / CHANNELS, alone)
+        surprise *= observed.live
+        size = np.maximum(np.abs(expectation.expected), np.abs(habits.level))
+        size = FULL_SIZE * np.maximum(size, least)
+        weight = np.sqrt(np.minimum(1.0, distance[1] / size))
+        weight *= LEAST_CERTAIN + (1.0 - LEAST_CERTAIN) * np.minimum(
+            1.0, habits.seen / rules.warm_up
+        )
+        weight *= surprise
         return Surprisal(
-            surprise,
-            surprise * part * certain,
-            residual,
-            distance,
-            unit,
-            away,
-            octave,
-            tail,
-            trust,
-            least,
-            few,
-            live,
+            surprise, weight, residual, distance, unit, wide, away, octave, tail, trust, least
         )
 
-    def _levels(self, explained: Array) -> Tail:
-        """-log10 P at |z| of 1, 2 and 4, and its rise per octave from there on; (C, M, K) each."""
-        faults = np.zeros(self.leaps.shape)
-        faults[:2] = FAULTS * np.square(explained)
-        calm = np.maximum(self.tail_share - faults[:, None], LEAST_SHARE)
-        seen = -np.log10(np.maximum(self.tail_share, LEAST_SHARE))
-        one, two, four = seen[:, 0], seen[:, 1], seen[:, 2]
+    def _tail(self, explained: Array) -> Tail:
+        """The tail of each channel, without faults of what is `explained`."""
+        share = np.maximum(self.tail_share, LEAST_SHARE)
+        seen = np.log10(share)
+        np.negative(seen, out=seen)
+        one, two, four = (seen[:, level] for level in range(LEVELS))
+        slope = self.leaps / self.leap_excess
+        slope *= math.log10(2.0)
         # Without its faults the tail is lighter, yet no lighter than what lies nearer to the
-        # middle.
-        two = np.maximum(two, np.minimum(-np.log10(calm[:, 1]), STEEPEST * one))
-        four = np.maximum(four, np.minimum(-np.log10(calm[:, 2]), 3.0 * two - 2.0 * one))
-        part = np.minimum(1.0, calm[:, 2] / np.maximum(self.tail_share[:, 2], LEAST_SHARE[:, 2]))
-        hill = self.leaps / self.leap_excess * math.log10(2.0)
-        return one, two, four, part * hill + (1.0 - part) * (four - two)
+        # middle; jump and season know them, the other channels do not.
+        calm = np.maximum(
+            self.tail_share[:2, 1:] - FAULTS * np.square(explained), LEAST_SHARE[:, 1:]
+        )
+        lighter = np.log10(calm)
+        np.negative(lighter, out=lighter)
+        np.maximum(two[:2], np.minimum(lighter[:, 0], STEEPEST * one[:2]), out=two[:2])
+        straight = 3.0 * two[:2] - 2.0 * one[:2]
+        np.maximum(four[:2], np.minimum(lighter[:, 1], straight), out=four[:2])
+        part = np.minimum(1.0, calm[:, 1] / share[:2, 2])
+        low, high = two - one, four - two
+        slope[:2] = part * slope[:2] + (1.0 - part) * high[:2]
+        return Tail(one, two, four, low, high, slope)
 
     def _explained(self, habits: Habits) -> Array:
         """How well the slow forecast knows the series: 0 where it is hardly better than its
@@ -207,9 +246,10 @@ class Surprise(Part):
         """
         width = self.range[2] - self.range[1]
         share = np.maximum(0.0, width - LEAST_GAIN * self.usual[1]) / np.maximum(width, TINY)
-        return np.where(habits.often_zero, 0.0, share)
+        share *= ~habits.often_zero
+        return np.asarray(share)
 
-    def reach(self, habits: Habits, found: Surprisal, asked: Array) -> tuple[Array, Array]:
+    def reach(self, found: Surprisal, asked: Array) -> tuple[Array, Array]:
         """Residuals (lower, upper) from which on the channels of the season ask for an alert.
 
         A value within them can still be one, by its level and its range.
@@ -219,59 +259,80 @@ class Surprise(Part):
         asked : (M, 1) L.
         """
         asked = asked + LOOKS
-        wide = 1.0 + YOUNG / (habits.seen + 1.0)
-        jump, season = _distance(found, wide, asked[None])
-        share = np.maximum(found.trust, 0.1)
-        _, alone = _distance(found, wide, (asked / share)[None])
+        jump, season = _distance(found, asked, slice(0, 2))
+        (alone,) = _distance(found, asked / np.maximum(found.trust, 0.1), slice(1, 2))
         last = self.last_residual
         lower = np.maximum(np.minimum(last - jump, -season), -alone)
         return lower, np.minimum(np.maximum(last + jump, season), alone)
 
-    def severity(self, rules: Rules, found: Surprisal, threshold: Array) -> Array:
+    def severity(self, rules: Rules, found: Surprisal, threshold: Array, live: Mask) -> Array:
         """Severity 100 x / (x + T), the aftermath included; 50 where x is the threshold T."""
-        lasting = self.memory + (found.surprise - self.memory) * found.live / rules.memory
+        lasting = self.memory + (found.surprise - self.memory) * live / rules.memory
         u = np.square(GAIN * lasting) / threshold
         x = np.maximum(found.weight, threshold * u / (1.0 + u))
-        return 100.0 * x / (x + threshold)
+        return np.asarray(100.0 * x / (x + threshold))
 
     def learn(
-        self, rules: Rules, habits: Habits, found: Surprisal, value: Array, live: Mask
+        self,
+        rules: Rules,
+        habits: Habits,
+        found: Surprisal,
+        few: Array,
+        value: Array,
+        live: Mask,
+        young: Array,
     ) -> None:
-        """Learn one interval of the `live` series, before `habits` do."""
+        """Learn one interval of the `live` series, before `habits` do.
+
+        Parameters
+        ----------
+        few : factor of a mean of few rows.
+        """
         seen = habits.seen
-        on = live.astype(np.float64)
-        young = 1.0 / (seen + 1.0)
-        rate = on * np.maximum(young, RATE)
-        loose = seen < UNCLIPPED_UNTIL
-        limit = np.where(loose, np.inf, CLIP * self.usual + found.least)
-        clipped = np.minimum(found.distance / found.few, limit)
-        step = 2.0 * np.maximum(TO_DEVIATION * self.usual[2], FLOOR * habits.magnitude)
-        self.range += (on * np.maximum(young, RATE_RANGE) * step) * (
-            QUANTILES - (found.away < self.range)
-        )
+        settled = seen >= UNCLIPPED_UNTIL
+        limit = CLIP * self.usual
+        limit += found.least
+        step = np.maximum(young, RATE_RANGE)
+        step *= live
+        step *= 2.0 * np.maximum(TO_DEVIATION * self.usual[2], FLOOR * habits.magnitude)
+        move = QUANTILES - (found.away < self.range)
+        move *= step
+        self.range += move
         # They move by steps of their own, and may not cross.
         low, tenth, ninetieth, high = self.range
         np.maximum(ninetieth, tenth, out=ninetieth)
         np.minimum(low, tenth, out=low)
         np.maximum(high, ninetieth, out=high)
-        step = np.where(loose, np.abs(found.away), np.minimum(np.abs(found.away), limit[2]))
-        moved = self.long_level + rate * np.copysign(step, found.away)
-        self.long_level[:] = np.where(live & (seen == 0), value, moved)
-        self.usual += rate * (clipped - self.usual)
-        self.last_residual[:] = np.where(live, found.residual, self.last_residual)
-        self.memory += on / rules.memory * (found.surprise - self.memory)
+        rate = np.maximum(young, RATE)
+        rate *= live
+        away = found.distance[2].copy()
+        np.minimum(away, limit[2], out=away, where=settled)
+        self.long_level += rate * np.copysign(away, found.away)
+        np.copyto(self.long_level, value, where=live & (seen == 0))
+        clipped = found.distance / few
+        np.minimum(clipped, limit, out=clipped, where=settled)
+        clipped -= self.usual
+        clipped *= rate
+        self.usual += clipped
+        np.copyto(self.last_residual, found.residual, where=live)
+        self.memory += (found.surprise - self.memory) * live / rules.memory
 
         far = found.octave > LEVELS - 1
-        tells = live & (seen >= TELLS_FROM) & ~(far & (self.leapt > 0))
-        weight = np.maximum(1.0 / (seen + PRIOR_COUNT), RATE_TAIL) * tells
-        over = found.octave[:, None] > np.arange(LEVELS)[:, None, None]
-        self.tail_share += weight[:, None] * (over - self.tail_share)
-        leap = (tells & far).astype(np.float64)
-        least = leap / KEPT_LEAPS
-        excess = (found.octave - (LEVELS - 1)) * math.log(2.0)
-        self.leap_excess += leap * excess + least * (PRIOR_HILL * PRIOR_EXCESS - self.leap_excess)
-        self.leaps += leap + least * (PRIOR_HILL - self.leaps)
-        self.leapt[:] = np.where(live, far, self.leapt)
+        tells = ~(far & (self.leapt > 0))
+        tells &= live & (seen >= TELLS_FROM)
+        over = (found.octave[:, None] > OCTAVES).astype(np.float64)
+        over -= self.tail_share
+        over *= (np.maximum(1.0 / (seen + PRIOR_COUNT), RATE_TAIL) * tells)[:, None]
+        self.tail_share += over
+        leap = np.nonzero(tells & far)
+        if len(leap[0]):
+            excess = (found.octave[leap] - (LEVELS - 1)) * math.log(2.0)
+            for sums, one, prior in (
+                (self.leap_excess, excess, PRIOR_HILL * PRIOR_EXCESS),
+                (self.leaps, 1.0, PRIOR_HILL),
+            ):
+                sums[leap] += one + (prior - sums[leap]) / KEPT_LEAPS
+        np.copyto(self.leapt, far, where=live)
 
     def move(self, at: Places, moved: Array) -> None:
         """Follow series to a new level: neither it nor the way there is a surprise."""
@@ -279,21 +340,15 @@ class Surprise(Part):
         self.last_residual[at] = 0.0
 
 
-def _tail(tail: Tail, octave: Array) -> Array:
-    """(C, M, K) -log10 P(|z| as large)."""
-    one, two, four, slope = tail
-    found = one * np.minimum(np.maximum(0.5 * octave + 1.0, 0.0), 1.0)
-    found += (two - one) * np.minimum(np.maximum(octave, 0.0), 1.0)
-    found += (four - two) * np.minimum(np.maximum(octave - 1.0, 0.0), 1.0)
-    found += slope * np.maximum(octave - 2.0, 0.0)
-    return np.asarray(found)
-
-
-def _distance(found: Surprisal, wide: Array, asked: Array) -> Array:
-    """(2, M, K) distances of jump and season at which -log10 P is `asked`."""
-    one, two, four, slope = (part[:2] for part in found.tail)
-    near = 2.0 * (np.minimum(asked, one) / one - 1.0)
-    near += np.minimum(np.maximum((asked - one) / np.maximum(two - one, TINY), 0.0), 1.0)
-    near += np.minimum(np.maximum((asked - two) / np.maximum(four - two, TINY), 0.0), 1.0)
-    octave = near + np.maximum(asked - four, 0.0) / np.maximum(slope, LEAST_SLOPE)
-    return np.asarray(np.exp2(np.minimum(octave, WIDEST)) * found.unit[:2] * wide)
+def _distance(found: Surprisal, asked: Array, channels: slice) -> Array:
+    """(C, M, K) distances of jump, season or both at which -log10 P is `asked` (M, K)."""
+    tail = found.tail
+    one, two, four = tail.one[channels], tail.two[channels], tail.four[channels]
+    octave = 2.0 * (np.minimum(asked, one) / one - 1.0)
+    for begin, rise in ((one, tail.low[channels]), (two, tail.high[channels])):
+        octave += np.minimum(np.maximum((asked - begin) / np.maximum(rise, TINY), 0.0), 1.0)
+    octave += np.maximum(asked - four, 0.0) / np.maximum(tail.slope[channels], LEAST_SLOPE)
+    distance = np.exp2(np.minimum(octave, WIDEST))
+    distance *= found.unit[channels]
+    distance *= found.wide
+    return np.asarray(distance)

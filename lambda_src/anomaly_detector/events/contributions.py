@@ -42,9 +42,9 @@ def shares(
     leaves = lattice.leaves[known[lattice.leaves]]
     for axis, name in enumerate(dimensions):
         codes = lattice.codes[leaves, axis]
-        occurring = np.unique(codes)
+        occurring = np.flatnonzero(np.bincount(codes))
         values = lattice.values[axis][occurring]
-        sums = np.bincount(codes, deviation[leaves], len(lattice.values[axis]))[occurring]
+        sums = np.bincount(codes, deviation[leaves])[occurring]
         weights = np.maximum(0.0, side * sums)
         if weights.sum() <= 0:
             weights = np.abs(sums)

@@ -45,7 +45,7 @@ def follow(
     rules: Rules,
     state: State,
     lattice: Lattice,
-    judged: Judged,
+    judged: Judged | None,
     events: tuple[Event, ...],
     found: Evidence,
     at: int,
@@ -55,6 +55,7 @@ def follow(
 
     Parameters
     ----------
+    judged : what is said of the interval; None where it is not scored, so that no event is told.
     at : seconds since 1970 of the interval's start.
     accept_after : intervals after which what an event showed is the new level.
 
@@ -65,17 +66,19 @@ def follow(
     frozen = np.zeros(found.evidence.shape, dtype=np.bool_)
     kept: list[Event] = []
     for m, measure in enumerate(state.measures):
+        of_measure = [event for event in events if event.measure == measure]
+        if not of_measure and found.evidence[m].max(initial=-np.inf) < found.threshold[m]:
+            continue
         now = _Now(rules, state, lattice, found, m)
-        for event in events:
-            if event.measure == measure:
-                event.age += 1
-                now.go_on(event, accept_after)
+        for event in of_measure:
+            event.age += 1
+            now.go_on(event, accept_after)
         now.drop_overlaps()
         now.open_new(measure, at)
         additive = bool(rules.additive[m, 0])
         for event in now.open:
             frozen[m] |= now.overlapping(event)
-            if event in now.shown:
+            if judged is not None and event in now.shown:
                 event.show(judged, m, lattice, at, additive=additive)
         kept += sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first))
     return tuple(kept), frozen
