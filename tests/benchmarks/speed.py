@@ -6,7 +6,7 @@ pairs and leaves of three dimensions. Training covers 360 intervals, more than t
 series; then 5 single intervals are timed in which the values of one dimension value are halved, so
 that an event is open.
 
-* **one interval**: `replay` of a panel of one interval and `advance`, as a live crawl calls them;
+* **one interval**: `replay` of a panel of one interval, groups included, as a live crawl calls it;
   the median of 5, as wall-clock time and as CPU time (one thread), which is less affected by other
   processes. Reading and writing files is excluded.
 * **in a replay**: CPU time of 8 intervals in one call, divided by 8, as the look-back and training
@@ -56,7 +56,7 @@ from tests.benchmarks import console, peers
 
 Array = NDArray[np.float64]
 
-SIZES = (1_000, 10_000, 50_000)
+SIZES = (50, 1_000, 10_000, 50_000)
 INTERVALS = ("PT1H", "PT5M")
 LEARNT, CALL, TIMED = 360, 8, 5
 TRAINING = (10_000, 2_160)
