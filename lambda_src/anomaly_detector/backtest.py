@@ -109,7 +109,7 @@ def preview(groups: Sequence[Group], begin: datetime, end: datetime) -> list[dic
     return [
         {
             "threshold": threshold,
-            "events_per_week": round(sum(one.score >= threshold for one in groups) / weeks, 2),
+            "events_per_week": round(sum(one.severity >= threshold for one in groups) / weeks, 2),
         }
         for threshold in _PREVIEW
     ]

@@ -321,7 +321,7 @@ def _summary(
         f"Found {_many(len(groups), 'event')}{each}, at severity {THRESHOLD_SEVERITY:g} or more "
         f"(budget of false events per week: {config.false_events_per_week:g})."
     )
-    worst = sorted(groups, key=lambda one: (-one.score, one.start, one.measure))[:_SHOWN]
+    worst = sorted(groups, key=lambda one: (-one.severity, one.start, one.measure))[:_SHOWN]
     if len(groups) > _SHOWN:
         lines.append("The most severe:")
     lines += [f"  {_line(one)}" for one in worst]
@@ -401,7 +401,7 @@ def _line(group: Group) -> str:
     )
     more = f" and {len(group.slices) - 2} more" if len(group.slices) > 2 else ""
     return (
-        f"{group.score:3.0f}  {iso(group.start)} to {iso(group.end)}  {group.measure} "
+        f"{group.severity:3.0f}  {iso(group.start)} to {iso(group.end)}  {group.measure} "
         f"{group.direction} ({where}{more}): {_figure(group.actual)} instead of "
         f"{_figure(group.expected)}"
     )

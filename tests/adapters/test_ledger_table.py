@@ -95,7 +95,7 @@ def test_other_faults_are_not_taken_for_a_lost_race() -> None:
         missing.put_new("A", {})
 
 
-def test_the_detector_moves_on_once_per_version(table: StateTable) -> None:
+def test_the_detector_moves_on_once_per_revision(table: StateTable) -> None:
     ledger = Ledger(table)
     before = ledger.detector()
     after = before.model_copy(
@@ -105,7 +105,7 @@ def test_the_detector_moves_on_once_per_version(table: StateTable) -> None:
     assert ledger.advance_detector(before, after)
     assert not ledger.advance_detector(before, after)
     stored = ledger.detector()
-    assert stored == after.model_copy(update={"version": 1})
+    assert stored == after.model_copy(update={"revision": 1})
     cleared = stored.model_copy(update={"watermark": None, "models": ()})
     assert ledger.advance_detector(stored, cleared)
     assert ledger.detector().watermark is None

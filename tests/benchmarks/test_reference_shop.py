@@ -71,7 +71,7 @@ def test_planted_incidents_are_found_and_explained(seed: int) -> None:
                 and group.end.replace(tzinfo=None) > first
             ]
             assert match, (where, measure)
-            best = max(match, key=lambda group: group.score)
+            best = max(match, key=lambda group: group.severity)
             assert best.slices == (named,), (where, measure)
             assert best.direction == ("up" if factor > 1 else "down")
             assert np.isclose(best.actual / best.expected, factor, rtol=0.35)

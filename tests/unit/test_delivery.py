@@ -285,7 +285,7 @@ def test_the_same_group_in_later_crawls_is_told_once(cloud: Cloud) -> None:
 
 
 def test_a_group_is_told_when_it_grows_over_the_threshold(cloud: Cloud) -> None:
-    cloud.commit([group(score=40)])
+    cloud.commit([group(severity=40)])
     assert cloud.deliver().sent == 0
     cloud.commit([group(hours=2)], due=START + HOUR, attempt="two")
     assert cloud.deliver().sent == 1

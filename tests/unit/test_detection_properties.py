@@ -248,7 +248,7 @@ def test_the_unit_changes_neither_severities_nor_groups(seed: int, factor: float
     one, other = _groups(before), _groups(after)
     assert _told(other) == _told(one)
     for name, group in one.items():
-        assert other[name].score == pytest.approx(group.score, rel=1e-3)
+        assert other[name].severity == pytest.approx(group.severity, rel=1e-3)
 
 
 # --- the order ----------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def active(name: str) -> World:
 
 def ended(world: World) -> tuple[Any, ...]:
     """All that a crawl leaves behind, but for what counts tries."""
-    detector = world.ledger.detector().model_dump(exclude={"version"})
+    detector = world.ledger.detector().model_dump(exclude={"revision"})
     kinds = ("INTERVAL#", "DELIVERY#", "LEASE#", "LOCK#")
     items = [item for kind in kinds for item in world.table.query(kind)]
     sent = {message["anomalyGroupId"] for message in world.mail.messages}

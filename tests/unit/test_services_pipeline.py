@@ -204,7 +204,7 @@ def test_prepare_takes_the_uploaded_document_on(world: World) -> None:
     assert world.ledger.detector().status == "ACTIVATING"
     again = prepare(world.store, world.ledger, world.config_hash, "e1", H1 + NOON)
     assert again == answer
-    assert world.ledger.detector().version == 1
+    assert world.ledger.detector().revision == 1
 
 
 def test_prepare_names_the_key_that_is_not_valid(world: World) -> None:

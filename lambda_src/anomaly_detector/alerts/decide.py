@@ -22,7 +22,7 @@ class Decision:
 
 def triggers(alert: Alert, group: Group, dimensions: Sequence[str]) -> bool:
     """Whether the group matches the alert's threshold, measures and dimension filters."""
-    if group.score < alert.threshold:
+    if group.severity < alert.threshold:
         return False
     if alert.measures and group.measure not in alert.measures:
         return False

@@ -50,7 +50,7 @@ def explain(
         measure=event.measure,
         start=opened,
         end=settings.grid.shift(last, 1),
-        score=event.severity,
+        severity=event.severity,
         direction=event.direction,
         state="CLOSED" if event.closed else "OPEN",
         actual=actual,

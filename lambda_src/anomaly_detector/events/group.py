@@ -31,7 +31,7 @@ class Group:
     Attributes
     ----------
     start, end : UTC; start of the first and end of the last anomalous interval (half-open).
-    score : 0-100, the largest severity so far.
+    severity : 0-100, the largest severity so far.
     actual, expected : the measure over the explained slices and all intervals of the event
         (mean for AVG, MIN and MAX, else sum).
     contributions : per dimension, percentages of its values, which sum to 100.
@@ -44,7 +44,7 @@ class Group:
     measure: str
     start: datetime
     end: datetime
-    score: float
+    severity: float
     direction: Direction
     state: Literal["OPEN", "CLOSED"]
     actual: float

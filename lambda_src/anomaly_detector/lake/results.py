@@ -197,7 +197,7 @@ def anomalies_table(groups: Sequence[Group]) -> pa.Table:
             "measure": group.measure,
             "start_time": group.start,
             "end_time": group.end,
-            "severity": group.score,
+            "severity": group.severity,
             "direction": group.direction,
             "state": group.state,
             "actual": _number(group.actual),

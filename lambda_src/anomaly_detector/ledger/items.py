@@ -49,7 +49,7 @@ class Detector(_Item):
 
     Attributes
     ----------
-    version : grows with every change that a crawl under way must not survive.
+    revision : incremented by each change that invalidates a crawl in progress.
     wanted_hash : the newest uploaded document; config_hash the one that is in force.
     watermark : end of the newest committed interval.
     base : the model has learnt every interval before it.
@@ -61,7 +61,7 @@ class Detector(_Item):
 
     status: DetectorStatus = "INACTIVE"
     status_reason: str | None = None
-    version: int = 0
+    revision: int = 0
     execution: str | None = None
     wanted_hash: str | None = None
     config_hash: str | None = None

@@ -270,8 +270,8 @@ def _detector_write(before: Detector, after: Detector) -> Write:
     """The write that moves the detector on, unless its version has moved."""
     # A table without the detector's item, and an item that only reconcile has touched, hold no
     # version.
-    known = (None, 0) if before.version == 0 else before.version
-    values = after.model_copy(update={"version": before.version + 1}).model_dump(mode="json")
+    known = (None, 0) if before.revision == 0 else before.revision
+    values = after.model_copy(update={"revision": before.revision + 1}).model_dump(mode="json")
     # Only reconcile says which document is wanted, at any time and without regard to the version.
     del values["wanted_hash"]
-    return Write(DETECTOR, values, {"version": known})
+    return Write(DETECTOR, values, {"revision": known})

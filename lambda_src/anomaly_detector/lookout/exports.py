@@ -29,7 +29,9 @@ def metric_value_csv(group: Group, config: Config) -> str:
         row: list[object] = [when + "".join(point.slice), when, *point.slice]
         for measure in measures:
             row += (
-                [float(point.actual), float(group.score)] if measure == group.measure else ["", ""]
+                [float(point.actual), float(group.severity)]
+                if measure == group.measure
+                else ["", ""]
             )
         rows.append(row)
     return _csv(header, rows)

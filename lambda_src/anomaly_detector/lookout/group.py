@@ -32,7 +32,7 @@ def anomaly_group(group: Group) -> dict[str, Any]:
         "StartTime": iso(group.start),
         "EndTime": iso(group.end),
         "AnomalyGroupId": group.id,
-        "AnomalyGroupScore": round(group.score, 2),
+        "AnomalyGroupScore": round(group.severity, 2),
         "PrimaryMetricName": group.measure,
         "MetricLevelImpactList": [
             {
@@ -70,7 +70,7 @@ def group_item(group: Group) -> dict[str, Any]:
     most = max(1, _ITEM_VALUES // max(1, len(group.contributions)))
     cut = replace(
         group,
-        score=float(group.score),
+        severity=float(group.severity),
         contributions={
             dimension: {
                 value[:_ITEM_TEXT]: float(share) for value, share in largest_first(shares)[:most]

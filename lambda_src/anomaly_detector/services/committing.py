@@ -99,7 +99,7 @@ def _commit(
     window = CrawlWindow.of(plan)
     version = layout.model_version(window.next_base, landed.attempt_id)
     detector = ledger.detector()
-    if detector.version != plan.version or any(one.superseded for one in parts):
+    if detector.revision != plan.revision or any(one.superseded for one in parts):
         return _lost(store, ledger, plan, version)
     facts = [
         Facts.model_validate_json(store.get(layout.scored_facts(landed.prefix, one.part)))

@@ -70,7 +70,7 @@ def _plan(store: ObjectStore, ledger: Ledger, scheduled: datetime, execution: st
         due=True,
         more=waiting > MOST_DUE,
         config_hash=config_hash,
-        version=detector.version,
+        revision=detector.revision,
         window_start=base,
         due_start=watermark,
         window_end=end,
@@ -111,7 +111,7 @@ def detect(
     key = layout.model(str(plan.model), part)
     model = store.find(key)
     if model is None:
-        if ledger.detector().version != plan.version:
+        if ledger.detector().revision != plan.revision:
             return Detected(part=part, version=version, series=0, superseded=True)
         raise PermanentError(
             f"The model {key} does not exist: start the pipeline again to train a new one."

@@ -168,14 +168,14 @@ class CrawlPlan(Payload):
     due_start : the watermark.
     next_base : the model that this crawl stores has learned every interval before it.
     model : version of the parts' snapshots.
-    version : of the detector's item, which must be unchanged at commit.
+    revision : of the detector's item, which must be unchanged at commit.
     more : whether more intervals are due than one crawl processes.
     """
 
     due: bool
     more: bool = False
     config_hash: str | None = None
-    version: int = 0
+    revision: int = 0
     window_start: Moment | None = None
     due_start: Moment | None = None
     window_end: Moment | None = None
