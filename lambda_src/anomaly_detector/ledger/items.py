@@ -1,6 +1,4 @@
-"""The items of the state table, as frozen models. Times are UTC; in the table they are ISO 8601
-text.
-"""
+"""Items of the state table as frozen models. Times are UTC, stored as ISO 8601 text."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from anomaly_detector.intervals import iso
 from anomaly_detector.model_format import FORMAT
 
-# Lookout's names; those of its backtest mode and of a stopped detector are not reached here.
+# A subset of the statuses of Lookout for Metrics.
 DetectorStatus = Literal["INACTIVE", "ACTIVATING", "ACTIVE", "FAILED"]
 IntervalStatus = Literal["DUE", "LANDED", "SCORED", "REVISED", "MISSING", "FAILED"]
 RunStatus = Literal["STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
@@ -36,27 +34,28 @@ class _Item(BaseModel):
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> Self:
-        """Read a stored item."""
+        """Validate a stored item."""
         return cls.model_validate(item)
 
     def attributes(self) -> dict[str, Any]:
-        """What is stored, without what is None."""
+        """The attributes to store; None values are omitted."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
 class Detector(_Item):
-    """The detector: its status, and the pointer that a commit moves.
+    """The detector: its status, watermark and current model.
 
     Attributes
     ----------
     revision : incremented by each change that invalidates a crawl in progress.
-    wanted_hash : the newest uploaded document; config_hash the one that is in force.
-    watermark : end of the newest committed interval.
-    base : the model has learnt every interval before it.
-    parts : the measures of each part of the detector; fixed when it is activated.
-    model : version of the parts' snapshots; `old_model` the one before, for a crawl under way.
-    model_format : the format of their files.
-    live_from : watermark at activation; groups that start before it are of the backtest.
+    wanted_hash : hash of the latest uploaded configuration; config_hash that of the active one.
+    watermark : end of the latest committed interval.
+    base : the model has learned all intervals before it.
+    parts : measures of each part of the detector, fixed at activation.
+    model : version of the parts' snapshots; `old_model` is the previous one, which a crawl in
+        progress may still read.
+    model_format : format of the snapshot files.
+    live_from : watermark at activation; groups that start before it belong to the backtest.
     """
 
     status: DetectorStatus = "INACTIVE"
@@ -77,12 +76,12 @@ class Detector(_Item):
 
     @property
     def is_of_former_version(self) -> bool:
-        """Whether it was trained by a package whose models this one cannot read."""
+        """Whether its model has a format that this version of the package cannot read."""
         return self.watermark is not None and self.model_format != FORMAT
 
 
 class Run(_Item):
-    """One document's way through the pipeline; `attempt` counts its executions."""
+    """The pipeline's progress for one configuration; `attempt` counts its executions."""
 
     attempt: int
     status: RunStatus
@@ -92,9 +91,7 @@ class Run(_Item):
 
 
 class Chunk(_Item):
-    """A landed piece `[window_start, window_end)` of history; no manifest where no row was
-    found.
-    """
+    """A landed chunk `[window_start, window_end)` of history; without rows, `manifest` is None."""
 
     window_start: datetime
     window_end: datetime
@@ -106,12 +103,12 @@ class Chunk(_Item):
 
 
 class Interval(_Item):
-    """What became of one interval.
+    """Status of one interval.
 
     Attributes
     ----------
-    rows : rows of the user's query behind it.
-    digest : of the landed values; another digest at a later crawl tells that late rows came.
+    rows : number of rows of the query in the interval.
+    digest : hash of the landed values; a change in a later crawl indicates late rows.
     """
 
     start: datetime
@@ -126,16 +123,16 @@ class Interval(_Item):
 
 
 class Delivery(_Item):
-    """Where the results of one committed crawl lie, until they are delivered.
+    """Locations of the results of a committed crawl, until they are delivered.
 
     Attributes
     ----------
-    due_start, attempt_id : name the item.
-    window_start, window_end : all intervals that the attempt scored, look-back included.
+    due_start, attempt_id : identify the item.
+    window_start, window_end : all scored intervals, including the look-back.
     groups_keys, scored_keys : objects that hold the groups that overlap the window, and its scores;
         one of each per part of the detector.
-    live_from : watermark at the activation that was in force at the commit.
-    published : whether only alerts are left to be sent.
+    live_from : the detector's `live_from` at the commit.
+    published : whether only alerts remain to be sent.
     """
 
     due_start: datetime
@@ -158,8 +155,8 @@ class Delivery(_Item):
 
 
 class GroupItem(_Item):
-    """An event as it was last published: the intervals `[start, end)` of a measure. The item also
-    holds Lookout's AnomalyGroup.
+    """A published group: its measure and intervals `[start, end)`. The stored item also contains
+    Lookout's AnomalyGroup.
     """
 
     group_id: str
@@ -170,13 +167,13 @@ class GroupItem(_Item):
 
 
 class AlertItem(_Item):
-    """One alert for one group, which is decided once.
+    """The decision on one alert for one group, and the status of its targets.
 
     Attributes
     ----------
-    since : when it was decided.
+    since : time of the decision.
     expires_at : Unix time after which DynamoDB may delete the item.
-    because : id of the group that the alert reported instead, where it is SUPPRESSED.
+    because : id of the group that the alert has already reported, if it is SUPPRESSED.
     targets : ARN to status.
     attempt_id : of the delivery that sends it.
     """
@@ -200,7 +197,7 @@ def interval_key(start: datetime) -> str:
 
 
 def chunk_prefix(query_hash: str) -> str:
-    """Beginning of the sort keys of all chunks of one query."""
+    """Sort key prefix of all chunks of a query."""
     return f"{CHUNK}{query_hash}#"
 
 
@@ -210,12 +207,12 @@ def chunk_key(query_hash: str, begin: datetime, end: datetime) -> str:
 
 
 def run_key(config_hash: str) -> str:
-    """Sort key of a document's run."""
+    """Sort key of a configuration's run."""
     return f"{RUN}{config_hash}"
 
 
 def delivery_key(due_start: datetime, attempt: str) -> str:
-    """Sort key of a pending delivery; the oldest window sorts first."""
+    """Sort key of a pending delivery; sorts by start of the window."""
     return f"{DELIVERY}{iso(due_start)}#{attempt}"
 
 
@@ -225,10 +222,10 @@ def group_key(start: datetime, group_id: str) -> str:
 
 
 def alert_key(alert: str, group_id: str) -> str:
-    """Sort key of the claim that one alert is sent for one group."""
+    """Sort key of an alert for a group."""
     return f"{ALERT}{alert}#{group_id}"
 
 
 def stopped_key(execution: str) -> str:
-    """Sort key of the mark that an execution of the statement machine has ended before its time."""
+    """Sort key of the record that an execution of the statement machine was stopped."""
     return f"{STOPPED}{execution.rpartition(':')[2]}"

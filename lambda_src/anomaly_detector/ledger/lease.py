@@ -1,4 +1,4 @@
-"""Leases: an item of the state table that one holder has at a time, until it expires."""
+"""Leases: items of the state table that have one holder at a time, until they expire."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from anomaly_detector.errors import RetryableError
 from anomaly_detector.intervals import iso, parse_iso
 from anomaly_detector.ledger.table import StateTable
 
-# Each further look finds what another has changed meanwhile; nobody changes it so often.
-_LOOKS: Final = 5
+# Each retry follows a concurrent change of the item; that many in a row are not expected.
+_ATTEMPTS: Final = 5
 
 
 class Lease:
-    """The right to do something alone.
+    """An exclusive, expiring right.
 
-    The holder is a name that stays the same when a step is repeated: taking what one has already is
-    a success, so a lost reply locks nobody out. Times are UTC and kept to the second.
+    The holder's name is the same when a step is retried: acquiring a lease that one already holds
+    succeeds, so a lost response blocks nobody. Times are UTC, in whole seconds.
 
     Parameters
     ----------
@@ -29,15 +29,15 @@ class Lease:
         self._key = key
 
     def take(self, holder: str, now: datetime, until: datetime) -> str | None:
-        """Take or keep the lease until a time; None, or who else has it.
+        """Acquire or extend the lease until a time; None on success, otherwise the holder.
 
         Raises
         ------
         RetryableError
-            Where others change it at the same moment, time and again.
+            If the item is changed concurrently several times in a row.
         """
         item = {"holder": holder, "until": iso(until)}
-        for _ in range(_LOOKS):
+        for _ in range(_ATTEMPTS):
             if self._table.put_new(self._key, item):
                 return None
             held = self._table.get(self._key)
@@ -51,7 +51,7 @@ class Lease:
         raise RetryableError(f"The lease {self._key} is being changed concurrently.")
 
     def renew(self, holder: str, until: datetime) -> bool:
-        """Keep the lease until a time; False where it is another's, or nobody's."""
+        """Extend the lease until a time; False if this holder does not have it."""
         return self._table.update(self._key, {"until": iso(until)}, {"holder": holder})
 
     def is_held_by(self, holder: str) -> bool:
@@ -60,5 +60,5 @@ class Lease:
         return held is not None and held["holder"] == holder
 
     def release(self, holder: str) -> None:
-        """Give the lease back, unless it is another's."""
+        """Release the lease, if this holder has it."""
         self._table.delete(self._key, {"holder": holder})

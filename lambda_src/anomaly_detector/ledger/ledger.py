@@ -38,20 +38,20 @@ from anomaly_detector.ledger.lease import Lease
 from anomaly_detector.ledger.table import StateTable, Write
 from anomaly_detector.lookout.group import group_item
 
-# What a crawl that has not committed may still change.
+# Status of intervals that are not committed.
 _OPEN = (None, "DUE", "LANDED", "FAILED")
-# A crawl renews its lease with every look at its statement, once a minute, and at the start of each
-# further step; a step takes 15 minutes at most.
+# A crawl renews its lease with each poll of its statement, once a minute, and at the start of each
+# later step; a step takes at most 15 minutes.
 _LEASE = timedelta(minutes=20)
-# An execution that has ended submits nothing any more after this time.
+# Longer than any request of a stopped execution can be delayed.
 _STOPPED_KEPT = timedelta(days=2)
-# The clocks of two functions may differ by ten seconds; leases are kept to the second.
+# Clocks of two functions may differ by ten seconds; expiry times are in whole seconds.
 _CLOCK_SKEW = timedelta(seconds=11)
 
 
 @dataclass(frozen=True)
 class Commit:
-    """All that one crawl changes, written together or not at all."""
+    """The writes of one crawl's commit: all of them or none."""
 
     before: Detector
     after: Detector
@@ -60,7 +60,7 @@ class Commit:
 
 
 class Ledger:
-    """The detector's memory in one table."""
+    """The records of one detector."""
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
@@ -68,17 +68,17 @@ class Ledger:
         self._delivering = Lease(table, DELIVERING)
 
     def detector(self) -> Detector:
-        """The detector; a new one where none is stored."""
+        """The detector's item, or a new one if none is stored."""
         item = self._table.get(DETECTOR)
         return Detector() if item is None else Detector.of(item)
 
     def run(self, config_hash: str) -> Run | None:
-        """The newest attempt to bring a document into force."""
+        """The latest run of the pipeline for a configuration, or None."""
         item = self._table.get(run_key(config_hash))
         return None if item is None else Run.of(item)
 
     def run_of(self, execution: str) -> tuple[str, Run] | None:
-        """The document whose newest run is this execution of the pipeline, and the run."""
+        """The hash and run of the configuration whose latest run is this execution, or None."""
         for item in self._table.query(RUN):
             run = Run.of(item)
             if run.execution == execution:
@@ -86,8 +86,8 @@ class Ledger:
         return None
 
     def claim_run(self, config_hash: str, before: Run | None, after: Run) -> bool:
-        """Make `after` the document's run and the document the wanted one; False where another
-        did.
+        """Store `after` as the configuration's run and mark the configuration as requested; False
+        if another call has stored a run since `before`.
         """
         unchanged = {"attempt": None if before is None else before.attempt}
         return self._table.transact(
@@ -98,21 +98,21 @@ class Ledger:
         )
 
     def mark_started(self, config_hash: str, attempt: int, execution: str) -> None:
-        """Note that the execution exists, unless it has itself gone further already."""
+        """Record the started execution, unless the run is past STARTING."""
         values = {"status": "RUNNING", "execution": execution}
         self._table.update(run_key(config_hash), values, {"attempt": attempt, "status": "STARTING"})
 
     def set_run(self, config_hash: str, run: Run) -> None:
-        """Note how far a document's run has come."""
+        """Update the run of a configuration."""
         self._table.update(run_key(config_hash), run.model_dump(mode="json"))
 
     def advance_detector(self, before: Detector, after: Detector) -> bool:
-        """Replace the detector's fields, unless its version has moved; the version grows by one."""
+        """Replace the detector's fields and increment its revision; False if that has changed."""
         write = _detector_write(before, after)
         return self._table.update(write.sk, write.values, write.only_if)
 
     def note_failure(self, reason: str) -> None:
-        """Keep status and version, and say why the newest crawl failed."""
+        """Set the reason why the latest crawl failed; status and revision stay the same."""
         self._table.update(DETECTOR, {"status_reason": reason})
 
     def chunks(self, query_hash: str) -> list[Chunk]:
@@ -120,12 +120,12 @@ class Ledger:
         return [Chunk.of(item) for item in self._table.query(chunk_prefix(query_hash))]
 
     def put_chunk(self, query_hash: str, chunk: Chunk) -> None:
-        """Note that a chunk has landed."""
+        """Record a landed chunk."""
         key = chunk_key(query_hash, chunk.window_start, chunk.window_end)
         self._table.put(key, chunk.attributes() | {"status": "LANDED"})
 
     def intervals(self, begin: datetime, end: datetime) -> dict[datetime, Interval]:
-        """Intervals on file that start in `[begin, end)`."""
+        """Stored intervals that start in `[begin, end)`."""
         found = self._table.query(INTERVAL, iso(begin), iso(end))
         items = [Interval.of(item) for item in found]
         return {item.start: item for item in items if item.start < end}
@@ -133,20 +133,20 @@ class Ledger:
     def mark_intervals(
         self, starts: Iterable[datetime], status: str, **attributes: str | int | None
     ) -> None:
-        """Set the status of intervals that are not committed; the others stay as they are."""
+        """Set the status of intervals; committed intervals remain unchanged."""
         for start in starts:
             values = {"start": iso(start), "status": status, **attributes}
             self._table.update(interval_key(start), values, {"status": _OPEN})
 
     def fail_waiting(self, begin: datetime, reason: str) -> None:
-        """Mark FAILED what starts at or after `begin` and is due or landed."""
+        """Set DUE and LANDED intervals that start at or after `begin` to FAILED."""
         found = [Interval.of(item) for item in self._table.query(INTERVAL, iso(begin), None)]
         waiting = [item.start for item in found if item.status in ("DUE", "LANDED")]
         self.mark_intervals(waiting, "FAILED", reason=reason)
 
     def commit(self, commit: Commit) -> bool:
-        """Move pointer and watermark, the intervals and the outbox together; False for the
-        loser.
+        """Write the detector, the intervals and the delivery in one transaction; False if the
+        detector has changed since `commit.before`.
         """
         return self._table.transact(
             [
@@ -160,14 +160,14 @@ class Ledger:
         )
 
     def forget_groups(self, begin: datetime) -> None:
-        """Drop groups that start at or after `begin`; claims of alerts stay, so that none is sent
-        again.
+        """Delete groups that start at or after `begin`; alert items remain, so that no alert is
+        sent twice.
         """
         found = self._table.query(GROUP, iso(begin), None)
         self._table.delete_all(item["sk"] for item in found)
 
     def put_group(self, group: Group, attempt: str) -> None:
-        """Store a group as it now is."""
+        """Create or replace a group's item."""
         item = GroupItem(
             group_id=group.id,
             measure=group.measure,
@@ -184,77 +184,75 @@ class Ledger:
         return [item for item in found if item.start < end]
 
     def delete_group(self, group: GroupItem) -> None:
-        """Delete a group that late rows have undone."""
+        """Delete a group's item, as late rows have removed the group."""
         self._table.delete(group_key(group.start, group.group_id))
 
     def forget_intervals(self, begin: datetime) -> None:
-        """Drop intervals that start at or after `begin`, which a new model is going to score
-        again.
-        """
+        """Delete intervals that start at or after `begin`; the new model scores them again."""
         found = self._table.query(INTERVAL, iso(begin), None)
         self._table.delete_all(item["sk"] for item in found)
 
     def begin_crawl(self, execution: str, now: datetime) -> str | None:
-        """Take the lease under which one execution crawls; None, or the execution that has it.
+        """Acquire the crawl lease; None on success, otherwise the execution that holds it.
 
-        A crawl that died keeps it for 20 minutes at most.
+        The lease of a crashed crawl expires after 20 minutes.
         """
         return self._crawl.take(execution, now, now + _LEASE)
 
     def renew_crawl(self, execution: str, now: datetime) -> bool:
-        """Keep the lease; False where another execution has taken over."""
+        """Renew the crawl lease; False if another execution holds it."""
         return self._crawl.renew(execution, now + _LEASE)
 
     def is_crawling(self, execution: str) -> bool:
-        """Whether an execution has taken the lease and not given it back."""
+        """Whether the crawl lease has not been released."""
         return self._crawl.is_held_by(execution)
 
     def end_crawl(self, execution: str) -> None:
-        """Give the lease back, unless another execution has taken over."""
+        """Release the crawl lease, unless another execution holds it."""
         self._crawl.release(execution)
 
     def mark_stopped(self, execution: str, now: datetime) -> None:
-        """Note that an execution of the statement machine has ended: it may submit no more."""
+        """Record that an execution of the statement machine has ended and must submit nothing."""
         expires = int((now + _STOPPED_KEPT).timestamp())
         self._table.put(stopped_key(execution), {"execution": execution, "expires_at": expires})
 
     def is_stopped(self, execution: str) -> bool:
-        """Whether `mark_stopped` was called."""
+        """Whether `mark_stopped` was called for the execution."""
         return self._table.get(stopped_key(execution)) is not None
 
     def begin_delivering(self, holder: str, now: datetime, lease: timedelta) -> bool:
-        """Take the lease under which one run delivers; False where another run has it."""
+        """Acquire the delivery lease for at most `lease`; False if another run holds it."""
         return self._delivering.take(holder, now, now + lease + _CLOCK_SKEW) is None
 
     def end_delivering(self, holder: str) -> None:
-        """Give the lease back, unless another run has taken over."""
+        """Release the delivery lease, unless another run holds it."""
         self._delivering.release(holder)
 
     def deliveries(self) -> list[Delivery]:
-        """Pending deliveries, the oldest window first."""
+        """Pending deliveries, by start of their window."""
         return [Delivery.of(item) for item in self._table.query(DELIVERY)]
 
     def mark_published(self, delivery: Delivery) -> None:
-        """Note that only alerts of a delivery are left to be sent."""
+        """Record that a delivery's results are published; only its alerts remain."""
         self._table.update(_delivery_key(delivery), {"published": True})
 
     def delete_delivery(self, delivery: Delivery) -> None:
-        """Delete a delivery of which nothing is left to be done."""
+        """Delete a completed delivery."""
         self._table.delete(_delivery_key(delivery))
 
     def alert(self, alert: str, group_id: str) -> AlertItem | None:
-        """What was decided about an alert for a group; None where nothing was."""
+        """The decision on an alert for a group, or None."""
         item = self._table.get(alert_key(alert, group_id))
         return None if item is None else AlertItem.of(item)
 
     def decide_alert(self, item: AlertItem) -> bool:
-        """Store a decision; False where one is stored already."""
+        """Store the decision on an alert; False if one is already stored."""
         return self._table.put_new(alert_key(item.alert, item.group_id), item.attributes())
 
     def mark_alert(
         self, item: AlertItem, state: AlertStatus, targets: Mapping[str, TargetStatus]
     ) -> AlertItem | None:
-        """Set an alert's status and that of its targets; None where another run did meanwhile."""
+        """Update the status of an alert and its targets; None if another run has updated it."""
         key = alert_key(item.alert, item.group_id)
         values = {"targets": dict(targets), "state": state}
         if not self._table.update(key, values, {"targets": item.targets}):
@@ -267,11 +265,10 @@ def _delivery_key(delivery: Delivery) -> str:
 
 
 def _detector_write(before: Detector, after: Detector) -> Write:
-    """The write that moves the detector on, unless its version has moved."""
-    # A table without the detector's item, and an item that only reconcile has touched, hold no
-    # version.
+    """The conditional write of the detector's item; it fails if the revision has changed."""
+    # There is no revision in a new table, or in an item that only reconcile has written.
     known = (None, 0) if before.revision == 0 else before.revision
     values = after.model_copy(update={"revision": before.revision + 1}).model_dump(mode="json")
-    # Only reconcile says which document is wanted, at any time and without regard to the version.
+    # Only reconcile sets the requested configuration, regardless of the revision.
     del values["wanted_hash"]
     return Write(DETECTOR, values, {"revision": known})

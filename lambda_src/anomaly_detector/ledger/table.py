@@ -1,6 +1,4 @@
-"""The adapter of the state table: plain items in and out; conditions, paging and transactions
-live here.
-"""
+"""DynamoDB adapter of the state table: plain items, conditions, paging and transactions."""
 
 from __future__ import annotations
 
@@ -16,12 +14,11 @@ from anomaly_detector import aws_faults
 from anomaly_detector.errors import PermanentError
 
 Item = dict[str, Any]
-# Attribute -> the value it must have, None where it must be absent, or a tuple of such
-# alternatives.
+# Attribute -> the required value, None if it must not exist, or a tuple of alternatives.
 Condition = Mapping[str, object]
-# A transaction holds at most this many writes.
+# DynamoDB's limit for a transaction.
 MOST_WRITES = 100
-# Whole numbers beyond this are floats that had no fraction.
+# Whole numbers beyond this were stored as floats.
 _EXACT = 2**53
 
 
@@ -31,8 +28,8 @@ class Write:
 
     Attributes
     ----------
-    values : attributes to set; the others stay as they are. None removes an attribute.
-    fresh : replace the whole item instead.
+    values : attributes to set; others are unchanged. None removes an attribute.
+    fresh : whether to replace the whole item instead.
     """
 
     sk: str
@@ -42,7 +39,7 @@ class Write:
 
 
 class StateTable:
-    """The items of one detector; each is named by its sort key.
+    """The items of one detector, identified by sort key.
 
     Parameters
     ----------
@@ -56,7 +53,7 @@ class StateTable:
         self._partition = partition
 
     def get(self, sk: str) -> Item | None:
-        """The item as last written, or None."""
+        """The item (consistent read), or None."""
         answer = self._client.get_item(
             TableName=self._table, Key=self._key(sk), ConsistentRead=True
         )
@@ -67,16 +64,16 @@ class StateTable:
 
         Parameters
         ----------
-        first, last : where given, what follows the prefix lies between them, both included.
+        first, last : inclusive bounds of what follows the prefix, if given.
         """
         return list(self._query(prefix, first, last))
 
     def put(self, sk: str, item: Item) -> None:
-        """Write or replace an item."""
+        """Create or replace an item."""
         self._client.put_item(TableName=self._table, Item=self._item(sk, item))
 
     def put_new(self, sk: str, item: Item) -> bool:
-        """Write an item that does not exist yet; False where it does."""
+        """Create an item; False if it exists."""
         return self._tried(
             self._client.put_item,
             Item=self._item(sk, item),
@@ -84,14 +81,14 @@ class StateTable:
         )
 
     def update(self, sk: str, values: Item, only_if: Condition | None = None) -> bool:
-        """Set attributes (None removes one) and keep the others; False where the condition
+        """Set attributes (None removes one), leaving others unchanged; False if the condition
         fails.
         """
         write = Write(sk, values, only_if or {})
         return self._tried(self._client.update_item, **self._update(write))
 
     def delete(self, sk: str, only_if: Condition | None = None) -> bool:
-        """Delete an item, there or not; False where the condition fails."""
+        """Delete an item if it exists; False if the condition fails."""
         condition = _Expression()
         return self._tried(
             self._client.delete_item,
@@ -100,17 +97,17 @@ class StateTable:
         )
 
     def delete_all(self, sort_keys: Iterable[str]) -> None:
-        """Delete many items."""
+        """Delete items."""
         for sk in sort_keys:
             self.delete(sk)
 
     def transact(self, writes: Sequence[Write]) -> bool:
-        """Make all writes or none; False where a condition fails.
+        """Perform all writes or none; False if a condition fails.
 
         Raises
         ------
         PermanentError
-            For more writes than a transaction holds.
+            If there are more writes than a transaction can contain.
         """
         if len(writes) > MOST_WRITES:
             raise PermanentError(f"{len(writes)} writes do not fit one transaction.")
@@ -140,7 +137,7 @@ class StateTable:
             values = {":pk": self._partition, ":first": prefix}
         else:
             range_of_keys = "sk BETWEEN :first AND :last"
-            # '~' sorts after every character that a key of ours holds.
+            # '~' sorts after all characters in these keys.
             values = {
                 ":pk": self._partition,
                 ":first": prefix + (first or ""),
@@ -191,7 +188,7 @@ class StateTable:
 
 
 class _Expression:
-    """Placeholders of one expression, so that no attribute's name can be a reserved word."""
+    """Placeholders of one expression, as attribute names may be reserved words."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -245,8 +242,7 @@ def _plain(item: Item) -> Item:
 
 def _decimal(value: object) -> object:
     if isinstance(value, float):
-        # repr is the shortest text that reads back as the same float, and within DynamoDB's 38
-        # digits.
+        # repr is the shortest text that gives the same float, within DynamoDB's 38 digits.
         return Decimal(repr(value))
     if isinstance(value, Mapping):
         return {key: _decimal(one) for key, one in value.items()}
