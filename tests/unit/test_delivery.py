@@ -270,6 +270,36 @@ def test_a_commit_is_published_and_its_alert_arrives(cloud: Cloud) -> None:
     assert cloud.table.get(DELIVERING) is None
 
 
+def test_the_groups_of_all_parts_are_published_and_told(cloud: Cloud) -> None:
+    delivery = cloud.commit([group()])
+    other = layout.scored_groups("live/other/", 1)
+    cloud.objects.put(other, groups_to_bytes([group("views")]))
+    keys = (*delivery.groups_keys, other)
+    cloud.table.put(
+        delivery_key(delivery.due_start, delivery.attempt_id),
+        delivery.attributes() | {"groups_keys": list(keys)},
+    )
+
+    assert cloud.deliver().sent == 2
+
+    told = [message["impactedMetric"]["metricName"] for message in cloud.received()]
+    assert sorted(told) == ["revenue", "views"]
+    assert len(cloud.keys(layout.ANOMALIES)) == 2
+
+
+def test_a_delivery_that_a_former_version_left_pending_is_delivered(cloud: Cloud) -> None:
+    delivery = cloud.commit([group()])
+    (key,) = delivery.groups_keys
+    former = delivery.attributes() | {"events_key": key}
+    del former["groups_keys"]
+    cloud.table.put(delivery_key(delivery.due_start, delivery.attempt_id), former)
+
+    assert cloud.deliver().sent == 1
+
+    assert len(cloud.received()) == 1
+    assert cloud.table.query(DELIVERY) == []
+
+
 def test_nothing_pending_does_nothing(cloud: Cloud) -> None:
     assert cloud.deliver() == Delivered(0, 0, 0, 0)
 
