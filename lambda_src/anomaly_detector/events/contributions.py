@@ -1,4 +1,4 @@
-"""Says where in the dimensions an event sits: shares per value, and the slices to blame."""
+"""Localises an event in the dimensions: the share of each value, and the slices that explain it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from anomaly_detector.lattice import Lattice
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# Among slices that explain nearly the same, the coarsest is the simplest answer.
+# Among slices that explain nearly as much, the coarsest one is chosen.
 _AS_GOOD = 0.97
-# A further slice is named where it explains at least this share of what the first one does.
+# A further slice is named if it explains at least this share of what the first one does.
 _WORTH_NAMING = 0.2
 _MOST_SLICES = 5
 
@@ -25,17 +25,17 @@ _MOST_SLICES = 5
 def shares(
     lattice: Lattice, dimensions: Sequence[str], deviation: Array, side: int, known: Mask
 ) -> dict[str, dict[str, float]]:
-    """Per dimension the percentages of its values in the deviation, largest first; they sum to 100.
+    """Percentages of the values of each dimension in the deviation, largest first; they sum to 100.
 
-    Values that moved against the event, or less than 0.005 %, are left out. Only leaves are summed,
-    so that a caller may blank out those that are no part of the event: the noise of large ones
-    would drown it.
+    Values that moved in the other direction, or contribute less than 0.005 %, are left out. Only
+    leaves are summed, so that callers can set those outside of the event to zero: the noise of
+    large ones would mask it.
 
     Parameters
     ----------
-    deviation : (K,) actual less expected, summed over the event's intervals; 0 for leaves outside
+    deviation : (K,) actual minus expected, summed over the event's intervals; 0 for leaves outside
         the event.
-    side : 1 where the event is above the expectation, -1 where below.
+    side : 1 if the event is above the expectation, -1 if below.
     known : (K,) slices that have sums; where no leaf moved, the values of these share equally.
     """
     found = {}

@@ -1,15 +1,16 @@
-"""The event step: opens, moves and closes events, and says which series must not learn.
+"""Opens, updates and closes the events of each measure, and selects the series that must not learn.
 
-Per measure, an event **opens** on the slice with the largest evidence over the threshold. It is
-named by the slice whose leaves together explain the change best (`Evidence.likely`), and named
-again as evidence grows. While it is open another opens only apart from it, and after a few
-intervals in which it finds its slice; two that one slice explains as well become one.
+An event **opens** on the slice with the largest evidence above the threshold. It is attributed to
+the slice whose leaves together explain the change best (`Evidence.likely`), and attributed again as
+the evidence grows. While it is open, another event opens only on slices that share no leaf with it,
+and only after a few intervals in which the first one settles on its slice. Two events that a common
+slice explains as well are merged.
 
-It **goes on** while its slice deviates about as it did, and **closes** after a few intervals of
-which the log-likelihood says that they are normal. What follows soon in the same place goes on with
-it; what has less than half of its evidence is its own trace (a rebound, windows that still hold it)
-and opens nothing. Series that share leaves with an open event do not learn; an event that lasts
-becomes the new level.
+It **continues** while its slice deviates about as before, and **closes** after a few intervals that
+are normal according to their log-likelihood. Evidence in the same slices shortly afterwards
+continues the event; evidence below half of the event's is its aftermath (a rebound, or windows that
+still contain it) and opens nothing. Series that share leaves with an open event do not learn; an
+event that lasts becomes the new level.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ from anomaly_detector.lattice import Lattice
 Mask = NDArray[np.bool_]
 
 QUIET_TO_CLOSE, QUIET_AT_MOST = 4, 12
-BACK_TO_NORMAL = 5.0  # nats for the normal state that close an event
-QUIET_TO_YIELD = 2  # quiet intervals after which another event may take its place
-SETTLED = 3  # intervals in which an event alone on its measure finds its slice
-CONTINUED = 12  # intervals after its end in which an event may go on
-REMEMBERED = 24  # and in which it explains what it has left behind
-SETTLING = 6  # and in which other slices that share leaves with it may show it too
-LEFT_BEHIND = 0.5  # share of an event's evidence below which that is its trace, fading to nought
+BACK_TO_NORMAL = 5.0  # nats in favour of the normal state that close an event
+QUIET_TO_YIELD = 2  # quiet intervals after which another event may replace it
+SETTLED = 3  # intervals in which an event settles on its slice, without others in its measure
+CONTINUED = 12  # intervals after its end in which an event may continue
+REMEMBERED = 24  # intervals after its end in which evidence may be its aftermath
+SETTLING = 6  # intervals after its end in which other slices that share leaves may show it too
+LEFT_BEHIND = 0.5  # share of an event's evidence below which evidence is its aftermath; decays
 STILL_THERE = 0.5  # share of a window's usual change that the newest interval must have
-SHOWS_ALONE = 2.0  # evidence of one interval, either way, that goes on with an event
-AS_STRONG = 0.5  # share of the best evidence that a slice needs to be named instead
-JOINED = 0.8  # share of what two slices explain that a wider one must explain for both
+SHOWS_ALONE = 2.0  # evidence of a single interval, in either direction, that continues an event
+AS_STRONG = 0.5  # share of the best evidence that a slice needs to be attributed instead
+JOINED = 0.8  # share of what two slices explain that a common slice must explain
 
 
 def follow(
@@ -51,13 +52,13 @@ def follow(
     at: int,
     accept_after: int,
 ) -> tuple[tuple[Event, ...], Mask]:
-    """Take one interval's evidence into the events, which are changed in place.
+    """Update the events with the evidence of one interval; they are changed in place.
 
     Parameters
     ----------
     judged : what is said of the interval; None where it is not scored, so that no event is told.
     at : seconds since 1970 of the interval's start.
-    accept_after : intervals after which what an event showed is the new level.
+    accept_after : intervals after which the values during an event become the new level.
 
     Returns
     -------
@@ -86,7 +87,7 @@ def follow(
 
 @dataclass
 class _Now:
-    """One measure in one interval: what is known of it, and its events as far as they are done."""
+    """One measure in one interval, and its events that have been processed so far."""
 
     rules: Rules
     state: State
@@ -98,7 +99,7 @@ class _Now:
     shown: set[Event] = field(default_factory=set)
 
     def place(self, event: Event) -> int:
-        """Place of the event's first slice."""
+        """Index of the event's first slice."""
         return self.lattice.index[event.slices[0]]
 
     def overlapping(self, event: Event) -> Mask:
@@ -109,7 +110,7 @@ class _Now:
         return overlap
 
     def go_on(self, event: Event, accept_after: int) -> None:
-        """Grow or close an event of an earlier interval."""
+        """Continue or close an event of an earlier interval."""
         if event.closed:
             event.closed += 1
             if event.closed <= REMEMBERED:
@@ -136,7 +137,7 @@ class _Now:
         self._close(event)
 
     def drop_overlaps(self) -> None:
-        """Close events that a stronger one has come to overlap."""
+        """Close events that overlap with one of more evidence."""
         kept: list[Event] = []
         taken = np.zeros(len(self.lattice.level), dtype=np.bool_)
         for event in sorted(self.open, key=lambda one: (-one.evidence, one.opened, one.first)):
@@ -148,7 +149,7 @@ class _Now:
         self.open = kept
 
     def open_new(self, measure: str, at: int) -> None:
-        """Open events where the evidence asks for it, or go on with those that were there."""
+        """Open events where there is enough evidence, or continue recent ones."""
         found, m = self.found, self.m
         evidence = found.evidence[m]
         may = self._may_open()
@@ -181,10 +182,10 @@ class _Now:
                 may &= (other.age >= SETTLED) | (evidence > other.evidence)
 
     def _may_open(self) -> Mask:
-        """(K,) slices on which an event may open, as far as the open ones let it."""
+        """(K,) slices on which an event may open beside the open ones."""
         found, m = self.found, self.m
         evidence = found.evidence[m]
-        # An event that is over leaves its trace in long windows: it must be there now.
+        # Long windows still contain an event that is over: the newest interval must show it, too.
         usual = np.abs(found.change[m]) / np.maximum(found.base[m], 1e-100)
         there = found.side[m] * found.now_change[m] >= STILL_THERE * usual * found.now_base[m]
         may = (found.stuck[m] | there) & (found.weight[m] >= found.threshold[m])
@@ -201,7 +202,7 @@ class _Now:
         return np.asarray(may)
 
     def _left_behind(self, event: Event, place: int, evidence: float) -> bool:
-        """Whether what is found may be no more than the trace of an event that has ended."""
+        """Whether the evidence may be only the aftermath of an event that has ended."""
         fading = 1.0 - event.closed / (REMEMBERED + 1.0)
         if evidence >= LEFT_BEHIND * fading * event.evidence:
             return False
@@ -215,7 +216,7 @@ class _Now:
         return np.asarray(found.alone[m] - found.price[m] >= found.threshold[m])
 
     def _taken_up(self, place: int, before: list[Event], evidence: float) -> Event | None:
-        """The event that what is found at `place` goes on with; others in its place are closed.
+        """The event that the evidence at `place` continues; other events there are closed.
 
         Parameters
         ----------
@@ -248,10 +249,10 @@ class _Now:
         return event
 
     def _join(self, place: int) -> bool:
-        """Whether an open event takes what is found at `place` as a part of itself.
+        """Whether the evidence at `place` is merged into an open event.
 
-        It moves to the slice that holds both, where that explains both; where no such slice is
-        kept, the new one stands beside its own. It is then the last of the open ones.
+        The event moves to the smallest common slice if that explains both; if no such slice is
+        monitored, the new slice is added to its own. It is then the last of the open events.
         """
         found, m = self.found, self.m
         for event in self.open:
@@ -286,8 +287,8 @@ class _Now:
         return bool(likely[wider] >= JOINED * (likely[one] + likely[other]))
 
     def _locate(self, may: Mask, best: int) -> int:
-        """Place of the slice whose leaves together explain the change best; each level pays the
-        logarithm of its slices.
+        """Index of the slice whose leaves together explain the change best; the penalty of each
+        level is the logarithm of its number of slices.
         """
         found, m, lattice = self.found, self.m, self.lattice
         may = may & (found.evidence[m] >= AS_STRONG * found.evidence[m, best])
@@ -315,7 +316,7 @@ class _Now:
         return np.asarray((both > 0) & (3 * both >= held + own.sum()))
 
     def _name_again(self, event: Event) -> None:
-        """Name the slice that shows the event best, where the evidence has grown."""
+        """Attribute the event again if its evidence has grown."""
         found, m = self.found, self.m
         if len(event.slices) > 1:
             return
@@ -340,7 +341,7 @@ class _Now:
         event.severity = max(event.severity, 100.0 * x / (x + float(found.threshold[m])))
 
     def _is_shown(self, event: Event) -> bool:
-        """Whether this interval goes on with the event; keeps count of what speaks against it.
+        """Whether this interval continues the event; updates the evidence against it.
 
         The log-likelihood ratio of the normal state to the event's usual change adds up, never
         below nought; an interval that leads it back there shows the event.
