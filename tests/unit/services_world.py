@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -41,14 +42,27 @@ PLATFORMS = ("mobile_app", "pc_web")
 
 
 @cache
-def client(service: str) -> Any:
-    """One client for all tests, as making one takes long; the emulator's state is each test's."""
+def _made(service: str) -> Any:
     return boto3.client(
         service,
         region_name="us-east-1",
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
     )
+
+
+def client(service: str) -> Any:
+    """A client of the emulator; making one from nothing takes long.
+
+    What a test hooks into its events stays with the client.
+    """
+    made = _made(service)
+    # Its __getattr__ is nothing for `copy`.
+    found = object.__new__(type(made))
+    found.__dict__.update(made.__dict__)
+    found.meta = copy(made.meta)
+    found.meta.events = copy(found.meta.events)
+    return found
 
 
 def document(**changes: Any) -> bytes:

@@ -39,16 +39,8 @@ class Meter:
 
     def __init__(self, world: World) -> None:
         self.counts: Counter[str] = Counter()
-        self._events = [one._client.meta.events for one in (world.store, world.table)]
-
-    def __enter__(self) -> Counter[str]:
-        for events in self._events:
-            events.register("before-parameter-build", self._count)
-        return self.counts
-
-    def __exit__(self, *_: object) -> None:
-        for events in self._events:
-            events.unregister("before-parameter-build", self._count)
+        for one in (world.store, world.table):
+            one._client.meta.events.register("before-parameter-build", self._count)
 
     def _count(self, params: dict[str, Any], model: Any, **_: object) -> None:
         name = model.name
@@ -102,9 +94,9 @@ def test_given_a_quiet_crawl_when_its_requests_are_counted_then_the_table_has_as
     world: World,
 ) -> None:
     _crawl(world, 1)
-    with Meter(world) as counts:
-        _crawl(world, 2)
-    for name, counted in counts.items():
+    meter = Meter(world)
+    _crawl(world, 2)
+    for name, counted in meter.counts.items():
         assert counted <= getattr(cost.CRAWL, name) <= 1.25 * counted, (name, counted)
 
 
