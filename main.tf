@@ -26,6 +26,7 @@ locals {
   arns = {
     function = "^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:.+$"
     key      = "^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$"
+    layer    = "^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+$"
     policy   = "^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$"
     role     = "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^, ]+$"
     secret   = "^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+$"

@@ -720,7 +720,7 @@ variable "lambda" {
     - `runtime` - (Optional) `python3.11`, `python3.12` or `python3.13`. Defaults to `python3.13`.
     - `architecture` - (Optional) `arm64` or `x86_64`. Defaults to `arm64`.
     - `memory_mb` - (Optional) Memory in MB of the functions that process data, 512-10240. The query check reports how much a detector needs; see docs/capacity.md. Defaults to `1769`, which provides one vCPU.
-    - `layers` - (Optional) ARNs of layers that provide numpy, pyarrow, Powertools and pydantic; `[]` for no layer. Defaults to the AWS managed layers, looked up in the public parameters of Systems Manager. Set this input in Regions and partitions without them (China, GovCloud, some newer Regions).
+    - `layers` - (Optional) ARNs of layer versions that provide numpy, pyarrow, Powertools and pydantic; `[]` for no layer. Defaults to the AWS managed layers, looked up in the public parameters of Systems Manager. Set this input in Regions and partitions without them (China, GovCloud, some newer Regions).
     - `package` - (Optional) Deployment package in S3 to use instead of the bundled one:
       - `bucket` - (Required) Name of the bucket.
       - `key` - (Required) Key of the object.
@@ -754,6 +754,11 @@ variable "lambda" {
   validation {
     condition     = contains(["arm64", "x86_64"], var.lambda.architecture)
     error_message = "lambda.architecture must be arm64 or x86_64; got ${jsonencode(var.lambda.architecture)}."
+  }
+
+  validation {
+    condition     = alltrue([for arn in coalesce(var.lambda.layers, []) : can(regex(local.arns.layer, arn))]) && length(coalesce(var.lambda.layers, [])) <= 5
+    error_message = "lambda.layers must be at most 5 ARNs of layer versions, which end in a number, such as arn:aws:lambda:eu-west-1:123456789012:layer:numpy:1; got ${jsonencode(var.lambda.layers)}."
   }
 
   validation {

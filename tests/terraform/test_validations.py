@@ -142,11 +142,12 @@ def _document(inputs: dict[str, Any]) -> dict[str, Any]:
     }
     history = dict(given.pop("history", {}))
     schedule = {key: each for key, each in given.pop("schedule", {}).items() if key != "enabled"}
+    memory = {key: each for key, each in given.pop("lambda", {}).items() if key == "memory_mb"}
     redshift = dict(given.pop("redshift"))
     role = redshift.pop("unload_role", {}).get("arn", "arn:aws:iam::123456789012:role/shop-unload")
     return {
         **given.pop("detection", {}),
-        **given.pop("lambda", {}),
+        **memory,
         **given,
         **schedule,
         "history_query": history.pop("query", None),

@@ -503,6 +503,15 @@ TERRAFORM: list[tuple[dict[str, Any], str]] = [
         )
         for name in ("python3.9", "python3.14")
     ],
+    *[
+        ({"lambda": {"layers": layers}}, "lambda.layers must be at most 5 ARNs of layer versions")
+        for layers in (
+            ["numpy"],
+            ["arn:aws:lambda:eu-west-1:123456789012:layer:numpy"],
+            [None],
+            [f"arn:aws:lambda:eu-west-1:123456789012:layer:part:{n}" for n in range(1, 7)],
+        )
+    ],
     (
         {"lambda": {"architecture": "amd64"}},
         'lambda.architecture must be arm64 or x86_64; got "amd64"',
@@ -584,6 +593,10 @@ ACCEPTED: list[dict[str, Any]] = [
     *[
         {"schedule": {"timezone": zone}}
         for zone in ("Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "UTC")
+    ],
+    *[
+        {"lambda": {"layers": layers}}
+        for layers in ([], ["arn:aws-us-gov:lambda:us-gov-west-1:123456789012:layer:num_py-2:12"])
     ],
     {"dimensions": [f"dimension_{i}" for i in range(10)]},
     {"measures": {f"m{i}": {} for i in range(10)}},
