@@ -9,5 +9,9 @@ module "detector" {
   dimensions       = ["country"]
   interval         = "PT1H"
   alerts           = { unusual = {} }
-  subscriptions    = { alerts = { me = { protocol = "email", endpoint = var.email } } }
+
+  subscriptions = {
+    alerts     = { me = { protocol = "email", endpoint = var.email } }
+    operations = { me = { protocol = "email", endpoint = var.email } }
+  }
 }

@@ -18,7 +18,7 @@ variable "secret_arn" {
 }
 
 variable "email" {
-  description = "Email address that receives alerts, once the subscription is confirmed."
+  description = "Email address that receives alerts and failures, once the subscriptions are confirmed."
   type        = string
   nullable    = false
 }
