@@ -499,14 +499,14 @@ variable "detection" {
     - `rollups` - (Optional) Roll-ups to monitor in addition to the full combinations of dimension values: any of `total`, `single` (each dimension alone) and `pairs`. Defaults to all three.
     - `false_events_per_week` - (Optional) Expected number of false events per week, over all series, at severity 50; greater than 0, at most 1000. Defaults to `1`.
     - `lookback_intervals` - (Optional) Number of earlier intervals that each crawl reads again to pick up late data, 0-24. Defaults to `3`.
-    - `max_series` - (Optional) Maximum number of series (measures × combinations of dimension values, including roll-ups), 1-1000000. A query that returns more is rejected before the history is loaded. Defaults to `50000`.
+    - `max_series` - (Optional) Maximum number of series (measures × combinations of dimension values, including roll-ups), 1-1000000. A query that returns more is rejected before the history is loaded. Defaults to as many as `lambda.memory_mb` can hold; see docs/capacity.md.
     - `shards` - (Optional) Number of parts that rows are unloaded in, so that the warehouse writes and the functions read in parallel, 1-64. One model scores all of them. Defaults to `1`.
   EOT
   type = object({
     rollups               = optional(list(string), ["total", "single", "pairs"])
     false_events_per_week = optional(number, 1)
     lookback_intervals    = optional(number, 3)
-    max_series            = optional(number, 50000)
+    max_series            = optional(number)
     shards                = optional(number, 1)
   })
   default  = {}
@@ -528,8 +528,8 @@ variable "detection" {
   }
 
   validation {
-    condition     = var.detection.max_series >= 1 && var.detection.max_series <= 1000000 && floor(var.detection.max_series) == var.detection.max_series
-    error_message = "detection.max_series must be a whole number from 1 to 1000000; got ${var.detection.max_series}."
+    condition     = var.detection.max_series == null ? true : var.detection.max_series >= 1 && var.detection.max_series <= 1000000 && floor(var.detection.max_series) == var.detection.max_series
+    error_message = "detection.max_series must be a whole number from 1 to 1000000; got ${jsonencode(var.detection.max_series)}."
   }
 
   validation {

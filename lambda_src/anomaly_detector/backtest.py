@@ -86,7 +86,7 @@ def score(
         # A later piece gives the group of an event again for as long as it is remembered.
         groups |= {one.id: one for one in done.groups}
         if len(done.scores.starts):
-            tables.append(results.known(results.scores_table(done.scores, config)))
+            tables.append(results.scores_table(done.scores, config))
         if progress is not None:
             progress(min(1.0, (low + step) / size))
     return Scored(
@@ -98,9 +98,9 @@ def score(
     )
 
 
-def training(config: Config, learnt: Snapshot) -> Report:
+def training(settings: DetectorSettings, learnt: Snapshot) -> Report:
     """The training report: what was learned, per series class."""
-    return describe(DetectorSettings.of(config, Grid.of(config)), learnt.state)
+    return describe(settings, learnt.state)
 
 
 def preview(groups: Sequence[Group], begin: datetime, end: datetime) -> list[dict[str, float]]:

@@ -19,7 +19,7 @@ from anomaly_detector.detection.report import Report
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.events.group import Group
 from anomaly_detector.intervals import Grid, iso
-from anomaly_detector.lake import parquet, results
+from anomaly_detector.lake import parquet
 from anomaly_detector.local_file.aggregate import Aggregated, aggregate
 from anomaly_detector.local_file.engine import Engine
 from anomaly_detector.local_file.files import Files, open_files
@@ -249,9 +249,9 @@ def _backtest(
     groups = scored.groups
     said = groups_json(groups, threshold=THRESHOLD_SEVERITY, scored_from=begin, scored_to=rows.end)
     preview = json.dumps(backtest.preview(groups, begin, rows.end), indent=1)
-    learnt = backtest.training(config, scored.after)
+    learnt = backtest.training(DetectorSettings.of(config, grid), scored.after)
     written = {
-        SCORES: parquet.write(results.in_order(scored.table, config)),
+        SCORES: parquet.write(scored.table),
         GROUPS: said.encode(),
         PREVIEW: preview.encode(),
         TRAINING: json.dumps(learnt.to_dict(), allow_nan=False, indent=1).encode(),

@@ -303,7 +303,7 @@ class Config(_Model):
     dimension_filters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     rollups: tuple[Rollup, ...] = ("total", "single", "pairs")
     false_events_per_week: float = Field(default=1, gt=0, le=1000)
-    max_series: int = Field(default=50_000, ge=1, le=1_000_000)
+    max_series: int | None = Field(default=None, ge=1, le=1_000_000)
     memory_mb: int = Field(default=1_769, ge=512, le=MOST_MEMORY_MB)
     shards: int = Field(default=1, ge=1, le=64)
     query: str | None = None

@@ -23,9 +23,9 @@ locals {
       }
       train = {
         table = ["Query"]
-        read  = ["config/versions/*", "history/*"]
+        read  = ["config/versions/*", "history/*", "models/*"]
         write = ["models/*"]
-        list  = ["config/versions/*", "history/*"]
+        list  = ["config/versions/*", "history/*", "models/*"]
       }
       activate = {
         table  = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]

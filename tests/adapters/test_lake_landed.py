@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from anomaly_detector.capacity import Size
 from anomaly_detector.config import load
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.lake.landed import Source, digests, read_panel
+from anomaly_detector.lake.landed import Source, digests, read_landed
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from moto import mock_aws
 
 from tests.unit.services_world import World, document
@@ -60,28 +61,14 @@ def source(manifest: str | None, begin: datetime = START, days: int = 3) -> Sour
 def test_values_stand_at_their_slice_and_interval(world: World) -> None:
     manifest = land(world, rows([0, 2, 2], ["web", "web", "*"], [1.0, 2.0, 3.0]))
 
-    landed = read_panel(world.store, [source(manifest)], CONFIG, AXIS)
+    landed = read_landed(world.store, [source(manifest)], CONFIG, AXIS)
 
     assert landed.panel.slices.tolist() == [["*"], ["web"]]
     np.testing.assert_array_equal(
-        landed.panel.values[:, 0], [[np.nan, 1.0], [np.nan, np.nan], [3.0, 2.0]]
+        landed.panel.values[:, 0].T, [[np.nan, np.nan, 3.0], [1.0, np.nan, 2.0]]
     )
-    np.testing.assert_array_equal(landed.panel.counts[:, 0], [[0, 2], [0, 0], [2, 2]])
+    np.testing.assert_array_equal(landed.panel.counts[:, 0].T, [[0, 0, 2], [2, 0, 2]])
     assert landed.rows.tolist() == [3, 0, 3]  # roll-ups are not counted again
-
-
-def test_how_much_there_is_is_told_before_it_is_held(world: World) -> None:
-    manifest = land(world, rows([0, 2, 2], ["café", "café", "*"], [1.0, 2.0, 3.0]))
-    told: list[Size] = []
-
-    def admit(size: Size) -> None:
-        told.append(size)
-        raise PermanentError("too much")
-
-    with pytest.raises(PermanentError, match="too much"):
-        read_panel(world.store, [source(manifest)], CONFIG, AXIS, admit)
-
-    assert told == [Size(slices=2, intervals=3, rows=3, text=3.0)]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +87,7 @@ def test_every_type_that_redshift_writes_is_read(
 ) -> None:
     manifest = land(world, rows([1], ["web"], values, **types), **options)
 
-    landed = read_panel(world.store, [source(manifest)], CONFIG, AXIS)
+    landed = read_landed(world.store, [source(manifest)], CONFIG, AXIS)
 
     assert landed.panel.values[:, 0, 0].tolist()[1] == 1.25
 
@@ -108,7 +95,7 @@ def test_every_type_that_redshift_writes_is_read(
 def test_trailing_blanks_and_nulls_of_a_dimension(world: World) -> None:
     manifest = land(world, rows([0, 1, 2], ["web   ", "web", None], [1.0, 2.0, 3.0]))
 
-    landed = read_panel(world.store, [source(manifest)], CONFIG, AXIS)
+    landed = read_landed(world.store, [source(manifest)], CONFIG, AXIS)
 
     assert landed.panel.slices.tolist() == [["(null)"], ["web"]]
     assert landed.panel.values[:2, 0, 1].tolist() == [1.0, 2.0]
@@ -131,7 +118,7 @@ def test_chunks_are_read_whole_however_many_shards_each_was_landed_in(
         begin = START + DAY * day
         sources.append(source(f"history/run=x/chunk={chunk}/manifest", begin, 1))
     # when
-    landed = read_panel(world.store, sources, config, AXIS)
+    landed = read_landed(world.store, sources, config, AXIS)
     # then
     assert landed.panel.slices[:, 0].tolist() == [f"p{n}" for n in range(5)]
     assert landed.rows.tolist() == [2 * 3, 5 * 3, 0]
@@ -140,7 +127,7 @@ def test_chunks_are_read_whole_however_many_shards_each_was_landed_in(
 def test_a_null_value_is_missing(world: World) -> None:
     manifest = land(world, rows([0], ["web"], [None]))
 
-    landed = read_panel(world.store, [source(manifest)], CONFIG, AXIS)
+    landed = read_landed(world.store, [source(manifest)], CONFIG, AXIS)
 
     assert np.isnan(landed.panel.values).all()
 
@@ -154,7 +141,7 @@ def test_empty_results(world: World, how: str) -> None:
     elif how == "a file without rows":
         manifest = land(world, rows([], [], []))
 
-    landed = read_panel(world.store, [source(manifest)], CONFIG, AXIS)
+    landed = read_landed(world.store, [source(manifest)], CONFIG, AXIS)
 
     assert landed.panel.values.shape == (3, 1, 0)
     assert landed.rows.tolist() == [0, 0, 0]
@@ -164,7 +151,7 @@ def test_only_what_the_manifest_lists_is_read(world: World) -> None:
     manifest = land(world, rows([0], ["web"], [1.0]))
     world.put_parquet("live/one/shard=0/0001_part_00.parquet", rows([1], ["web"], [9.0]))
 
-    landed = read_panel(world.store, [source(manifest)], CONFIG, AXIS)
+    landed = read_landed(world.store, [source(manifest)], CONFIG, AXIS)
 
     assert np.nansum(landed.panel.values) == 1.0
 
@@ -173,7 +160,7 @@ def test_where_two_chunks_overlap_the_later_one_counts(world: World) -> None:
     early = land(world, rows([0, 1], ["web", "web"], [1.0, 2.0]), name="early")
     late = land(world, rows([1, 2], ["web", "web"], [5.0, 6.0]), name="late")
 
-    landed = read_panel(
+    landed = read_landed(
         world.store, [source(early, days=2), source(late, START + DAY, 2)], CONFIG, AXIS
     )
 
@@ -206,7 +193,7 @@ def test_faults_name_what_is_wrong(world: World, fault: str, message: str) -> No
         world.store.put_json(manifest, {"entries": [{"url": "s3://else/shard=0/x.parquet"}]})
 
     with pytest.raises(PermanentError, match=message):
-        read_panel(world.store, [source(manifest)], CONFIG, AXIS)
+        read_landed(world.store, [source(manifest)], CONFIG, AXIS)
 
 
 def test_digests_tell_a_changed_value_and_nothing_else(world: World) -> None:
@@ -215,10 +202,89 @@ def test_digests_tell_a_changed_value_and_nothing_else(world: World) -> None:
     other = land(world, rows([0, 1], ["web", "app"], [1.0, 2.5]), name="other")
 
     found = [
-        digests(read_panel(world.store, [source(key)], CONFIG, AXIS).panel)
+        digests(read_landed(world.store, [source(key)], CONFIG, AXIS).panel)
         for key in (first, turned, other)
     ]
 
     assert found[0] == found[1]
     assert found[0][0] == found[2][0]
     assert found[0][1] != found[2][1]
+
+
+def test_a_part_is_read_without_the_others_and_knows_when_the_detector_has_values(
+    world: World,
+) -> None:
+    # given an interval of which the part's own measure has nothing, and one without any value
+    config = load(document(measures={"revenue": {}, "views": {}}))
+    table = rows([0, 1, 2], ["web", "web", "web"], [1.0, None, None])
+    views = pa.array([None, 5.0, None], pa.float64())
+    table = table.append_column("measure_1_value", views).append_column(
+        "measure_1_count", pa.array([0, 2, 0], pa.int64())
+    )
+    manifest = land(world, table)
+    # when
+    part = read_landed(world.store, [source(manifest)], config, AXIS, ["revenue"])
+    whole = read_landed(world.store, [source(manifest)], config, AXIS)
+    # then
+    assert part.measures == ("revenue",)
+    assert part.landed.tolist() == whole.landed.tolist() == [True, True, False]
+    assert part.panel.landed is not None
+    np.testing.assert_array_equal(part.panel.values, whole.panel.values[:, :1])
+    np.testing.assert_array_equal(part.panel.counts, whole.panel.counts[:, :1])
+    assert part.rows.tolist() == whole.rows.tolist() == [3, 3, 3]
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    size=st.integers(1, 40),
+    days=st.integers(1, 9),
+    files=st.integers(1, 4),
+    group=st.integers(1, 7),
+    dimensions=st.integers(0, 4),
+)
+@settings(max_examples=12, deadline=None)
+def test_files_of_any_cut_come_back_as_what_was_written(
+    seed: int, size: int, days: int, files: int, group: int, dimensions: int
+) -> None:
+    # given rows of random slices and intervals, spread over files and row groups
+    random = np.random.default_rng(seed)
+    names = [f"d{place}" for place in range(dimensions)]
+    config = load(document(measures={"revenue": {}, "views": {}}, dimensions=names))
+    axis = [START + DAY * number for number in range(days)]
+    wanted: dict[tuple[int, tuple[str, ...]], tuple[float, float]] = {}
+    for _ in range(size):
+        key = tuple(str(random.choice(["*", "a", "b", "é", "Z"])) for _ in names)
+        wanted[int(random.integers(days)), key] = (random.random(), random.random())
+    every = list(wanted)
+    random.shuffle(every)
+    with mock_aws():
+        world = World([])
+        entries = {}
+        for number, some in enumerate(np.array_split(np.arange(len(every)), files)):
+            part = [every[place] for place in some]
+            when = [(START + DAY * day).replace(tzinfo=None) for day, _ in part]
+            columns: dict[str, Any] = {"interval_start": pa.array(when, pa.timestamp("us"))}
+            for place in range(dimensions):
+                texts = [slice_[place] for _, slice_ in part]
+                columns[f"dimension_{place}"] = pa.array(texts, pa.string())
+            for place in range(2):
+                values = [wanted[one][place] for one in part]
+                columns[f"measure_{place}_value"] = pa.array(values, pa.float64())
+                columns[f"measure_{place}_count"] = pa.array([1] * len(part), pa.int64())
+            columns["row_count"] = pa.array([1] * len(part), pa.int64())
+            key_of_file = f"live/x/shard=0/{number}.parquet"
+            world.put_parquet(key_of_file, pa.table(columns), row_group_size=group)
+            entries[key_of_file] = len(part)
+        world.store.put_json("live/x/manifest", world.manifest(entries))
+        # when
+        landed = read_landed(world.store, [source("live/x/manifest", START, days)], config, axis)
+    # then
+    slices = [tuple(one) for one in landed.panel.slices.tolist()]
+    assert slices == sorted({key for _, key in every})
+    for length in (1, 2, days):
+        panels = list(landed.panels(length))
+        values = np.concatenate([panel.values for panel in panels])
+        assert [len(panel.starts) for panel in panels[:-1]] == [length] * (len(panels) - 1)
+        assert np.isfinite(values).sum() == 2 * len(wanted)
+        for (day, key), pair in wanted.items():
+            assert tuple(values[day, :, slices.index(key)]) == pair

@@ -1,30 +1,35 @@
 """Capacity: the memory and time that a detector needs, measured and estimated.
 
 `python -m tests.benchmarks.memory [--short] [--json out] [--out docs/capacity.md]`. History is
-written to the bucket of a local cloud as UNLOAD writes it: Parquet in chunks of 30 days, eight
-files each. Then the handlers train, activate, detect, commit and deliver run as the state machines
-invoke them, each in its own process, with the largest window of a crawl: 48 due intervals and a
-look-back of 24. Peak memory is the peak resident set size of that process (VmHWM), including
-Python, numpy, pyarrow and Powertools; time is CPU time.
+landed in the bucket of a local cloud as UNLOAD lands it: Parquet in the chunks that the pipeline
+plans, eight files each. Then the handlers train, activate, detect, commit and deliver as the
+machines call them, each in a process of its own, for each part of the detector. Peak memory is that
+process's largest resident size (VmHWM), with Python, numpy, pyarrow and Powertools; time is of its
+CPU, reading and writing of files included.
 
-`anomaly_detector/capacity.py` estimates the requirements in advance. The query check rejects a
-detector that does not fit into `lambda.memory_mb`; training and every crawl check again, with the
-unloaded rows counted, before they allocate memory. *estimate / measured* compares the estimate with
-the most demanding of the functions that it covers: train and activate, or detect, commit and
-deliver. It should be at least 1 and at most about 2. Above 3.4 GB nothing was measured, and the
-estimate is an extrapolation.
+`anomaly_detector/capacity.py` estimates beforehand what is needed. The query check rejects what
+does not fit into `lambda.memory_mb`; training counts again what has landed, before it allocates
+memory for it, and so does every crawl. *estimate / measured* compares the estimate with the
+function that takes most of those it is made for: train and activate; detect, commit and deliver.
+It is meant to be at least 1, and about 2 at most.
 
-* **series**: measures x slices, including roll-ups. **letters**: length of each dimension value.
-  **present**: share of intervals in which a slice has a row.
+* **series** are measures x slices, roll-ups included; **letters** of each dimension value;
+  **present** is the share of intervals in which a slice has a row.
+* **Memory does not depend on the length of history**: it is read and replayed in blocks, whose size
+  follows `lambda.memory_mb`. Training that needs more than 15 minutes goes on in another call, up
+  to 200 of them, from what it has stored; after a crash as well, and with the same result.
+* **parts**: where the measures do not fit together, they are split into as few parts as fit, which
+  are trained and crawled side by side; the results are the same. A measure is not split: the memory
+  has to hold its slices.
 * **outage**: all values fall to a third in the last 36 intervals of history and in the crawl.
-  Events need little memory, because each series is flagged once.
+  Events hold little: a series is flagged once.
 * Before history is loaded, series are counted over a sample window only, one week (four for daily
-  data): counting all of history would mean scanning all of it. Series that the sample does not
-  show are found by the count in training.
-* A Lambda vCPU is assumed to be half as fast as a core of the measuring machine. This is a safety
-  margin, not a measurement: a function's log shows its duration in your account.
-* Functions write nothing to /tmp. Payloads between functions are small: the windows of at most 500
-  history chunks, and the keys of scores and groups in the bucket.
+  data): counting all of history would mean scanning all of it. A quarter of the memory is left for
+  series that the sample does not show, and training counts again.
+* A vCPU of Lambda is assumed to be half as fast as the core measured on. That is an allowance, not
+  a measurement: a function's log shows how long it takes in your account.
+* Nothing is written to a function's /tmp. Payloads between functions stay small: the windows of at
+  most 500 chunks of history, and the numbers of the parts.
 """
 
 from __future__ import annotations
@@ -39,7 +44,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -49,7 +54,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from anomaly_detector import capacity
 from anomaly_detector.capacity import Need, Size
-from anomaly_detector.config import DEFAULT_HISTORY_DAYS, MOST_MEMORY_MB, Config, load
+from anomaly_detector.config import DEFAULT_HISTORY_DAYS, MOST_MEMORY_MB, ROLLED_UP, Config, load
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
@@ -57,17 +62,17 @@ from anomaly_detector.ledger.items import Chunk
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.limits import MOST_DUE
-from anomaly_detector.panel import ROLLED_UP
 from anomaly_detector.services import crawling, history, preparing
-from anomaly_detector.services.payloads import LandedFiles
+from anomaly_detector.services.payloads import Counted, LandedFiles
+from botocore.client import BaseClient
 
 from local.cloud import LocalCloud
+from scripts import cost as prices
 from tests import state_table
 from tests.benchmarks import console
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
-LOOKBACK = 24
 FILES = 8
 NAME = "capacity"
 
@@ -81,6 +86,7 @@ class Shape:
     letters : characters of each dimension value.
     present : share of intervals in which a slice has a row.
     outage : whether every series breaks down in the newest intervals of history and of the crawl.
+    due, lookback : intervals of the crawl.
     """
 
     series: int
@@ -91,6 +97,9 @@ class Shape:
     letters: int = 8
     present: float = 1.0
     outage: bool = False
+    memory_mb: int = 1_769
+    due: int = MOST_DUE
+    lookback: int = 24
 
     @property
     def document(self) -> dict[str, Any]:
@@ -98,15 +107,14 @@ class Shape:
             "name": NAME,
             "interval": self.interval,
             "offset_seconds": 0,
-            "lookback_intervals": LOOKBACK,
+            "lookback_intervals": self.lookback,
             "timestamp_column": {"name": "ts"},
             "measures": {
                 f"measure_{place}": {"aggregation": ("SUM", "AVG")[place % 2]}
                 for place in range(self.measures)
             },
             "dimensions": [f"dimension_{place}" for place in range(self.dimensions)],
-            "max_series": 1_000_000,
-            "memory_mb": MOST_MEMORY_MB,
+            "memory_mb": self.memory_mb,
             "query": "SELECT * FROM t WHERE ts >= {{ window_start }} AND ts < {{ window_end }}",
             "redshift": {
                 "cluster_identifier": "c",
@@ -118,22 +126,30 @@ class Shape:
 
 
 SHAPES = (
-    Shape(10, "PT5M", 30, dimensions=1),
+    Shape(10, "PT5M", 30, dimensions=1, memory_mb=512),
     Shape(1_000, "PT5M", 30),
-    Shape(20_000, "PT5M", 2),
     Shape(1_000),
+    Shape(1_000, memory_mb=512),
     Shape(1_000, letters=40),
     Shape(1_000, present=0.1),
-    Shape(1_000, measures=1),
     Shape(1_000, measures=8),
     Shape(1_000, dimensions=6),
     Shape(1_000, outage=True),
-    Shape(10_000),
-    Shape(50_000, days=4),
+    Shape(10_000, days=30),
+    Shape(50_000, days=10),
+    Shape(50_000, days=10, measures=8, memory_mb=1_024),
     Shape(10_000, "P1D", 730),
-    Shape(100_000, "P1D", 60),
+    Shape(100_000, "P1D", 60, memory_mb=3_008),
 )
-SHORT = (Shape(400, days=20), Shape(600, "P1D", 100, measures=6))
+SHORT = (Shape(400, days=20), Shape(600, "P1D", 100, measures=6, memory_mb=512))
+# One due interval and a look-back of three. Where history is shorter than 90 days, the table says
+# what 90 days take: time is in proportion, and memory does not depend on it.
+SCALE = (
+    Shape(10_000, due=1, lookback=3),
+    Shape(50_000, due=1, lookback=3),
+    Shape(250_000, days=10, measures=5, memory_mb=3_008, due=1, lookback=3),
+    Shape(1_000_000, days=3, measures=10, memory_mb=4_096, due=1, lookback=3),
+)
 TRAIN, CRAWL = ("train", "activate"), ("detect", "commit", "deliver")
 MEMORIES = (512, 1_769, 3_008, MOST_MEMORY_MB)
 
@@ -233,7 +249,9 @@ def case(cloud: LocalCloud, shape: Shape, name: str) -> dict[str, Any]:
     config = load(body)
     grid, warehouse = Grid.of(config), Warehouse(shape, config)
     config_hash = preparing.prepare(store, ledger, None, "pipeline", NOW).config_hash
-    plan = history.plan_history(store, ledger, config_hash, NOW)
+    size = warehouse.size(Grid.of(config).count(NOW - timedelta(days=shape.days), NOW))
+    counted = Counted(slices=size.slices, intervals=size.intervals, rows=size.rows, text=size.text)
+    plan = history.plan_history(store, ledger, config_hash, NOW, counted)
     bad = grid.shift(plan.history_end, -36)
     for number, chunk in enumerate(plan.chunks):
         begin, end = chunk.window_start, chunk.window_end
@@ -243,29 +261,34 @@ def case(cloud: LocalCloud, shape: Shape, name: str) -> dict[str, Any]:
         ledger.put_chunk(config.query_hash, held)
     intervals = grid.count(plan.history_start, plan.history_end)
     bounds = plan.model_dump(mode="json", include={"config_hash", "history_start", "history_end"})
-    costs: dict[str, dict[str, float]] = {}
+    costs: dict[str, list[Cost]] = {}
 
     def run(function: str, event: dict[str, Any]) -> dict[str, Any]:
         done = _apart(cloud, name, function, event)
-        costs[function] = done["cost"]
+        costs.setdefault(function, []).append(Cost(**done["cost"]))
         answer: dict[str, Any] = done["answer"]
         return answer
 
     own = {**bounds, "execution": "pipeline"}
-    (part,) = plan.answer()["parts"]
-    trained = run("train", {**own, **part})
-    run("activate", {**own, "train": True, "parts": [trained]})
-    at = grid.shift(NOW, MOST_DUE)
+    parts = plan.answer()["parts"]
+    trained = []
+    for part in parts:
+        answer = run("train", {**own, **part})
+        while not answer["done"]:
+            answer = run("train", {**own, **part, "trained": answer})
+        trained.append(answer)
+    run("activate", {**own, "train": True, "parts": trained})
+    at = grid.shift(NOW, shape.due)
     crawl = crawling.plan_crawl(store, ledger, at, "crawl", datetime.now(UTC)).answer()
     begin, end = (datetime.fromisoformat(crawl[key]) for key in ("window_start", "window_end"))
     landed = warehouse.land(store, layout.live_attempt(begin, "a-1"), begin, end, NOW).answer()
-    detected = run("detect", {"plan": crawl, "landed": landed, "part": part["part"]})
-    run("commit", {"plan": crawl, "landed": landed, "parts": [detected]})
+    detected = [
+        run("detect", {"plan": crawl, "landed": landed, "part": part["part"]}) for part in parts
+    ]
+    run("commit", {"plan": crawl, "landed": landed, "parts": detected})
     run("deliver", {})
+    largest = max(len(part["measures"]) for part in parts)
     crawled = grid.count(begin, end)
-    size = warehouse.size
-    train_need = capacity.training(config, size(intervals))
-    crawl_need = capacity.crawl(config, size(crawled))
     about = {
         "series": warehouse.series,
         "interval": shape.interval,
@@ -274,25 +297,100 @@ def case(cloud: LocalCloud, shape: Shape, name: str) -> dict[str, Any]:
         "letters": shape.letters,
         "present": shape.present,
         "outage": "yes" if shape.outage else "no",
+        "memory_mb": shape.memory_mb,
+        "parts": len(parts),
     }
+    train_need = capacity.training(config, warehouse.size(intervals), largest)
+    crawl_need = capacity.crawl(config, warehouse.size(crawled), largest)
     return {
         "train": about | {"intervals": intervals} | _compared(TRAIN, costs, train_need),
         "crawl": about | {"intervals": crawled} | _compared(CRAWL, costs, crawl_need),
+        "scale": _scale(cloud, name, shape, warehouse.series, len(parts), intervals, costs),
     }
 
 
-def _compared(
-    functions: Sequence[str], costs: dict[str, dict[str, float]], need: Need
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Cost:
+    """What one call took: peak memory, CPU, and requests to S3."""
+
+    MB: float
+    CPU: float
+    s3_writes: int
+    s3_reads: int
+
+
+def _compared(functions: Sequence[str], costs: dict[str, list[Cost]], need: Need) -> dict[str, Any]:
     estimate = need.bytes / capacity.MB
-    largest = max(costs[name]["MB"] for name in functions)
+    peaks = {name: max(cost.MB for cost in costs[name]) for name in functions}
     return {
-        **{f"{name}, MB": round(costs[name]["MB"]) for name in functions},
+        **{f"{name}, MB": round(peak) for name, peak in peaks.items()},
         "estimate, MB": round(estimate),
-        "estimate / measured": estimate / largest,
-        "CPU, s": max(costs[name]["CPU"] for name in functions),
+        "estimate / measured": estimate / max(peaks.values()),
+        "CPU, s": max(cost.CPU for name in functions for cost in costs[name]),
         "estimate, s": need.seconds,
     }
+
+
+def _scale(
+    cloud: LocalCloud,
+    name: str,
+    shape: Shape,
+    series: int,
+    parts: int,
+    intervals: int,
+    costs: dict[str, list[Cost]],
+) -> dict[str, Any]:
+    """Training, and one crawl, of all parts."""
+    s3 = cloud.client("s3")
+    pages = s3.get_paginator("list_objects_v2")
+    stored = {
+        prefix: sum(
+            each["Size"]
+            for page in pages.paginate(Bucket=name, Prefix=prefix)
+            for each in page.get("Contents", ())
+        )
+        for prefix in ("history/", "live/", "models/")
+    }
+    training = sum(cost.CPU for cost in costs["train"])
+    crawl = [cost for function in CRAWL for cost in costs[function]]
+    busy = sum(cost.CPU for cost in crawl) * capacity.SLOWER
+    usd = (
+        busy * shape.memory_mb / 1024 * prices.GB_SECOND
+        + sum(cost.s3_writes for cost in crawl) * prices.S3_WRITE
+        + sum(cost.s3_reads for cost in crawl) * prices.S3_READ
+        + (parts - 1) * (prices.TRANSITION + prices.INVOCATION)
+        + small_crawl()
+    )
+    return {
+        "series": series,
+        "parts": parts,
+        "memory_mb": shape.memory_mb,
+        "intervals trained": intervals,
+        "train, MB": round(max(cost.MB for cost in costs["train"])),
+        "train, CPU s": training,
+        "per value, us": training / series / intervals * 1e6,
+        "90 days, CPU min": training / intervals * 2_160 / 60,
+        "activate, CPU s": sum(cost.CPU for cost in costs["activate"]),
+        "activate, MB": round(max(cost.MB for cost in costs["activate"])),
+        "detect of a part, MB": round(max(cost.MB for cost in costs["detect"])),
+        "detect of a part, CPU s": max(cost.CPU for cost in costs["detect"]),
+        "commit + deliver, MB": round(max(cost.MB for cost in costs["commit"] + costs["deliver"])),
+        "commit + deliver, CPU s": sum(cost.CPU for cost in costs["commit"] + costs["deliver"]),
+        "history a day, MB": stored["history/"] / intervals * 24 / 1e6,
+        "crawl, MB stored": stored["live/"] / 1e6,
+        "snapshot, MB": stored["models/"] / 2 / 1e6,
+        "USD an hour": usd,
+    }
+
+
+def small_crawl() -> float:
+    """USD of what a crawl of a small detector takes besides its computing and its files."""
+    crawl = prices.CRAWL
+    return sum(
+        line.usd
+        for line in prices.lines(crawl)
+        if line.crawls and line.part not in ("Lambda", "S3 requests")
+    ) + (crawl.invocations * prices.INVOCATION)
 
 
 def fitting() -> list[dict[str, Any]]:
@@ -370,34 +468,46 @@ def job(function: str, event: dict[str, Any]) -> dict[str, Any]:
     import importlib
 
     handler = importlib.import_module(f"anomaly_detector.handlers.{function}").handler
-    clock, ticks = time.perf_counter(), time.process_time()
+    requests = {"write": 0, "read": 0}
+    send = BaseClient._make_api_call
+
+    def counted(client: Any, operation: str, given: Any) -> Any:
+        if client.meta.service_model.service_name == "s3":
+            requests["read" if operation == "GetObject" else "write"] += 1
+        return send(client, operation, given)
+
+    BaseClient._make_api_call = counted
+    ticks = time.process_time()
     answer = handler(event, _Context())
     return {
         "answer": answer,
         "cost": {
-            "function": function,
             "MB": console.peak_bytes() / 2**20,
-            "seconds": time.perf_counter() - clock,
             "CPU": time.process_time() - ticks,
+            "s3_writes": requests["write"],
+            "s3_reads": requests["read"],
         },
     }
 
 
-def run(shapes: Sequence[Shape] = SHAPES) -> dict[str, Any]:
+def run(shapes: Sequence[Shape] = SHAPES, scale: Sequence[Shape] = SCALE) -> dict[str, Any]:
     """Tables of what was measured, and of what the estimate lets fit."""
     rows = []
-    for shape in console.progress(shapes, "capacity", len(shapes)):
+    every = [*shapes, *scale]
+    for shape in console.progress(every, "capacity", len(every)):
         with LocalCloud() as cloud:  # one each: it holds in memory whatever was landed
             rows.append(case(cloud, shape, NAME))
-    return {"benchmark": "capacity", "tables": tables(rows), "notes": []}
-
-
-def tables(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Of rows as `case` gives them, and of what the estimate lets fit."""
     return {
-        "capacity: training and activation": [row["train"] for row in rows],
-        "capacity: a crawl of 48 due intervals": [row["crawl"] for row in rows],
-        "capacity: series that fit, as the query check says": fitting(),
+        "benchmark": "capacity",
+        "tables": {
+            "capacity: scale: a crawl of one due interval and three of look-back": [
+                row["scale"] for row in rows[len(shapes) :]
+            ],
+            "capacity: training and activation": [row["train"] for row in rows[: len(shapes)]],
+            "capacity: a crawl of 48 due intervals": [row["crawl"] for row in rows[: len(shapes)]],
+            "capacity: series that fit, as the query check says": fitting(),
+        },
+        "notes": [],
     }
 
 
@@ -409,7 +519,7 @@ def main() -> int:
     if chosen.job:
         console.say(json.dumps(job(chosen.job, json.load(sys.stdin)), default=str))
         return 0
-    result = run(SHORT if chosen.short else SHAPES)
+    result = run(SHORT, ()) if chosen.short else run()
     console.finish(result, chosen.json)
     if chosen.out:
         title, _, about = (__doc__ or "").partition("\n")

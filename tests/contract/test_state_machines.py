@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 from anomaly_detector import errors
+from anomaly_detector.config import Config
+from anomaly_detector.limits import MOST_ROUNDS
+from anomaly_detector.services.history import MOST_CHUNKS
 
 from local.cloud.testing import Scene, allow, eventually, unique
 from local.terraform import ROOT, find_terraform
@@ -26,6 +29,11 @@ MACHINES = {
 }
 LARGEST_HISTORY = 25_000
 LONGEST_FUNCTION = 900
+(MOST_MEASURES,) = (
+    rule.max_length
+    for rule in Config.model_fields["measures"].metadata
+    if hasattr(rule, "max_length")
+)
 # How a function that was killed, or ran out of time, is named by Step Functions.
 CRASHES = {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"}
 
@@ -277,6 +285,59 @@ def test_the_rounds_of_a_crawl_fit_into_its_history() -> None:
     )
     # A round: up to twelve states of six events; a shard: an iteration of three and a task of five.
     assert rounds * (12 * 6 + 64 * 8) < LARGEST_HISTORY
+
+
+def test_the_rounds_of_training_fit_into_its_history() -> None:
+    # A round is a task of five events and a choice of two; an iteration of a Map has three of its
+    # own, that of a part a state of two besides, that of a chunk a task of six.
+    parts = MOST_MEASURES * (MOST_ROUNDS * (5 + 2) + 3 + 2)
+    chunks = MOST_CHUNKS * (3 + 6)
+    others = 20 * 8
+    assert parts + chunks + others < LARGEST_HISTORY
+
+
+def test_a_part_is_trained_until_it_is_done(scene: Scene) -> None:
+    # given a function that is done after as many calls as its part says
+    source = (
+        "def handle(event, context):\n"
+        "    rounds = 1 if event['trained'] is None else event['trained']['rounds'] + 1\n"
+        "    part = event['part']\n"
+        "    return {'part': part, 'measures': event['measures'], 'rounds': rounds, "
+        "'done': rounds > part}\n"
+    )
+    name = scene.function(scene.role(allow("*")), source)
+    found = scene.cloud.client("lambda").get_function(FunctionName=name)
+    arn = found["Configuration"]["FunctionArn"]
+    machine = json.loads(
+        json.dumps(render("pipeline")["States"]["Train"]).replace("<functions.train>", arn)
+    )
+    del machine["Next"], machine["Catch"]
+    client = scene.cloud.client("stepfunctions")
+    made = client.create_state_machine(
+        name=unique("rounds"),
+        definition=json.dumps({"StartAt": "Train", "States": {"Train": machine | {"End": True}}}),
+        roleArn=scene.role(allow("*"), service="states.amazonaws.com"),
+    )
+    # when
+    plan = {
+        "parts": [["revenue"], ["views", "price"], ["orders"]],
+        "history_start": "2026-01-01T00:00:00Z",
+        "history_end": "2026-02-01T00:00:00Z",
+    }
+    given = json.dumps({"config_hash": "abc", "plan": plan})
+    execution = client.start_execution(stateMachineArn=made["stateMachineArn"], input=given)
+
+    def ended() -> dict[str, Any] | None:
+        found = client.describe_execution(executionArn=execution["executionArn"])
+        return found if found["status"] != "RUNNING" else None
+
+    ending = eventually(ended, 60)
+    # then
+    assert ending["status"] == "SUCCEEDED", ending
+    assert json.loads(ending["output"])["trained"] == [
+        {"part": part, "measures": measures, "rounds": part + 1, "done": True}
+        for part, measures in enumerate(plan["parts"])
+    ]
 
 
 @pytest.mark.parametrize(

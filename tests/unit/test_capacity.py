@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from anomaly_detector.capacity import (
-    MOST_DUE,
+    SPARE,
     Size,
     crawl,
     largest_window,
     most_slices,
+    parts,
     refuse_crawl,
     refuse_detector,
+    refuse_part,
     training,
 )
 from anomaly_detector.config import DEFAULT_HISTORY_DAYS, Config, IntervalName
@@ -63,26 +65,39 @@ detectors = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None)
+def needs(document: Config, size: Size, measures: int = 1) -> float:
+    """Least memory for both, each part of so many measures."""
+    window = largest_window(document, size)
+    found = training(document, size, measures), crawl(document, window, measures)
+    return max(need.least_mb for need in found)
+
+
+def of_memory(document: Config, memory_mb: int) -> Config:
+    return document.model_copy(update={"memory_mb": memory_mb})
+
+
+@settings(max_examples=200, deadline=None)
 @given(detectors)
 def test_whatever_the_sentence_says_to_set_is_enough(given: tuple[Config, Size]) -> None:
     document, size = given
     said = refuse_detector(document, size, "in the sample window")
-    window = largest_window(document, size)
-    need = max(training(document, size).least_mb, crawl(document, window).least_mb)
 
-    assert (said is None) == (need <= document.memory_mb)
+    assert (said is None) == (needs(document, size) <= document.memory_mb)
     if said is None:
         return
     memory = re.search(r"set lambda.memory_mb to at least (\d+)", said)
-    days = re.search(r"to at most (\d+) days", said)
+    days = re.search(r"at most (\d+) days", said)
     series = re.search(r"at most ([\d,]+) series", said)
-    assert (memory is None) == (need > 10_240)
-    most = document if memory else document.model_copy(update={"memory_mb": 10_240})
+    most = document if memory else of_memory(document, 10_240)
     if memory:
-        raised = document.model_copy(update={"memory_mb": int(memory[1])})
-        assert refuse_detector(raised, size, "") is None
-        assert int(memory[1]) - need < 64
+        raised = int(memory[1])
+        assert refuse_detector(of_memory(document, raised), size, "") is None
+        # the step before is not enough
+        assert raised - 64 <= document.memory_mb or refuse_detector(
+            of_memory(document, raised - 64), size, ""
+        )
+    else:
+        assert refuse_detector(most, size, "") is not None
     if days:
         shorter = size.of_intervals(int(days[1]) * 86_400 // SECONDS[document.interval])
         assert refuse_detector(most, shorter, "") is None
@@ -91,6 +106,42 @@ def test_whatever_the_sentence_says_to_set_is_enough(given: tuple[Config, Size])
         assert refuse_detector(most, fewer, "") is None
         one_more = size.of_slices(fewer.slices + 1)
         assert refuse_detector(most, one_more, "") is not None
+
+
+@settings(max_examples=200, deadline=None)
+@given(detectors)
+def test_there_are_as_few_parts_as_fit(given: tuple[Config, Size]) -> None:
+    document, size = given
+    found = parts(document, size)
+
+    assert [name for part in found for name in part] == list(document.measures)
+    lengths = [len(part) for part in found]
+    assert max(lengths) - min(lengths) <= 1
+    if len(found) < len(document.measures):
+        assert needs(document, size, max(lengths)) <= document.memory_mb
+        assert refuse_part(document, size, max(lengths), "") is None
+    if len(found) > 1:
+        # what the sample window has not shown needs room as well
+        fewer = -(-len(document.measures) // (len(found) - 1))
+        window = largest_window(document, size)
+        held = training(document, size, fewer).bytes, crawl(document, window, fewer).bytes
+        full = max(held) / (1 - SPARE) / 2**20 > document.memory_mb
+        assert full or needs(document, size, fewer) > document.memory_mb
+
+
+def test_a_small_detector_is_one_part() -> None:
+    assert parts(config(measures=10), Size(0, 2160, 0)) == (tuple(config(measures=10).measures),)
+    assert len(parts(config(measures=10), history(1_000))) == 1
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_memory_does_not_depend_on_the_length_of_history(interval: IntervalName) -> None:
+    document = config(interval)
+    year = history(5_000, interval)
+
+    assert training(document, year.of_intervals(2 * year.intervals)).bytes == pytest.approx(
+        training(document, year).bytes
+    )
 
 
 @pytest.mark.parametrize("interval", INTERVALS)
@@ -104,20 +155,26 @@ def test_the_last_series_that_fits_passes_and_the_next_is_refused(interval: Inte
 
 
 def test_the_sentence_names_every_number() -> None:
-    said = refuse_detector(config("PT5M"), history(800, "PT5M"), "in the sample window")
+    most = most_slices(config(), history(1_000_000))
+    said = refuse_detector(config(), history(2 * most), "in the sample window")
 
-    need = training(config("PT5M"), history(800, "PT5M")).least_mb
     assert said is not None
-    assert said.startswith(
-        "1,600 series in the sample window: training on 8,640 intervals (30 days of PT5M) needs "
-        f"about {need:,.0f} MB, and lambda.memory_mb is 1,769; set lambda.memory_mb to at least "
-        f"{64 * math.ceil(need / 64)}, or shorten the history to at most "
+    told = re.fullmatch(
+        r"([\d,]+) series in the sample window: (?:training on 2,160 intervals \(90 days of PT1H\)|"
+        r"a crawl of 51 intervals) of each measure needs about ([\d,]+) MB, and lambda.memory_mb "
+        r"is 1,769; set lambda.memory_mb to at least (\d+), or reduce the detector to at most "
+        r"([\d,]+) series "
+        r"\(fewer dimension values, dimensions or rollups\).",
+        said,
     )
-    assert said.count(".") - said.count("lambda.memory_mb") - said.count("history.length") == 1
+    assert told is not None
+    series, needed, raised, kept = (int(number.replace(",", "")) for number in told.groups())
+    assert (series, kept) == (4 * most, 2 * most)
+    assert raised - 64 < needed <= raised
 
 
 def test_what_no_function_can_hold_has_to_become_less() -> None:
-    said = refuse_detector(config("PT5M"), history(100_000, "PT5M"), "in the sample window")
+    said = refuse_detector(config("PT5M"), history(3_000_000, "PT5M"), "in the sample window")
 
     assert said is not None
     assert "set lambda.memory_mb to" not in said
@@ -125,37 +182,25 @@ def test_what_no_function_can_hold_has_to_become_less() -> None:
 
 
 def test_a_later_start_is_proposed_where_history_has_one() -> None:
-    document = config(history={"start": "2026-01-01T00:00:00Z"})
+    document = config("PT5M", measures=1, history={"start": "2026-01-01T00:00:00Z"})
+    ages = Size(20_000, 10_000_000, 20_000 * 10_000_000)
 
-    assert "days (a later history.start)" in str(refuse_detector(document, history(5_000), ""))
+    assert "days (a later history.start)" in str(refuse_detector(document, ages, ""))
 
 
 def test_a_long_history_of_few_series_is_a_matter_of_time() -> None:
-    year = Size(5, 105_120, 5 * 105_120)
+    year = Size(5, 100 * 105_120, 100 * 5 * 105_120)
     small, core = config("PT5M", memory_mb=512), config("PT5M")
 
-    said = refuse_detector(small, year, "in the sample window")
-
-    assert said is not None
-    assert training(small, year).bytes < 512 * 2**20
-    assert "needs the CPU share of" in said
     assert refuse_detector(core, year, "") is None
-    ages = replace(year, intervals=10 * year.intervals, rows=10 * year.rows)
+    ages = year.of_intervals(1000 * year.intervals)
     assert math.isinf(training(core, ages).least_mb)
     said = str(refuse_detector(core, ages, ""))
-    assert "and more than 15 minutes, the maximum of a function" in said
+    assert "and more than 3,000 minutes, the maximum of 200 calls" in said
     assert "set lambda.memory_mb to" not in said
-
-
-def test_many_series_of_a_short_history_are_refused_for_their_crawl() -> None:
-    document = config("PT5M", lookback_intervals=24)
-    few = Size(40_000, 20, 40_000 * 20, 24.0)
-
-    said = refuse_detector(document, few, "in the sample window")
-
-    assert said is not None
-    assert f"a crawl of {MOST_DUE + 24} intervals needs about" in said
-    assert "days long" not in said
+    several = year.of_intervals(2 * year.intervals)
+    assert training(small, several).bytes < 512 * 2**20
+    assert "needs the CPU share of" in str(refuse_detector(small, several, ""))
 
 
 def test_a_crawl_is_judged_by_its_own_window() -> None:
@@ -164,15 +209,11 @@ def test_a_crawl_is_judged_by_its_own_window() -> None:
     one = replace(window, intervals=4, rows=16_000 * 4)
 
     assert crawl(document, window).least_mb > crawl(document, one).least_mb
-    document = config(memory_mb=math.ceil(crawl(document, one).least_mb))
-    assert refuse_crawl(document, one, "in the window") is None
-    assert "32,000 series in the window: a crawl of 72 intervals needs" in str(
-        refuse_crawl(document, window, "in the window")
+    least = next(
+        mb for mb in range(512, 10_240) if not refuse_crawl(of_memory(document, mb), one, 2, "")
     )
-
-
-def test_sparse_rows_need_less_than_rows_in_every_interval() -> None:
-    dense = history(1_000)
-    sparse = replace(dense, rows=dense.rows // 20)
-
-    assert training(config(measures=1), sparse).bytes < training(config(measures=1), dense).bytes
+    document = of_memory(document, least)
+    assert refuse_crawl(document, one, 2, "in the window") is None
+    assert "32,000 series in the window: a crawl of 72 intervals needs" in str(
+        refuse_crawl(document, window, 2, "in the window")
+    )

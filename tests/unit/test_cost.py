@@ -19,7 +19,7 @@ from scripts import cost
 from tests.unit.services_world import DAY, H1, World, document, sales
 from tests.unit.test_services_statement import Warehouse
 
-WRITES = {"PutObject", "ListObjectsV2", "ListObjects"}
+WRITES = {"PutObject", "CopyObject", "ListObjectsV2", "ListObjects"}
 FREE = {"DeleteObject", "DeleteObjects"}
 
 

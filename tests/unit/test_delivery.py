@@ -143,7 +143,9 @@ class Cloud:
         self.objects.put(layout.scored_groups(prefix, 0), groups_to_bytes(groups))
         begin, end = due - lookback * HOUR, due + hours * HOUR
         table = results.scores_table(scores(begin, end, level), one)
-        self.objects.put(layout.scored(prefix, 0), parquet.write(table))
+        prefix_of_scores = layout.scored(prefix, 0)
+        for start, rows in results.by_interval(table):
+            self.objects.put(layout.scores_from(prefix_of_scores, start), parquet.write(rows))
         delivery = Delivery(
             due_start=due,
             attempt_id=attempt,
@@ -151,7 +153,7 @@ class Cloud:
             window_start=begin,
             window_end=end,
             groups_keys=(layout.scored_groups(prefix, 0),),
-            scored_keys=(layout.scored(prefix, 0),),
+            scored_prefixes=(prefix_of_scores,),
             live_from=live_from,
         )
         self.table.put(delivery_key(due, attempt), delivery.attributes())

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -89,65 +90,73 @@ values = st.text(st.characters(codec="utf-8"), max_size=5)
     intervals=st.integers(1, 4),
     seed=st.integers(0, 1000),
 )
-def test_scores_come_back_from_a_file_as_they_were(slices, intervals, seed) -> None:
-    before = scores([list(one) for one in slices], intervals, seed)
+def test_a_row_says_what_the_scores_say(slices, intervals, seed) -> None:
+    before = scores([list(one) for one in sorted(slices)], intervals, seed)
+    silent = np.random.default_rng(seed).random(before.actual.shape) < 0.3
+    before.actual[silent] = before.expected[silent] = np.nan
     stored = pq.read_table(io.BytesIO(parquet.write(results.scores_table(before, config()))))
-    after = results.scores_from_table(stored, config(), before.starts)
-    assert after.measures == before.measures
-    np.testing.assert_array_equal(after.starts, before.starts)
-    np.testing.assert_array_equal(after.slices, before.slices)
-    for name in ARRAYS:
-        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
-
-
-def test_tables_of_shards_are_read_back_together_in_any_order_of_rows() -> None:
-    one = scores([["a", "us"], ["b", "us"]], 3, 1)
-    other = scores([["a", "de"]], 3, 2)
-    table = pa.concat_tables([results.scores_table(part, config()) for part in (one, other)])
-    shuffled = table.take(pa.array(np.random.default_rng(0).permutation(table.num_rows)))
-    found = results.scores_from_table(shuffled, config())
-    place = [tuple(row) for row in found.slices].index(("a", "de"))
-    np.testing.assert_array_equal(found.actual[:, :, place], other.actual[:, :, 0])
-    assert found.actual.shape == (3, 2, 3)
+    rows = stored.to_pylist()
+    keys = [
+        (row["interval_start"], row["measure"], row["platform"], row["marketplace"]) for row in rows
+    ]
+    assert keys == sorted(keys)
+    assert len(rows) == np.sum(~(np.isnan(before.actual) & np.isnan(before.expected)))
+    names = [tuple(one) for one in before.slices.tolist()]
+    for row in rows:
+        start = np.datetime64(row["interval_start"].replace(tzinfo=None), "s")
+        t = before.starts.tolist().index(start.item())
+        m = before.measures.index(row["measure"])
+        k = names.index((row["platform"], row["marketplace"]))
+        for name in ("actual", "expected", "lower", "upper", "severity"):
+            value = getattr(before, name)[t, m, k]
+            assert row[name] == value or (row[name] is None and np.isnan(value))
+        side = {"up": 1, "down": -1, None: 0}[row["direction"]]
+        assert side == before.direction[t, m, k]
+        assert row["anomalous"] == before.anomalous[t, m, k]
 
 
 def test_a_detector_without_dimensions_has_one_series_per_measure() -> None:
-    plain = config(dimensions=[])
-    before = scores([[]], 2, dimensions=())
-    after = results.scores_from_table(results.scores_table(before, plain), plain)
-    assert after.slices.shape == (1, 0)
-    np.testing.assert_array_equal(after.severity, before.severity)
+    one = scores([[]], 2, dimensions=())
+    one.expected[:] = 1.0
+    table = results.scores_table(one, config(dimensions=[]))
+    assert table["measure"].to_pylist() == sorted(config().measures) * 2
 
 
-def test_a_table_that_does_not_fit_is_refused_by_name() -> None:
-    table = results.scores_table(scores([["a", "us"]], 2), config())
-    with pytest.raises(PermanentError, match="'marketplace'"):
-        results.scores_from_table(table.drop_columns(["marketplace"]), config())
-    with pytest.raises(PermanentError, match="outside the window"):
-        results.scores_from_table(table, config(), np.array(["2022-01-14T22:00"], "datetime64[s]"))
-    with pytest.raises(PermanentError, match="measure"):
-        results.scores_from_table(table, config(measures={"views": {}}))
+def test_scores_of_other_dimensions_are_refused() -> None:
     with pytest.raises(PermanentError, match="dimensions"):
         results.scores_table(scores([["a", "us"]], 1), config(dimensions=["platform"]))
 
 
-def test_a_table_is_cut_by_interval_and_by_date_in_utc() -> None:
-    table = results.scores_table(scores([["a", "us"], ["b", "us"]], 4), config())
-    table = pa.concat_tables([table.slice(8), table.slice(0, 8)])
-    by_interval = list(results.by_interval(table))
+@given(
+    slices=st.lists(st.tuples(values, values), unique=True, min_size=1, max_size=6),
+    seed=st.integers(0, 1000),
+)
+def test_parts_put_together_are_what_one_part_gives(slices, seed) -> None:
+    whole = scores([list(one) for one in sorted(slices)], 1, seed)
+    parts = []
+    for m, name in enumerate(whole.measures):
+        cut = {each: getattr(whole, each)[:, m : m + 1] for each in ARRAYS}
+        parts.append(results.scores_table(replace(whole, measures=(name,), **cut), config()))
+    stored = [parquet.read(parquet.write(part)) for part in parts]
+    assert parquet.write(results.by_measure(stored)) == parquet.write(
+        results.scores_table(whole, config())
+    )
+
+
+def test_a_table_is_cut_by_date_and_by_interval_in_utc() -> None:
+    one = scores([["a", "us"], ["b", "us"]], 5)
+    one.expected[:] = 1.0
+    table = results.scores_table(one, config())
     first = datetime(2022, 1, 14, 22, tzinfo=UTC)
-    assert [start for start, _ in by_interval] == [first + n * HOUR for n in range(4)]
+    by_interval = list(results.by_interval(table))
+    assert [start for start, _ in by_interval] == [first + n * HOUR for n in range(5)]
     assert all(rows.num_rows == 4 for _, rows in by_interval)
-    by_date = [(day, rows.num_rows) for day, rows in results.by_date(table)]
-    assert by_date == [(date(2022, 1, 14), 8), (date(2022, 1, 15), 8)]
+    # two intervals of the 14th, two of the 15th before the bound, and one after it
+    cut = [(at, rows.num_rows) for at, rows in results.by_date_until(table, first + 4 * HOUR)]
+    assert cut == [(first, 8), (first + 2 * HOUR, 8), (first + 4 * HOUR, 4)]
+    whole = pa.concat_tables([rows for _, rows in results.by_date_until(table, first + HOUR)])
+    assert whole.equals(table)
     assert list(results.by_interval(table.slice(0, 0))) == []
-
-
-def test_a_window_of_scores_is_half_open() -> None:
-    begin = datetime(2022, 1, 14, 23, tzinfo=UTC)
-    cut = results.window(scores([["a", "us"]], 5), begin, begin + 2 * HOUR)
-    assert cut.starts.astype(str).tolist() == ["2022-01-14T23:00:00", "2022-01-15T00:00:00"]
-    assert cut.actual.shape == (2, 2, 1)
 
 
 def test_groups_and_their_contributions_are_rows() -> None:

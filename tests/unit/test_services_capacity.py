@@ -39,7 +39,7 @@ def test_history_that_the_memory_cannot_hold_is_refused_before_it_is_held(
     monkeypatch.setattr(capacity, "BASE", BASE)
     world.upload(document(memory_mb=LEAST_MB))
 
-    with pytest.raises(PermanentError, match=r"6 series in the landed history: .* set lambda\."):
+    with pytest.raises(PermanentError, match=r"6 series in the unloaded history: .* set lambda\."):
         world.activate()
 
     assert not list(world.store.keys("models/"))

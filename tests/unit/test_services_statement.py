@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -305,193 +305,53 @@ def test_a_check_refuses_what_the_memory_cannot_hold(world: World) -> None:
     at = begin(world, warehouse, "check_series")
 
     warehouse.result = counted(slices=1_000, rows=10**9)
-    assert look(world, warehouse, at, "check_series").result == {"ok": True, "series": 2_002}
+    assert look(world, warehouse, at, "check_series").result == {
+        "ok": True,
+        "series": 2_002,
+        "slices": 1_001,
+        "intervals": 730,
+        "rows": 730 * 1_001,
+        "text": 10.0,
+    }
 
     warehouse.result = counted(slices=300_000, rows=10**9)
     with pytest.raises(PermanentError) as caught:
         look(world, warehouse, at, "check_series")
-    assert (
-        "600,002 series in the sample window: training on 730 intervals (730 days of P1D) needs"
-        in str(caught.value)
+    assert "600,002 series in the sample window: a crawl of 50 intervals of each measure needs" in (
+        str(caught.value)
     )
     assert "lambda.memory_mb is 1,769; " in str(caught.value)
 
 
-def test_few_rows_behind_many_series_need_less_memory(world: World) -> None:
-    world.upload(
-        document(
-            max_series=1_000_000,
-            history={"length": "P730D"},
-            measures={"revenue": {}},
-            memory_mb=10_240,
-        )
-    )
+def test_few_rows_behind_many_series_are_expected_in_history(world: World) -> None:
+    world.upload(document(history={"length": "P730D"}))
     documents.keep_current(world.store)
     warehouse = Warehouse([{"Status": "FINISHED", "HasResultSet": True}] * 2)
     at = begin(world, warehouse, "check_series")
 
-    # A row a day of each of them, or one in ten days.
-    warehouse.result = counted(slices=80_000, rows=800_000)
-    with pytest.raises(PermanentError, match="needs about"):
-        look(world, warehouse, at, "check_series")
-    warehouse.result = counted(slices=80_000, rows=80_000)
-    assert look(world, warehouse, at, "check_series").result["ok"]
+    warehouse.result = counted(slices=10_000, rows=10**9)
+    dense = look(world, warehouse, at, "check_series").result
+    warehouse.result = counted(slices=10_000, rows=28_000)
+    sparse = look(world, warehouse, at, "check_series").result
+
+    assert (dense["slices"], dense["rows"]) == (10_001, 10_001 * 730)
+    assert sparse["slices"] == 10_001
+    assert 0 < sparse["rows"] < dense["rows"] / 3
 
 
-def test_what_is_trained_already_has_only_to_be_crawled(world: World) -> None:
-    world.upload(document(max_series=1_000_000, memory_mb=1_500, history={"length": "P400D"}))
+def test_a_trained_detector_keeps_its_parts_and_has_only_to_be_crawled(world: World) -> None:
+    # given a detector of two measures in one part
+    world.upload(document(memory_mb=1_024, history={"length": "P400D"}))
     documents.keep_current(world.store)
     warehouse = Warehouse([{"Status": "FINISHED", "HasResultSet": True}] * 3)
     at = begin(world, warehouse, "check_series")
-    warehouse.result = counted(slices=20_000, rows=10**9)
-    with pytest.raises(PermanentError, match="training on 400 intervals"):
-        look(world, warehouse, at, "check_series")
-
-    world.activate()
-
+    # when there are more series than one part holds, and two would
+    warehouse.result = counted(slices=50_000, rows=10**9)
+    # then that is no matter before it is trained, and one afterwards
     assert look(world, warehouse, at, "check_series").result["ok"]
-    warehouse.result = counted(slices=200_000, rows=10**9)
-    with pytest.raises(PermanentError, match="a crawl of 50 intervals"):
+    world.activate()
+    assert [len(part) for part in world.ledger.detector().parts] == [2]
+    with pytest.raises(PermanentError, match="a crawl of 50 intervals needs about"):
         look(world, warehouse, at, "check_series")
-
-
-def test_a_statement_is_named_after_what_waits_for_it(world: World) -> None:
-    warehouse = Warehouse()
-
-    begin(world, warehouse, attempt=2)
-
-    assert warehouse.sent[0]["StatementName"] == "shop/history/one/2"
-
-
-# --- time ---------------------------------------------------------------------------------------
-
-LATE = H1 + timedelta(hours=3)
-SHORT = {"timeout_seconds": 3 * 3600}
-
-
-def test_a_statement_whose_time_is_over_is_cancelled_once_and_its_end_awaited(world: World) -> None:
-    running, aborted = {"Status": "STARTED"}, {"Status": "ABORTED"}
-    warehouse = Warehouse([running, running, running, aborted])
-    at = begin(world, warehouse, **SHORT)
-
-    at = look(world, warehouse, at, now=LATE - timedelta(seconds=1), **SHORT)
-    assert warehouse.cancelled == []
-    for _ in range(2):
-        at = look(world, warehouse, at, now=LATE, **SHORT)
-        assert (at.status, at.cancelled) == ("RUNNING", True)
-    assert warehouse.cancelled == [at.statement_id]
-    with pytest.raises(PermanentError, match="did not end within 3 hours and was cancelled"):
-        look(world, warehouse, at, now=LATE, **SHORT)
-
-
-def test_what_finishes_while_it_is_cancelled_counts(world: World) -> None:
-    warehouse = Warehouse([{"Status": "STARTED"}, {"Status": "FINISHED", "ResultRows": 0}])
-    at = look(world, warehouse, begin(world, warehouse), now=LATE, **SHORT)
-
-    assert look(world, warehouse, at, now=LATE, **SHORT).status == "FINISHED"
-
-
-def test_no_further_attempt_begins_when_the_time_is_over(world: World) -> None:
-    warehouse = Warehouse([{"Status": "ABORTED"}])
-    at = look(world, warehouse, begin(world, warehouse))
-    assert at.failed
-
-    with pytest.raises(PermanentError, match="did not end within"):
-        look(world, warehouse, at, now=LATE, **SHORT)
-
-
-# --- what else runs -----------------------------------------------------------------------------
-
-
-def test_a_live_statement_waits_for_the_end_of_what_an_earlier_crawl_left(world: World) -> None:
-    warehouse = Warehouse()
-    own = {"Id": "own", "StatementName": "shop/live/one/1", "Status": "STARTED"}
-    history = {"Id": "history", "StatementName": "shop/history/two/1", "Status": "STARTED"}
-    left = {"Id": "left", "StatementName": "shop/live/two/1", "Status": "PICKED"}
-    warehouse.listed = [own, history, left]
-
-    at = begin(world, warehouse, "live")
-
-    assert (at.status, at.blocked, at.statement_id) == ("RUNNING", True, "")
-    assert (warehouse.sent, warehouse.cancelled) == ([], ["left"])
-    left["Status"] = "STARTED"
-    # It may have been too early for the first cancellation.
-    for looks in (2, 3):
-        at = look(world, warehouse, at, "live")
-        assert (at.status, at.blocked) == ("RUNNING", True)
-        assert warehouse.cancelled == ["left"] * looks
-    left["Status"] = "ABORTED"
-    at = look(world, warehouse, at, "live")
-    assert (at.status, at.attempt) == ("AGAIN", 1)
-    at = begin(world, warehouse, "live", at.attempt)
-    assert (at.status, at.blocked, at.statement_id) == ("RUNNING", False, "id-1")
-
-
-def test_what_does_not_end_when_it_is_cancelled_is_not_waited_for_for_ever(world: World) -> None:
-    warehouse = Warehouse()
-    warehouse.listed = [{"Id": "x", "StatementName": "shop/live/two/1", "Status": "STARTED"}]
-    at = begin(world, warehouse, "live")
-
-    with pytest.raises(PermanentError, match="did not end within 3 hours"):
-        look(world, warehouse, at, "live", LATE, **SHORT)
-
-
-def test_history_is_loaded_beside_other_statements(world: World) -> None:
-    warehouse = Warehouse()
-    warehouse.listed = [{"Id": "x", "StatementName": "shop/history/two/1", "Status": "STARTED"}]
-
-    assert begin(world, warehouse).statement_id == "id-1"
-    assert warehouse.cancelled == []
-
-
-def test_a_statement_of_an_execution_that_was_stopped_meanwhile_is_cancelled(world: World) -> None:
-    class StoppedMeanwhile(Warehouse):
-        def execute_statement(self, **given: Any) -> dict[str, Any]:
-            world.ledger.mark_stopped(EXECUTION, H1)
-            return super().execute_statement(**given)
-
-    # At first it waits for its start, and then the service stumbles.
-    refusals = ["ValidationException", "QueryTimeoutException", "ThrottlingException"]
-    warehouse = StoppedMeanwhile(
-        [{"Status": "SUBMITTED"}, {"Status": "STARTED"}, {"Status": "ABORTED"}], refusals=refusals
-    )
-
-    with pytest.raises(PermanentError, match="was stopped; its statement was cancelled"):
-        begin(world, warehouse)
-
-    assert (refusals, warehouse.cancelled) == ([], ["id-1", "id-1"])
-
-
-def test_a_statement_that_cannot_be_cancelled_is_named(world: World) -> None:
-    class StoppedMeanwhile(Warehouse):
-        def execute_statement(self, **given: Any) -> dict[str, Any]:
-            world.ledger.mark_stopped(EXECUTION, H1)
-            return super().execute_statement(**given)
-
-    with pytest.raises(PermanentError, match="its statement id-1 could not be cancelled"):
-        begin(world, StoppedMeanwhile([{"Status": "STARTED"}] * 9))
-
-
-def test_every_look_keeps_the_lease_of_the_crawl(world: World) -> None:
-    warehouse = Warehouse([{"Status": "STARTED"}] * 3)
-    assert world.ledger.begin_crawl("crawl-1", H1) is None
-    crawl = {"crawl": "crawl-1"}
-    at = begin(world, warehouse, "live", **crawl)
-    for minutes in (15, 30, 45):
-        now = H1 + timedelta(minutes=minutes)
-        at = look(world, warehouse, at, "live", now, **crawl)
-        assert world.ledger.begin_crawl("crawl-2", now) == "crawl-1"
-
-
-def test_a_crawl_that_lost_its_lease_submits_nothing(world: World) -> None:
-    warehouse = Warehouse()
-    assert world.ledger.begin_crawl("crawl-1", H1) is None
-    at = begin(world, warehouse, "live", crawl="crawl-1")
-    later = H1 + timedelta(minutes=20)
-    assert world.ledger.begin_crawl("crawl-2", later) is None
-
-    with pytest.raises(PermanentError, match="another crawl has taken over"):
-        look(world, warehouse, at, "live", later, crawl="crawl-1")
-    with pytest.raises(PermanentError, match="another crawl has taken over"):
-        begin(world, warehouse, "live", attempt=2, now=later, crawl="crawl-1")
-    assert len(warehouse.sent) == 1
+    warehouse.result = counted(slices=10_000, rows=10**9)
+    assert look(world, warehouse, at, "check_series").result["ok"]

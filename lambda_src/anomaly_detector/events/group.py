@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -59,3 +60,8 @@ def group_id(detector: str, measure: str, start: datetime, first: tuple[str, ...
     """UUID that a replay of the same event gives again; `first` is the slice that it opened on."""
     name = "|".join((detector, measure, start.isoformat(), *first))
     return str(uuid5(_NAMESPACE, name))
+
+
+def in_order(groups: Iterable[Group]) -> tuple[Group, ...]:
+    """By start, measure and id."""
+    return tuple(sorted(groups, key=lambda one: (one.start, one.measure, one.id)))

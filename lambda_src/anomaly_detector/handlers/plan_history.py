@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
 from anomaly_detector.services.history import plan_history
-from anomaly_detector.services.payloads import Moment, Payload
+from anomaly_detector.services.payloads import Counted, Moment, Payload
 
 
 class PlanHistory(Payload):
@@ -15,6 +15,7 @@ class PlanHistory(Payload):
 
     config_hash: str
     started_at: Moment
+    counted: Counted | None = None
 
 
 @boundary
@@ -22,4 +23,6 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     """Return the plan."""
     parts = wiring()
     wanted = PlanHistory.model_validate(event)
-    return plan_history(parts.store, parts.ledger, wanted.config_hash, wanted.started_at).answer()
+    return plan_history(
+        parts.store, parts.ledger, wanted.config_hash, wanted.started_at, wanted.counted
+    ).answer()

@@ -1,49 +1,111 @@
-"""Reads what UNLOAD landed: exactly the files that the manifests list, as one array."""
+"""Reads what UNLOAD landed: exactly the files that the manifests list.
+
+Files are read one after the other, each row group by itself, and of it only the columns that are
+asked for and the rows of the intervals that are asked for. So what is held at once does not depend
+on how much landed.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from anomaly_detector.capacity import Size
 from anomaly_detector.config import ROLLED_UP, Config
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.lake import parquet
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.panel import Panel, second
 
 _NULL = "(null)"
+# Numbers of slices up to this are looked up in a table, which is faster than sorting the rows.
+_LOOKED_UP = 2**24
 
 
 @dataclass(frozen=True)
 class Source:
-    """A landed window `[begin, end)` (UTC, on the grid); without a manifest it held no rows."""
+    """A landed window `[begin, end)` (UTC, on the grid).
+
+    Attributes
+    ----------
+    manifest : its key, None where the window held no rows.
+    rows, intervals : how many it has.
+    """
 
     manifest: str | None
     begin: datetime
     end: datetime
+    rows: int = 0
+    intervals: int = 1
 
 
 @dataclass(frozen=True)
 class Landed:
-    """Landed rows.
+    """N landed rows of T consecutive intervals, K slices and M measures.
 
     Attributes
     ----------
+    starts : (T,) datetime64[s], UTC, ascending.
+    slices : (K, D) object array of str, ascending: those that have a row.
+    when, which : (N,) int32, interval and slice of each row.
+    values : M arrays (N,) float64, NaN where there is none.
+    counts : M arrays (N,) float64, non-null values behind each value.
+    landed : (T,) bool, intervals in which any measure of the whole detector has a value.
     rows : (T,) int64, rows of the user's query behind each interval (of the leaves; roll-ups hold
         them again).
     """
 
-    panel: Panel
+    starts: NDArray[np.datetime64]
+    dimensions: tuple[str, ...]
+    slices: NDArray[np.object_]
+    measures: tuple[str, ...]
+    when: NDArray[np.int32]
+    which: NDArray[np.int32]
+    values: tuple[NDArray[np.float64], ...]
+    counts: tuple[NDArray[np.float64], ...]
+    landed: NDArray[np.bool_]
     rows: NDArray[np.int64]
+
+    @property
+    def panel(self) -> Panel:
+        """All intervals."""
+        (whole,) = self.panels(len(self.starts))
+        return whole
+
+    def panels(self, intervals: int) -> Iterator[Panel]:
+        """Panels of so many intervals each, one after the other; the last may be shorter."""
+        size = len(self.starts)
+        if intervals >= size:
+            yield self._panel(0, size, slice(None))
+            return
+        order = np.argsort(self.when, kind="stable")
+        edges = np.searchsorted(self.when[order], np.arange(0, size + intervals, intervals))
+        for number, low in enumerate(range(0, size, intervals)):
+            rows = order[edges[number] : edges[number + 1]]
+            yield self._panel(low, min(low + intervals, size), rows)
+
+    def _panel(self, low: int, high: int, rows: NDArray[np.int64] | slice) -> Panel:
+        shape = (high - low, len(self.measures), len(self.slices))
+        values, counts = np.full(shape, np.nan), np.zeros(shape)
+        when, which = self.when[rows] - low, self.which[rows]
+        for place in range(len(self.measures)):
+            values[when, place, which] = self.values[place][rows]
+            counts[when, place, which] = self.counts[place][rows]
+        return Panel(
+            self.starts[low:high],
+            self.dimensions,
+            self.slices,
+            self.measures,
+            values,
+            counts,
+            self.landed[low:high],
+        )
 
 
 class _Meta(BaseModel):
@@ -86,24 +148,20 @@ def read_manifest(store: ObjectStore, key: str) -> Manifest:
         raise PermanentError(f"s3://{store.bucket}/{key} is not a manifest of UNLOAD.") from None
 
 
-def read_panel(
+def read_landed(
     store: ObjectStore,
     sources: Sequence[Source],
     config: Config,
     starts: Sequence[datetime],
-    admit: Callable[[Size], None] = lambda _: None,
+    measures: Sequence[str] | None = None,
 ) -> Landed:
-    """The landed values over consecutive intervals, of all shards.
+    """The landed rows of consecutive intervals, of all shards.
 
     Parameters
     ----------
     sources : where two hold an interval, the later in this sequence is taken.
     starts : starts of all T intervals, UTC, ascending. Rows of other intervals are left out.
-    admit : is told how much there is, before arrays of slices and intervals are made of it.
-
-    Returns
-    -------
-    Panel with slices in ascending order; it has none where nothing landed.
+    measures : those that are read; all where None.
 
     Raises
     ------
@@ -112,27 +170,26 @@ def read_panel(
         holds a time off the grid.
     """
     axis = np.array([second(start) for start in starts], dtype="datetime64[s]")
-    owner = np.full(len(axis), -1, dtype=np.int64)
-    for index, source in enumerate(sources):
-        owner[(axis >= second(source.begin)) & (axis < second(source.end))] = index
+    owner = owners_of(sources, axis)
     files: list[tuple[int, str]] = []
     for index, source in enumerate(sources):
         if source.manifest is not None and np.any(owner == index):
             manifest = read_manifest(store, source.manifest)
             keys = [_key_of(store, entry.url) for entry in manifest.entries]
             files.extend((index, key) for key in keys)
-    tables = store.read_all([key for _, key in files], parquet.read)
-    pieces: list[pa.Table] = []
-    times: list[NDArray[np.int64]] = []
-    for (index, key), table in zip(files, tables, strict=True):
-        if table.num_rows:
-            when = _when(table, axis, key)
-            kept = (when >= 0) & (owner[when] == index)
-            pieces.append(_columns(table, config, key).filter(pa.array(kept)))
-            times.append(when[kept])
-    if not pieces:
-        return _empty(config, axis)
-    return _panel(pa.concat_tables(pieces), np.concatenate(times), config, axis, admit)
+    found = _Rows(config, axis, tuple(config.measures if measures is None else measures))
+    bodies = store.bodies([key for _, key in files])
+    for (index, key), body in zip(files, bodies, strict=True):
+        found.add(key, body, owner == index)
+    return found.landed()
+
+
+def owners_of(sources: Sequence[Source], axis: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """(T,) number of the source that each interval is read from, -1 where there is none."""
+    owners = np.full(len(axis), -1, dtype=np.int64)
+    for number, source in enumerate(sources):
+        owners[(axis >= second(source.begin)) & (axis < second(source.end))] = number
+    return owners
 
 
 def digests(panel: Panel) -> list[str]:
@@ -142,53 +199,179 @@ def digests(panel: Panel) -> list[str]:
     Values are taken in single precision: parallel sums of the same rows differ in their last
     digits.
     """
-    values = panel.values.astype(np.float32) + np.float32(0)  # -0.0 is 0.0
-    values[np.isnan(panel.values)] = np.nan  # one kind of NaN
-    counts = panel.counts.astype(np.int64)
-    landed = (counts > 0) | ~np.isnan(panel.values)
+    names = ["\x1f".join(names) for names in panel.slices.tolist()]
     found = []
     for t in range(len(panel.starts)):
-        present = np.flatnonzero(landed[t].any(axis=0))
+        values = panel.values[t].astype(np.float32) + np.float32(0)  # -0.0 is 0.0
+        values[np.isnan(values)] = np.nan  # one kind of NaN
+        counts = panel.counts[t].astype(np.int64)
+        present = np.flatnonzero(((counts > 0) | ~np.isnan(values)).any(axis=0))
         digest = hashlib.sha256()
-        digest.update("\x1e".join("\x1f".join(panel.slices[k]) for k in present).encode())
-        digest.update(np.ascontiguousarray(values[t][:, present].T).tobytes())
-        digest.update(np.ascontiguousarray(counts[t][:, present].T).tobytes())
+        digest.update("\x1e".join(names[k] for k in present.tolist()).encode())
+        digest.update(np.ascontiguousarray(values[:, present].T).tobytes())
+        digest.update(np.ascontiguousarray(counts[:, present].T).tobytes())
         found.append(digest.hexdigest()[:16])
     return found
 
 
-def _panel(
-    table: pa.Table,
-    when: NDArray[np.int64],
-    config: Config,
-    axis: NDArray[np.datetime64],
-    admit: Callable[[Size], None],
-) -> Landed:
-    slices, which = _slices(table, len(config.dimensions))
-    text = sum(len(value.encode()) for value in slices.reshape(-1).tolist()) / len(slices)
-    admit(Size(len(slices), len(axis), len(when), text))
-    shape = (len(axis), len(config.measures), len(slices))
-    values = np.full(shape, np.nan)
-    counts = np.zeros(shape)
-    for place in range(len(config.measures)):
-        values[when, place, which] = _numbers(table[f"measure_{place}_value"], np.nan)
-        counts[when, place, which] = _numbers(table[f"measure_{place}_count"], 0.0)
-    leaf = np.all(slices != ROLLED_UP, axis=1)
-    weights = np.where(leaf[which], _numbers(table["row_count"], 0.0), 0.0)
-    rows = np.bincount(when, weights=weights, minlength=len(axis)).astype(np.int64)
-    panel = Panel(axis, config.dimensions, slices, tuple(config.measures), values, counts)
-    return Landed(panel, rows)
+class _Rows:
+    """Collects the rows of one file after the other.
+
+    A value of a dimension gets a number when it is first seen; what is kept of a row is numbers.
+    """
+
+    def __init__(
+        self, config: Config, axis: NDArray[np.datetime64], measures: tuple[str, ...]
+    ) -> None:
+        self._config, self._axis, self._measures = config, axis, measures
+        self._names: list[dict[str, int]] = [{} for _ in config.dimensions]
+        own = [list(config.measures).index(name) for name in measures]
+        self._texts = [f"dimension_{place}" for place in range(len(config.dimensions))]
+        self._values = [f"measure_{place}_value" for place in own]
+        self._counts = [f"measure_{place}_count" for place in own]
+        # Values of other measures are asked for only where no own one tells that an interval came.
+        self._others = [
+            f"measure_{place}_value" for place in range(len(config.measures)) if place not in own
+        ]
+        self._kept: dict[str, list[NDArray[np.float64]]] = {
+            name: [] for name in (*self._values, *self._counts)
+        }
+        self._when: list[NDArray[np.int32]] = []
+        self._codes: list[list[NDArray[np.int32]]] = [[] for _ in config.dimensions]
+        self._landed = np.zeros(len(axis), dtype=np.bool_)
+        self._weights = np.zeros(len(axis))
+
+    def add(self, key: str, body: bytes, wanted: NDArray[np.bool_]) -> None:
+        """Take the rows of the `wanted` (T,) intervals of one file."""
+        # INT96 timestamps come in microseconds, for nanoseconds end in 2262.
+        file = pq.ParquetFile(
+            pa.BufferReader(body), read_dictionary=self._texts, coerce_int96_timestamp_unit="us"
+        )
+        columns = ["interval_start", *self._texts, *self._values, *self._counts, "row_count"]
+        lacking = sorted({*columns, *self._others} - set(file.schema_arrow.names))
+        if lacking:
+            raise PermanentError(f"{key} lacks the column '{lacking[0]}'.")
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns, use_threads=False)
+            if not table.num_rows:
+                continue
+            when = _when(table, self._axis, key)
+            kept = (when >= 0) & wanted[when]
+            if not kept.any():
+                continue
+            rows: NDArray[np.bool_] | slice = slice(None) if kept.all() else kept
+            when = when[rows]
+            alive = self._take(table, rows, when)
+            if not alive.all() and self._others:
+                others = file.read_row_group(group, self._others, use_threads=False)
+                for name in self._others:
+                    alive |= ~np.isnan(_numbers(others[name], np.nan)[rows])
+            self._landed[when[alive]] = True
+
+    def _take(
+        self, table: pa.Table, rows: NDArray[np.bool_] | slice, when: NDArray[np.int32]
+    ) -> NDArray[np.bool_]:
+        """Keep the rows, and tell which of them have a value."""
+        leaf = np.ones(len(when), dtype=np.bool_)
+        for place, name in enumerate(self._texts):
+            codes = self._numbered(place, table[name])[rows]
+            leaf &= codes != self._names[place].get(ROLLED_UP, -1)
+            self._codes[place].append(codes)
+        weights = np.where(leaf, _numbers(table["row_count"], 0.0)[rows], 0.0)
+        self._weights += np.bincount(when, weights=weights, minlength=len(self._axis))
+        self._when.append(when)
+        alive = np.zeros(len(when), dtype=np.bool_)
+        for name in self._values:
+            values = _numbers(table[name], np.nan)[rows]
+            alive |= ~np.isnan(values)
+            self._kept[name].append(values)
+        for name in self._counts:
+            self._kept[name].append(_numbers(table[name], 0.0)[rows])
+        return alive
+
+    def _numbered(self, place: int, column: pa.ChunkedArray) -> NDArray[np.int32]:
+        """The number of each row's value."""
+        names, parts = self._names[place], []
+        for chunk in column.chunks:
+            if not pa.types.is_dictionary(chunk.type):
+                chunk = chunk.cast(pa.string()).dictionary_encode()
+            # CHAR is padded with blanks; the warehouse compares without them.
+            texts = [
+                _NULL if one is None else one.rstrip(" ") for one in chunk.dictionary.to_pylist()
+            ]
+            known = np.array(
+                [names.setdefault(one, len(names)) for one in (*texts, _NULL)]
+                if chunk.null_count
+                else [names.setdefault(one, len(names)) for one in texts],
+                dtype=np.int32,
+            )
+            indices = chunk.indices
+            if chunk.null_count:
+                indices = indices.fill_null(len(texts))
+            parts.append(known[np.asarray(indices.to_numpy())])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def landed(self) -> Landed:
+        """All that was kept."""
+        if not self._when:
+            self._when.append(np.zeros(0, dtype=np.int32))
+        when = np.concatenate(self._when)
+        slices, which = self._slices(len(when))
+        measures = [self._joined(name) for name in (*self._values, *self._counts)]
+        size = len(self._measures)
+        return Landed(
+            starts=self._axis,
+            dimensions=self._config.dimensions,
+            slices=slices,
+            measures=self._measures,
+            when=when,
+            which=which,
+            values=tuple(measures[:size]),
+            counts=tuple(measures[size:]),
+            landed=self._landed,
+            rows=self._weights.astype(np.int64),
+        )
+
+    def _joined(self, name: str) -> NDArray[np.float64]:
+        parts = self._kept.pop(name)
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _slices(self, rows: int) -> tuple[NDArray[np.object_], NDArray[np.int32]]:
+        """The (K, D) distinct slices, ascending, and the slice of each row."""
+        ranks, names = [], []
+        key, size = np.zeros(rows, dtype=np.int64), 1
+        for known, parts in zip(self._names, self._codes, strict=True):
+            values = np.array(list(known), dtype=object)
+            order = np.argsort(values, kind="stable")
+            rank = np.empty(len(order), dtype=np.int64)
+            rank[order] = np.arange(len(order))
+            names.append(values[order])
+            ranks.append(rank[np.concatenate(parts)] if parts else np.zeros(0, dtype=np.int64))
+            if size * len(values) > _LOOKED_UP:
+                found, key = _distinct(key, size)
+                size = len(found)
+            key = key * len(values) + ranks[-1]
+            size *= max(1, len(values))
+        found, which = _distinct(key, size)
+        some = np.zeros(len(found), dtype=np.int64)  # a row of each slice
+        some[which] = np.arange(rows)
+        slices = np.empty((len(found), len(names)), dtype=object)
+        for place, values in enumerate(names):
+            slices[:, place] = values[ranks[place][some]]
+        return slices, which.astype(np.int32)
 
 
-def _empty(config: Config, axis: NDArray[np.datetime64]) -> Landed:
-    shape = (len(axis), len(config.measures), 0)
-    slices = np.empty((0, len(config.dimensions)), dtype=object)
-    measures = tuple(config.measures)
-    panel = Panel(axis, config.dimensions, slices, measures, np.zeros(shape), np.zeros(shape))
-    return Landed(panel, np.zeros(len(axis), dtype=np.int64))
+def _distinct(key: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The distinct keys of 0 … size - 1, ascending, and the place of each among them."""
+    if size > _LOOKED_UP:
+        found, place = np.unique(key, return_inverse=True)
+        return found, place
+    seen = np.zeros(size, dtype=np.bool_)
+    seen[key] = True
+    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[key]
 
 
-def _when(table: pa.Table, axis: NDArray[np.datetime64], key: str) -> NDArray[np.int64]:
+def _when(table: pa.Table, axis: NDArray[np.datetime64], key: str) -> NDArray[np.int32]:
     """Place of each row's interval on the axis, -1 outside it."""
     column = table["interval_start"]
     zone = getattr(column.type, "tz", None)
@@ -202,51 +385,12 @@ def _when(table: pa.Table, axis: NDArray[np.datetime64], key: str) -> NDArray[np
     within = (seconds >= known[0]) & (seconds <= known[-1])
     if np.any(within & ~matches):
         raise PermanentError(f"{key} holds an interval_start that is not on the interval grid.")
-    return np.where(matches, place, -1)
-
-
-def _columns(table: pa.Table, config: Config, key: str) -> pa.Table:
-    """The columns that are read, in one type each: parts of an UNLOAD may differ in theirs."""
-    texts = [f"dimension_{place}" for place in range(len(config.dimensions))]
-    numbers = ["row_count"]
-    for place in range(len(config.measures)):
-        numbers += [f"measure_{place}_value", f"measure_{place}_count"]
-    lacking = sorted({*texts, *numbers} - set(table.column_names))
-    if lacking:
-        raise PermanentError(f"{key} lacks the column '{lacking[0]}'.")
-    columns = {name: table[name].cast(pa.string()) for name in texts}
-    columns |= {name: table[name].cast(pa.float64()) for name in numbers}
-    return pa.table(columns)
-
-
-def _slices(table: pa.Table, dimensions: int) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
-    """The (K, D) distinct slices, ascending, and the slice of each row."""
-    key = np.zeros(table.num_rows, dtype=np.int64)
-    codes: list[NDArray[np.int64]] = []
-    names: list[NDArray[np.object_]] = []
-    for place in range(dimensions):
-        # CHAR is padded with blanks; the warehouse compares without them. utf8_rtrim would need an
-        # Arrow that is built with utf8proc, which a managed layer may lack.
-        text = pc.ascii_rtrim(pc.fill_null(table[f"dimension_{place}"], _NULL), characters=" ")
-        encoded = text.combine_chunks().dictionary_encode()
-        values = np.array(encoded.dictionary.to_pylist(), dtype=object)
-        order = np.argsort(values, kind="stable")
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order))
-        code = rank[np.asarray(encoded.indices.to_numpy())]
-        names.append(values[order])
-        codes.append(code)
-        # Made dense after every dimension, so that the product of their sizes cannot overflow.
-        _, key = np.unique(key * len(values) + code, return_inverse=True)
-    _, first, which = np.unique(key, return_index=True, return_inverse=True)
-    slices = np.empty((len(first), dimensions), dtype=object)
-    for place in range(dimensions):
-        slices[:, place] = names[place][codes[place][first]]
-    return slices, which
+    return np.where(matches, place, -1).astype(np.int32)
 
 
 def _numbers(column: pa.ChunkedArray, missing: float) -> NDArray[np.float64]:
-    return np.asarray(pc.fill_null(column, missing).to_numpy(), dtype=np.float64)
+    # Files of one UNLOAD may differ in the type of a column.
+    return np.asarray(column.cast(pa.float64()).fill_null(missing).to_numpy(), dtype=np.float64)
 
 
 def _key_of(store: ObjectStore, url: str) -> str:

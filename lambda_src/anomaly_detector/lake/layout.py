@@ -18,6 +18,7 @@ METRIC_VALUES_CSV = "results/metricValue_AnomalyScore/"
 CONTRIBUTIONS_CSV = "results/dimensionContributions/"
 # Everything that belongs to one group; the group's id is the file's name in each.
 OF_GROUPS = (ANOMALIES, CONTRIBUTIONS, METRIC_VALUES_CSV, CONTRIBUTIONS_CSV)
+_MINUTE = "%Y%m%dT%H%M"
 
 
 def attempt_id(execution: str, attempt: int | None = None) -> str:
@@ -65,8 +66,19 @@ def manifest(prefix: str) -> str:
 
 
 def scored(prefix: str, part: int) -> str:
-    """Scores of a landed window, one file per part of the detector."""
-    return f"{prefix}scored/part={part}.parquet"
+    """Prefix of the scores of a landed window by one part of the detector, a file per interval."""
+    return f"{prefix}scored/part={part}/"
+
+
+def scores_from(prefix: str, start: datetime) -> str:
+    """Scores below the prefix from an interval on, until they are published."""
+    return f"{prefix}{_minute(start)}.parquet"
+
+
+def start_of(key: str) -> datetime:
+    """The interval that the name of such an object says."""
+    name = key.rpartition("/")[2].removesuffix(".parquet")
+    return datetime.strptime(name, _MINUTE).replace(tzinfo=UTC)
 
 
 def scored_groups(prefix: str, part: int) -> str:
@@ -95,8 +107,10 @@ def model(version: str, part: int) -> str:
 
 
 def backtest(version: str, part: int) -> str:
-    """One part's scores of the newest piece of history, until activation publishes them."""
-    return f"{_part(version, part)}.backtest.parquet"
+    """Prefix of one part's scores of the newest part of history, until activation publishes
+    them.
+    """
+    return f"{_part(version, part)}/scores/"
 
 
 def backtest_groups(version: str, part: int) -> str:
@@ -104,13 +118,23 @@ def backtest_groups(version: str, part: int) -> str:
     return f"{_part(version, part)}.groups.json"
 
 
+def unfinished(version: str, part: int) -> str:
+    """The snapshot from which one part's training goes on."""
+    return f"{_part(version, part)}.unfinished.npz"
+
+
 def learnt(version: str, part: int) -> str:
     """What training says of one part's series, until activation publishes it."""
     return f"{_part(version, part)}.training.json"
 
 
+def of_version(version: str) -> str:
+    """Prefix of all that belongs to a version."""
+    return f"{MODELS}{version}/"
+
+
 def _part(version: str, part: int) -> str:
-    return f"{MODELS}{version}/part={part}"
+    return f"{of_version(version)}part={part}"
 
 
 def interval_scores(start: datetime) -> str:
@@ -124,9 +148,10 @@ def scores_of(day: date) -> str:
     return f"{SCORES}date={day.isoformat()}/"
 
 
-def history_scores(day: date) -> str:
-    """Published scores of one date of history."""
-    return f"{scores_of(day)}history.parquet"
+def history_scores(start: datetime, part: int) -> str:
+    """Published scores of one part from an interval of history on, up to the end of its date."""
+    start = start.astimezone(UTC)
+    return f"{scores_of(start.date())}history-{start:%H%M}-{part}.parquet"
 
 
 def group_file(kind: str, start: datetime, group_id: str) -> str:
@@ -144,4 +169,4 @@ def date_of(key: str) -> date | None:
 
 
 def _minute(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y%m%dT%H%M}"
+    return f"{moment.astimezone(UTC):{_MINUTE}}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -70,6 +71,17 @@ class ObjectStore:
         with ThreadPoolExecutor(_WORKERS) as workers:
             return list(workers.map(lambda key: read(self.get(key)), keys))
 
+    def bodies(self, keys: Sequence[str]) -> Iterator[bytes]:
+        """The bytes of each object, one after the other; the next few are on their way."""
+        with ThreadPoolExecutor(_WORKERS) as workers:
+            coming: deque[Future[bytes]] = deque()
+            for key in keys:
+                coming.append(workers.submit(self.get, key))
+                if len(coming) == _WORKERS:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+
     def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write or replace an object."""
         self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
@@ -88,6 +100,22 @@ class ObjectStore:
         with ThreadPoolExecutor(_WORKERS) as workers:
             # The list is for its faults: each one is raised here.
             list(workers.map(lambda key: self.put(key, objects[key], kinds[key]), objects))
+
+    def copy_all(self, copies: Mapping[str, str]) -> int:
+        """Copy objects within the bucket, by target and source; how many there were."""
+        with ThreadPoolExecutor(_WORKERS) as workers:
+            return sum(workers.map(self._copy, copies.values(), copies))
+
+    def _copy(self, source: str, target: str) -> bool:
+        try:
+            self._client.copy_object(
+                Bucket=self.bucket, Key=target, CopySource={"Bucket": self.bucket, "Key": source}
+            )
+        except ClientError as error:
+            if aws_faults.is_gone(error):
+                return False
+            raise
+        return True
 
     def get_json(self, key: str) -> Any:  # noqa: ANN401 as json.loads
         """The object, read as JSON."""

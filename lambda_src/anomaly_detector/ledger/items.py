@@ -129,8 +129,8 @@ class Delivery(_Item):
     ----------
     due_start, attempt_id : identify the item.
     window_start, window_end : all scored intervals, including the look-back.
-    groups_keys, scored_keys : objects that hold the groups that overlap the window, and its scores;
-        one of each per part of the detector.
+    groups_keys : objects with the groups that overlap the window, one per part of the detector.
+    scored_prefixes : prefixes of the parts' scores, which have one object per interval.
     live_from : the detector's `live_from` at the commit.
     published : whether only alerts remain to be sent.
     """
@@ -141,7 +141,7 @@ class Delivery(_Item):
     window_start: datetime
     window_end: datetime
     groups_keys: tuple[str, ...]
-    scored_keys: tuple[str, ...]
+    scored_prefixes: tuple[str, ...] = ()
     live_from: datetime | None = None
     published: bool = False
 

@@ -330,7 +330,7 @@ def _check_size(config: Config, slices: list[tuple[str, ...]], intervals: int) -
             f"dimension '{name}' has the most values, {most:,}: remove it, group its rare values, "
             "narrow it with dimension_filters, take 'pairs' out of rollups"
         )
-    if series > config.max_series:
+    if config.max_series is not None and series > config.max_series:
         raise PermanentError(
             f"The file gives {series:,} series ({len(config.measures)} measures times "
             f"{len(slices):,} slices), above max_series ({config.max_series:,}); {advice}, or "

@@ -462,7 +462,7 @@ def _rows(count: int) -> str:
 def _dimensions(
     relation: str, engine: Engine, sizes: dict[str, int], measures: int, reasons: list[str]
 ) -> list[str]:
-    """Columns with few values, while their combinations stay within max_series."""
+    """Columns with few values, while their combinations result in at most 50,000 series."""
     chosen: list[str] = []
     for name in sorted(sizes, key=lambda one: sizes[one]):
         listed = ", ".join(map(quote, [*chosen, name]))

@@ -113,7 +113,7 @@ def _commit(
         window_start=window.base,
         window_end=window.end,
         groups_keys=tuple(layout.scored_groups(landed.prefix, one.part) for one in parts),
-        scored_keys=tuple(layout.scored(landed.prefix, one.part) for one in parts),
+        scored_prefixes=tuple(layout.scored(landed.prefix, one.part) for one in parts),
         live_from=detector.live_from,
     )
     after = detector.model_copy(

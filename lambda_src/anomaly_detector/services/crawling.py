@@ -8,29 +8,30 @@ the rows had arrived on time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 
 from anomaly_detector import capacity
+from anomaly_detector.blocks import blocks, rows_at_once
 from anomaly_detector.capacity import Size
 from anomaly_detector.config import Config
 from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.errors import PermanentError, refuse
+from anomaly_detector.events.group import Group, in_order
 from anomaly_detector.events.store import groups_to_bytes
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout, parquet, results
-from anomaly_detector.lake.landed import Landed, Source, digests, read_panel
+from anomaly_detector.lake.landed import Source, digests
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.limits import MOST_DUE
 from anomaly_detector.panel import second
-from anomaly_detector.replay import Replay, replay
 from anomaly_detector.services import documents
 from anomaly_detector.services.committing import Facts, IntervalFacts
 from anomaly_detector.services.payloads import CrawlPlan, CrawlWindow, Detected, LandedFiles, Part
-from anomaly_detector.snapshot import from_bytes, to_bytes
+from anomaly_detector.services.replaying import Piece, replay_block
+from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
 
 
 def plan_crawl(
@@ -116,61 +117,78 @@ def detect(
         raise PermanentError(
             f"The model {key} does not exist: start the pipeline again to train a new one."
         )
+    of_part = plan.parts[part].measures
+    settings = DetectorSettings.of(config, grid).part(of_part)
     starts = grid.starts(window.base, window.end)
     source = Source(landed.manifest, window.base, window.end)
     snapshot = from_bytes(model.body)
+    most = rows_at_once(config.memory_mb, len(of_part))
+    rows = landed.rows / len(starts)
 
-    def admit(size: Size) -> None:
-        # The model keeps its slices, whether they have rows or not.
-        size = replace(size, slices=max(size.slices, len(snapshot.state.slices)))
-        refuse(capacity.refuse_crawl(config, size, "in the window"))
+    def admit(slices: int) -> None:
+        size = Size(slices, len(starts), slices * len(starts))
+        refuse(capacity.refuse_crawl(config, size, len(of_part), "in the window"))
 
-    admit(Size.least(landed.rows, len(starts)))
-    read = read_panel(store, [source], config, starts, admit)
-    done = replay(
-        DetectorSettings.of(config, grid),
-        snapshot,
-        read.panel,
-        snapshot_at=second(window.next_base),
+    groups: dict[str, Group] = {}
+    facts: list[IntervalFacts] = []
+    before: Snapshot | None = None
+    for low, high in blocks([0] * len(starts), [rows] * len(starts), most):
+        for piece in replay_block(
+            store,
+            config,
+            settings,
+            snapshot,
+            [source],
+            starts[low:high],
+            admit,
+            snapshot_at=second(window.next_base),
+        ):
+            snapshot = piece.done.after
+            before = piece.done.before or before
+            # A later piece returns the group of an event again for as long as it is remembered.
+            groups |= {group.id: group for group in piece.done.groups}
+            facts += _facts(config, starts[len(facts) :], piece)
+            table = results.scores_table(piece.done.scores, config)
+            files = {
+                layout.scores_from(layout.scored(landed.prefix, part), start): parquet.write(rows)
+                for start, rows in results.by_interval(table)
+            }
+            store.put_all(files, parquet.CONTENT_TYPE)
+    store.put(layout.model(version, part), to_bytes(before or snapshot))
+    told = in_order(groups.values())
+    store.put(layout.scored_groups(landed.prefix, part), groups_to_bytes(told), "application/json")
+    known = Facts(
+        intervals=tuple(facts),
+        groups=len(told),
+        open_groups=sum(group.state == "OPEN" for group in told),
     )
-    if done.before is None:
-        raise PermanentError(
-            "The replay returned no snapshot: start the pipeline again to train a new model."
-        )
-    store.put(layout.model(version, part), to_bytes(done.before))
-    table = results.known(results.scores_table(done.scores, config))
-    store.put(layout.scored(landed.prefix, part), parquet.write(table), parquet.CONTENT_TYPE)
-    groups = groups_to_bytes(done.groups)
-    store.put(layout.scored_groups(landed.prefix, part), groups, "application/json")
-    facts = _facts(config, starts, read, done).model_dump_json()
-    store.put(layout.scored_facts(landed.prefix, part), facts.encode(), "application/json")
-    series = len(done.scores.slices) * len(done.scores.measures)
+    body = known.model_dump_json().encode()
+    store.put(layout.scored_facts(landed.prefix, part), body, "application/json")
+    series = len(snapshot.state.slices) * len(of_part)
     return Detected(part=part, version=version, series=series)
 
 
-def _facts(config: Config, starts: Sequence[datetime], read: Landed, done: Replay) -> Facts:
+def _facts(config: Config, starts: Sequence[datetime], piece: Piece) -> list[IntervalFacts]:
+    """Facts of the first of the intervals, which are those of the piece."""
     grid, clock = Grid.of(config), config.timestamp_column.timezone
     twice = f"Not scored: clocks in {clock} show its times twice."
+    scores = piece.done.scores
     columns = zip(
         starts,
-        read.rows.tolist(),
-        digests(read.panel),
-        np.isfinite(done.scores.actual).sum(axis=(1, 2)).tolist(),
-        done.scores.anomalous.sum(axis=(1, 2)).tolist(),
-        strict=True,
+        piece.rows.tolist(),
+        digests(piece.panel),
+        np.isfinite(scores.actual).sum(axis=(1, 2)).tolist(),
+        scores.anomalous.sum(axis=(1, 2)).tolist(),
+        strict=False,
     )
-    return Facts(
-        intervals=tuple(
-            IntervalFacts(
-                start=start,
-                rows=rows,
-                digest=digest,
-                series=series,
-                anomalous=anomalous,
-                reason=twice if grid.shown_twice(start, clock) else None,
-            )
-            for start, rows, digest, series, anomalous in columns
-        ),
-        groups=len(done.groups),
-        open_groups=sum(group.state == "OPEN" for group in done.groups),
-    )
+    return [
+        IntervalFacts(
+            start=start,
+            rows=rows,
+            digest=digest,
+            series=series,
+            anomalous=anomalous,
+            reason=twice if grid.shown_twice(start, clock) else None,
+        )
+        for start, rows, digest, series, anomalous in columns
+    ]

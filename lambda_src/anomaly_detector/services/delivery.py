@@ -27,7 +27,8 @@ from anomaly_detector.config import Alert, Config, load
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.events.group import Group
 from anomaly_detector.events.store import groups_from_bytes
-from anomaly_detector.lake import layout, parquet, results
+from anomaly_detector.intervals import Grid
+from anomaly_detector.lake import layout, parquet
 from anomaly_detector.lake.group_files import group_files
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import (
@@ -39,6 +40,7 @@ from anomaly_detector.ledger.items import (
 )
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.lookout.payload import Origin, alert_payload, encode, subject
+from anomaly_detector.services.publishing import publish_intervals
 from anomaly_detector.services.topic import Topic
 
 # After this time, an alert that a target keeps rejecting is reported to the operations topic.
@@ -177,17 +179,15 @@ class _Errand:
             self._ledger.delete_delivery(self._delivery)
 
     def _publish_scores(self) -> None:
-        if not self._delivery.scored_keys:
-            return
-        order = [(name, "ascending") for name in ("measure", *self._config.dimensions)]
-        table = parquet.joined(self._post.objects, self._delivery.scored_keys)
-        # Sorted, so that a replay writes the same bytes whatever the parts.
-        files = {
-            layout.interval_scores(start): parquet.write(rows.sort_by(order))
-            for start, rows in results.by_interval(table)
-        }
-        self._post.objects.put_all(files, parquet.CONTENT_TYPE)
-        self._tally.published += len(files)
+        delivery = self._delivery
+        starts = Grid.of(self._config).starts(delivery.window_start, delivery.window_end)
+        self._tally.published += publish_intervals(
+            self._post.objects,
+            {
+                start: [layout.scores_from(prefix, start) for prefix in delivery.scored_prefixes]
+                for start in starts
+            },
+        )
 
     def _publish_groups(self) -> None:
         files = group_files(self._groups, self._config)

@@ -8,29 +8,48 @@ from itertools import pairwise
 
 import numpy as np
 
+from anomaly_detector import capacity
+from anomaly_detector.blocks import rows_at_once
+from anomaly_detector.capacity import Size
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.intervals import Grid, iso
+from anomaly_detector.intervals import SECONDS, Grid, iso
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.landed import Source
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk, Detector
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services import documents
-from anomaly_detector.services.payloads import HistoryPlan, Part, Window
+from anomaly_detector.services.payloads import Counted, HistoryPlan, Part, Window
 
 # Limit of one inline Map of the pipeline with a payload of 256 KB.
 MOST_CHUNKS = 500
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+# Chunk lengths below history.chunk: whole days, and divisors of a day.
+_LENGTHS = (
+    *(_DAY * days for days in (30, 15, 10, 7, 5, 3, 2, 1)),
+    *(_HOUR * hours for hours in (12, 8, 6, 4, 3, 2, 1)),
+    *(timedelta(minutes=minutes) for minutes in (30, 15, 10, 5)),
+)
 
 
 def plan_history(
-    store: ObjectStore, ledger: Ledger, config_hash: str, started_at: datetime
+    store: ObjectStore,
+    ledger: Ledger,
+    config_hash: str,
+    started_at: datetime,
+    counted: Counted | None = None,
 ) -> HistoryPlan:
-    """Plan the chunks to unload and whether to train a model.
+    """Plan the chunks to unload, whether to train a model, and in how many parts.
 
     Chunks begin at multiples of the chunk length from a fixed day, so that a repeated run reuses
     the chunks that an earlier run has unloaded, and requests only the rest.
+
+    Parameters
+    ----------
+    counted : result of the query check. Without it, chunks have the maximum length, and the
+        detector has one part.
 
     Raises
     ------
@@ -42,11 +61,16 @@ def plan_history(
     end = grid.due_end(started_at, config.offset_seconds)
     begin = grid.floor(config.history.begin(end, config.interval))
     train = not is_trained(ledger.detector(), config)
+    size = Size(0, grid.count(begin, end), 0)
+    if counted is not None:
+        size = Size(counted.slices, counted.intervals, counted.rows, counted.text)
+    parts = capacity.parts(config, size) if train else ()
     chunks: Sequence[tuple[datetime, datetime]] = ()
     if train:
         landed = landed_chunks(store, ledger, config.query_hash)
         pieces = [(chunk.window_start, chunk.window_end) for chunk in landed]
-        length = config.history.chunk_length
+        most = rows_at_once(config.memory_mb, max(len(measures) for measures in parts))
+        length = chunk_length(config, size, most)
         chunks = missing_chunks(grid, begin, end, length, pieces, config.lookback_intervals)
     if len(chunks) > MOST_CHUNKS:
         raise PermanentError(
@@ -58,9 +82,22 @@ def plan_history(
         history_start=begin,
         history_end=end,
         chunks=tuple(Window(window_start=first, window_end=last) for first, last in chunks),
-        parts=(Part(part=0, measures=tuple(config.measures)),) if train else (),
+        parts=tuple(Part(part=part, measures=names) for part, names in enumerate(parts)),
         train=train,
     )
+
+
+def chunk_length(config: Config, size: Size, most_rows: int) -> timedelta:
+    """Maximum length of chunks with at most `most_rows` rows, which training reads in one block; at
+    most `history.chunk`, and not so short that there are too many chunks.
+    """
+    limit = config.history.chunk_length
+    interval = timedelta(seconds=SECONDS[config.interval])
+    history = interval * size.intervals
+    shortest = max(interval, history / (MOST_CHUNKS - 1))
+    lengths = [limit, *(one for one in _LENGTHS if shortest <= one < limit)]
+    fitting = [one for one in lengths if size.rows * (one / history) <= most_rows]
+    return max(fitting, default=min(lengths))
 
 
 def is_trained(detector: Detector, config: Config) -> bool:
@@ -81,12 +118,21 @@ def landed_chunks(store: ObjectStore, ledger: Ledger, query_hash: str) -> list[C
     return [chunk for chunk in chunks if chunk.manifest is None or chunk.manifest in kept]
 
 
-def sources(chunks: Sequence[Chunk]) -> list[Source]:
+def sources(grid: Grid, chunks: Sequence[Chunk]) -> list[Source]:
     """Sources to read, ordered by their end: if chunks overlap, the one with the later end was
     unloaded later and contains late rows.
     """
     ordered = sorted(chunks, key=lambda chunk: (chunk.window_end, chunk.window_start))
-    return [Source(chunk.manifest, chunk.window_start, chunk.window_end) for chunk in ordered]
+    return [
+        Source(
+            chunk.manifest,
+            chunk.window_start,
+            chunk.window_end,
+            chunk.rows,
+            grid.count(chunk.window_start, chunk.window_end),
+        )
+        for chunk in ordered
+    ]
 
 
 def missing_chunks(

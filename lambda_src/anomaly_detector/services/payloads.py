@@ -61,7 +61,18 @@ class Part(Payload):
     measures: tuple[str, ...]
 
 
+class Counted(Payload):
+    """The size of the history as estimated by the query check: see `capacity.Size`."""
+
+    slices: int
+    intervals: int
+    rows: int
+    text: float
+
+
 class HistoryPlan(Payload):
+    """What to unload and train; each part is trained separately."""
+
     config_hash: str
     history_start: Moment
     history_end: Moment
@@ -144,10 +155,19 @@ class LandedFiles(Payload):
 
 
 class Trained(Part):
-    """A trained part; `version` is that of its snapshot."""
+    """The training progress of a part; `version` is that of its snapshot.
+
+    Attributes
+    ----------
+    share : trained share of the history, 0-1.
+    rounds : number of calls so far.
+    """
 
     version: str
     series: int
+    done: bool = True
+    share: float = 1.0
+    rounds: int = 1
 
 
 class Activated(Payload):

@@ -5,7 +5,7 @@ of a live window.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from anomaly_detector import capacity
@@ -21,7 +21,7 @@ from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services import cancelling, documents
 from anomaly_detector.services.cancelling import Sleep
 from anomaly_detector.services.history import is_trained
-from anomaly_detector.services.payloads import LandedFiles, Request, Statement
+from anomaly_detector.services.payloads import Counted, LandedFiles, Request, Statement
 from anomaly_detector.warehouse import checks, sql
 from anomaly_detector.warehouse.checks import SeriesNumbers
 from anomaly_detector.warehouse.data_api import DataApi
@@ -145,8 +145,9 @@ def poll(
         if request.purpose == "check_columns":
             result = _columns(config, api, statement.statement_id)
         elif request.purpose == "check_series":
-            trained = is_trained(ledger.detector(), config)
-            result = _series(config, api, request, statement, trained=trained)
+            detector = ledger.detector()
+            parts = detector.parts if is_trained(detector, config) else ()
+            result = _series(config, api, request, statement, parts)
         else:
             result = _landed(store, ledger, config, request, statement, found).answer()
         return statement.model_copy(update={"status": "FINISHED", "result": result})
@@ -252,20 +253,26 @@ def _columns(config: Config, api: DataApi, statement_id: str) -> dict[str, objec
 
 
 def _series(
-    config: Config, api: DataApi, request: Request, statement: Statement, *, trained: bool
+    config: Config,
+    api: DataApi,
+    request: Request,
+    statement: Statement,
+    parts: Sequence[Sequence[str]],
 ) -> dict[str, object]:
+    """Judge the counts; `parts` are those of a trained model, which keeps them."""
     numbers = checks.read_series(config, api.result(statement.statement_id))
     problems = checks.judge_series(config, numbers)
     size = _history(config, numbers, request)
     # Series are counted over the sample window only, because counting all of history means scanning
     # all of it. Training counts the unloaded rows before it allocates memory for them.
-    if trained:
-        window = capacity.largest_window(config, size)
-        found = capacity.refuse_crawl(config, window, "in the sample window")
+    if parts:
+        window, measures = capacity.largest_window(config, size), max(map(len, parts))
+        found = capacity.refuse_crawl(config, window, measures, "in the sample window")
     else:
         found = capacity.refuse_detector(config, size, "in the sample window")
     _refuse([*problems, *([] if found is None else [found])])
-    return {"ok": True, "series": numbers.series}
+    counted = Counted(slices=size.slices, intervals=size.intervals, rows=size.rows, text=size.text)
+    return {"ok": True, "series": numbers.series, **counted.answer()}
 
 
 def _history(config: Config, numbers: SeriesNumbers, request: Request) -> Size:

@@ -1,31 +1,43 @@
-"""Train the detector on the unloaded history, and activate the result."""
+"""Train the parts of the detector on the unloaded history, and activate the result."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
+from numpy.typing import NDArray
 
 from anomaly_detector import backtest, capacity
+from anomaly_detector.blocks import blocks, rows_at_once
 from anomaly_detector.capacity import Size
 from anomaly_detector.config import Config
+from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.errors import PermanentError, RetryableError, refuse
-from anomaly_detector.events.group import Group
+from anomaly_detector.events.group import Group, in_order
 from anomaly_detector.events.store import groups_from_bytes, groups_to_bytes
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout, parquet, results
 from anomaly_detector.lake.group_files import group_files
-from anomaly_detector.lake.landed import read_panel
+from anomaly_detector.lake.landed import Source, owners_of
 from anomaly_detector.lake.store import ObjectStore
-from anomaly_detector.ledger.items import Chunk, Detector, Run
+from anomaly_detector.ledger.items import Detector, Run
 from anomaly_detector.ledger.ledger import Ledger
+from anomaly_detector.limits import MOST_ROUNDS, MOST_SECONDS
 from anomaly_detector.model_format import FORMAT
 from anomaly_detector.panel import second
+from anomaly_detector.replay import Replay
 from anomaly_detector.services import documents, history, models
 from anomaly_detector.services.payloads import Activated, Trained
-from anomaly_detector.snapshot import to_bytes
+from anomaly_detector.services.publishing import publish_intervals
+from anomaly_detector.services.replaying import replay_block
+from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
+
+# Seconds between stored snapshots: the most that a crash can cost.
+_STORED_AFTER = 120.0
+# Reserved at the end of the function's time, to store the snapshot and return.
+_LAST_SECONDS = 60.0
 
 
 def train(
@@ -37,51 +49,92 @@ def train(
     history_start: datetime,
     history_end: datetime,
     execution: str,
+    trained: Trained | None = None,
+    remaining: Callable[[], float] = lambda: MOST_SECONDS,
 ) -> Trained:
-    """Replay one part's history; store the snapshot before the look-back, scores and groups of the
-    backtest, and the training report.
+    """Replay one part's history block by block; store the snapshot before the look-back, scores and
+    groups of the backtest, and the training report.
+
+    Before the function's time is over, the snapshot is stored and the result says that training is
+    not done: call it again to continue. After a crash it continues from the last stored snapshot.
+    The files written do not depend on the interruptions.
+
+    Parameters
+    ----------
+    trained : result of the previous call, None for the first.
+    remaining : returns the seconds that the function has left.
 
     Raises
     ------
     PermanentError
-        If an unloaded file cannot be read, or the history or a crawl does not fit into memory_mb.
+        If an unloaded file cannot be read or has expired, the part does not fit into memory_mb, or
+        training takes more than 200 calls.
     """
+    rounds = 1 if trained is None else trained.rounds + 1
+    if rounds > MOST_ROUNDS:
+        raise PermanentError(
+            f"Training took more than {MOST_ROUNDS} calls of {MOST_SECONDS // 60} minutes: "
+            "increase lambda.memory_mb, reduce the number of series, or shorten the history."
+        )
     config = documents.load(store, config_hash)
     grid = Grid.of(config)
-    chunks = history.landed_chunks(store, ledger, config.query_hash)
-    starts = grid.starts(history_start, history_end)
-
-    def admit(size: Size) -> None:
-        refuse(capacity.refuse_detector(config, size, "in the landed history"))
-
-    read = [one for one in chunks if _overlaps(one, history_start, history_end)]
-    spans = [(one.rows, grid.count(one.window_start, one.window_end)) for one in read]
-    slices = max((Size.least(rows, intervals).slices for rows, intervals in spans), default=0)
-    admit(Size(slices, len(starts), sum(rows for rows, _ in spans)))
-    landed = read_panel(store, history.sources(chunks), config, starts, admit)
     base = base_of(grid, history_start, history_end, config.lookback_intervals)
-    scored = backtest.score(
-        config,
-        landed.panel,
-        score_from=second(backtest_start(grid, history_start, history_end)),
-        snapshot_at=second(base),
-    )
-    if scored.before is None:
-        raise PermanentError(
-            "The replay returned no snapshot: start the pipeline again with the input {}."
+    score_from = second(backtest_start(grid, history_start, history_end))
+    starts = grid.starts(history_start, history_end)
+    axis = np.array([second(start) for start in starts])
+    chunks = history.landed_chunks(store, ledger, config.query_hash)
+    sources = history.sources(grid, chunks)
+    settings = DetectorSettings.of(config, grid).part(measures)
+    progress = _Progress.of(store, layout.model_version(base, layout.attempt_id(execution)), part)
+    snapshot = progress.snapshot or Snapshot.initial(settings)
+    clock = _Clock(remaining)
+
+    def admit(slices: int) -> None:
+        size = Size(slices, len(starts), slices * len(starts))
+        refuse(capacity.refuse_part(config, size, len(measures), "in the unloaded history"))
+
+    def answer(intervals: int) -> Trained:
+        return Trained(
+            part=part,
+            measures=measures,
+            version=progress.version,
+            series=len(snapshot.state.slices) * len(measures),
+            done=intervals == len(starts),
+            share=intervals / len(starts),
+            rounds=rounds,
         )
-    version = layout.model_version(base, layout.attempt_id(execution))
-    store.put(layout.model(version, part), to_bytes(scored.before))
-    store.put(layout.backtest(version, part), parquet.write(scored.table), parquet.CONTENT_TYPE)
-    groups = groups_to_bytes(scored.groups)
-    store.put(layout.backtest_groups(version, part), groups, "application/json")
-    report = backtest.training(config, scored.after)
-    store.put_json(layout.learnt(version, part), report.to_dict())
-    return Trained(part=part, measures=measures, version=version, series=scored.series)
 
-
-def _overlaps(chunk: Chunk, begin: datetime, end: datetime) -> bool:
-    return chunk.window_start < end and begin < chunk.window_end
+    for low, high in _blocks(config, axis, sources, len(measures)):
+        if axis[high - 1] <= snapshot.state.until:  # trained by an earlier call; false for NaT
+            continue
+        if clock.is_short():
+            progress.store(snapshot)
+            return answer(low)
+        for piece in replay_block(
+            store,
+            config,
+            settings,
+            snapshot,
+            sources,
+            starts[low:high],
+            admit,
+            second(base),
+            score_from,
+        ):
+            snapshot = piece.done.after
+            if piece.done.before is not None:
+                store.put(layout.model(progress.version, part), to_bytes(piece.done.before))
+            if len(piece.done.scores.starts):
+                progress.add(config, base, piece.done)
+        clock.lap()
+        if clock.is_due():
+            progress.store(snapshot)
+    if base == history_end:
+        store.put(layout.model(progress.version, part), to_bytes(snapshot))
+    progress.store(snapshot)
+    report = backtest.training(settings, snapshot)
+    store.put_json(layout.learnt(progress.version, part), report.to_dict())
+    return answer(len(starts))
 
 
 def base_of(grid: Grid, begin: datetime, end: datetime, lookback: int) -> datetime:
@@ -173,8 +226,9 @@ def activate(
     done = {"status": "SUCCEEDED", "execution": execution, "reason": None}
     ledger.set_run(config_hash, run.model_copy(update=done))
     if train:
-        made = (layout.backtest, layout.backtest_groups, layout.learnt)
-        store.delete(key(one.version, one.part) for one in parts for key in made)
+        kept = {layout.model(one.version, one.part) for one in parts}
+        made = store.keys(layout.of_version(parts[0].version))
+        store.delete(key for key in made if key not in kept)
         models.forget(
             store,
             standing=(after.model,),
@@ -201,37 +255,135 @@ def _publish_backtest(
     end: datetime,
 ) -> tuple[Group, ...]:
     """Write scores and groups of `[begin, end)`, and delete those of a previous configuration."""
-    table = parquet.joined(store, [layout.backtest(one.version, one.part) for one in parts])
     keys = [layout.backtest_groups(one.version, one.part) for one in parts]
     of_parts = store.read_all(keys, groups_from_bytes)
-    groups = sorted(
-        (group for one in of_parts for group in one),
-        key=lambda one: (one.start, one.measure, one.id),
-    )
-    files = _score_files(config, table, base) | group_files(groups, config)
+    groups = in_order(group for one in of_parts for group in one)
+    files = group_files(groups, config)
     store.put_all(files, parquet.CONTENT_TYPE)
+    published = {*files, *_publish_scores(store, parts, base)}
     stale = [
         key
         for prefix in (layout.SCORES, *layout.OF_GROUPS)
         for key in store.keys(prefix)
-        if key not in files and (layout.date_of(key) or begin.date()) >= begin.date()
+        if key not in published and (layout.date_of(key) or begin.date()) >= begin.date()
     ]
     store.delete(stale)
     store.put_json(layout.PREVIEW, backtest.preview(groups, begin, end))
     learnt = [store.get_json(layout.learnt(one.version, one.part)) for one in parts]
     classes = [one for of_part in learnt for one in of_part["classes"]]
     store.put_json(layout.TRAINING, learnt[0] | {"classes": classes})
-    return tuple(groups)
+    return groups
 
 
-def _score_files(config: Config, table: pa.Table, base: datetime) -> dict[str, bytes]:
-    """One file per date, and one per interval of the look-back, which crawls will overwrite."""
-    table = results.in_order(table, config)
-    early = pc.less(table["interval_start"], pa.scalar(base, results.TIMESTAMP))
-    files = {
-        layout.history_scores(day): parquet.write(rows)
-        for day, rows in results.by_date(table.filter(early))
-    }
-    for start, rows in results.by_interval(table.filter(pc.invert(early))):
-        files[layout.interval_scores(start)] = parquet.write(rows)
-    return files
+def _publish_scores(store: ObjectStore, parts: Sequence[Trained], base: datetime) -> set[str]:
+    """Copy the files written by training, and write one file per interval of the look-back, which
+    crawls will overwrite; return the keys.
+    """
+    copies: dict[str, str] = {}
+    newest: dict[datetime, list[str]] = {}
+    for one in parts:
+        for key in store.keys(layout.backtest(one.version, one.part)):
+            start = layout.start_of(key)
+            if start < base:
+                copies[layout.history_scores(start, one.part)] = key
+            else:
+                newest.setdefault(start, []).append(key)
+    store.copy_all(copies)
+    publish_intervals(store, newest)
+    return {*copies, *map(layout.interval_scores, newest)}
+
+
+@dataclass
+class _Progress:
+    """Stored progress of a training.
+
+    Scores are written block by block; if they are computed again after a crash, the files are the
+    same. The snapshot is written last, because it marks the progress of all files.
+    """
+
+    objects: ObjectStore
+    version: str
+    part: int
+    snapshot: Snapshot | None = None
+    groups: dict[str, Group] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, store: ObjectStore, version: str, part: int) -> _Progress:
+        """Progress of earlier calls, if any."""
+        found = store.find(layout.unfinished(version, part))
+        if found is None:
+            return cls(store, version, part)
+        groups = groups_from_bytes(store.get(layout.backtest_groups(version, part)))
+        by_id = {group.id: group for group in groups}
+        return cls(store, version, part, from_bytes(found.body), by_id)
+
+    def add(self, config: Config, base: datetime, done: Replay) -> None:
+        """Write the scores: one file per date, and one per interval of the look-back, which crawls
+        will overwrite. A later piece returns the group of an event again for as long as it is
+        remembered.
+        """
+        self.groups |= {group.id: group for group in done.groups}
+        table = results.scores_table(done.scores, config)
+        prefix = layout.backtest(self.version, self.part)
+        files = {
+            layout.scores_from(prefix, begin): parquet.write(rows)
+            for begin, rows in results.by_date_until(table, base)
+        }
+        self.objects.put_all(files, parquet.CONTENT_TYPE)
+
+    def store(self, snapshot: Snapshot) -> None:
+        """Write the progress."""
+        groups = groups_to_bytes(in_order(self.groups.values()))
+        key = layout.backtest_groups(self.version, self.part)
+        self.objects.put(key, groups, "application/json")
+        self.objects.put(layout.unfinished(self.version, self.part), to_bytes(snapshot))
+
+
+class _Clock:
+    """Decides when to stop and when to store, by the seconds that the function has left."""
+
+    def __init__(self, remaining: Callable[[], float]) -> None:
+        self._remaining = remaining
+        self._last = self._stored = remaining()
+        self._longest: float | None = None
+
+    def lap(self) -> None:
+        """Measure a finished block."""
+        now = self._remaining()
+        self._longest = max(self._longest or 0.0, self._last - now)
+        self._last = now
+
+    def is_short(self) -> bool:
+        """Whether the time may not suffice for another block; false before the first."""
+        if self._longest is None:
+            return False
+        return self._last < 1.5 * self._longest + _LAST_SECONDS
+
+    def is_due(self) -> bool:
+        """Whether the snapshot should be stored; then false for the next two minutes."""
+        due = self._stored - self._last >= _STORED_AFTER
+        if due:
+            self._stored = self._last
+        return due
+
+
+def _blocks(
+    config: Config, axis: NDArray[np.datetime64], sources: Sequence[Source], measures: int
+) -> list[tuple[int, int]]:
+    """Blocks of the history whose rows fit into memory.
+
+    Raises
+    ------
+    PermanentError
+        If an interval has not been unloaded, or its files have expired.
+    """
+    owners = owners_of(sources, axis)
+    lacking = np.flatnonzero(owners < 0)
+    if len(lacking):
+        raise PermanentError(
+            f"The unloaded history of {axis[lacking[0]]} (UTC) is no longer in the bucket: start "
+            "the pipeline again with the input {}."
+        )
+    rates = [source.rows / source.intervals for source in sources]
+    rows = [rates[owner] for owner in owners.tolist()]
+    return blocks(owners.tolist(), rows, rows_at_once(config.memory_mb, measures))

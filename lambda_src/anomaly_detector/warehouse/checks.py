@@ -355,7 +355,7 @@ def judge_series(config: Config, numbers: SeriesNumbers) -> list[str]:
             "a year ago and a year from now: use a fixed offset, such as Etc/GMT-1 for UTC+1, or "
             "return UTC from the query and set timestamp_column.timezone to 'UTC'."
         )
-    if numbers.series > config.max_series:
+    if config.max_series is not None and numbers.series > config.max_series:
         problems.append(_too_many(config, numbers))
     return problems
 
