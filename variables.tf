@@ -409,7 +409,7 @@ variable "history" {
     - `start` - (Optional) Start of the history as an RFC 3339 timestamp, such as `2024-01-01T00:00:00Z`. Set at most one of this and `length`; with neither, the module loads 30-730 days depending on `interval`.
     - `length` - (Optional) Length of the history in days, such as `P90D`.
     - `query` - (Optional) Query for the history, such as one that reads an archive table. It must return the same columns as `query` and follow the same rules. Defaults to `query`.
-    - `chunk` - (Optional) Time range that one UNLOAD reads, in days. Defaults to `P30D`.
+    - `chunk` - (Optional) Maximum time range that one UNLOAD reads, in days. Shorter ranges are used if a range has more rows than training reads at once (docs/capacity.md). Defaults to `P30D`.
     - `parallelism` - (Optional) Maximum number of concurrent UNLOADs, 1-40. Defaults to `4`.
   EOT
   type = object({

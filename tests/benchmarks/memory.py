@@ -1,35 +1,40 @@
 """Capacity: the memory and time that a detector needs, measured and estimated.
 
 `python -m tests.benchmarks.memory [--short] [--json out] [--out docs/capacity.md]`. History is
-landed in the bucket of a local cloud as UNLOAD lands it: Parquet in the chunks that the pipeline
-plans, eight files each. Then the handlers train, activate, detect, commit and deliver as the
-machines call them, each in a process of its own, for each part of the detector. Peak memory is that
-process's largest resident size (VmHWM), with Python, numpy, pyarrow and Powertools; time is of its
-CPU, reading and writing of files included.
+written to the bucket of a local cloud as UNLOAD writes it: Parquet in the chunks planned by the
+pipeline, eight files each. Then the handlers train, activate, detect, commit and deliver run as the
+state machines call them, for each part of the detector, each in a separate process. Peak memory is
+the peak resident set size of that process (VmHWM), including Python, numpy, pyarrow and Powertools;
+time is its CPU time, including reading and writing of files.
 
-`anomaly_detector/capacity.py` estimates beforehand what is needed. The query check rejects what
-does not fit into `lambda.memory_mb`; training counts again what has landed, before it allocates
-memory for it, and so does every crawl. *estimate / measured* compares the estimate with the
-function that takes most of those it is made for: train and activate; detect, commit and deliver.
-It is meant to be at least 1, and about 2 at most.
+`anomaly_detector/capacity.py` estimates the requirements in advance. The query check rejects a
+detector that does not fit into `lambda.memory_mb`; training and every crawl check again, with the
+unloaded slices counted, before they allocate memory. *estimate / measured* compares the estimate
+with the function that needs the most memory: train and activate; detect, commit and deliver. It
+should be at least 1, and at most about 2.
 
-* **series** are measures x slices, roll-ups included; **letters** of each dimension value;
+* **series** are measures x slices, including roll-ups; **letters** of each dimension value;
   **present** is the share of intervals in which a slice has a row.
-* **Memory does not depend on the length of history**: it is read and replayed in blocks, whose size
-  follows `lambda.memory_mb`. Training that needs more than 15 minutes goes on in another call, up
-  to 200 of them, from what it has stored; after a crash as well, and with the same result.
-* **parts**: where the measures do not fit together, they are split into as few parts as fit, which
-  are trained and crawled side by side; the results are the same. A measure is not split: the memory
-  has to hold its slices.
-* **outage**: all values fall to a third in the last 36 intervals of history and in the crawl.
-  Events hold little: a series is flagged once.
-* Before history is loaded, series are counted over a sample window only, one week (four for daily
-  data): counting all of history would mean scanning all of it. A quarter of the memory is left for
-  series that the sample does not show, and training counts again.
-* A vCPU of Lambda is assumed to be half as fast as the core measured on. That is an allowance, not
-  a measurement: a function's log shows how long it takes in your account.
-* Nothing is written to a function's /tmp. Payloads between functions stay small: the windows of at
-  most 500 chunks of history, and the numbers of the parts.
+* **Memory does not depend on the length of the history.** It is read and replayed in blocks whose
+  size depends on `lambda.memory_mb`. Training that takes more than 15 minutes continues in another
+  call (at most 200) from a stored snapshot, and so it does after a crash, with the same result.
+* **parts**: if the measures do not fit together, they are divided into the minimum number of parts
+  that fit, which are trained and crawled in parallel with the same results. A measure is not
+  divided: the memory must hold its slices.
+* **Chunks of history** are short enough to be read in one block, at most `history.chunk`. Each
+  chunk is an UNLOAD that scans its time range; on a table that is not sorted by time, each UNLOAD
+  scans the whole table.
+* **outage**: all values drop to a third in the last 36 intervals of the history and in the crawl.
+  Events need little memory, because each series is flagged once.
+* Before the history is unloaded, series are counted in a sample window only, of one week (four
+  weeks for daily data): counting the whole history would mean scanning all of it. Parts leave a
+  quarter of the memory free for series that do not occur in the sample, and training counts again.
+* A Lambda vCPU is assumed to be half as fast as the core measured. This is a safety margin, not a
+  measurement: the log of a function shows how long it takes in your account.
+* Nothing is written to /tmp of a function. Payloads between functions stay small: the windows of at
+  most 500 chunks of history, and the measures of the parts.
+* **USD an hour**: one crawl an hour at list price: twice the CPU seconds at `memory_mb`, requests to
+  S3 as counted, and the rest as in the README's table. Without the warehouse.
 """
 
 from __future__ import annotations
