@@ -33,8 +33,8 @@ should be at least 1, and at most about 2.
   measurement: the log of a function shows how long it takes in your account.
 * Nothing is written to /tmp of a function. Payloads between functions stay small: the windows of at
   most 500 chunks of history, and the measures of the parts.
-* **USD an hour**: one crawl an hour at list price: twice the CPU seconds at `memory_mb`, requests to
-  S3 as counted, and the rest as in the README's table. Without the warehouse.
+* **USD an hour**: one crawl an hour at list price: twice the CPU seconds at `memory_mb`, requests
+  to S3 as counted, and the rest as in the README's table. Without the warehouse.
 """
 
 from __future__ import annotations
@@ -152,8 +152,8 @@ SHORT = (Shape(400, days=20), Shape(600, "P1D", 100, measures=6, memory_mb=512))
 SCALE = (
     Shape(10_000, due=1, lookback=3),
     Shape(50_000, due=1, lookback=3),
-    Shape(250_000, days=10, measures=5, memory_mb=3_008, due=1, lookback=3),
-    Shape(1_000_000, days=3, measures=10, memory_mb=4_096, due=1, lookback=3),
+    Shape(250_000, days=4, measures=5, memory_mb=3_008, due=1, lookback=3),
+    Shape(1_000_000, days=2, measures=10, memory_mb=4_096, due=1, lookback=3),
 )
 TRAIN, CRAWL = ("train", "activate"), ("detect", "commit", "deliver")
 MEMORIES = (512, 1_769, 3_008, MOST_MEMORY_MB)
