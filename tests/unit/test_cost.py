@@ -46,7 +46,7 @@ class Meter:
         name = model.name
         if model.service_model.service_name == "s3":
             # Objects written and deleted; a lifecycle rule deletes those below live/.
-            if name == "PutObject":
+            if name in ("PutObject", "CopyObject"):
                 self.counts["events"] += 2 if params["Key"].startswith("live/") else 1
             elif name in FREE:
                 self.counts["events"] += len(params.get("Delete", {}).get("Objects", [None]))
