@@ -319,8 +319,10 @@ def test_a_part_is_trained_until_it_is_done(scene: Scene) -> None:
         roleArn=scene.role(allow("*"), service="states.amazonaws.com"),
     )
     # when
+    measures = [["revenue"], ["views", "price"], ["orders"]]
+    parts = [{"part": part, "measures": names} for part, names in enumerate(measures)]
     plan = {
-        "parts": [["revenue"], ["views", "price"], ["orders"]],
+        "parts": parts,
         "history_start": "2026-01-01T00:00:00Z",
         "history_end": "2026-02-01T00:00:00Z",
     }
@@ -334,9 +336,8 @@ def test_a_part_is_trained_until_it_is_done(scene: Scene) -> None:
     ending = eventually(ended, 60)
     # then
     assert ending["status"] == "SUCCEEDED", ending
-    assert json.loads(ending["output"])["trained"] == [
-        {"part": part, "measures": measures, "rounds": part + 1, "done": True}
-        for part, measures in enumerate(plan["parts"])
+    assert json.loads(ending["output"])["parts"] == [
+        {**one, "rounds": place + 1, "done": True} for place, one in enumerate(parts)
     ]
 
 
