@@ -1,4 +1,4 @@
-"""The slices of a detector and how they lie above each other."""
+"""The slices of a detector and their hierarchy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNKNOWN = -2
 
 @dataclass(frozen=True)
 class _Keys:
-    """One number for each slice, by which slices are looked up by their codes."""
+    """An index of slices by their codes, combined into one number per slice."""
 
     weights: NDArray[np.int64]
     ordered: NDArray[np.int64]
@@ -33,7 +33,7 @@ class _Keys:
         return cls(weights, keys[order], order)
 
     def find(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(N,) places of the codes (N, D), -1 where there is none."""
+        """(N,) indices of the slices with these codes (N, D), -1 if there is none."""
         if not len(self.order):
             return np.full(len(codes), -1, dtype=np.int64)
         wanted = (codes + 1) @ self.weights
@@ -42,7 +42,7 @@ class _Keys:
 
 
 def _coded(slices: NDArray[np.object_], values: Iterable[Iterable[str]]) -> NDArray[np.int64]:
-    """(N, D) number of each text among its dimension's values: -1 of `*`, -2 of another one."""
+    """(N, D) code of each value in its dimension; -1 for `*`, -2 for unknown values."""
     codes = np.empty(slices.shape, dtype=np.int64)
     for axis, names in enumerate(values):
         number = {name: place for place, name in enumerate(names)} | {ROLLED_UP: -1}
@@ -52,17 +52,17 @@ def _coded(slices: NDArray[np.object_], values: Iterable[Iterable[str]]) -> NDAr
 
 @dataclass(frozen=True)
 class Lattice:
-    """K slices by what they hold; a level is the set of dimensions that are not rolled up.
+    """K slices and which leaves they contain; a level is a set of dimensions not rolled up.
 
     Attributes
     ----------
     slices : (K, D) object array of str, `*` where rolled up, distinct.
-    values : per dimension its values, ascending.
-    codes : (K, D) number of each value within its dimension, -1 where rolled up.
-    level : (K,) number of the slice's level.
+    values : the values of each dimension, ascending.
+    codes : (K, D) code of each value in its dimension, -1 where rolled up.
+    level : (K,) level of each slice.
     count : number of levels.
-    leaves : (L,) places of the slices of the finest level.
-    places : (count, L) place of the slice of each level that holds a leaf, -1 where it is not kept.
+    leaves : (L,) indices of the slices of the finest level.
+    places : (count, L) index of the slice of each level that contains a leaf, -1 if there is none.
     """
 
     slices: NDArray[np.object_]
@@ -101,7 +101,7 @@ class Lattice:
         )
 
     def find(self, slices: NDArray[np.object_]) -> NDArray[np.int64]:
-        """(N,) places of other slices (N, D), -1 of those that are not kept."""
+        """(N,) indices of the given slices (N, D), -1 if unknown."""
         codes = _coded(slices, self.values)
         places = self._keys.find(np.maximum(codes, -1))
         return np.where((codes > _UNKNOWN).all(axis=1), places, -1)
@@ -113,41 +113,39 @@ class Lattice:
 
     @cached_property
     def index(self) -> dict[tuple[str, ...], int]:
-        """Place of each slice."""
+        """Index of each slice."""
         return dict(zip(self.names, range(len(self.names)), strict=True))
 
     @cached_property
     def _holders(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Every slice with every leaf that it holds, by number: places, and places in `leaves`."""
+        """All pairs of a slice and a leaf in it: indices of slices, and indices in `leaves`."""
         level, leaf = np.nonzero(self.places >= 0)
         return self.places[level, leaf], leaf
 
     def summed(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(…, K) values of the leaves (…, L), summed over those that each slice holds."""
+        """(…, K) sums of the leaves' values (…, L) that each slice contains."""
         places, leaves = self._holders
         return _totals(places, values.take(leaves, axis=-1), len(self.level))
 
     def counted(self, slices: Mask) -> NDArray[np.float64]:
-        """(…, count) how many of the slices (…, K) each level has."""
+        """(…, count) number of selected slices (…, K) of each level."""
         return _totals(self.level, slices, self.count)
 
     def overlapping(self, place: int) -> Mask:
-        """(K,) slices that may share a leaf with the one at `place`: no dimension holds them
-        apart.
-        """
+        """(K,) slices that may share a leaf with the slice `place`: no dimension separates them."""
         own = self.codes[place]
         fixed = own >= 0
         part = self.codes[:, fixed]
         return np.asarray(((part < 0) | (part == own[fixed])).all(axis=1))
 
     def held(self, place: int) -> Mask:
-        """(L,) leaves that lie in the slice at `place`."""
+        """(L,) leaves that the slice `place` contains."""
         own = self.codes[place]
         fixed = own >= 0
         return np.asarray((self.codes[self.leaves][:, fixed] == own[fixed]).all(axis=1))
 
     def joint(self, one: int, other: int) -> int | None:
-        """Place of the smallest slice that holds both, where it is kept."""
+        """Index of the smallest slice that contains both, or None if there is none."""
         wanted = np.where(self.codes[one] == self.codes[other], self.codes[one], -1)
         at = np.nonzero((self.codes == wanted).all(axis=1))[0]
         return int(at[0]) if len(at) else None
@@ -156,7 +154,7 @@ class Lattice:
 def _totals(
     places: NDArray[np.int64], values: NDArray[np.generic], size: int
 ) -> NDArray[np.float64]:
-    """(…, size) values (…, N) summed by their places (N,)."""
+    """(…, size) sums of values (…, N) by index (N,)."""
     totals = np.empty((*values.shape[:-1], size))
     for row, total in zip(
         values.reshape(-1, values.shape[-1]), totals.reshape(-1, size), strict=True

@@ -1,4 +1,4 @@
-"""The array form of landed rows: what the detector reads, and what it answers."""
+"""Landed rows and scores as arrays: input and output of the detector."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def second(moment: datetime) -> np.datetime64:
-    """The moment as arrays hold it: UTC, without a zone, in seconds."""
+    """A time as datetime64[s], UTC."""
     return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "s")
 
 
@@ -23,14 +23,14 @@ class Panel:
 
     Attributes
     ----------
-    starts : (T,) datetime64[s], UTC, ascending: every interval of the window, rows or none.
+    starts : (T,) datetime64[s], UTC, ascending; includes intervals without rows.
     dimensions : D names.
     slices : (K, D) object array of str.
     measures : M names.
-    values : (T, M, K) float64, NaN where no row landed.
-    counts : (T, M, K) float64, number of non-null values behind each value, 0 where none.
-    landed : (T,) whether any measure of the detector has a value in the interval; None where
-        these are all its measures, so that the values tell.
+    values : (T, M, K) float64, NaN if no row landed.
+    counts : (T, M, K) float64, number of non-null values aggregated, 0 if none.
+    landed : (T,) whether any measure of the detector has a value in the interval; None if the
+        panel contains all its measures.
     """
 
     starts: NDArray[np.datetime64]
@@ -54,13 +54,13 @@ class Panel:
 
 @dataclass(frozen=True)
 class Scores:
-    """What the detector says of every series and interval of a panel; same axes T, M, K.
+    """Scores of every series and interval of a panel; axes T, M, K.
 
     Attributes
     ----------
-    actual, expected, lower, upper : (T, M, K) float64, NaN where missing or not yet known.
-    severity : (T, M, K) float64, 0-100; 50 is the threshold that the false-event budget gives.
-    direction : (T, M, K) int8, 1 above, -1 below the expected value, 0 where neither.
+    actual, expected, lower, upper : (T, M, K) float64, NaN if missing or not yet learned.
+    severity : (T, M, K) float64, 0-100; 50 is the threshold given by the false-event budget.
+    direction : (T, M, K) int8, 1 above, -1 below the expected value, otherwise 0.
     anomalous : (T, M, K) bool.
     """
 

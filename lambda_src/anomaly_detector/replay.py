@@ -1,4 +1,4 @@
-"""Replays landed intervals in order: what training, live scoring and the look-back all do."""
+"""Replays landed intervals in order, for training, live scoring and the look-back."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _JUDGED = tuple(field.name for field in fields(Judged))
 
 @dataclass(frozen=True)
 class Replay:
-    """What the intervals gave.
+    """Result of a replay.
 
     Attributes
     ----------
-    groups : of every event that was remembered at the start or opened since, as it stands at the
-        end; ascending by start, measure and id. Where scores begin later, of those remembered then.
-    after : the snapshot after all intervals. before : that before `snapshot_at`.
+    groups : of all events that the snapshot contained or that opened since, as of the end;
+        ascending by start, measure and id. Events that ended before `score_from` are omitted.
+    after : the snapshot after all intervals. before : the snapshot before `snapshot_at`.
     """
 
     scores: Scores
@@ -49,25 +49,24 @@ def replay(
     snapshot_at: np.datetime64 | None = None,
     score_from: np.datetime64 | None = None,
 ) -> Replay:
-    """Score and learn the panel's intervals one after the other; `snapshot` is left as it is.
+    """Score and learn the panel's intervals one after the other; `snapshot` is not changed.
 
     Parameters
     ----------
-    snapshot : has learnt nothing of the panel's intervals.
-    panel : its slices may come in any order; those that the snapshot knows and the panel lacks
-        count as absent rows.
-    snapshot_at : UTC; `before` has learnt every interval that starts before it.
-    score_from : UTC; scores are kept, and events shown, from this interval on. All are where None.
+    snapshot : has learned none of the panel's intervals.
+    panel : with slices in any order; slices of the snapshot that are not in the panel have no rows.
+    snapshot_at : UTC; `before` has learned all intervals that start before it.
+    score_from : UTC; start of the first scored interval; None for all.
 
     Returns
     -------
-    Scores have the slices of snapshot and panel, ascending. A replay in pieces gives what one in
-    full gives, bit for bit.
+    Scores contain the slices of snapshot and panel, ascending. Replaying in pieces and at once give
+    identical results, bit for bit.
 
     Raises
     ------
     ValueError
-        Where the panel's measures, dimensions or times do not go with settings and snapshot.
+        If the panel's measures, dimensions or times do not match settings and snapshot.
     """
     state = snapshot.state
     _check(settings, state, panel, snapshot_at)
@@ -76,11 +75,11 @@ def replay(
     now, events = _copied(settings, snapshot, lattice, from_state)
     rules = Rules.of(settings)
     slots = _slots(settings, starts)
-    # Known beforehand, and no anomaly: the rows of two intervals lie in one of them.
+    # Not an anomaly: one of the two intervals contains the rows of both.
     unclear = shown_twice(settings.grid, starts, settings.clock)
     rows = _Rows(panel, now, from_panel)
     skipped = 0 if score_from is None else int(np.searchsorted(starts, score_from))
-    # Events of what is not scored are told from here on only.
+    # Events that end before the first scored interval have no group.
     begins = score_from is not None and (np.isnat(state.until) or state.until < score_from)
     told = {} if begins else dict.fromkeys(events)
     kept = _Kept(len(lattice.slices), len(state.measures), len(starts) - skipped)
@@ -125,7 +124,7 @@ def replay(
 
 
 def _slots(settings: DetectorSettings, starts: NDArray[np.datetime64]) -> list[Slots]:
-    """Where each interval lies in the profiles."""
+    """Slots of each interval in the profiles."""
     days, weekdays = day_slots(settings.grid, starts)
     hours = days * settings.slots_a_weekday // settings.slots_a_day
     weeks = weekdays * settings.slots_a_weekday + hours
@@ -136,7 +135,7 @@ def _slots(settings: DetectorSettings, starts: NDArray[np.datetime64]) -> list[S
 
 
 class _Kept:
-    """Collects judged intervals."""
+    """Collects the scores of intervals."""
 
     def __init__(self, slices: int, measures: int, intervals: int) -> None:
         shape = (intervals, measures, slices)
@@ -191,9 +190,9 @@ def _check(
 def _union(
     state: State, panel: Panel
 ) -> tuple[Lattice, NDArray[np.int64] | None, NDArray[np.int64]]:
-    """Slices of both, ascending, and where those of either stand among them.
+    """The lattice of the slices of both, and the indices of the state's and the panel's slices.
 
-    None stands for the state's slices where they are all.
+    The former are None if the panel adds no slice.
     """
     lattice = state.lattice
     places = lattice.find(panel.slices)
@@ -211,10 +210,10 @@ def _union(
 
 
 class _Rows:
-    """Values and counts (M, K) of each interval of a panel, over all measures and slices."""
+    """Values and counts (M, K) of each interval of a panel, for all measures and slices."""
 
     def __init__(self, panel: Panel, state: State, places: NDArray[np.int64]) -> None:
-        """`places` are where the panel's slices stand among the state's."""
+        """`places` are the indices of the panel's slices among the state's."""
         self._panel, self._shape = panel, state.habits.seen.shape
         measures = np.array([panel.measures.index(name) for name in state.measures])
         size = self._shape[1]
@@ -222,7 +221,7 @@ class _Rows:
         self._from, self._to = measures, places
 
     def at(self, t: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Those of one interval, not to be changed."""
+        """Values and counts of one interval; read only."""
         values, counts = self._panel.values[t], self._panel.counts[t]
         if self._whole:
             return values, counts
@@ -238,7 +237,7 @@ def _copied(
     lattice: Lattice,
     places: NDArray[np.int64] | None,
 ) -> tuple[State, tuple[Event, ...]]:
-    """State and events to be changed in place, with room for the slices of the lattice."""
+    """Copies of state and events, extended to the slices of the lattice."""
     if places is None:
         return snapshot.state.copied(), tuple(event.copied() for event in snapshot.events)
     grown = snapshot.state.grown(settings, lattice, places)

@@ -1,4 +1,4 @@
-"""All that a detector has learnt up to a moment, in one file: its series and its events."""
+"""A detector's state at a point in time, in one file: series and events."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _SUMS = {one.name: f"events.{one.name}" for one in fields(Sums)}
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is remembered; nothing in it is changed by a replay.
+    """State and events; a replay does not change it.
 
     Attributes
     ----------
-    events : those that are open, or closed so recently that they may go on.
+    events : open events, and events closed so recently that they may continue.
     """
 
     state: State
@@ -37,7 +37,7 @@ class Snapshot:
 
     @classmethod
     def initial(cls, settings: DetectorSettings) -> Self:
-        """Before the first interval."""
+        """The snapshot before the first interval."""
         return cls(initial_state(settings), ())
 
 
@@ -55,7 +55,7 @@ def to_bytes(snapshot: Snapshot) -> bytes:
     }
     sums = _stacked([event.sums for event in snapshot.events], len(state.slices))
     target = io.BytesIO()
-    # np.savez stamps the clock into the archive; equal snapshots shall be equal files.
+    # np.savez writes the current time into the archive; equal snapshots must give equal files.
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name, array in {**head, **sums, **state.named()}.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as member:
@@ -69,7 +69,7 @@ def from_bytes(content: bytes) -> Snapshot:
     Raises
     ------
     PermanentError
-        Where the content is no snapshot, or one of another format: it has to be trained again.
+        If the content is not a snapshot, or has another format.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:

@@ -14,36 +14,36 @@ from anomaly_detector.detection.settings import DetectorSettings
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Places = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Series by their measures and slices: two arrays of one length, as an index of (M, K)."""
+"""Indices of series: their measures and slices, two arrays that index (M, K)."""
 
 
 def kept(
     *axes: int | str,
     dtype: type[np.generic] = np.float64,
     initial: float | Sequence[Any] = 0.0,
-) -> Any:  # noqa: ANN401 a field, of whatever type it is declared
+) -> Any:  # noqa: ANN401 a field of the declared type
     """A field of a part: an array of shape (*axes, M, K), measure and slice last.
 
     Parameters
     ----------
-    axes : lengths of the leading axes, or names of the settings that hold them.
-    initial : what a series that has seen nothing begins with; a scalar, or over the leading axes.
+    axes : lengths of the leading axes, or names of properties of the settings.
+    initial : initial value of a series; a scalar, or one value per element of the leading axes.
     """
     return field(metadata={"axes": axes, "dtype": dtype, "initial": initial})
 
 
 @dataclass
 class Part:
-    """Arrays of one shape (…, M, K) after another, all changed in place by `learn`."""
+    """Arrays of shape (…, M, K); `learn` changes them in place."""
 
     @classmethod
     def fresh(cls, settings: DetectorSettings, slices: int) -> Self:
-        """Arrays of series that have seen nothing."""
+        """Arrays of series without any value."""
         return cls(**{one.name: _initial(one, settings, slices) for one in fields(cls)})
 
     @classmethod
     def of(cls, named: Mapping[str, NDArray[Any]]) -> Self:
-        """The part with the arrays that `named` gave."""
+        """The part from the arrays that `named` returned."""
         return cls(**{one.name: named[one.name] for one in fields(cls)})
 
     def named(self) -> dict[str, NDArray[Any]]:
@@ -51,14 +51,14 @@ class Part:
         return dict(vars(self))
 
     def grown(self, settings: DetectorSettings, slices: int, places: NDArray[np.int64]) -> Self:
-        """A copy with room for `slices`, in which `places` are where its own go."""
+        """A copy for `slices` slices; its own go to the indices `places`."""
         grown = self.fresh(settings, slices)
         for name, array in grown.named().items():
             array[..., places] = getattr(self, name)
         return grown
 
     def picked(self, slices: Mask) -> Self:
-        """A copy of some slices (K,)."""
+        """A copy of the slices selected by a mask (K,)."""
         return self._mapped(lambda array: array[..., slices])
 
     def copied(self) -> Self:

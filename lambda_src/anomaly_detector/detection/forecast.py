@@ -1,15 +1,15 @@
-"""What a series is expected to show, and how far it usually lies from that.
+"""The expected value of a series, and its usual deviation.
 
-* **Expectation**: four experts, weighted by (decayed absolute error)^-3: the level; the profile of
-  the day; the same plus what the weekday's hour adds; the latter times a slow factor, which follows
-  trend. A slot falls back to the level, or to the day, until it has been seen. Nothing in it
-  follows quickly, so a fault does not become its own forecast. Daily data gets what `month` adds.
+* **Expectation**: four experts, weighted by (decayed absolute error)^-3: the level; the daily
+  profile; the same plus the weekly profile; the latter times a slow factor, which follows the
+  trend. A slot without values falls back to the level, or to the daily profile. All of them adapt
+  slowly, so that a fault does not become its own forecast. `month` adds to daily data.
 * **Spread**: decayed mean absolute residual per slot of the day, times the recent volatility, with
-  floors: a share of the level (the float noise of a constant series is no event) and, for small
-  counts, the Poisson deviation.
+  floors: a share of the level (rounding noise of a constant series is not an event) and, for
+  small counts, the Poisson deviation.
 * **Learning**: from the value clipped to the expectation +- 2 spreads. After a day on one side of
-  the expectation the new level is accepted: the profiles are scaled (moved, where values can be
-  negative) and the series learns quietly for a day.
+  the expectation the new level is accepted: the profiles are scaled (shifted, if values can be
+  negative) and the series returns to the warm-up for a day.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from anomaly_detector.detection.slots import Slots
 
 EXPERTS = 4
 CLIP, CLIP_LEARNING = 2.0, 6.0
-HEALING_WEEKS = 6  # weeks in a slot of the week, before which a fault does not stop its learning
-WHOLE_WEEK = 7  # days in a slot of the day, before which it does not stand for an average day
+HEALING_WEEKS = 6  # values of a weekly slot up to which it is learned even during an event
+WHOLE_WEEK = 7  # days before a daily slot represents an average day
 RUN_LEVEL = 2.0
 RELATIVE_FLOOR_ADDITIVE, RELATIVE_FLOOR = 0.01, 0.003
 VOLATILITY_MIN, VOLATILITY_MAX = 0.8, 4.0
@@ -45,21 +45,21 @@ RATE_DAY, RATE_WEEK, RATE_SPREAD = 0.1, 0.2, 0.04
 RATE_SPREAD_ALL, RATE_VOLATILITY = 0.01, 0.02
 
 Narrow = NDArray[np.float32]
-"""Profiles are most of the state: seven digits are enough for them."""
+"""Profiles are most of the state, and seven digits are enough for them."""
 Count = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What one interval was expected to show, and how that came about; arrays (M, K).
+    """The expectation of one interval and its components; arrays (M, K).
 
     Attributes
     ----------
-    experts : (E, M, K). day : profile of the day. shape : day and week.
-    scale : deviation of the residual, volatility included. calm_scale : without it.
-    floor : smallest deviation that is believed.
-    few : factor of a mean of few rows, part of both scales; 1 elsewhere.
-    month : what the day of the month adds, part of the expectation. month_adds : what it would add.
+    experts : (E, M, K). day : daily profile. shape : daily and weekly profile.
+    scale : standard deviation of the residual, with volatility. calm_scale : without it.
+    floor : lower bound of both scales.
+    few : factor for means of few rows, included in both scales; otherwise 1.
+    month : day-of-month effect, included in the expectation. month_adds : its estimate.
     """
 
     expected: Array
@@ -76,29 +76,29 @@ class Expectation:
 
 @dataclass
 class Forecast(Part):
-    """What is known of the course of a series."""
+    """Profiles, errors and spread of each series."""
 
-    # Decayed mean error of each expert; a factor for the last.
+    # Decayed mean error of each expert; for the last, a factor.
     offset: Array = kept(EXPERTS, initial=(0.0, 0.0, 0.0, 1.0))
     error: Array = kept(EXPERTS)  # decayed mean absolute error of each expert
-    day: Narrow = kept("slots_a_day", dtype=np.float32)  # profile of the day
+    day: Narrow = kept("slots_a_day", dtype=np.float32)  # daily profile
     day_seen: Count = kept("slots_a_day", dtype=np.uint8)
-    # What a weekday's hour adds to the profile of the day.
+    # Hourly deviation of each weekday from the daily profile.
     week: Narrow = kept("slots_a_week", dtype=np.float32)
     week_seen: Count = kept("slots_a_week", dtype=np.uint8)
     spread: Narrow = kept("slots_a_day", dtype=np.float32)  # decayed mean absolute residual
     spread_all: Array = kept()  # the same over all slots
     volatility: Array = kept(initial=1.0)  # decayed mean of residuals relative to their usual size
     run: Array = kept()  # intervals in a row on one side of the expectation, signed
-    run_length: Array = kept()  # intervals behind the next two sums
+    run_length: Array = kept()  # number of intervals in the next two sums
     run_actual: Array = kept()
     run_expected: Array = kept()
 
     def judge(
         self, rules: Rules, habits: Habits, month: Month, observed: Observed, slots: Slots
     ) -> Expectation:
-        """Expect one interval; what came is used of series that are not born only."""
-        # The first value of a series is its own forecast: nothing is known yet.
+        """The expectation of one interval; uses its values only for series that are not born."""
+        # The first value of a series is its own forecast.
         first = observed.live & ~observed.born
         level = habits.level.copy()
         np.copyto(level, observed.actual, where=first)
@@ -163,12 +163,12 @@ class Forecast(Part):
 
         Parameters
         ----------
-        residual : 0 where nothing came. z : the same in scales.
-        on : series that learn. profiles : those whose profiles do.
+        residual : 0 if missing. z : residual in units of the scale.
+        on : series that learn. profiles : series that learn their profiles.
 
         Returns
         -------
-        (M, K) the clipped values that were learnt.
+        (M, K) the learned, clipped values.
         """
         seen = habits.seen
         settled = (seen >= rules.warm_up) & (self.week_seen[slots.week] >= rules.young_week)
@@ -178,9 +178,9 @@ class Forecast(Part):
         limit /= np.maximum(np.abs(z), 1.0)
         clipped = residual * np.minimum(1.0, limit)
         size = np.abs(clipped)
-        # The profiles learn what is left without the month.
+        # Profiles are learned without the day-of-month effect.
         learnt = expectation.expected + clipped - expectation.month
-        # Averages first, decays once there are enough values for that.
+        # Plain means first, decayed means once there are enough values.
         left = learnt - expectation.experts
         error = np.abs(left)
         error -= self.error
@@ -218,7 +218,7 @@ class Forecast(Part):
         return learnt
 
     def young_week(self, slots: Slots) -> Mask:
-        """(M, K) series whose slot of the week is learnt even while an event holds them."""
+        """(M, K) series whose weekly slot is learned even during an event."""
         return np.asarray(self.week_seen[slots.week] < HEALING_WEEKS)
 
     def follow_run(
@@ -228,13 +228,13 @@ class Forecast(Part):
 
         Returns
         -------
-        The series that have stayed there for long enough to be at a new level, if any.
+        The series that have been there long enough to be at a new level, if any.
         """
         side = (z > RUN_LEVEL).astype(np.float64)
         side -= z < -RUN_LEVEL
         turned = on & (side * self.run < 0)
         grown = self.run + side
-        # Within what is usual it fades by one.
+        # Within the usual range a run shortens by one.
         np.subtract(
             self.run, np.minimum(np.maximum(self.run, -1.0), 1.0), out=grown, where=side == 0
         )
@@ -250,12 +250,12 @@ class Forecast(Part):
         return _places(there) if there.any() else None
 
     def move(self, at: Places, factor: Array, added: Array, moved: Array) -> None:
-        """Follow series to a new level."""
+        """Move series to a new level."""
         pick = (slice(None), *at)
         self.day[pick] = self.day[pick] * factor + added
         self.week[pick] *= factor
         self.spread[pick] *= factor
-        # How a moved series varies is not known: guess wide, and learn it quickly.
+        # The spread at the new level is unknown: start wide, and learn quickly.
         self.spread_all[at] = np.maximum(self.spread_all[at] * factor, 0.2 * np.abs(moved))
         self.offset[pick] = np.array([0.0, 0.0, 0.0, 1.0])[:, None]
         for seen in (self.day_seen, self.week_seen):
@@ -267,18 +267,18 @@ class Forecast(Part):
 def _floor(
     rules: Rules, habits: Habits, observed: Observed, expected: Array, level: Array
 ) -> Array:
-    """(M, K) smallest deviation that is believed."""
+    """(M, K) lower bound of the scale."""
     size = np.abs(expected)
     floor = np.maximum(
         np.where(rules.additive, RELATIVE_FLOOR_ADDITIVE * size, RELATIVE_FLOOR * np.abs(level)),
         1e-9 * habits.magnitude,
     )
     events = size / np.maximum(observed.unit, SMALL)
-    # The Poisson deviation holds in full up to a small count, and is gone at twice that.
+    # The Poisson deviation applies up to a small count, and fades out up to twice as much.
     small = np.minimum(np.maximum(2.0 - events / SMALL_COUNT, 0.0), 1.0)
     poisson = np.sqrt(small * (np.minimum(events, 2 * SMALL_COUNT) + 0.5))
     np.maximum(floor, observed.unit * poisson, out=floor)
-    # Of a series that was always zero nothing says how large a first value may be.
+    # For a series of zeros, the size of the first nonzero value is arbitrary.
     zero = observed.live & (habits.magnitude <= 0)
     if zero.any():
         np.maximum(floor, 0.7 * np.abs(observed.actual), out=floor, where=zero)

@@ -1,11 +1,11 @@
-"""What all parts read of a series: how much it has shown, how large, how often, of what kind.
+"""Basic statistics of a series that all parts use: number of values, level, presence, kind.
 
-**Born**: a series is born in a measure with the first value of it that is learnt. Of a series that
-is not born nothing is known and nothing is learnt but that value; while an event holds it, not even
-that. So it makes no difference whether a slice without a born series is kept.
+**Born**: a series is born in a measure when its first value is learned. No state exists before
+that, and the first value is not learned while an open event covers the series. Storing or omitting
+slices without a born series therefore makes no difference.
 
-**Unit**: what one event adds to a series of SUM or COUNT: 1 to a whole-valued one, a usual value to
-one that is often zero; 0 where it is not known.
+**Unit**: the contribution of one occurrence to a series of SUM or COUNT: 1 if values are integers,
+the mean nonzero value if values are often zero, 0 if unknown.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ import numpy as np
 from anomaly_detector.detection.arrays import Array, Mask, Part, Places, kept
 from anomaly_detector.detection.rules import Rules
 
-MOSTLY = 0.9  # share below which something is often not so: rows that land, values beyond zero
-SMALL_COUNT = 25.0  # events up to which a count varies as Poisson's; twice as many are no small one
+MOSTLY = 0.9  # share below which rows are often absent, or values often zero
+SMALL_COUNT = 25.0  # up to this count the variance is Poisson's; from twice as many on, it is not
 SEEN_MAX = 1e6
-LARGEST = 1e30  # what is larger is taken for missing: sums and squares of it still have digits
+LARGEST = 1e30  # larger values are treated as missing; sums and squares up to here are exact
 RATE_LEVEL, RATE_PRESENCE, RATE_HABIT = 0.05, 0.002, 0.01
 
 
 @dataclass(frozen=True)
 class Observed:
-    """One interval as it came, and what is known of it beforehand; arrays (M, K).
+    """The observations of one interval, with the statistics before it; arrays (M, K).
 
     Attributes
     ----------
     born, young, unit : as in `Habits`.
-    actual : NaN where missing; 0 where an absent row of SUM or COUNT means that.
-    count : rows behind the values.
-    present : whether a value came. live : whether there is an actual value.
-    absent : whether a born series of SUM or COUNT has none.
+    actual : NaN if missing; 0 if a missing row of SUM or COUNT is read as zero.
+    count : number of rows per value.
+    present : whether a value landed. live : whether `actual` is a number.
+    absent : whether a born series of SUM or COUNT has no actual value.
     landed : whether any measure of the detector has a value in the interval.
     """
 
@@ -51,30 +51,30 @@ class Observed:
 
 @dataclass
 class Habits(Part):
-    """What is known of the values of a series."""
+    """Decayed statistics of the values of each series."""
 
-    seen: Array = kept()  # values learnt
+    seen: Array = kept()  # values learned
     level: Array = kept()  # decayed mean of the value
-    magnitude: Array = kept()  # decayed mean of |value| where it is not zero
-    rows: Array = kept()  # decayed mean of the number of rows behind a value
-    presence: Array = kept(initial=1.0)  # decayed share of intervals that had a row
-    nonzero: Array = kept()  # decayed share of values that are not zero
-    fractional: Array = kept()  # 1 once a value was not whole
-    signed: Array = kept()  # 1 once a value was negative
+    magnitude: Array = kept()  # decayed mean of nonzero |value|
+    rows: Array = kept()  # decayed mean of the number of rows per value
+    presence: Array = kept(initial=1.0)  # decayed share of intervals with a row
+    nonzero: Array = kept()  # decayed share of nonzero values
+    fractional: Array = kept()  # 1 after the first non-integer value
+    signed: Array = kept()  # 1 after the first negative value
 
     @property
     def born(self) -> Mask:
-        """(M, K) series of which a value has been learnt."""
+        """(M, K) series with at least one learned value."""
         return self.seen > 0
 
     @property
     def young(self) -> Array:
-        """(M, K) rate at which a series learns a mean: one over the values with the next."""
+        """(M, K) learning rate of a plain mean: 1 / (values + 1)."""
         return np.asarray(1.0 / (self.seen + 1.0))
 
     @property
     def often_absent(self) -> Mask:
-        """(M, K) series that often lack a row, so that none of SUM or COUNT means zero."""
+        """(M, K) series that often have no row, which then means zero for SUM and COUNT."""
         return self.presence < MOSTLY
 
     @property
@@ -83,24 +83,24 @@ class Habits(Part):
         return self.nonzero < MOSTLY
 
     def unit(self, rules: Rules) -> Array:
-        """(M, K) what one event adds, 0 where it is not known."""
+        """(M, K) contribution of one occurrence, 0 if unknown."""
         unit = np.maximum(self.magnitude * self.often_zero, self.fractional == 0)
         unit *= rules.additive
         return np.asarray(unit)
 
     def small(self, unit: Array) -> Array:
-        """(M, K) the unit of series of few events, 0 for others."""
+        """(M, K) the unit of series with small counts, 0 for others."""
         return np.asarray(unit * (np.abs(self.level) < 2 * SMALL_COUNT * unit))
 
     def judge(self, rules: Rules, value: Array, count: Array, *, landed: bool | None) -> Observed:
-        """Tell what came.
+        """Interpret the values of one interval.
 
         Parameters
         ----------
-        value, count : (M, K), NaN and 0 where no row landed. What is not finite or huge is missing.
-        landed : as in `Observed`; None where these are all measures of the detector.
+        value, count : (M, K), NaN and 0 if no row landed. Infinite and huge values are missing.
+        landed : as in `Observed`; None if these are all measures of the detector.
         """
-        present = np.abs(value) <= LARGEST  # not so of NaN
+        present = np.abs(value) <= LARGEST  # False for NaN
         actual = np.where(present, value, np.nan)
         if landed is None:
             landed = bool(present.any())
@@ -121,7 +121,7 @@ class Habits(Part):
         )
 
     def learn_presence(self, observed: Observed) -> None:
-        """Learn which series had a row; to be called before anything else is learnt."""
+        """Learn which series had a row; call this before all other learning."""
         rate = np.maximum(1.0 / (self.seen + 2.0), RATE_PRESENCE)
         rate *= observed.born
         rate *= observed.present - self.presence
@@ -130,11 +130,11 @@ class Habits(Part):
     def learn(
         self, observed: Observed, value: Array, learnt: Array, on: Mask, young: Array
     ) -> None:
-        """Learn one interval of the series `on`; the last of the parts to do so.
+        """Learn one interval of the series `on`; call this after the other parts have learned.
 
         Parameters
         ----------
-        value : as it came. learnt : clipped to what was expected.
+        value : as observed. learnt : clipped around the expectation.
         """
         level = np.maximum(young, RATE_LEVEL)
         level *= on
@@ -153,7 +153,7 @@ class Habits(Part):
         np.minimum(self.seen + on, SEEN_MAX, out=self.seen)
 
     def move(self, rules: Rules, at: Places, factor: Array, added: Array) -> None:
-        """Follow series to a new level, and let them learn quietly for a while."""
+        """Move series to a new level, and return them to the warm-up for a while."""
         self.level[at] = self.level[at] * factor + added
         quiet = float(rules.warm_up - min(rules.shift_after, rules.warm_up - 1))
         self.seen[at] = np.minimum(self.seen[at], quiet)

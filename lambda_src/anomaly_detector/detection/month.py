@@ -1,9 +1,9 @@
-"""What the day of the month adds to a daily series: pay days, first and last days.
+"""Day-of-month effects of daily series: pay days, first and last days.
 
-A slot holds the decayed mean residual of its day (the last day of a month has one of its own), as a
-share of the forecast (of the level, where values can be negative). It counts once two months have
-shown it and it stands out of the noise, and only while forecasts with it are better than without: a
-series that knows no such days pays nothing.
+A slot is the decayed mean residual of its day (the last day of a month has its own), as a share of
+the forecast (of the level, if values can be negative). It is used after two months, if it exceeds
+the noise, and while forecasts with it have smaller errors than without: series without such days
+are not affected.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from anomaly_detector.detection.arrays import Array, Mask, Part, kept
 from anomaly_detector.detection.habits import Habits
 from anomaly_detector.detection.rules import SMALL
 
-SEEN_FROM = 2  # months that have shown a slot before it counts
-YOUNG = 12  # months in which a slot is learnt even while an event is open
-STANDS_OUT = 2.5  # deviations of a slot's mean
-CLIP = 30.0  # deviations that a residual is clipped at
+SEEN_FROM = 2  # months before a slot is used
+YOUNG = 12  # months in which a slot is learned even during an event
+STANDS_OUT = 2.5  # standard errors of a slot's mean
+CLIP = 30.0  # standard deviations at which residuals are clipped
 RATE = 0.3
 RATE_ERROR = 0.01
 SEEN_MAX = 250
@@ -30,21 +30,21 @@ WITHOUT, WITH = 0, 1
 
 @dataclass
 class Month(Part):
-    """What is known of the days of the month; empty but for daily data."""
+    """Effects of the days of the month; empty unless data is daily."""
 
-    adds: NDArray[np.float32] = kept("slots_a_month", dtype=np.float32)  # as a share of the level
+    adds: NDArray[np.float32] = kept("slots_a_month", dtype=np.float32)  # shares of the forecast
     seen: NDArray[np.uint8] = kept("slots_a_month", dtype=np.uint8)
     error: Array = kept("month_errors")  # decayed mean absolute error without and with it
 
     def judge(
         self, habits: Habits, slot: int, forecast: Array, deviation: Array
     ) -> tuple[Array, Array]:
-        """What the slot would add to the forecast, and what of it is believed; (M, K) each.
+        """The slot's estimated effect, and the part of it that is used; (M, K) each.
 
         Parameters
         ----------
         forecast : without the month.
-        deviation : of single residuals.
+        deviation : standard deviation of residuals.
         """
         seen = self.seen[slot].astype(np.float64)
         adds = self.adds[slot] * _size(habits, forecast)
@@ -68,8 +68,8 @@ class Month(Part):
         Parameters
         ----------
         residual : of the forecast without the month.
-        adds : what the slot would have added.
-        frozen : series that an event holds: they learn young slots only.
+        adds : the slot's estimated effect.
+        frozen : series in an open event, which learn young slots only.
         """
         seen = self.seen[slot].astype(np.float64)
         size = np.maximum(_size(habits, forecast), SMALL)

@@ -1,4 +1,4 @@
-"""Constants of a configured detector, and numbers that several parts share."""
+"""Per-measure constants of a detector, and constants that several parts share."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from anomaly_detector.detection.arrays import Array, Mask
 from anomaly_detector.detection.settings import DetectorSettings
 
 TO_DEVIATION = 1.2533  # sqrt(pi / 2): mean absolute residual to standard deviation, Gaussian
-FULL_SIZE = 0.2  # relative change that counts in full, of values and of events
-UNCLIPPED_UNTIL = 10  # values of a series; before that its spread is not known
-YOUNG_WEEK = 3  # weeks in a slot of the week, before which it is learnt with the wider clip
-TINY = 1e-300  # keeps a divisor from zero
-SMALL = 1e-100  # the same where the quotient is squared
+FULL_SIZE = 0.2  # relative change from which values and events have full weight
+UNCLIPPED_UNTIL = 10  # values before which the spread of a series is unknown
+YOUNG_WEEK = 3  # weeks up to which a weekly slot is learned with the wider clip
+TINY = 1e-300  # prevents division by zero
+SMALL = 1e-100  # the same if the quotient is squared
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Rules:
 
     Attributes
     ----------
-    averages : places of the measures that are means.
-    one_sided, minima : whether any measure counts changes to one side only, or large ones only.
+    averages : indices of the measures with AVG.
+    one_sided, minima : whether any measure has a direction, or a minimum change.
     """
 
     additive: Mask

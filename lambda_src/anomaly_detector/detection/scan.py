@@ -2,19 +2,18 @@
 
 Neill (2009), Kulldorff (1997).
 
-For each window of w = 1 ... 48 intervals, C sums what came beyond the expectation and B what was
-expected. Of SUM and COUNT the log-likelihood ratio is D = ((B + C) ln(1 + C / B) - C) / phi, of all
-others C^2 / (2 var). Leaves have heavier tails than that, and sums of many less so: D counts as
-n ln(1 + D / n), as of Student's t, with n in proportion to the leaves that a slice amounts to, and
-not above the terms in the sum (B / phi, or rows). Values that repeat themselves give
+For each window of w = 1 ... 48 intervals, C is the sum of residuals and B the sum of expectations.
+The log-likelihood ratio of SUM and COUNT is D = ((B + C) ln(1 + C / B) - C) / phi, of the others
+C^2 / (2 var). Leaves have heavier tails than that, and sums of many less so: D is replaced by
+n ln(1 + D / n), as for Student's t, with n in proportion to the effective number of leaves of a
+slice, and at most the number of terms in the sum (B / phi, or rows). Repeated values give
 D = repeats x -ln(usual share of repeats), summed over the leaves of a slice.
 
 The dispersion phi of a slice and window is the decayed mean of C^2 / B, clipped at three
-deviations, shrunk to what slices of its size usually have, and no smaller than that of shorter
-windows.
+deviations, shrunk towards that of slices of its size, and no smaller than that of shorter windows.
 
-**Evidence** R = max over w of D / ln 10, less log10(slices in the level): the price of having
-looked at as many. **Threshold** T = log10(intervals a week x measures x levels / false events a
+**Evidence** R = max over w of D / ln 10 - log10(slices in the level), the correction for multiple
+slices. **Threshold** T = log10(intervals a week x measures x levels / false events a
 week). **Severity of an event** = 100 x / (x + T) with x = R x min(1, |C / B| / s), s the relative
 change that counts as full; for means, minima and maxima x is at most 3 L, L the surprise of the
 series itself. So 50 is the threshold, for events as for points.
@@ -38,26 +37,26 @@ from anomaly_detector.lattice import Lattice
 WINDOWS = (1, 2, 3, 6, 12, 24, 48)
 """Lengths, in intervals, of the windows over which evidence is added up."""
 LONGEST = WINDOWS[-1]
-SINGLE = 3  # windows that have one interval more than the one before
+SINGLE = 3  # number of windows that are one interval longer than the previous one
 
 CAP = 3.0
-TEMPER = 1.25  # the dispersion is an estimate: its error makes tails heavier
+TEMPER = 1.25  # the error of the estimated dispersion makes tails heavier
 TAIL_TERMS = 5.0  # n of one leaf in one interval, about Student's t with 9 degrees
-FEWEST = 3.0  # B / phi below which a slice is left to its roll-up
-LEAST_SHARE = 0.01  # deviation of a window, as a share of its expectation, at the least
+FEWEST = 3.0  # B / phi below which a slice is evaluated in its roll-up only
+LEAST_SHARE = 0.01  # least standard deviation of a window, as a share of its expectation
 RATE_DISPERSION = 0.003
 CLIP_DISPERSION = 9.0
-SHRINK = 30.0  # windows that what is usual for the size counts as
-USUAL_FROM = 50  # windows learnt before a slice tells what is usual
-FEWEST_TELL = 3  # slices that make a line
-UNCLIPPED_WINDOWS = 20  # windows learnt before new ones are clipped
+SHRINK = 30.0  # weight of the usual dispersion for the size, in windows
+USUAL_FROM = 50  # learned windows before a slice contributes to the usual dispersion
+FEWEST_TELL = 3  # least number of slices to fit a line
+UNCLIPPED_WINDOWS = 20  # learned windows before new ones are clipped
 CLIP_LEAF = 8.0
 RATE_SAME, SAME_PRIOR = 0.002, 50.0
 FEWEST_SAME = 3
 LEAST_SAME = 0.003
-RARELY_SAME = 3.0  # nats of a repeat below which repeats tell nothing
-NOT_STUCK = 5.0  # nats that a leaf which goes on moving speaks against its slice
-USUAL_AFTER = 0.5  # share of repeats that is usual of what has been stuck for long
+RARELY_SAME = 3.0  # nats of a repeat below which repeats are ignored
+NOT_STUCK = 5.0  # nats against a slice for each of its leaves that is not stuck
+USUAL_AFTER = 0.5  # usual share of repeats of a series that was stuck for long
 SEEN_MAX = 1e6
 
 _LENGTHS = np.array(WINDOWS, dtype=np.float64)[:, None, None]
@@ -66,22 +65,22 @@ _ROOTS = np.sqrt(_LENGTHS)
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for an event in each series; arrays (M, K), or (V, M, K) per window.
+    """Evidence of an event in each series; arrays (M, K), or (V, M, K) per window.
 
     Attributes
     ----------
-    evidence : R, -inf where the series may open no event.
-    weight : x, the evidence with the size of the change and the cap.
+    evidence : R, -inf if the series may not open an event.
+    weight : x, the evidence weighted by the size of the change, and capped.
     side : 1 above, -1 below.
-    window : number of the best window; change, base : sums over it.
+    window : index of the best window; change, base : sums over it.
     now_change, now_base : residual and expectation of this interval.
-    price : log10(slices in the level), which R has paid.
-    alone : R of this interval alone, before the price.
-    repeats : nats for the leaves of the slice that are stuck; stuck : they are the evidence.
+    price : log10(slices in the level), subtracted in R.
+    alone : R of this interval alone, without the correction.
+    repeats : nats for stuck leaves of the slice; stuck : whether they are the evidence.
     threshold : (M,) T.
     changes, bases, dispersions : C, B and phi of each window.
-    size : what a relative change of one adds to an interval of base 1.
-    fresh : C^2 / B to be learnt, of windows that are `whole`.
+    size : change of an interval of base 1 for a relative change of one.
+    fresh : C^2 / B to be learned, for windows that are `whole`.
     """
 
     evidence: Array
@@ -105,12 +104,12 @@ class Evidence:
     whole: Mask
 
     def likely(self, m: int, window: int, lattice: Lattice) -> Array:
-        """(K,) log-likelihood ratio that just the leaves of a slice changed, all in proportion.
+        """(K,) log-likelihood ratio that exactly the leaves of a slice changed, in proportion.
 
-        With u = C b / var and v = b^2 / var of each leaf, b what a change of one would add, it is
-        (sum u)^2 / (2 sum v): the one factor is fitted by weighted least squares. The noise of
-        leaves is their own, so slices that share the fault's leaves are told apart better than by
-        their sums.
+        With u = C b / var and v = b^2 / var of each leaf, where b is its change for a relative
+        change of one, it is (sum u)^2 / (2 sum v): the factor is fitted by weighted least squares.
+        As leaves have independent noise, this separates slices that share leaves of the fault
+        better than their sums do.
         """
         leaves = lattice.leaves
         b = self.bases[window, m, leaves]
@@ -128,17 +127,17 @@ class Evidence:
 
 @dataclass
 class Scan(Part):
-    """What the newest windows of a series hold, and how windows of it usually vary."""
+    """The latest residuals of each series, and the usual dispersion of its windows."""
 
-    # Newest residuals, by the clock modulo their number, each beside what it is measured against:
-    # expectation, or 1 for a mean. Seven digits are enough.
+    # Latest residuals, indexed by the clock modulo their number, each with its base: expectation,
+    # or 1 for a mean. Seven digits are enough.
     ring: NDArray[np.float32] = kept(LONGEST, 2, dtype=np.float32)
-    ring_fill: Array = kept()  # intervals in it since it was last emptied
+    ring_fill: Array = kept()  # intervals in it since it was last reset
     dispersion: Array = kept(len(WINDOWS))  # decayed mean of change^2 / base per window
     dispersion_seen: Array = kept()
-    same: Array = kept()  # intervals in a row with the value of the one before
-    same_share: Array = kept(initial=0.02)  # decayed share of values that equal the one before
-    last: Array = kept()  # newest value
+    same: Array = kept()  # consecutive intervals with an unchanged value
+    same_share: Array = kept(initial=0.02)  # decayed share of unchanged values
+    last: Array = kept()  # latest value
 
     def judge(
         self,
@@ -151,13 +150,13 @@ class Scan(Part):
         lattice: Lattice,
         clock: int,
     ) -> Evidence:
-        """Take one interval into the windows and weigh them; `learn` learns how they vary.
+        """Add one interval to the windows and evaluate them; `learn` learns their dispersion.
 
         Parameters
         ----------
-        surprise : L where the series is scored, else 0.
-        value : the expectation where nothing came.
-        clock : number of the interval, which the rings turn by.
+        surprise : L if the series is scored, otherwise 0.
+        value : the expectation if missing.
+        clock : number of the interval, by which rings are indexed.
         """
         born = observed.born
         counted = rules.additive & (habits.signed == 0)
@@ -179,17 +178,17 @@ class Scan(Part):
         calm += SHRINK * usual
         calm /= own + SHRINK
         np.maximum(calm, usual, out=calm)
-        # Things that vary together deviate in proportion to their size, independent ones by its
-        # root: half-way between the two through the season.
+        # Correlated counts deviate in proportion to their size, independent ones by its root; the
+        # season uses the geometric mean of both.
         tide = bases / np.maximum(level * _LENGTHS, SMALL)
         tide = np.where(counted, np.sqrt(np.minimum(np.maximum(tide, 0.04), 25.0)), 1.0)
         raw = np.square(changes) / safe
         fresh = raw / tide
         settled = (self.dispersion_seen >= UNCLIPPED_WINDOWS) & (calm > 0)
         np.minimum(fresh, CLIP_DISPERSION * calm, out=fresh, where=settled)
-        # A forecast that follows makes long sums calmer than chance would; a frozen one does not.
+        # An adapting forecast makes long sums calmer than chance does; a frozen one does not.
         _accumulate(np.maximum, calm)
-        # A slice of few events varies by whole ones.
+        # Small counts vary by whole units.
         phi = _phi(calm * tide, habits.small(observed.unit))
         np.maximum(phi, LEAST_SHARE**2 * np.square(full) * safe, out=phi)
         ratio = changes / safe
@@ -202,8 +201,7 @@ class Scan(Part):
         terms = np.where(counted, bases / phi, np.maximum(habits.rows, 1.0) * _LENGTHS)
         terms = np.minimum(np.maximum(terms, 1.0), TAIL_TERMS * _parts(level, lattice) * _ROOTS)
         heavy = terms * np.log1p(np.maximum(d, 0.0) / terms)
-        # Fewer events than expected have no heavy tail. Masks without order are multiplied by:
-        # numpy is slow at choosing.
+        # Low counts have no heavy tail. Multiplying by irregular masks is faster than selecting.
         light = counted & (changes < 0)
         d *= light
         d += heavy * ~light
@@ -256,11 +254,11 @@ class Scan(Part):
     def learn(
         self, rules: Rules, habits: Habits, found: Evidence, value: Array, live: Mask, frozen: Mask
     ) -> None:
-        """Learn how the windows vary, except those of `frozen` series; before `habits` learn.
+        """Learn the dispersion, except of `frozen` series; call this before `habits` learn.
 
         Parameters
         ----------
-        live : series whose newest value is kept.
+        live : series whose latest value is stored.
         """
         on = ~frozen & (habits.seen > rules.warm_up // 2)
         rate = np.maximum(1.0 / (self.dispersion_seen + 1.0), RATE_DISPERSION)
@@ -272,27 +270,27 @@ class Scan(Part):
         np.copyto(self.last, value, where=live)
 
     def empty(self, m: int, slices: Mask) -> None:
-        """Forget what the windows hold of some slices (K,) of a measure."""
+        """Reset the windows of some slices (K,) of a measure."""
         self.ring[:, :, m, slices] = 0.0
         for count in (self.ring_fill, self.same):
             count[m, slices] = 0.0
 
     def accept_repeats(self, m: int, slices: Mask) -> None:
-        """Take it for usual that some slices (K,) of a measure repeat themselves."""
+        """Accept repeated values of some slices (K,) of a measure as usual."""
         self.same_share[m, slices] = np.maximum(self.same_share[m, slices], USUAL_AFTER)
 
     def expects_little(self, rules: Rules, habits: Habits) -> Mask:
-        """(V, M, K) windows in which a series usually expects too little to be looked at."""
+        """(V, M, K) windows whose usual expectation is too small for evaluation."""
         calmest = np.maximum.accumulate(self.dispersion, axis=0)
         counted = rules.additive & (habits.signed == 0) & habits.born
         phi = _phi(calmest, habits.small(habits.unit(rules)))
         return np.asarray(counted & (np.abs(habits.level) * _LENGTHS < FEWEST * phi))
 
     def _sums(self, clock: int) -> Array:
-        """(V, 2, M, K) residuals and bases, summed over the newest intervals of each window."""
+        """(V, 2, M, K) residuals and bases, summed over the latest intervals of each window."""
         newest_first = self.ring[(clock - np.arange(LONGEST)) % LONGEST]
         sums = np.empty((len(WINDOWS), *self.ring.shape[1:]))
-        # What a window has and no shorter one; the shortest have one interval more each.
+        # First the intervals that no shorter window has; the shortest have one more each.
         sums[:SINGLE] = newest_first[:SINGLE]
         for total, (begin, end) in zip(sums[SINGLE:], pairwise(WINDOWS[SINGLE - 1 :]), strict=True):
             np.add.reduce(newest_first[begin:end], axis=0, dtype=np.float64, out=total)
@@ -300,9 +298,9 @@ class Scan(Part):
         return sums
 
     def _usual(self, rules: Rules, habits: Habits) -> Array:
-        """(V, M, K) the dispersion that a slice of its size usually has: a line through the logs.
+        """(V, M, K) the usual dispersion of slices of the same size: a line through the logarithms.
 
-        Sums go over the slices that tell, so that slices which are not born change no digit.
+        Only eligible slices are summed, so that slices which are not born change no digit.
         """
         size = np.where(rules.additive, np.abs(habits.level), habits.rows)
         tells = habits.born & (self.dispersion_seen >= USUAL_FROM) & (size > 0)
@@ -329,7 +327,7 @@ class Scan(Part):
         return usual
 
     def _repeats(self, rules: Rules, observed: Observed, value: Array, lattice: Lattice) -> Array:
-        """(M, K) nats that the leaves of a slice are stuck rather than alike by chance."""
+        """(M, K) nats for stuck leaves of a slice, against values that are equal by chance."""
         found = np.zeros(self.same.shape)
         leaves = lattice.leaves
         run = self.same[:, leaves]
@@ -346,7 +344,7 @@ class Scan(Part):
         same = live & (value == self.last) & (value != 0)
         self.same *= same | ~live
         self.same += same
-        # A value that is stuck teaches once; one that has always been so is no fault.
+        # A stuck value is learned once; a series that has always been constant is no fault.
         telling = live & ((self.same <= 2) | (habits.seen < rules.warm_up))
         rate = np.maximum(1.0 / (habits.seen + SAME_PRIOR), RATE_SAME)
         rate *= telling
@@ -362,14 +360,14 @@ def _newest(
     value: Array,
     counted: Mask,
 ) -> tuple[Array, Array, Array]:
-    """Residual, base and expectation of this interval; an absent SUM or COUNT is zero."""
+    """Residual, base and expectation of this interval; absent rows of SUM and COUNT are zero."""
     taken = observed.born & (observed.live | observed.absent)
     expected = expectation.expected
     change = value * ~observed.absent
     change -= expected
     change *= taken
     for m in rules.averages:
-        # A mean of few rows says less than one of many.
+        # A mean of few rows is less certain than one of many.
         share = observed.count[m] / np.maximum(habits.rows[m], 1.0)
         share = np.sqrt(np.minimum(np.maximum(share, 0.1), 10.0))
         np.multiply(change[m], share, out=change[m], where=observed.count[m] > 0)
@@ -379,14 +377,14 @@ def _newest(
 
 
 def _accumulate(how: np.ufunc, values: Array) -> None:
-    """Accumulate along the first axis, in place; numpy's own way is slow along it."""
+    """Accumulate along the first axis, in place; numpy's `accumulate` is slow along it."""
     for before, after in pairwise(values):
         how(before, after, out=after)
 
 
 def _first_largest(values: Array) -> tuple[Array, NDArray[np.int8]]:
-    """(M, K) largest of (V, M, K) values along the first axis, and the first place of it; changes
-    the values.
+    """(M, K) maximum of (V, M, K) values along the first axis, and its first index; overwrites the
+    values.
     """
     _accumulate(np.maximum, values)
     largest = values[-1]
@@ -394,12 +392,12 @@ def _first_largest(values: Array) -> tuple[Array, NDArray[np.int8]]:
 
 
 def _phi(dispersion: Array, unit: Array) -> Array:
-    """Dispersion as evidence is measured in it: tempered, and of whole units at the least."""
+    """Dispersion that evidence is divided by: tempered, and at least that of whole units."""
     return np.maximum(TEMPER * dispersion, unit) + SMALL
 
 
 def _parts(level: Array, lattice: Lattice) -> Array:
-    """(M, K) leaves of equal size that a slice amounts to: (sum of sizes)^2 / sum of squares."""
+    """(M, K) effective number of leaves of a slice: (sum of sizes)^2 / sum of squares."""
     largest = level.max(axis=1, keepdims=True, initial=SMALL)
     own = level[:, lattice.leaves] / largest
     total, squares = lattice.summed(np.stack([own, np.square(own)]))

@@ -1,4 +1,4 @@
-"""Where an interval lies in the day, the week and the month, as the clocks of the zone show it."""
+"""Slots of intervals in the profiles of day, week and month, in the detector's time zone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DAY = 86_400
 
 @dataclass(frozen=True)
 class Slots:
-    """Where an interval lies in the profiles of the day, the week and, for P1D, the month."""
+    """Slots of one interval in the profiles of day, week and, for P1D, month."""
 
     day: int
     week: int
@@ -43,7 +43,7 @@ def day_slots(
 
 def month_slots(grid: Grid, starts: NDArray[np.datetime64]) -> NDArray[np.int64]:
     """(T,) day of the month of each start in the detector's zone: 0 … 29, and 30 for the last
-    day of a month, however long it is.
+    day of any month.
     """
     day = _local(grid, starts) // 86_400
     dates = day.astype("datetime64[D]")
@@ -55,7 +55,7 @@ def month_slots(grid: Grid, starts: NDArray[np.datetime64]) -> NDArray[np.int64]
 
 
 def shown_twice(grid: Grid, starts: NDArray[np.datetime64], clock: str) -> NDArray[np.bool_]:
-    """(T,) intervals whose times come twice in the zone `clock`: see `Grid.shown_twice`."""
+    """(T,) intervals whose wall-clock times occur twice in `clock`: see `Grid.shown_twice`."""
     found = np.zeros(len(starts), dtype=np.bool_)
     seconds = starts.astype("datetime64[s]").astype(np.int64)
     zone = ZoneInfo(clock)
@@ -72,9 +72,9 @@ def _offset(day: int, zone: ZoneInfo) -> timedelta:
 
 
 def _local(grid: Grid, starts: NDArray[np.datetime64]) -> NDArray[np.int64]:
-    """(T,) seconds since 1970 as the clocks in the detector's zone show them."""
+    """(T,) wall-clock seconds since 1970 in the detector's time zone."""
     seconds = starts.astype("datetime64[s]").astype(np.int64)
-    # Offsets change on quarter hours, so one look-up serves all starts of a quarter hour.
+    # Offsets change at quarter hours only: one lookup per quarter hour is enough.
     zone = ZoneInfo(grid.timezone)
     quarters, which = np.unique(seconds // 900, return_inverse=True)
     offsets = np.array(

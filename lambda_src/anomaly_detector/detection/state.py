@@ -1,11 +1,11 @@
-"""All that is remembered of a detector's series, and one interval of them: judged, then learnt.
+"""The state of all series; an interval is first judged, then learned.
 
-* **Severity** of a value: 100 x / (x + T) with x = L weighed by the size of the change, L as
-  `surprise` gives it, and T = log10(series x intervals a week / false events a week): 50 where
-  chance alone reaches it as often as the budget allows. Series are those that are born in the
-  value's measure, times the measures of the detector.
-* **A change that does not count, because of the measure's direction or its minimum change, has
-  severity 0**, and so has everything of a series that is still being learnt.
+* **Severity** of a value: 100 x / (x + T), where x is the surprise L weighted by the size of the
+  change (see `surprise`), and T = log10(series x intervals a week / false events a week): chance
+  alone reaches 50 as often as the budget allows. The number of series is that of the born series
+  of the measure, times the number of measures of the detector.
+* Changes excluded by the measure's direction or minimum change have severity 0, and so do all
+  values of a series before it has been learned.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NEVER = np.datetime64("NaT", "s")
 
 @dataclass(frozen=True)
 class Judged:
-    """What is said of one interval; all arrays (M, K), as in `Scores`."""
+    """Scores of one interval; arrays (M, K), as in `Scores`."""
 
     actual: Array
     expected: Array
@@ -47,12 +47,12 @@ class Judged:
 
 @dataclass(frozen=True)
 class Shown:
-    """What one interval showed, for the scan and for learning; arrays (M, K).
+    """Observations and expectations of one interval, for scan and learning; arrays (M, K).
 
     Attributes
     ----------
-    value : the expectation where nothing came. residual : beyond the expectation.
-    z : the same in scales.
+    value : the expectation if missing. residual : value minus expectation.
+    z : residual in units of the scale.
     """
 
     observed: Observed
@@ -66,13 +66,13 @@ class Shown:
 
 @dataclass
 class State:
-    """All that is remembered of K slices and M measures.
+    """State of K slices and M measures.
 
     Attributes
     ----------
-    until : datetime64[s], UTC start of the newest interval learnt; NaT before the first.
-    slices : (K, D) object array of str, ascending; of a stored state only those that are born.
-    clock : intervals learnt.
+    until : datetime64[s], UTC start of the latest learned interval; NaT before the first.
+    slices : (K, D) object array of str, ascending; a stored state contains only born slices.
+    clock : number of learned intervals.
     """
 
     until: np.datetime64
@@ -88,21 +88,21 @@ class State:
 
     @property
     def parts(self) -> dict[str, Part]:
-        """Name to part."""
+        """Parts by name."""
         return {name: getattr(self, name) for name in PARTS}
 
     @cached_property
     def lattice(self) -> Lattice:
-        """How the slices lie above each other; it goes with them from state to state."""
+        """Lattice of the slices; states with the same slices share it."""
         return Lattice.of(self.slices)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays."""
+        """Total size of all arrays in bytes."""
         return sum(array.nbytes for array in self.named().values())
 
     def named(self) -> dict[str, NDArray[Any]]:
-        """`part.field` to array."""
+        """Arrays by `part.field`."""
         return {
             f"{name}.{field}": array
             for name, part in self.parts.items()
@@ -112,7 +112,7 @@ class State:
     def grown(
         self, settings: DetectorSettings, lattice: Lattice, places: NDArray[np.int64]
     ) -> Self:
-        """A copy over the slices of `lattice`, in which `places` are where its own go."""
+        """A copy for the slices of `lattice`; its own go to the indices `places`."""
         size = len(lattice.slices)
         grown = self._mapped(lattice.slices, lambda part: part.grown(settings, size, places))
         grown.lattice = lattice
@@ -123,7 +123,7 @@ class State:
         return self._mapped(self.slices, lambda part: part.copied())
 
     def picked(self, slices: Mask) -> Self:
-        """A copy of some slices (K,)."""
+        """A copy of the slices selected by a mask (K,)."""
         return self._mapped(self.slices[slices], lambda part: part.picked(slices))
 
     def _mapped(self, slices: NDArray[np.object_], change: Callable[[Part], Part]) -> Self:
@@ -136,14 +136,14 @@ class State:
     def judge(
         self, rules: Rules, value: Array, count: Array, slots: Slots, *, landed: bool | None
     ) -> Shown:
-        """Judge one interval; nothing of it is learnt but which series had a row.
+        """Compare one interval with its expectation; learns only which series had a row.
 
         Parameters
         ----------
-        value, count : (M, K), NaN and 0 where no row landed. NaN, infinite and huge values are
+        value, count : (M, K), NaN and 0 if no row landed. NaN, infinite and huge values are
             missing.
-        slots : where the interval lies in the profiles.
-        landed : whether any measure of the detector has a value in the interval; None where these
+        slots : of the interval in the profiles.
+        landed : whether any measure of the detector has a value in the interval; None if these
             are all its measures.
         """
         habits = self.habits
@@ -158,7 +158,7 @@ class State:
         return Shown(observed, expectation, surprisal, value, residual, z, slots)
 
     def score(self, rules: Rules, shown: Shown) -> Judged:
-        """What is said of the interval, before it is learnt."""
+        """Scores of the interval, before it is learned."""
         actual, live = shown.observed.actual, shown.observed.live
         expected, z, found = shown.expectation.expected, shown.z, shown.surprisal
         born = shown.observed.born
@@ -179,7 +179,7 @@ class State:
         lower, upper = self.surprise.reach(found, threshold)
         lower += expected
         upper += expected
-        # The bounds go by the season alone; what was said of this value holds before them.
+        # Bounds are derived from the seasonal channels only; adjust them to this value's verdict.
         struck = live & (found.weight >= threshold)
         below, above = z < 0, z > 0
         np.copyto(lower, actual, where=(struck != (actual < lower)) & below)
@@ -201,7 +201,7 @@ class State:
         )
 
     def weigh(self, rules: Rules, shown: Shown, lattice: Lattice) -> Evidence:
-        """Take the interval into the windows and weigh what speaks for an event."""
+        """Add the interval to the windows and compute the evidence of events."""
         scored = self.habits.seen >= rules.score_after
         return self.scan.judge(
             rules,
@@ -215,17 +215,17 @@ class State:
         )
 
     def learn(self, rules: Rules, shown: Shown, evidence: Evidence, frozen: Mask) -> None:
-        """Learn one interval in which rows landed.
+        """Learn one interval with landed rows.
 
-        `frozen` series, which an event holds, take it into young profiles only, clipped: a slot
-        that was learnt wrongly would otherwise open the same event every week, and never be put
-        right.
+        `frozen` series, which are in an open event, learn young profiles only, with clipped
+        values: a slot that was learned wrongly would otherwise open the same event every week and
+        never be corrected.
         """
         habits, slots, live = self.habits, shown.slots, shown.observed.live
         expectation, value, residual = shown.expectation, shown.value, shown.residual
-        young = habits.young  # an event that ends may have made them younger
+        young = habits.young  # accepting a new level may have made them younger
         on = live & ~frozen
-        # Nothing is learnt of a frozen series that is not born.
+        # Frozen series that are not born learn nothing.
         known = live & (~frozen | habits.born)
         self.scan.learn(rules, habits, evidence, value, known, frozen)
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
@@ -257,7 +257,7 @@ class State:
             )
 
     def accept_windows(self, rules: Rules, evidence: Evidence, m: int, slices: Mask) -> None:
-        """Take what the longest window of some slices (K,) of a measure shows for the new level."""
+        """Accept the longest window as the new level of some slices (K,) of a measure."""
         places = np.nonzero(slices & (self.scan.ring_fill[m] >= LONGEST))[0]
         if not len(places):
             return
@@ -269,11 +269,11 @@ class State:
         self._move(rules, at, base, base + change, np.full(len(places), float(LONGEST)))
 
     def _move(self, rules: Rules, at: Places, before: Array, after: Array, length: Array) -> None:
-        """Move series to a new level, and learn it quietly for a while.
+        """Move series to a new level, and return them to the warm-up for a while.
 
         Parameters
         ----------
-        before, after : sums of what was expected and of what came, over `length` intervals.
+        before, after : sums of expected and of actual values over `length` intervals.
         """
         scales = (self.habits.signed[at] == 0) & (before > 0) & (after > 0)
         factor = np.minimum(np.maximum(after / np.where(scales, before, 1.0), 0.01), 100.0)
@@ -292,11 +292,11 @@ PARTS: Mapping[str, type[Part]] = {
     "surprise": Surprise,
     "scan": Scan,
 }
-"""The parts of a state, as its fields name them."""
+"""Classes of the parts of a state, by field."""
 
 
 def initial_state(settings: DetectorSettings) -> State:
-    """The state before the first interval: no slice is known."""
+    """The state before the first interval, without slices."""
     parts: dict[str, Any] = {name: part.fresh(settings, 0) for name, part in PARTS.items()}
     return State(
         until=_NEVER,
@@ -309,7 +309,7 @@ def initial_state(settings: DetectorSettings) -> State:
 
 
 def parts_of(named: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """The parts whose arrays `State.named` gave, by name; other arrays may stand beside them.
+    """The parts by name, from the arrays that `State.named` returned; others are ignored.
 
     Raises
     ------

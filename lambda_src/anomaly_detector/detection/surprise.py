@@ -1,40 +1,38 @@
-"""How surprising one value of one series is, by what the series itself has shown.
+"""The surprise of a single value, by the history of its series.
 
-Four channels look at a value, each as a distance |z| in units that its own past has shown:
+Four channels evaluate a value, each as a distance |z| in units of its past distances:
 
-* **jump**: how the residual of the slow forecast changed since the interval before;
+* **jump**: the change of the slow forecast's residual since the previous interval;
 * **season**: the residual of the slow forecast;
-* **level**: the distance from the decayed mean of about the newest 330 values;
-* **range**: how far outside its usual range, the 1 % and 99 % quantiles of that distance, it lies.
+* **level**: the distance from the decayed mean of about the latest 330 values;
+* **range**: the distance beyond its usual range, the 1 % and 99 % quantiles of that distance.
 
-The unit is a decayed mean absolute distance, learnt from distances clipped at 4 times itself, so
-that a fault hardly widens it; never less than the floor of the slow forecast's scale.
+The unit is a decayed mean absolute distance of values clipped at 4 units, so that a fault hardly
+widens it; it is at least the floor of the slow forecast's scale.
 
 **Tail**: each channel knows the decayed share of its distances over 1, 2 and 4 units, and the mean
 excess of ln |z| over ln 4 (Hill 1975, "A simple general approach to inference about the tail of a
-distribution"), both drawn to a prior while few are known. L_c = -log10 P(|z| as large) runs
-straight in log |z| through the shares, and on with Hill's exponent. Of neighbouring distances over
-4 only the first tells, as an alert is raised once for them. So a series that leaps every day is not
-surprising when it leaps.
+distribution"), both shrunk to a prior. L_c = -log10 P(|z| as large) is linear in log |z| through
+the shares, and continues with Hill's exponent. Of consecutive distances over 4 only the first is
+learned, as they raise one alert. So a series that leaps every day is not surprising when it leaps.
 
 **Explained**: e = max(0, 1 - 12 s / w), s the mean |residual| of the slow forecast and w the width
-between the 10 % and 90 % quantiles; 0 where the series is often zero. Of a series that its season
-explains, a leap is a fault and no habit, even if faults recur: in jump and season, a share of
-0.012 e^2 is taken off the shares over 2 and 4, down to an exponential tail at the least.
+between the 10 % and 90 % quantiles; 0 if the series is often zero. If the season explains a series,
+its leaps are faults, even if they recur: in jump and season, 0.012 e^2 is subtracted from the
+shares over 2 and 4, which leaves at least an exponential tail.
 
 **Surprise**: L is the largest of the mean of the four L_c, min(L_jump, L_season) - log10 3, and
 min(1, 3 e) L_season - log10 3. A geometric mean of p-values needs no independence and costs at most
-a factor e (Vovk and Wang 2020, "Combining p-values via averaging"), less than the power-law tail
-gives away. The other two are for a value that is usual in itself, but not at its time of the day or
-week; log10 3 is the price of three looks.
+a factor e (Vovk and Wang 2020, "Combining p-values via averaging"). The other two are for values
+that are usual, but not at that time of the day or week; log10 3 corrects for three tests.
 
 **Weight**: x = L sqrt(min(1, r / 0.2)) (0.8 + 0.2 min(1, n / warm-up)), r the size of the change
-relative to what is expected and n the values learnt: a change of a few percent matters less, and
-little history proves less.
+relative to the expectation and n the number of learned values: small changes and a short history
+reduce the weight.
 
-**Aftermath**: m is the decayed mean of L over a quarter of a day (6 to 72 intervals). A value
-counts at least T u / (1 + u), u = (2.5 m)^2 / T. That is always below the threshold T: it ranks
-what stands near a fault above what does not, and never raises an alert.
+**Aftermath**: m is the decayed mean of L over a quarter of a day (6 to 72 intervals). The weight of
+a value is at least T u / (1 + u), u = (2.5 m)^2 / T. As this is always below the threshold T, it
+ranks intervals near a fault higher, but never raises an alert.
 """
 
 from __future__ import annotations
@@ -56,44 +54,44 @@ from anomaly_detector.detection.rules import (
 )
 
 CHANNELS = 4  # jump, season, level, range
-DISTANCES = 3  # those that a unit is learnt of
-LEVELS = 3  # |z| of 1, 2 and 4: a straight line in log2 between them
+DISTANCES = 3  # channels with a learned unit
+LEVELS = 3  # |z| of 1, 2 and 4, linear in log2 between them
 OCTAVES = np.arange(float(LEVELS))[:, None, None]
 QUANTILES = np.array([0.01, 0.1, 0.9, 0.99])[:, None, None]
 
 PRIOR_SHARE = (0.35, 0.07, 0.01)
-PRIOR_COUNT = 100.0  # values that the prior shares weigh as much as
-PRIOR_EXCESS, PRIOR_HILL = 0.35, 1.5  # mean excess of ln |z|; leaps that it weighs as much as
-KEPT_LEAPS = 50.0  # leaps that the excess is a mean of
+PRIOR_COUNT = 100.0  # weight of the prior shares, in values
+PRIOR_EXCESS, PRIOR_HILL = 0.35, 1.5  # mean excess of ln |z|; its weight in leaps
+KEPT_LEAPS = 50.0  # leaps in the decayed mean of the excess
 
 RATE, RATE_RANGE, RATE_TAIL = 0.003, 0.01, 0.001
 CLIP = 4.0
-TELLS_FROM = 48  # values; before that the tail would learn the noise of the unit
-FLOOR = 0.003  # of the usual size of a value
-NARROWEST = 0.3  # of the level's unit: the range of a series that is nearly constant
-YOUNG = 4.0  # values for which a unit is taken as twice as wide as it was seen
+TELLS_FROM = 48  # values before which the unit is too noisy to learn the tail
+FLOOR = 0.003  # least unit, as a share of the usual size of a value
+NARROWEST = 0.3  # least width of the range, in units of the level
+YOUNG = 4.0  # values at which units are doubled, as they are uncertain
 LARGEST = 1e9
-FAULTS = 0.012  # share of far distances that may be faults, of a series that its season explains
-LEAST_GAIN = 12.0  # mean |residual| in a width of which nothing counts as explained
-KNOWN = 3.0  # a third explained is enough to believe the season alone
-# Of a series that hardly ever moved, a move by one unit is no proof of anything.
+FAULTS = 0.012  # share of large distances that may be faults, if the season explains the series
+LEAST_GAIN = 12.0  # width in mean |residuals| up to which nothing is explained
+KNOWN = 3.0  # if a third is explained, the season alone is sufficient
+# In a series that has hardly ever changed, a change by one unit is no evidence.
 LEAST_SHARE = np.array([0.05, 0.003, 1e-6])[None, :, None, None]
 LEAST_SLOPE = 0.01
-STEEPEST = 2.0**1.5  # of -log10 P from 1 to 2 units, once faults are taken off; Gaussian 2^1.5
-WIDEST = 8.0  # octaves of a bound: beyond it nothing is known of the tail
-LOOKS = 0.48  # log10 3: three ways to be a surprise
+STEEPEST = 2.0**1.5  # of -log10 P from 1 to 2 units, without faults; 2^1.5 is Gaussian
+WIDEST = 8.0  # octaves up to which bounds follow the tail
+LOOKS = 0.48  # log10 3: correction for three tests
 LEAST_CERTAIN = 0.8
 GAIN = 2.5  # of the aftermath
 
 
 @dataclass(frozen=True)
 class Tail:
-    """How rare distances are, all arrays (C, M, K).
+    """Tail probabilities of distances, arrays (C, M, K).
 
     Attributes
     ----------
-    one, two, four : -log10 P at |z| of 1, 2 and 4. low, high : the rise between them.
-    slope : the rise per octave from there on.
+    one, two, four : -log10 P at |z| of 1, 2 and 4. low, high : the differences.
+    slope : increase per octave beyond 4.
     """
 
     one: Array
@@ -118,19 +116,19 @@ class Tail:
 
 @dataclass(frozen=True)
 class Surprisal:
-    """What one interval shows; arrays (M, K) unless said otherwise.
+    """Surprise of one interval and its components; arrays (M, K) unless stated otherwise.
 
     Attributes
     ----------
-    surprise : L, in powers of ten; 0 where no value is.
-    weight : x, the same weighed by size and certainty.
-    residual : beyond the expectation.
+    surprise : L, in powers of ten; 0 if missing.
+    weight : x, L weighted by size and certainty.
+    residual : value minus expectation.
     distance : (3, M, K) |change of the residual|, |residual| and |distance from the long level|.
-    unit : (3, M, K) what these are measured in, times `wide`: wider while a series is young.
-    away : distance from the long level, signed.
+    unit : (3, M, K) their units; `wide` multiplies them, more so while a series is young.
+    away : signed distance from the long level.
     octave : (C, M, K) log2 |z|.
-    trust : min(1, 3 e), how far the season alone is believed.
-    least : smallest deviation that is believed.
+    trust : min(1, 3 e), weight of the season alone.
+    least : lower bound of the units.
     """
 
     surprise: Array
@@ -148,18 +146,20 @@ class Surprisal:
 
 @dataclass
 class Surprise(Part):
-    """What is known of how far the values of a series usually lie from what is expected."""
+    """Usual distances of the values of each series, and their tail."""
 
     usual: Array = kept(DISTANCES)  # decayed mean of each distance, clipped
-    last_residual: Array = kept()  # newest residual of the slow forecast
+    last_residual: Array = kept()  # latest residual of the slow forecast
     long_level: Array = kept()  # decayed mean of the clipped value
-    range: Array = kept(len(QUANTILES))  # four quantiles of the distance from it
+    range: Array = kept(len(QUANTILES))  # four quantiles of the signed distance from it
     # Decayed share of distances over each level.
     tail_share: Array = kept(CHANNELS, LEVELS, initial=[PRIOR_SHARE] * CHANNELS)
-    leaps: Array = kept(CHANNELS, initial=[PRIOR_HILL] * CHANNELS)  # decayed number over the last
-    # The sum of how far, in logarithms.
+    leaps: Array = kept(
+        CHANNELS, initial=[PRIOR_HILL] * CHANNELS
+    )  # decayed number over the last level
+    # Sum of ln |z| beyond it.
     leap_excess: Array = kept(CHANNELS, initial=[PRIOR_HILL * PRIOR_EXCESS] * CHANNELS)
-    leapt: Array = kept(CHANNELS)  # 1 where the newest distance was over it
+    leapt: Array = kept(CHANNELS)  # 1 if the latest distance was over it
     memory: Array = kept()  # decayed mean surprise
 
     def judge(
@@ -171,14 +171,14 @@ class Surprise(Part):
         value: Array,
         residual: Array,
     ) -> Surprisal:
-        """Judge one interval; nothing is learnt.
+        """Evaluate one interval, without learning.
 
         Parameters
         ----------
-        value : the expectation where nothing came. residual : beyond the expectation, then 0.
+        value : the expectation if missing. residual : value minus expectation.
         """
         away = value - self.long_level
-        # The very first distances are none: nothing is known that they could be measured in.
+        # The first distance is zero, as there is no unit yet.
         away *= observed.born
         distance = np.empty_like(self.usual)
         np.subtract(residual, self.last_residual, out=distance[0])
@@ -218,15 +218,15 @@ class Surprise(Part):
         )
 
     def _tail(self, explained: Array) -> Tail:
-        """The tail of each channel, without faults of what is `explained`."""
+        """The tail of each channel, without faults if the season explains the series."""
         share = np.maximum(self.tail_share, LEAST_SHARE)
         seen = np.log10(share)
         np.negative(seen, out=seen)
         one, two, four = (seen[:, level] for level in range(LEVELS))
         slope = self.leaps / self.leap_excess
         slope *= math.log10(2.0)
-        # Without its faults the tail is lighter, yet no lighter than what lies nearer to the
-        # middle; jump and season know them, the other channels do not.
+        # Without faults the tail is lighter, but not lighter than its inner part allows; this
+        # applies to jump and season only.
         calm = np.maximum(
             self.tail_share[:2, 1:] - FAULTS * np.square(explained), LEAST_SHARE[:, 1:]
         )
@@ -241,22 +241,20 @@ class Surprise(Part):
         return Tail(one, two, four, low, high, slope)
 
     def _explained(self, habits: Habits) -> Array:
-        """How well the slow forecast knows the series: 0 where it is hardly better than its
-        mean.
-        """
+        """(M, K) e: 0 if the slow forecast is hardly better than the mean."""
         width = self.range[2] - self.range[1]
         share = np.maximum(0.0, width - LEAST_GAIN * self.usual[1]) / np.maximum(width, TINY)
         share *= ~habits.often_zero
         return np.asarray(share)
 
     def reach(self, found: Surprisal, asked: Array) -> tuple[Array, Array]:
-        """Residuals (lower, upper) from which on the channels of the season ask for an alert.
+        """Residuals (lower, upper) beyond which the seasonal channels raise an alert.
 
-        A value within them can still be one, by its level and its range.
+        A value within them can still be anomalous by its level and range.
 
         Parameters
         ----------
-        asked : (M, 1) L.
+        asked : (M, 1) surprise to reach.
         """
         asked = asked + LOOKS
         jump, season = _distance(found, asked, slice(0, 2))
@@ -266,7 +264,7 @@ class Surprise(Part):
         return lower, np.minimum(np.maximum(last + jump, season), alone)
 
     def severity(self, rules: Rules, found: Surprisal, threshold: Array, live: Mask) -> Array:
-        """Severity 100 x / (x + T), the aftermath included; 50 where x is the threshold T."""
+        """Severity 100 x / (x + T), including the aftermath; 50 if x equals the threshold T."""
         lasting = self.memory + (found.surprise - self.memory) * live / rules.memory
         u = np.square(GAIN * lasting) / threshold
         x = np.maximum(found.weight, threshold * u / (1.0 + u))
@@ -282,11 +280,11 @@ class Surprise(Part):
         live: Mask,
         young: Array,
     ) -> None:
-        """Learn one interval of the `live` series, before `habits` do.
+        """Learn one interval of the `live` series; call this before `habits` learn.
 
         Parameters
         ----------
-        few : factor of a mean of few rows.
+        few : as in `Expectation`.
         """
         seen = habits.seen
         settled = seen >= UNCLIPPED_UNTIL
@@ -298,7 +296,7 @@ class Surprise(Part):
         move = QUANTILES - (found.away < self.range)
         move *= step
         self.range += move
-        # They move by steps of their own, and may not cross.
+        # Quantiles are updated independently, and must not cross.
         low, tenth, ninetieth, high = self.range
         np.maximum(ninetieth, tenth, out=ninetieth)
         np.minimum(low, tenth, out=low)
@@ -335,7 +333,7 @@ class Surprise(Part):
         np.copyto(self.leapt, far, where=live)
 
     def move(self, at: Places, moved: Array) -> None:
-        """Follow series to a new level: neither it nor the way there is a surprise."""
+        """Move series to a new level, which is then no surprise."""
         self.long_level[at] += moved
         self.last_residual[at] = 0.0
 
