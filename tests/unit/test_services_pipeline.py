@@ -762,7 +762,8 @@ def as_former_version(world: World) -> None:
     """The detector as the package before this one left it."""
     detector = world.ledger.detector()
     old = {"models": ["20260101T0000-old"], "carried": "20260101T0000-old", "old_models": []}
-    new = ("parts", "model", "old_model", "model_format")
+    old |= {"version": detector.revision}
+    new = ("parts", "model", "old_model", "model_format", "revision")
     world.table.update("DETECTOR", old | dict.fromkeys(new))
     for key in list(world.store.keys("models/")):
         world.store.delete([key])

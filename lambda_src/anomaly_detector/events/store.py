@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from anomaly_detector.events.event import Event, Sums
 from anomaly_detector.events.group import Group
@@ -41,5 +41,10 @@ def groups_to_bytes(groups: Sequence[Group]) -> bytes:
 
 
 def groups_from_bytes(body: bytes) -> tuple[Group, ...]:
-    """Read what `groups_to_bytes` wrote."""
-    return _GROUPS.validate_json(body)
+    """Read what `groups_to_bytes` wrote, in this version of the package or the former one."""
+    try:
+        return _GROUPS.validate_json(body)
+    except ValidationError:
+        # A delivery that was pending when the package was replaced: severity was called score.
+        former = [{"severity": one.get("score"), **one} for one in json.loads(body)]
+        return _GROUPS.validate_python(former)
