@@ -1,4 +1,4 @@
-"""The files of a group: its rows of the results tables and Lookout's exports. Pure."""
+"""The files of a group: rows of the results tables, and Lookout's exports. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anomaly_detector.lookout.exports import dimension_contributions_csv, metric
 
 
 def group_files(groups: Iterable[Group], config: Config) -> dict[str, bytes]:
-    """Key to content of all files of the groups, one of each of `layout.OF_GROUPS` a group."""
+    """Contents of the groups' files by key, one per group and prefix in `layout.OF_GROUPS`."""
     return {
         layout.group_file(kind, group.start, group.id): body
         for group in groups

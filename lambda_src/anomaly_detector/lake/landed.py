@@ -1,8 +1,7 @@
-"""Reads what UNLOAD landed: exactly the files that the manifests list.
+"""Reads landed files, exactly those that the manifests of UNLOAD list.
 
-Files are read one after the other, each row group by itself, and of it only the columns that are
-asked for and the rows of the intervals that are asked for. So what is held at once does not depend
-on how much landed.
+Files are read one after the other by row group, and only the requested columns and intervals are
+kept. Memory therefore does not depend on the amount of landed data.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.panel import Panel, second
 
 _NULL = "(null)"
-# Numbers of slices up to this are looked up in a table, which is faster than sorting the rows.
+# Up to this number of slices a lookup table is used, which is faster than sorting the rows.
 _LOOKED_UP = 2**24
 
 
@@ -34,8 +33,8 @@ class Source:
 
     Attributes
     ----------
-    manifest : its key, None where the window held no rows.
-    rows, intervals : how many it has.
+    manifest : its key, None if the window has no rows.
+    rows, intervals : their numbers.
     """
 
     manifest: str | None
@@ -52,13 +51,12 @@ class Landed:
     Attributes
     ----------
     starts : (T,) datetime64[s], UTC, ascending.
-    slices : (K, D) object array of str, ascending: those that have a row.
+    slices : (K, D) object array of str, ascending; slices with at least one row.
     when, which : (N,) int32, interval and slice of each row.
-    values : M arrays (N,) float64, NaN where there is none.
-    counts : M arrays (N,) float64, non-null values behind each value.
+    values : M arrays (N,) float64, NaN if missing.
+    counts : M arrays (N,) float64, number of non-null values aggregated.
     landed : (T,) bool, intervals in which any measure of the whole detector has a value.
-    rows : (T,) int64, rows of the user's query behind each interval (of the leaves; roll-ups hold
-        them again).
+    rows : (T,) int64, rows of the query in each interval, counted in the leaves.
     """
 
     starts: NDArray[np.datetime64]
@@ -74,12 +72,12 @@ class Landed:
 
     @property
     def panel(self) -> Panel:
-        """All intervals."""
+        """A panel of all intervals."""
         (whole,) = self.panels(len(self.starts))
         return whole
 
     def panels(self, intervals: int) -> Iterator[Panel]:
-        """Panels of so many intervals each, one after the other; the last may be shorter."""
+        """Consecutive panels of this number of intervals each; the last may be shorter."""
         size = len(self.starts)
         if intervals >= size:
             yield self._panel(0, size, slice(None))
@@ -120,7 +118,7 @@ class _Entry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What MANIFEST VERBOSE writes, as far as it is read."""
+    """The used part of a manifest of UNLOAD (MANIFEST VERBOSE)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     entries: tuple[_Entry, ...] = ()
@@ -128,7 +126,7 @@ class Manifest(BaseModel):
 
     @property
     def rows(self) -> int:
-        """Aggregated rows in all files."""
+        """Number of aggregated rows in all files."""
         if self.meta is not None:
             return self.meta.record_count
         return sum(entry.meta.record_count for entry in self.entries)
@@ -140,7 +138,7 @@ def read_manifest(store: ObjectStore, key: str) -> Manifest:
     Raises
     ------
     PermanentError
-        Where it does not exist or is none.
+        If it does not exist or is invalid.
     """
     try:
         return Manifest.model_validate_json(store.get(key))
@@ -155,19 +153,19 @@ def read_landed(
     starts: Sequence[datetime],
     measures: Sequence[str] | None = None,
 ) -> Landed:
-    """The landed rows of consecutive intervals, of all shards.
+    """The landed rows of consecutive intervals, from all shards.
 
     Parameters
     ----------
-    sources : where two hold an interval, the later in this sequence is taken.
-    starts : starts of all T intervals, UTC, ascending. Rows of other intervals are left out.
-    measures : those that are read; all where None.
+    sources : if several contain an interval, the last of them is used.
+    starts : starts of all T intervals, UTC, ascending. Rows of other intervals are ignored.
+    measures : measures to read; None for all.
 
     Raises
     ------
     PermanentError
-        Where a file that is listed does not exist, lies in another bucket, lacks a column, or
-        holds a time off the grid.
+        If a listed file does not exist, is in another bucket, has a missing column, or contains a
+        time that is not on the grid.
     """
     axis = np.array([second(start) for start in starts], dtype="datetime64[s]")
     owner = owners_of(sources, axis)
@@ -185,7 +183,7 @@ def read_landed(
 
 
 def owners_of(sources: Sequence[Source], axis: NDArray[np.datetime64]) -> NDArray[np.int64]:
-    """(T,) number of the source that each interval is read from, -1 where there is none."""
+    """(T,) index of the source of each interval, -1 if there is none."""
     owners = np.full(len(axis), -1, dtype=np.int64)
     for number, source in enumerate(sources):
         owners[(axis >= second(source.begin)) & (axis < second(source.end))] = number
@@ -193,10 +191,9 @@ def owners_of(sources: Sequence[Source], axis: NDArray[np.datetime64]) -> NDArra
 
 
 def digests(panel: Panel) -> list[str]:
-    """A digest of the landed values of each interval; equal rows give equal digests, in
-    whichever order they came.
+    """A digest of the landed values of each interval, independent of the order of rows.
 
-    Values are taken in single precision: parallel sums of the same rows differ in their last
+    Values are rounded to single precision, as parallel sums of the same rows differ in the last
     digits.
     """
     names = ["\x1f".join(names) for names in panel.slices.tolist()]
@@ -215,9 +212,9 @@ def digests(panel: Panel) -> list[str]:
 
 
 class _Rows:
-    """Collects the rows of one file after the other.
+    """Collects the rows of files.
 
-    A value of a dimension gets a number when it is first seen; what is kept of a row is numbers.
+    Dimension values are numbered in order of appearance; rows are stored as numbers.
     """
 
     def __init__(
@@ -229,7 +226,7 @@ class _Rows:
         self._texts = [f"dimension_{place}" for place in range(len(config.dimensions))]
         self._values = [f"measure_{place}_value" for place in own]
         self._counts = [f"measure_{place}_count" for place in own]
-        # Values of other measures are asked for only where no own one tells that an interval came.
+        # Other measures are read only if no own measure shows that an interval has landed.
         self._others = [
             f"measure_{place}_value" for place in range(len(config.measures)) if place not in own
         ]
@@ -242,8 +239,8 @@ class _Rows:
         self._weights = np.zeros(len(axis))
 
     def add(self, key: str, body: bytes, wanted: NDArray[np.bool_]) -> None:
-        """Take the rows of the `wanted` (T,) intervals of one file."""
-        # INT96 timestamps come in microseconds, for nanoseconds end in 2262.
+        """Add the rows of the `wanted` (T,) intervals of a file."""
+        # INT96 timestamps are read as microseconds, as nanoseconds end in 2262.
         file = pq.ParquetFile(
             pa.BufferReader(body), read_dictionary=self._texts, coerce_int96_timestamp_unit="us"
         )
@@ -271,7 +268,7 @@ class _Rows:
     def _take(
         self, table: pa.Table, rows: NDArray[np.bool_] | slice, when: NDArray[np.int32]
     ) -> NDArray[np.bool_]:
-        """Keep the rows, and tell which of them have a value."""
+        """Store the rows; returns which of them have a value."""
         leaf = np.ones(len(when), dtype=np.bool_)
         for place, name in enumerate(self._texts):
             codes = self._numbered(place, table[name])[rows]
@@ -312,7 +309,7 @@ class _Rows:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def landed(self) -> Landed:
-        """All that was kept."""
+        """All stored rows."""
         if not self._when:
             self._when.append(np.zeros(0, dtype=np.int32))
         when = np.concatenate(self._when)
@@ -353,7 +350,7 @@ class _Rows:
             key = key * len(values) + ranks[-1]
             size *= max(1, len(values))
         found, which = _distinct(key, size)
-        some = np.zeros(len(found), dtype=np.int64)  # a row of each slice
+        some = np.zeros(len(found), dtype=np.int64)  # index of a row of each slice
         some[which] = np.arange(rows)
         slices = np.empty((len(found), len(names)), dtype=object)
         for place, values in enumerate(names):
@@ -362,7 +359,7 @@ class _Rows:
 
 
 def _distinct(key: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct keys of 0 … size - 1, ascending, and the place of each among them."""
+    """The distinct keys of 0 … size - 1, ascending, and the index of each key among them."""
     if size > _LOOKED_UP:
         found, place = np.unique(key, return_inverse=True)
         return found, place
@@ -372,7 +369,7 @@ def _distinct(key: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], NDA
 
 
 def _when(table: pa.Table, axis: NDArray[np.datetime64], key: str) -> NDArray[np.int32]:
-    """Place of each row's interval on the axis, -1 outside it."""
+    """Index of each row's interval on the axis, -1 outside it."""
     column = table["interval_start"]
     zone = getattr(column.type, "tz", None)
     times = column.cast(pa.timestamp("us", tz=zone)).cast(pa.int64())

@@ -1,4 +1,4 @@
-"""Parquet files as tables. The one place that knows the format's options."""
+"""Reading and writing of Parquet files, with all options of the format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-if TYPE_CHECKING:  # the command line writes Parquet without AWS's libraries
+if TYPE_CHECKING:  # the command line must not import the AWS libraries
     from anomaly_detector.lake.store import ObjectStore
 
 CONTENT_TYPE = "application/vnd.apache.parquet"
@@ -35,12 +35,12 @@ def write(table: pa.Table) -> bytes:
 
 
 def read(body: bytes) -> pa.Table:
-    """A Parquet file as a table; INT96 timestamps come in microseconds, for nanoseconds end in
+    """A Parquet file as a table; INT96 timestamps are read as microseconds, as nanoseconds end in
     2262.
     """
     return pq.read_table(pa.BufferReader(body), coerce_int96_timestamp_unit="us")
 
 
 def joined(store: ObjectStore, keys: Sequence[str]) -> pa.Table:
-    """The Parquet objects of the same columns, one below the other."""
+    """Parquet objects with the same columns, concatenated."""
     return pa.concat_tables(store.read_all(keys, read))

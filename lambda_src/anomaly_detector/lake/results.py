@@ -1,4 +1,4 @@
-"""Tables that hold results. Pure: values in, tables out."""
+"""Tables of results. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anomaly_detector.errors import PermanentError
 from anomaly_detector.events.group import Group
 from anomaly_detector.panel import Scores
 
-# Milliseconds are INT64 in Parquet, which Glue's `timestamp` reads; INT96 would need conversion.
+# Milliseconds are INT64 in Parquet, which Glue reads as `timestamp` without conversion.
 TIMESTAMP = pa.timestamp("ms", tz="UTC")
 _NUMBERS = ("actual", "expected", "lower", "upper", "severity")
 _DIRECTIONS = pa.array(["down", "up"], pa.string())
@@ -25,7 +25,7 @@ _DAY_MS = 86_400_000
 
 
 def scores_schema(dimensions: Sequence[str]) -> pa.Schema:
-    """Columns of the scores table, for these dimensions, in the order of the file."""
+    """Columns of the scores table with these dimensions."""
     return pa.schema(
         [
             pa.field("interval_start", TIMESTAMP),
@@ -41,9 +41,9 @@ def scores_schema(dimensions: Sequence[str]) -> pa.Schema:
 def scores_table(scores: Scores, config: Config) -> pa.Table:
     """One row per interval, measure and slice, in the order of their names.
 
-    Left out are rows that say nothing, neither what came nor what was expected: a slice that
-    appears late in a window was not known before, and a crawl over fewer intervals would not have
-    such rows. Missing numbers are null; direction is 'up', 'down' or null; interval_start is UTC.
+    Rows without an actual and an expected value are omitted: they precede the first value of a
+    slice, and would depend on the window. Missing numbers are null; direction is 'up', 'down' or
+    null; interval_start is UTC.
     """
     if scores.dimensions != config.dimensions:
         raise PermanentError(
@@ -82,14 +82,14 @@ def scores_table(scores: Scores, config: Config) -> pa.Table:
 
 
 def by_interval(table: pa.Table) -> Iterator[tuple[datetime, pa.Table]]:
-    """Each interval start (UTC, ascending) with its rows."""
+    """The rows of each interval, by start (UTC, ascending)."""
     for milliseconds, rows in _runs(table, 1):
         yield datetime.fromtimestamp(milliseconds / 1000, UTC), rows
 
 
 def by_date_until(table: pa.Table, until: datetime) -> Iterator[tuple[datetime, pa.Table]]:
-    """Rows that are stored together, and the start (UTC) of their first interval: those of a date,
-    and those of each interval from `until` on.
+    """Rows of one file each, with the start (UTC) of their first interval: rows of a date before
+    `until`, and of an interval from then on.
     """
     edge = int(np.searchsorted(_milliseconds(table), round(until.timestamp() * 1000)))
     for _, rows in _runs(table.slice(0, edge), _DAY_MS):
@@ -98,8 +98,8 @@ def by_date_until(table: pa.Table, until: datetime) -> Iterator[tuple[datetime, 
 
 
 def by_measure(tables: Sequence[pa.Table]) -> pa.Table:
-    """The rows of one interval in the order of `scores_table`, from tables that have that order,
-    each of other measures.
+    """The rows of one interval in the order of `scores_table`, merged from tables in that order
+    with different measures.
     """
     runs: list[tuple[str, pa.Table]] = []
     for table in tables:
@@ -150,7 +150,7 @@ def anomalies_table(groups: Sequence[Group]) -> pa.Table:
 
 
 def contributions_table(groups: Sequence[Group]) -> pa.Table:
-    """One row per group, dimension and value; percentages, which sum to 100 per dimension."""
+    """One row per group, dimension and value; percentages sum to 100 per dimension."""
     schema = pa.schema(
         [
             pa.field("group_id", pa.string()),

@@ -1,4 +1,4 @@
-"""The adapter of the bucket: get, put, list and delete; paging lives here and nowhere else."""
+"""S3 adapter of the bucket: get, put, copy, list and delete, with paging."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from anomaly_detector import aws_faults
 from anomaly_detector.errors import PermanentError
 
-# Files are small and the wait for each is long: some in parallel, well below the client's pool of
-# connections.
+# Parallel requests, as files are small and latency dominates; well below the client's connection
+# pool.
 _WORKERS = 8
 _DELETED_AT_ONCE = 1000
 
@@ -25,7 +25,7 @@ Content = TypeVar("Content")
 
 @dataclass(frozen=True)
 class Stored:
-    """An object's bytes, and when they were written (UTC, whole seconds)."""
+    """An object's bytes, and when it was written (UTC, whole seconds)."""
 
     body: bytes
     modified: datetime
@@ -44,7 +44,7 @@ class ObjectStore:
         self.bucket = bucket
 
     def find(self, key: str) -> Stored | None:
-        """The object, or None where there is none."""
+        """The object, or None if it does not exist."""
         try:
             answer = self._client.get_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
@@ -67,12 +67,12 @@ class ObjectStore:
         return found.body
 
     def read_all(self, keys: Sequence[str], read: Callable[[bytes], Content]) -> list[Content]:
-        """What `read` makes of the bytes of each object; some are read at the same time."""
+        """The result of `read` for the bytes of each object; objects are read in parallel."""
         with ThreadPoolExecutor(_WORKERS) as workers:
             return list(workers.map(lambda key: read(self.get(key)), keys))
 
     def bodies(self, keys: Sequence[str]) -> Iterator[bytes]:
-        """The bytes of each object, one after the other; the next few are on their way."""
+        """The bytes of each object, in order; the next few are read ahead."""
         with ThreadPoolExecutor(_WORKERS) as workers:
             coming: deque[Future[bytes]] = deque()
             for key in keys:
@@ -83,11 +83,11 @@ class ObjectStore:
                 yield coming.popleft().result()
 
     def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
-        """Write or replace an object."""
+        """Create or replace an object."""
         self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
 
     def put_if_it_can(self, key: str, body: bytes, content_type: str) -> bool:
-        """Write an object that is of use but not needed; False where S3 does not take it."""
+        """Write an optional object; False if that fails."""
         try:
             self.put(key, body, content_type)
         except (ClientError, BotoCoreError):
@@ -95,14 +95,14 @@ class ObjectStore:
         return True
 
     def put_all(self, objects: Mapping[str, bytes], content_type: str) -> None:
-        """Write many objects; those whose key ends in .csv are text."""
+        """Write objects in parallel; keys that end in .csv have the content type text/csv."""
         kinds = {key: "text/csv" if key.endswith(".csv") else content_type for key in objects}
         with ThreadPoolExecutor(_WORKERS) as workers:
-            # The list is for its faults: each one is raised here.
+            # Consuming the results raises errors.
             list(workers.map(lambda key: self.put(key, objects[key], kinds[key]), objects))
 
     def copy_all(self, copies: Mapping[str, str]) -> int:
-        """Copy objects within the bucket, by target and source; how many there were."""
+        """Copy objects within the bucket, pairs of target and source; their number."""
         with ThreadPoolExecutor(_WORKERS) as workers:
             return sum(workers.map(self._copy, copies.values(), copies))
 
@@ -118,11 +118,11 @@ class ObjectStore:
         return True
 
     def get_json(self, key: str) -> Any:  # noqa: ANN401 as json.loads
-        """The object, read as JSON."""
+        """The object as parsed JSON."""
         return json.loads(self.get(key))
 
     def put_json(self, key: str, value: object) -> None:
-        """Write a value as JSON; NaN is refused, as no other reader would take it."""
+        """Write a value as JSON; NaN, which is not JSON, raises ValueError."""
         body = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         self.put(key, body, "application/json")
 
@@ -131,14 +131,14 @@ class ObjectStore:
         return (key for key, _ in self.modified(prefix))
 
     def modified(self, prefix: str) -> Iterator[tuple[str, datetime]]:
-        """Keys below a prefix, ascending, and when each object was written (UTC)."""
+        """Keys below a prefix, ascending, with the time of the last write (UTC)."""
         pages = self._client.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
             for item in page.get("Contents", ()):
                 yield str(item["Key"]), item["LastModified"]
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects; one that is not there is no fault."""
+        """Delete objects, whether they exist or not."""
         named = list(keys)
         for first in range(0, len(named), _DELETED_AT_ONCE):
             some = named[first : first + _DELETED_AT_ONCE]
