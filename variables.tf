@@ -29,7 +29,7 @@ variable "redshift" {
     - `secret_arn` - (Optional) ARN of the Secrets Manager secret that holds `username` and `password`. Set at most one of this and `db_user`; with neither, the functions authenticate as their IAM role, whose database user needs what the output `sign_in_sql` says.
     - `secret_kms_key_arn` - (Optional) ARN of the customer managed KMS key that encrypts the secret.
     - `db_user` - (Optional) Database user to request temporary credentials for. Clusters only.
-    - `serverless` - (Optional) ARNs of a workgroup that is created in the same configuration. Otherwise the module looks them up by `workgroup_name`:
+    - `serverless` - (Optional) ARNs of the workgroup and its namespace. Required for a workgroup that is created in the same configuration; otherwise the module looks them up by `workgroup_name` at plan:
       - `workgroup_arn` - (Required) ARN of the workgroup.
       - `namespace_arn` - (Required) ARN of its namespace.
       - `iam_role_arns` - (Optional) ARNs of the other roles of the namespace. The API only accepts the complete list of roles, so the module passes them on when it attaches its own; after attaching another role, apply again. Defaults to none.
