@@ -17,7 +17,7 @@ _UNKNOWN = -2
 
 
 @dataclass(frozen=True)
-class _Keys:
+class _Index:
     """An index of slices by their codes, combined into one number per slice."""
 
     weights: NDArray[np.int64]
@@ -25,12 +25,12 @@ class _Keys:
     order: NDArray[np.int64]
 
     @classmethod
-    def of(cls, codes: NDArray[np.int64], values: Sequence[Sequence[str]]) -> _Keys:
+    def of(cls, codes: NDArray[np.int64], values: Sequence[Sequence[str]]) -> _Index:
         sizes = [len(names) + 1 for names in values]
         weights = np.cumprod([1, *sizes], dtype=np.int64)[:-1]
-        keys = (codes + 1) @ weights
-        order = np.argsort(keys)
-        return cls(weights, keys[order], order)
+        numbers = (codes + 1) @ weights
+        order = np.argsort(numbers)
+        return cls(weights, numbers[order], order)
 
     def find(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """(N,) indices of the slices with these codes (N, D), -1 if there is none."""
@@ -72,7 +72,7 @@ class Lattice:
     count: int
     leaves: NDArray[np.int64]
     places: NDArray[np.int64]
-    _keys: _Keys
+    _numbered: _Index
 
     @classmethod
     def of(cls, slices: NDArray[np.object_]) -> Lattice:
@@ -84,11 +84,11 @@ class Lattice:
         found, level = np.unique(mask, return_inverse=True)
         depth = (codes >= 0).sum(axis=1)
         leaves = np.flatnonzero(depth == depth.max(initial=0))
-        keys = _Keys.of(codes, values)
+        numbered = _Index.of(codes, values)
         places = np.full((len(found), len(leaves)), -1, dtype=np.int64)
         for number, kept_axes in enumerate(found):
             held = (int(kept_axes) >> np.arange(dimensions)) & 1
-            places[number] = keys.find(np.where(held, codes[leaves], -1))
+            places[number] = numbered.find(np.where(held, codes[leaves], -1))
         return cls(
             slices,
             tuple(np.array(names, dtype=object) for names in values),
@@ -97,13 +97,13 @@ class Lattice:
             len(found),
             leaves,
             places,
-            keys,
+            numbered,
         )
 
     def find(self, slices: NDArray[np.object_]) -> NDArray[np.int64]:
         """(N,) indices of the given slices (N, D), -1 if unknown."""
         codes = _coded(slices, self.values)
-        places = self._keys.find(np.maximum(codes, -1))
+        places = self._numbered.find(np.maximum(codes, -1))
         return np.where((codes > _UNKNOWN).all(axis=1), places, -1)
 
     @cached_property

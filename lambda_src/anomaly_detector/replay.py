@@ -248,7 +248,7 @@ def _copied(
 def _born(state: State, events: tuple[Event, ...], lattice: Lattice, *, copied: bool) -> Snapshot:
     """The snapshot without slices that are not born in any measure."""
     born = np.asarray(state.habits.born.any(axis=0))
-    born[[lattice.index[key] for event in events for key in event.slices]] = True
+    born[[lattice.index[name] for event in events for name in event.slices]] = True
     if not born.all():
         return Snapshot(state.picked(born), tuple(event.picked(born) for event in events))
     if copied:

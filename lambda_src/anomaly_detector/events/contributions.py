@@ -123,14 +123,14 @@ def _candidates(
     names: dict[tuple[str, ...], int] = {}
     codes = []
     for level in sorted(levels, key=lambda kept: (sum(kept), [not one for one in kept])):
-        keys = [
+        held = [
             tuple(
                 value if keep else ROLLED_UP
                 for value, keep in zip(lattice.names[leaf], level, strict=True)
             )
             for leaf in leaves
         ]
-        codes.append([names.setdefault(key, len(names)) for key in keys])
+        codes.append([names.setdefault(name, len(names)) for name in held])
     return tuple(names), np.array(codes, dtype=np.int64)
 
 

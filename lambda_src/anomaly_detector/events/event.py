@@ -128,8 +128,8 @@ class Event:
         self.last = at
         flagged = judged.anomalous[m] & (judged.direction[m] == self.side)
         near = np.zeros(len(known), dtype=np.bool_)
-        for key in self.slices:
-            place = lattice.index[key]
+        for name in self.slices:
+            place = lattice.index[name]
             near |= lattice.overlapping(place) & flagged
             near[place] |= known[place]
         self.points += [

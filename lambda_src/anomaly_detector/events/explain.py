@@ -27,7 +27,7 @@ def explain(
     born : (K,) slices that are born in the event's measure, for an event that has no sums yet.
     """
     rule = next(rule for rule in settings.measures if rule.name == event.measure)
-    chosen = [lattice.index[key] for key in event.slices]
+    chosen = [lattice.index[name] for name in event.slices]
     # What has no sums, as it was born later, is as if it were not there.
     known = event.sums.intervals > 0
     known = known if known.any() else born
@@ -57,13 +57,13 @@ def explain(
         expected=expected,
         series_count=leaves or max(1, len(flagged)),
         contributions=shares(lattice, settings.dimensions, deviation, event.side, known),
-        slices=tuple(_named(settings.dimensions, key) for key in named),
+        slices=tuple(_named(settings.dimensions, one) for one in named),
         points=tuple(event.points),
     )
 
 
-def _named(dimensions: tuple[str, ...], key: tuple[str, ...]) -> dict[str, str]:
-    return {name: value for name, value in zip(dimensions, key, strict=True) if value != ROLLED_UP}
+def _named(dimensions: tuple[str, ...], one: tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, value in zip(dimensions, one, strict=True) if value != ROLLED_UP}
 
 
 def _values(sums: Sums, chosen: Sequence[int], *, additive: bool) -> tuple[float, float]:

@@ -105,8 +105,8 @@ class _Now:
     def overlapping(self, event: Event) -> Mask:
         """(K,) slices that share leaves with the event."""
         overlap = np.zeros(len(self.lattice.level), dtype=np.bool_)
-        for key in event.slices:
-            overlap |= self.lattice.overlapping(self.lattice.index[key])
+        for name in event.slices:
+            overlap |= self.lattice.overlapping(self.lattice.index[name])
         return overlap
 
     def go_on(self, event: Event, accept_after: int) -> None:
@@ -141,7 +141,7 @@ class _Now:
         kept: list[Event] = []
         taken = np.zeros(len(self.lattice.level), dtype=np.bool_)
         for event in sorted(self.open, key=lambda one: (-one.evidence, one.opened, one.first)):
-            if taken[[self.lattice.index[key] for key in event.slices]].any():
+            if taken[[self.lattice.index[name] for name in event.slices]].any():
                 self._close(event)
                 continue
             taken |= self.overlapping(event)
@@ -168,10 +168,10 @@ class _Now:
                 continue
             event = self._taken_up(place, before, float(evidence[best]))
             if event is None:
-                key = self.lattice.names[place]
+                name = self.lattice.names[place]
                 side = int(found.side[m, place])
                 none = Sums.none(len(self.lattice.level))
-                event = Event(measure, at, key, (key,), side, at, none)
+                event = Event(measure, at, name, (name,), side, at, none)
             self._measure(event, self.place(event))
             event.change = float(found.change[m, place])
             event.base = float(found.base[m, place])
@@ -222,7 +222,7 @@ class _Now:
         ----------
         before : events that have ended there.
         """
-        key, side = self.lattice.names[place], int(self.found.side[self.m, place])
+        name, side = self.lattice.names[place], int(self.found.side[self.m, place])
         again = [
             one
             for one in before
@@ -245,7 +245,7 @@ class _Now:
         event.closed = event.quiet = 0
         event.doubt = 0.0
         if evidence > event.evidence:
-            event.slices, event.side = (key,), side
+            event.slices, event.side = (name,), side
         return event
 
     def _join(self, place: int) -> bool:
@@ -294,13 +294,13 @@ class _Now:
         may = may & (found.evidence[m] >= AS_STRONG * found.evidence[m, best])
         may[best] = True
         if found.stuck[m, best]:
-            score = found.repeats[m]
+            likely = found.repeats[m]
         else:
             born = self.state.habits.born[m].astype(np.float64)
             slices = np.bincount(lattice.level, born, lattice.count)[lattice.level]
-            score = found.likely(m, int(found.window[m, best]), lattice)
-            score = score - np.log(np.maximum(slices, 1.0))
-        return int(np.where(may, score, -np.inf).argmax())
+            likely = found.likely(m, int(found.window[m, best]), lattice)
+            likely = likely - np.log(np.maximum(slices, 1.0))
+        return int(np.where(may, likely, -np.inf).argmax())
 
     def _alike(self, one: int, other: int) -> bool:
         """Whether two slices have most of their leaves in common: a Jaccard index of half."""
