@@ -155,9 +155,7 @@ def _totals(
     places: NDArray[np.int64], values: NDArray[np.generic], size: int
 ) -> NDArray[np.float64]:
     """(…, size) sums of values (…, N) by index (N,)."""
-    totals = np.empty((*values.shape[:-1], size))
-    for row, total in zip(
-        values.reshape(-1, values.shape[-1]), totals.reshape(-1, size), strict=True
-    ):
-        total[:] = np.bincount(places, row, size)
+    totals = np.zeros((*values.shape[:-1], size))
+    for at in np.ndindex(values.shape[:-1]):
+        totals[at] = np.bincount(places, values[at], size)
     return totals

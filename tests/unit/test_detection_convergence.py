@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,40 @@ def test_a_replay_in_pieces_equals_one_in_full(whole: Panel, data: st.DataObject
     _assert_same(full.scores, second.scores, slice(middle, SIZE))
     told = {group.id: group for group in (*first.groups, *second.groups)}
     assert tuple(told[group.id] for group in full.groups) == full.groups
+
+
+def _part(whole: Panel, m: int) -> Panel:
+    """One measure of a panel, with the slices that have a value of it."""
+    kept = np.isfinite(whole.values[:, m]).any(axis=0)
+    return replace(
+        whole,
+        slices=whole.slices[kept],
+        measures=whole.measures[m : m + 1],
+        values=whole.values[:, m : m + 1, kept],
+        counts=whole.counts[:, m : m + 1, kept],
+        landed=np.isfinite(whole.values).any(axis=(1, 2)),
+    )
+
+
+@hypothesis_settings(max_examples=20)
+@given(_panels(), st.integers(0, 2**32 - 1))
+def test_a_detector_in_parts_gives_what_it_gives_in_one(whole: Panel, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    # A measure may be NULL in some slices, for ever or in some intervals, and in whole intervals.
+    null = random.random((1, 2, len(whole.slices))) < 0.3
+    null = null | (random.random((SIZE, 2, 1)) < 0.1)
+    whole = replace(whole, values=np.where(null, np.nan, whole.values))
+
+    full = replay(CHOSEN, Snapshot.initial(CHOSEN), whole)
+
+    for m, name in enumerate(MEASURES):
+        chosen = CHOSEN.part([name])
+        alone = replay(chosen, Snapshot.initial(chosen), _part(whole, m))
+        assert alone.groups == tuple(group for group in full.groups if group.measure == name)
+        at = [full.scores.slices.tolist().index(key) for key in alone.scores.slices.tolist()]
+        for kind in ("actual", "expected", "lower", "upper", "severity", "anomalous"):
+            of_measure = np.ascontiguousarray(getattr(full.scores, kind)[:, m][:, at])
+            assert of_measure.tobytes() == getattr(alone.scores, kind)[:, 0].tobytes(), kind
 
 
 @hypothesis_settings(max_examples=20)
