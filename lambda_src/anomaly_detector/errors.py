@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 
 class RetryableError(Exception):
     """A transient error, such as throttling: the same call may succeed later."""
@@ -15,3 +17,8 @@ def refuse(problem: str | None) -> None:
     """Raise PermanentError with the problem, if there is one."""
     if problem is not None:
         raise PermanentError(problem)
+
+
+def places_of(error: ValidationError) -> str:
+    """Where the values stand that pydantic has refused: `intervals.0.rows, groups`."""
+    return ", ".join(".".join(map(str, fault["loc"])) or fault["msg"] for fault in error.errors())

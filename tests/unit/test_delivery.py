@@ -307,6 +307,14 @@ def test_a_delivery_that_a_former_version_left_pending_is_delivered(cloud: Cloud
     assert cloud.table.query(DELIVERY) == []
 
 
+def test_groups_that_cannot_be_read_say_what_is_wrong(cloud: Cloud) -> None:
+    delivery = cloud.commit([group()])
+    cloud.objects.put_json(delivery.groups_keys[0], [{"id": "a"}])
+
+    with pytest.raises(PermanentError, match=r"stored groups cannot be read: 0\.measure, 0\.start"):
+        cloud.deliver()
+
+
 def test_nothing_pending_does_nothing(cloud: Cloud) -> None:
     assert cloud.deliver() == Delivered(0, 0, 0, 0)
 

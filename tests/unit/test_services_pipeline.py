@@ -15,6 +15,8 @@ import pytest
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid, iso
 from anomaly_detector.lake import layout, parquet
+from anomaly_detector.ledger.items import Run
+from anomaly_detector.services import training
 from anomaly_detector.services.executions import Executions
 from anomaly_detector.services.failures import innermost, record_end, record_failure
 from anomaly_detector.services.history import missing_chunks, plan_history
@@ -369,6 +371,21 @@ def test_a_changed_measure_is_trained_anew_and_replaces_results(world: World) ->
     assert len({key.split("/")[2] for key in keys}) == len(keys)
 
 
+def test_the_first_crawl_after_a_change_of_measures_finds_no_late_rows(world: World) -> None:
+    world.rows = sales(6)
+    world.upload(document())
+    world.activate()
+    for day in (1, 2, 3):
+        world.crawl(H1 + DAY * day + NOON, f"c{day}")
+
+    world.upload(document(measures={"views": {"aggregation": "COUNT"}}))
+    world.activate("pipeline-2", H1 + DAY * 3 + NOON)
+    world.crawl(H1 + DAY * 4 + NOON, "c4")
+
+    found = world.ledger.intervals(H1, H1 + DAY * 9)
+    assert [one.status for one in found.values()] == ["SCORED"] * 4
+
+
 def test_a_crawl_under_way_loses_against_a_new_configuration(world: World) -> None:
     world.upload(document())
     world.activate()
@@ -393,6 +410,37 @@ def test_activation_may_be_repeated(world: World) -> None:
 
     assert world.ledger.detector().watermark == before.watermark
     assert world.ledger.detector().status == "ACTIVE"
+
+
+def test_an_activation_that_was_cut_off_is_completed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    activate, set_run = training.activate, world.ledger.set_run
+    runs: list[Run] = []
+
+    def cut_off(config_hash: str, run: Run) -> None:
+        if run.status == "SUCCEEDED":
+            runs.append(run)
+            if len(runs) == 1:
+                raise TimeoutError
+        set_run(config_hash, run)
+
+    def again(*given: Any, **named: Any) -> Any:
+        try:
+            return activate(*given, **named)
+        except TimeoutError:
+            return activate(*given, **named)
+
+    monkeypatch.setattr(world.ledger, "set_run", cut_off)
+    monkeypatch.setattr(training, "activate", again)
+    world.upload(document())
+    world.activate()
+
+    run = world.ledger.run(world.config_hash)
+    assert run
+    assert run.status == "SUCCEEDED"
+    kept = {layout.model(str(world.ledger.detector().model), 0)}
+    assert set(world.store.keys("models/")) == kept
 
 
 def test_a_failed_pipeline_is_on_file_and_told(world: World) -> None:
@@ -756,6 +804,24 @@ def test_a_crawl_that_loses_deletes_only_its_own_model(world: World) -> None:
     now = world.ledger.detector()
     kept = {layout.model(str(version), 0) for version in (now.model, now.old_model)}
     assert set(world.store.keys("models/")) == kept
+
+
+def test_what_is_stored_in_another_shape_is_named(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    at = H1 + DAY + NOON
+    plan = world.plan(at, "c1")
+    landed = world.unload(plan, at, "c1")
+    parts = world.detect(plan, landed)
+    key = layout.scored_facts(landed.prefix, 0)
+    world.store.put_json(key, {"intervals": []})
+
+    with pytest.raises(PermanentError, match=rf"{key} cannot be read \(groups, open_groups\)"):
+        world.commit(plan, landed, parts)
+
+    world.table.update("DETECTOR", {"revision": "many"})
+    with pytest.raises(PermanentError, match=r"item DETECTOR .* cannot be read: revision"):
+        world.ledger.detector()
 
 
 def as_former_version(world: World) -> None:

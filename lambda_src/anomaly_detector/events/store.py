@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import AliasChoices, AliasGenerator, ConfigDict, TypeAdapter, ValidationError
 
+from anomaly_detector.errors import PermanentError, places_of
 from anomaly_detector.events.event import Event, Sums
 from anomaly_detector.events.group import Group
 
 # A missing value is NaN, and an event without evidence has minus infinity: JSON has neither.
 _CONFIG = ConfigDict(ser_json_inf_nan="strings", arbitrary_types_allowed=True)
-_GROUPS = TypeAdapter(tuple[Group, ...], config=_CONFIG)
+# Groups that a delivery of the former version left have a score instead of a severity.
+_FORMER = AliasGenerator(
+    validation_alias=lambda name: AliasChoices(name, "score") if name == "severity" else name
+)
+_GROUPS = TypeAdapter(tuple[Group, ...], config=_CONFIG | ConfigDict(alias_generator=_FORMER))
 _EVENTS = TypeAdapter(tuple[Event, ...], config=_CONFIG)
 
 
@@ -41,10 +46,14 @@ def groups_to_bytes(groups: Sequence[Group]) -> bytes:
 
 
 def groups_from_bytes(body: bytes) -> tuple[Group, ...]:
-    """Read what `groups_to_bytes` wrote, in this version of the package or the former one."""
+    """Read what `groups_to_bytes` wrote.
+
+    Raises
+    ------
+    PermanentError
+        If the body has another shape.
+    """
     try:
         return _GROUPS.validate_json(body)
-    except ValidationError:
-        # A delivery that was pending when the package was replaced: severity was called score.
-        former = [{"severity": one.get("score"), **one} for one in json.loads(body)]
-        return _GROUPS.validate_python(former)
+    except ValidationError as error:
+        raise PermanentError(f"The stored groups cannot be read: {places_of(error)}.") from error

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from pydantic import ValidationError
 
 from anomaly_detector import aws_faults
-from anomaly_detector.errors import PermanentError, RetryableError
+from anomaly_detector.errors import PermanentError, RetryableError, places_of
 from anomaly_detector.limits import OUT_OF_MEMORY
 from anomaly_detector.observability import Handler, logger, traced
 
@@ -31,9 +31,8 @@ def boundary(function: Handler) -> Handler:
         try:
             return function(event, context)
         except ValidationError as error:
-            places = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
             raise PermanentError(
-                f"The event is invalid: correct or add {places} in the function's input."
+                f"The event is invalid: correct or add {places_of(error)} in the function's input."
             ) from None
         except ClientError as error:
             kind = RetryableError if aws_faults.is_transient(error) else PermanentError

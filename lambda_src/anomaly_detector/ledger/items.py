@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from anomaly_detector.errors import PermanentError, places_of
 from anomaly_detector.intervals import iso
 from anomaly_detector.model_format import FORMAT
 
@@ -34,8 +35,19 @@ class _Item(BaseModel):
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> Self:
-        """Validate a stored item."""
-        return cls.model_validate(item)
+        """Validate a stored item.
+
+        Raises
+        ------
+        PermanentError
+            If it has another shape.
+        """
+        try:
+            return cls.model_validate(item)
+        except ValidationError as error:
+            raise PermanentError(
+                f"The item {item.get('sk')} of the state table cannot be read: {places_of(error)}."
+            ) from error
 
     def attributes(self) -> dict[str, Any]:
         """The attributes to store; None values are omitted."""

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from anomaly_detector.errors import PermanentError, places_of
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Delivery, Interval
@@ -101,10 +102,7 @@ def _commit(
     detector = ledger.detector()
     if detector.revision != plan.revision or any(one.superseded for one in parts):
         return _lost(store, ledger, plan, version)
-    facts = [
-        Facts.model_validate_json(store.get(layout.scored_facts(landed.prefix, one.part)))
-        for one in parts
-    ]
+    facts = [_facts(store, layout.scored_facts(landed.prefix, one.part)) for one in parts]
     intervals = _intervals(ledger, window, landed, facts)
     delivery = Delivery(
         due_start=window.due,
@@ -146,6 +144,16 @@ def _lost(store: ObjectStore, ledger: Ledger, plan: CrawlPlan, version: str) -> 
     if version != plan.model:
         store.delete(layout.model(version, part.part) for part in plan.parts)
     return Outcome(committed=False)
+
+
+def _facts(store: ObjectStore, key: str) -> Facts:
+    try:
+        return Facts.model_validate_json(store.get(key))
+    except ValidationError as error:
+        raise PermanentError(
+            f"s3://{store.bucket}/{key} cannot be read ({places_of(error)}): the next crawl writes "
+            "it again."
+        ) from error
 
 
 def _intervals(

@@ -188,7 +188,9 @@ def activate(
             "activated."
         )
     if detector.status == "ACTIVE" and detector.execution == execution:
-        return _active(detector, config_hash, 0)  # the response of an earlier attempt was lost
+        # An earlier attempt has activated it; whether it did the rest is unknown.
+        _complete(store, ledger, detector, parts, (), now)
+        return _active(detector, config_hash, 0)
     values: dict[str, object] = {
         "status": "ACTIVE",
         "status_reason": None,
@@ -208,7 +210,8 @@ def activate(
         # The look-back of a crawl may remove the newest groups, and finds them by these items.
         for group in found:
             ledger.put_group(group, parts[0].version)
-        ledger.forget_intervals(history_end)
+        # The look-back is part of history again: its digests were of other columns.
+        ledger.forget_intervals(base)
         groups = len(found)
         values |= {
             "watermark": history_end,
@@ -222,20 +225,32 @@ def activate(
     after = detector.model_copy(update=values)
     if not ledger.advance_detector(detector, after):
         raise RetryableError("The detector was changed concurrently.")
-    run = ledger.run(config_hash) or Run(attempt=1, status="SUCCEEDED")
-    done = {"status": "SUCCEEDED", "execution": execution, "reason": None}
-    ledger.set_run(config_hash, run.model_copy(update=done))
-    if train:
-        kept = {layout.model(one.version, one.part) for one in parts}
-        made = store.keys(layout.of_version(parts[0].version))
-        store.delete(key for key in made if key not in kept)
-        models.forget(
-            store,
-            standing=(after.model,),
-            replaced=(detector.model, detector.old_model),
-            now=now,
-        )
+    _complete(store, ledger, after, parts, (detector.model, detector.old_model), now)
     return _active(after, config_hash, groups)
+
+
+def _complete(
+    store: ObjectStore,
+    ledger: Ledger,
+    detector: Detector,
+    parts: Sequence[Trained],
+    replaced: Sequence[str | None],
+    now: datetime,
+) -> None:
+    """Record the success of the detector's execution; delete what training and the replaced models
+    have left behind.
+    """
+    config_hash = str(detector.config_hash)
+    run = ledger.run(config_hash) or Run(attempt=1, status="SUCCEEDED")
+    done = {"status": "SUCCEEDED", "execution": detector.execution, "reason": None}
+    ledger.set_run(config_hash, run.model_copy(update=done))
+    if not parts:
+        return
+    kept = {layout.model(one.version, one.part) for one in parts}
+    made = store.keys(layout.of_version(parts[0].version))
+    store.delete(key for key in made if key not in kept)
+    standing = (detector.model, detector.old_model)
+    models.forget(store, standing=standing, replaced=replaced, now=now)
 
 
 def _active(detector: Detector, config_hash: str, groups: int) -> Activated:
