@@ -11,10 +11,11 @@ CHECKOV := .venv-checkov/bin/checkov
 TERRAFORM := $(PY) -m local.terraform
 KEEP ?=
 NEW_ROLE := tests/end_to_end/test_4_new_role.py
+CLI := $(wildcard tests/unit/test_cli*.py)
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit contract benchmarks end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit cli contract benchmarks end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -54,7 +55,10 @@ terraform-test: $(VENV)/ready ## terraform test with a mocked provider
 	@$(PY) -m pytest tests/terraform
 
 unit: $(VENV)/ready ## unit tests: pure core, services and adapters
-	@$(PY) -m pytest tests/unit tests/adapters
+	@$(PY) -m pytest tests/unit tests/adapters --ignore-glob 'tests/unit/test_cli*'
+
+cli: $(VENV)/ready ## unit tests of the command line: local files as people write them
+	@$(PY) -m pytest $(CLI)
 
 contract: $(VENV)/ready ## contract tests: local cloud, payloads and state machines
 	@$(PY) -m pytest tests/contract
