@@ -758,7 +758,7 @@ variable "lambda" {
 
   validation {
     condition     = alltrue([for arn in coalesce(var.lambda.layers, []) : can(regex(local.arns.layer, arn))]) && length(coalesce(var.lambda.layers, [])) <= 5
-    error_message = "lambda.layers must be at most 5 ARNs of layer versions, which end in a number, such as arn:aws:lambda:eu-west-1:123456789012:layer:numpy:1; got ${jsonencode(var.lambda.layers)}."
+    error_message = "lambda.layers must be at most 5 ARNs of layer versions, each ending in its version number, such as …:layer:numpy:1; got ${jsonencode(var.lambda.layers)}."
   }
 
   validation {
