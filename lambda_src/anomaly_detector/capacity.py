@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 
+from anomaly_detector.backtest import SCORED_SHARE
 from anomaly_detector.blocks import intervals_at_once, rows_at_once
 from anomaly_detector.config import MOST_MEMORY_MB, Config, IntervalName
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
@@ -34,7 +35,7 @@ HELD = 1.3
 # measured with the memory.
 CALL_SECONDS = 1.0
 INTERVAL_SECONDS = 2.5e-3
-SERIES_SECONDS = 1e-4
+SERIES_SECONDS = 5e-5
 VALUE_SECONDS = 3e-6
 # How much slower a Lambda vCPU is assumed to be: a safety margin, not a measurement.
 SLOWER = 2.0
@@ -100,8 +101,11 @@ class Need:
 def training(config: Config, size: Size, measures: int | None = None) -> Need:
     """Training a part with this number of measures (default: all)."""
     step = _Step.of(config, size, measures)
-    # The snapshot before a block, its copy during the replay, and the file.
-    return step.need(step.read() + step.score() + 3 * step.state, MOST_ROUNDS)
+    a_day = _DAY // SECONDS[config.interval]
+    scored = step.series * (math.ceil(SCORED_SHARE * size.intervals) + a_day)
+    # The snapshot before a block, its copy during the replay, the one of the look-back, and a file.
+    held = step.read() + step.score(min(step.values, scored)) + 4 * step.state
+    return step.need(held, MOST_ROUNDS)
 
 
 def crawl(config: Config, size: Size, measures: int | None = None) -> Need:
@@ -109,8 +113,8 @@ def crawl(config: Config, size: Size, measures: int | None = None) -> Need:
     delivering the results of all parts.
     """
     step = _Step.of(config, size, measures)
-    # The state, its copy, the snapshot and the model file.
-    detect = step.read() + step.score() + 4 * step.state
+    # The state, its copy, the snapshot, and both model files.
+    detect = step.read() + step.score(step.values) + 5 * step.state
     return step.need(max(detect, step.publish(len(config.measures))), 1)
 
 
@@ -174,9 +178,10 @@ class _Step:
         """Files as unloaded, their rows in arrays, and the codes of the slices."""
         return self.rows * (2 * self.row + self.text + 2 * _NUMBER)
 
-    def score(self) -> float:
-        """Values and counts, arrays of scores, and the table made of them."""
-        return self.values * (2 * _NUMBER + 5 * _NUMBER + 2 + 2 * self.scored_row)
+    def score(self, scored: int) -> float:
+        """Values and counts, arrays of the scored values, and the table made of them."""
+        arrays = 5 * _NUMBER + 2
+        return 2 * _NUMBER * self.values + scored * (arrays + 2 * self.scored_row)
 
     def publish(self, measures: int) -> float:
         """Tables of one interval of all parts, as read and merged."""
