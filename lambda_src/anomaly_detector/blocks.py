@@ -11,14 +11,19 @@ from itertools import pairwise
 _VALUES_A_MB = 600
 
 
+def values_at_once(memory_mb: int) -> int:
+    """Number of values that are replayed at once, unless a single interval has more."""
+    return memory_mb * _VALUES_A_MB
+
+
 def rows_at_once(memory_mb: int, measures: int) -> int:
     """Number of unloaded rows that are read at once; each has a value of every measure."""
-    return memory_mb * _VALUES_A_MB // measures
+    return values_at_once(memory_mb) // measures
 
 
 def intervals_at_once(memory_mb: int, series: int) -> int:
     """Number of intervals that are replayed at once."""
-    return max(1, memory_mb * _VALUES_A_MB // max(1, series))
+    return max(1, values_at_once(memory_mb) // max(1, series))
 
 
 def blocks(sources: Sequence[int], rows: Sequence[float], most: float) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ from functools import cache
 from itertools import pairwise
 
 from anomaly_detector.backtest import SCORED_SHARE
-from anomaly_detector.blocks import intervals_at_once, rows_at_once
+from anomaly_detector.blocks import rows_at_once, values_at_once
 from anomaly_detector.config import MOST_MEMORY_MB, Config, IntervalName
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
 from anomaly_detector.detection.state import PARTS
@@ -165,7 +165,7 @@ class _Step:
         return cls(
             size=size,
             series=series,
-            values=series * min(intervals_at_once(config.memory_mb, series), size.intervals),
+            values=max(series, min(values_at_once(config.memory_mb), series * size.intervals)),
             rows=max(of_interval, min(rows_at_once(config.memory_mb, count), size.rows)),
             row=_OFFSET * (2 + dimensions) + 2 * _NUMBER * count,
             text=size.text + _OFFSET * dimensions,

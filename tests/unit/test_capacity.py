@@ -170,7 +170,7 @@ def test_the_sentence_names_every_number() -> None:
     assert told is not None
     series, needed, raised, kept = (int(number.replace(",", "")) for number in told.groups())
     assert (series, kept) == (4 * most, 2 * most)
-    assert raised - 128 < needed <= raised
+    assert raised - 64 < needed <= raised
 
 
 def test_what_no_function_can_hold_has_to_become_less() -> None:
