@@ -86,6 +86,13 @@ mock_resource "aws_lambda_function" {
   }
 }
 
+# Random text may start with a digit, which no identifier of a cluster does.
+mock_resource "aws_redshift_cluster" {
+  defaults = {
+    id = "warehouse"
+  }
+}
+
 mock_resource "aws_lambda_layer_version" {
   defaults = {
     arn = "arn:aws:lambda:eu-west-1:123456789012:layer:mine:1"
