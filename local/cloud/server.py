@@ -60,8 +60,9 @@ async def _serve(settings: Settings, listener: socket.socket, port: int) -> None
     cloud = CloudApp(settings, port)
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
-    # Clients drop idle connections sooner, so none sends a call on one that is being closed.
-    config.keep_alive_timeout = 3600
+    # Clients drop idle connections sooner, so none sends a call on one that is being closed. What
+    # a client has closed is kept open here for as long, too.
+    config.keep_alive_timeout = 300
     config.loglevel = settings.log_level
     config.graceful_timeout = 1.0
     config.shutdown_timeout = 3.0
@@ -95,6 +96,7 @@ class CloudApp:
         from local.cloud.admin import Admin
         from local.cloud.faults import FaultPlan
         from local.cloud.redshift.service import Redshift
+        from local.cloud.repeats import Replies
 
         self._settings = settings
         self._ministack: App = ministack_app.app
@@ -105,6 +107,7 @@ class CloudApp:
         executions.install()
         self.redshift = Redshift(settings, port, self.plan)
         self._role_calls = 0
+        self._replies = Replies()
         self.admin = Admin(settings, self.redshift, self.plan, lambda: self._role_calls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,8 +130,13 @@ class CloudApp:
         headers = headers_of(scope)
         service = signed_service(headers)
         self._role_calls += signed_by(headers) not in ("", ACCESS_KEY)
+        if (answered := self._replies.to(headers)) is not None:
+            await _read(receive)
+            for message in answered:
+                await send(message)
+            return
         if not self.plan.all("call") and service not in _REDSHIFT:
-            await self._ministack(scope, receive, send)
+            await self._ministack(scope, receive, self._replies.keeping(headers, send))
             return
         body = await _read(receive)
         operation = _operation(scope, headers, body)
@@ -146,6 +154,8 @@ class CloudApp:
             return
         if fault is not None:
             send = _losing(send, drop=fault.outcome == "drop")
+        else:
+            send = self._replies.keeping(headers, send)
         if service in _REDSHIFT:
             status, kind, content = await self.redshift.handle(service, scope, headers, body)
             await _answer(send, status, kind, content)

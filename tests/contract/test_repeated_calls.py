@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
 
 from local.cloud.testing import ACCOUNT, REGION, Scene, unique
 
@@ -331,3 +332,40 @@ def test_given_another_token_then_a_schedule_is_not_made_twice(scene: Scene) -> 
     CREATE_GROUP(case)
     with pytest.raises(ClientError, match="ConflictException"):
         case.call("scheduler", "create_schedule_group", Name=case.name, ClientToken="b")
+
+
+def _sent_again(client: Any) -> Callable[[Any], Any]:
+    """Make a client throw each first reply away and send the call again, as its SDK would."""
+    session = URLLib3Session()
+
+    def again(request: Any, **_: Any) -> Any:
+        assert session.send(request).status_code < 300
+        request.headers["amz-sdk-request"] = "attempt=2; max=5"
+        return session.send(request)
+
+    client.meta.events.register("before-send", again)
+    return again
+
+
+@pytest.mark.parametrize("other_faults", [False, True])
+def test_given_a_reply_thrown_away_then_the_next_attempt_gets_it_again(
+    scene: Scene, *, other_faults: bool
+) -> None:
+    name = unique("again")
+    if other_faults:
+        scene.cloud.redshift_faults.refuse_call("dynamodb", "ListTables", code="Throttling")
+    client = scene.cloud.client("logs")
+    again = _sent_again(client)
+    client.create_log_group(logGroupName=name)
+    client.meta.events.unregister("before-send", again)
+
+    with pytest.raises(ClientError, match="ResourceAlreadyExistsException"):
+        client.create_log_group(logGroupName=name)
+
+
+def test_given_a_reply_lost_on_request_then_the_next_attempt_is_a_call_of_its_own(
+    scene: Scene,
+) -> None:
+    scene.cloud.redshift_faults.lose_reply("CreateLogGroup", service="logs")
+    with pytest.raises(ClientError, match="ResourceAlreadyExistsException"):
+        scene.cloud.client("logs").create_log_group(logGroupName=unique("again"))
