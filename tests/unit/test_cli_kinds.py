@@ -324,7 +324,7 @@ def grouped(value: float, group: str, decimal: str) -> str:
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     style=st.sampled_from([",.", ".,", "\u202f,", " ,", "'.", "’."]),
@@ -504,7 +504,7 @@ def test_given_times_of_one_style_then_they_are_the_times(tmp_path: Path, style:
 
 
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     style=st.sampled_from(sorted(STYLES)),
