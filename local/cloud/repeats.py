@@ -1,8 +1,8 @@
-"""What was answered already is answered the same way to the same call's next attempt.
+"""The next attempt of a call gets the reply that an earlier attempt was sent.
 
 The AWS SDK for Go, which Terraform's provider is made with, sometimes throws away a reply that
 comes within a millisecond of its request, and sends the call again: by then the role is there
-already. No reply of AWS is that fast, so here the next attempt gets the reply of the first.
+already, and the apply fails. No reply of AWS is that fast.
 """
 
 from __future__ import annotations

@@ -15,12 +15,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from local.cloud.repeats import Message, Replies, Send
 from local.cloud.settings import ACCESS_KEY, HOST, RunningCloud, Settings
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
@@ -96,7 +95,6 @@ class CloudApp:
         from local.cloud.admin import Admin
         from local.cloud.faults import FaultPlan
         from local.cloud.redshift.service import Redshift
-        from local.cloud.repeats import Replies
 
         self._settings = settings
         self._ministack: App = ministack_app.app

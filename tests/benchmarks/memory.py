@@ -462,13 +462,13 @@ def _apart(cloud: LocalCloud, name: str, function: str, event: dict[str, Any]) -
 class _Context:
     """What Lambda hands to a handler; the 15 minutes are those on the clock."""
 
-    def __init__(self) -> None:
-        self._end = time.monotonic() + 900
-
     function_name = NAME
     memory_limit_in_mb = 10_240
     invoked_function_arn = f"arn:aws:lambda:eu-west-1:000000000000:function:{NAME}"
     aws_request_id = "request"
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + 900
 
     def get_remaining_time_in_millis(self) -> int:
         return round((self._end - time.monotonic()) * 1000)
