@@ -257,12 +257,18 @@ variable "measures" {
     - `direction` - (Optional) Direction of change to detect: `up`, `down` or `both`. Defaults to `both`.
     - `min_absolute_change` - (Optional) Minimum difference between the actual and the expected value of an anomaly. Defaults to `0`.
     - `min_relative_change` - (Optional) The same as a fraction of the expected value: `0.1` is 10 %. Defaults to `0`.
+    - `min` - (Optional) Static lower bound: a lower value is an event of severity 100, whatever the detector has learned. Defaults to none.
+    - `max` - (Optional) Static upper bound, likewise. Defaults to none.
+    - `bounded_series` - (Optional) Series for which `min` and `max` hold: `all`, or only the `widest` (the total, or, if `detection.rollups` leaves it out, the widest slices that are monitored), since parts of a sum are smaller than the total. Defaults to `all`.
   EOT
   type = map(object({
     aggregation         = optional(string, "SUM")
     direction           = optional(string, "both")
     min_absolute_change = optional(number, 0)
     min_relative_change = optional(number, 0)
+    min                 = optional(number)
+    max                 = optional(number)
+    bounded_series      = optional(string, "all")
   }))
   nullable = false
 
@@ -304,6 +310,16 @@ variable "measures" {
   validation {
     condition     = alltrue([for measure in values(var.measures) : measure.min_relative_change >= 0 if measure != null])
     error_message = "measures.*.min_relative_change must be 0 or greater; got ${jsonencode({ for name, measure in var.measures : name => measure.min_relative_change if measure != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for measure in values(var.measures) : measure.min == null || measure.max == null || try(measure.min <= measure.max, false) if measure != null])
+    error_message = "measures.* must not have a min that is greater than its max; got ${jsonencode({ for name, measure in var.measures : name => { min = measure.min, max = measure.max } if measure != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for measure in values(var.measures) : contains(["all", "widest"], measure.bounded_series) if measure != null])
+    error_message = "measures.*.bounded_series must be all or widest; got ${jsonencode({ for name, measure in var.measures : name => measure.bounded_series if measure != null })}."
   }
 }
 

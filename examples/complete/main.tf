@@ -132,8 +132,11 @@ module "detector" {
       min_relative_change = 0.05
     }
     order_id = {
-      aggregation = "COUNT"
-      direction   = "both"
+      aggregation    = "COUNT"
+      direction      = "both"
+      min            = 1
+      max            = null
+      bounded_series = "widest"
     }
   }
 

@@ -61,6 +61,9 @@ variable "measures" {
     direction           = optional(string, "both")
     min_absolute_change = optional(number, 0)
     min_relative_change = optional(number, 0)
+    min                 = optional(number)
+    max                 = optional(number)
+    bounded_series      = optional(string, "all")
   }))
   default = {
     views   = {}

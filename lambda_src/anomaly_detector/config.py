@@ -25,6 +25,7 @@ from anomaly_detector.errors import PermanentError
 
 Aggregation = Literal["SUM", "AVG", "MIN", "MAX", "COUNT"]
 Direction = Literal["up", "down", "both"]
+BoundedSeries = Literal["all", "widest"]
 IntervalName = Literal["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D"]
 Rollup = Literal["total", "single", "pairs"]
 
@@ -65,6 +66,9 @@ _RULES = {
     "measures.*.direction": "must be up, down or both",
     "measures.*.min_absolute_change": "must be 0 or greater",
     "measures.*.min_relative_change": "must be 0 or greater",
+    "measures.*.min": "must be a number",
+    "measures.*.max": "must be a number",
+    "measures.*.bounded_series": "must be all or widest",
     "dimensions": "must have at most 10 entries",
     "rollups": "must be any of total, single and pairs, each at most once",
     "false_events_per_week": "must be greater than 0 and at most 1000",
@@ -163,12 +167,27 @@ class TimestampColumn(_Model):
 
 
 class Measure(_Model):
-    """A numeric column, how it is aggregated per interval, and which of its changes to detect."""
+    """A numeric column, how it is aggregated per interval, and which of its changes to detect.
+
+    `min` and `max` are static bounds beside the model, for the series that `bounded_series` names.
+    """
 
     aggregation: Aggregation = "SUM"
     direction: Direction = "both"
     min_absolute_change: float = Field(default=0, ge=0)
     min_relative_change: float = Field(default=0, ge=0)
+    min: float | None = Field(default=None, allow_inf_nan=False)
+    max: float | None = Field(default=None, allow_inf_nan=False)
+    bounded_series: BoundedSeries = "all"
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(
+                f"must not have a min that is greater than its max; got {self.min:g} and "
+                f"{self.max:g}"
+            )
+        return self
 
 
 class Redshift(_Model):

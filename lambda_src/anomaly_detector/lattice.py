@@ -122,6 +122,14 @@ class Lattice:
         level, leaf = np.nonzero(self.places >= 0)
         return self.places[level, leaf], leaf
 
+    @cached_property
+    def widest(self) -> Mask:
+        """(K,) slices of the levels that no wider level contains."""
+        axes = np.zeros((self.count, self.codes.shape[1]), dtype=np.bool_)
+        axes[self.level] = self.codes >= 0
+        within = (axes[:, None] >= axes[None]).all(axis=2).sum(axis=1)
+        return np.asarray((within == 1)[self.level])
+
     def summed(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """(…, K) sums of the leaves' values (…, L) that each slice contains."""
         places, leaves = self._holders

@@ -14,6 +14,7 @@ from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.settings import DetectorSettings
 from anomaly_detector.detection.slots import Slots, day_slots, month_slots, shown_twice
 from anomaly_detector.detection.state import Judged, State
+from anomaly_detector.events.bounds import Bounds
 from anomaly_detector.events.event import Event
 from anomaly_detector.events.explain import explain
 from anomaly_detector.events.follow import follow
@@ -74,6 +75,7 @@ def replay(
     lattice, from_state, from_panel = _union(state, panel)
     now, events = _copied(settings, snapshot, lattice, from_state)
     rules = Rules.of(settings)
+    bounds = Bounds.of(settings, lattice)
     slots = _slots(settings, starts)
     # Not an anomaly: one of the two intervals contains the rows of both.
     unclear = shown_twice(settings.grid, starts, settings.clock)
@@ -96,21 +98,30 @@ def replay(
         landed = None if panel.landed is None else bool(panel.landed[t] and not unclear[t])
         shown = now.judge(rules, value, count, slots[t], landed=landed)
         judged = None if t < skipped else now.score(rules, shown)
+        crossed = None if bounds is None else bounds.crossed(shown.observed)
+        if bounds is not None and crossed is not None and judged is not None:
+            judged = bounds.judge(judged, crossed)
         now.clock += 1
         now.until = start
         if shown.observed.landed:
             evidence = now.weigh(rules, shown, lattice)
             at = int(start.astype(np.int64))
+            of_bounds = tuple(event for event in events if event.bound)
+            of_model = tuple(event for event in events if not event.bound)
             events, frozen = follow(
-                rules, now, lattice, judged, events, evidence, at, settings.accept_after
+                rules, now, lattice, judged, of_model, evidence, at, settings.accept_after
             )
+            if bounds is not None and crossed is not None:
+                events = bounds.follow((*events, *of_bounds), crossed, judged, at)
             now.learn(rules, shown, evidence, frozen)
         if judged is not None:
             kept.add(t - skipped, judged)
             told |= dict.fromkeys(events)
+    # An event that took over the name of another one replaces it.
+    named = {event.id(settings.name): event for event in told}
     groups = [
         explain(settings, event, lattice, now.habits.born[state.measures.index(event.measure)])
-        for event in told
+        for event in named.values()
     ]
     after = _born(now, events, lattice, copied=False)
     if before is None and snapshot_at is not None:

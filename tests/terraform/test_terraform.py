@@ -85,7 +85,9 @@ def test_every_input_reaches_the_document(states: dict[str, dict[str, Any]]) -> 
     assert made.history_query.startswith("with a as")
     assert made.timestamp_column.timezone == "Europe/Berlin"
     assert made.measures["revenue"].min_relative_change == 0.1
-    assert made.measures["orders"].aggregation == "COUNT"
+    orders = made.measures["orders"]
+    assert (orders.aggregation, orders.min, orders.max) == ("COUNT", 1, 1e6)
+    assert orders.bounded_series == "widest"
     assert made.dimension_filters == {"country": ("DE", "FR")}
     assert (made.interval, made.offset_seconds, made.lookback_intervals) == ("P1D", 7200, 2)
     assert (made.history.chunk, made.history.parallelism) == ("P60D", 8)

@@ -247,6 +247,20 @@ BOTH: list[tuple[dict[str, Any], str]] = [
         ({"measures": {"revenue": {key: -0.1}}}, f"{key} must be 0 or greater; got")
         for key in ("min_absolute_change", "min_relative_change")
     ],
+    *[
+        (
+            {"measures": {"revenue": {"min": low, "max": high}}},
+            "must not have a min that is greater than its max; got",
+        )
+        for low, high in ((1, 0.5), (0, -1))
+    ],
+    *[
+        (
+            {"measures": {"revenue": {"max": 1, "bounded_series": name}}},
+            "bounded_series must be all or widest; got",
+        )
+        for name in ("total", "")
+    ],
     (
         {"dimensions": [f"d{i}" for i in range(11)]},
         "dimensions must have at most 10 entries; got 11",

@@ -37,6 +37,10 @@ def config(**changes: object) -> Config:
         ),
         ({"interval": 60}, "interval must be PT5M, PT10M, PT15M, PT30M, PT1H or P1D; got 60"),
         ({"timestamp_column": {}}, "timestamp_column.name must be set"),
+        (
+            {"measures": {"views": {"max": "high"}}},
+            'measures.views.max must be a number; got "high"',
+        ),
         ({"alerts": {"a": {"threshold": "high"}}}, "alerts.a.threshold must be a number from 0 to"),
         ({"description": 1}, "description must be a string; got 1"),
         ({"measures": ["views"]}, 'measures must be an object; got ["views"]'),
@@ -97,6 +101,9 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     "measures.views.direction": [("up", True, False)],
     "measures.views.min_absolute_change": [(5, True, False)],
     "measures.views.min_relative_change": [(0.5, True, False)],
+    "measures.views.min": [(0, True, False)],
+    "measures.views.max": [(9.5, True, False)],
+    "measures.views.bounded_series": [("widest", True, False)],
     "dimensions": [(["platform"], False, False), (["marketplace", "platform"], False, False)],
     "dimension_filters": [
         ({"platform": ["web"]}, False, False),

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Self
 
-from anomaly_detector.config import Aggregation, Config, Direction
+from anomaly_detector.config import Aggregation, BoundedSeries, Config, Direction
 from anomaly_detector.detection.slots import MONTH_SLOTS
 from anomaly_detector.intervals import Grid
 
@@ -19,13 +19,21 @@ _WEEK = 604_800
 
 @dataclass(frozen=True)
 class MeasureRule:
-    """How a measure is aggregated, and which changes of it count."""
+    """How a measure is aggregated, which changes of it count, and its static bounds."""
 
     name: str
     aggregation: Aggregation
     direction: Direction = "both"
     min_absolute_change: float = 0.0
     min_relative_change: float = 0.0
+    min: float | None = None
+    max: float | None = None
+    bounded_series: BoundedSeries = "all"
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the measure has a static bound."""
+        return self.min is not None or self.max is not None
 
     @property
     def additive(self) -> bool:
@@ -62,6 +70,9 @@ class DetectorSettings:
                 measure.direction,
                 measure.min_absolute_change,
                 measure.min_relative_change,
+                measure.min,
+                measure.max,
+                measure.bounded_series,
             )
             for name, measure in config.measures.items()
         )

@@ -79,6 +79,7 @@ class Event:
     age : intervals since it opened; quiet : of them without it, in a row.
     doubt : nats that speak against its going on.
     closed : intervals since its end, 0 while it is open.
+    bound : whether it is an event of a static bound (`bounds`), beside those of the model.
     """
 
     measure: str
@@ -97,6 +98,7 @@ class Event:
     quiet: int = 0
     doubt: float = 0.0
     closed: int = 0
+    bound: bool = False
 
     def id(self, detector: str) -> str:
         """The id of its group, the same in every replay."""
@@ -108,6 +110,13 @@ class Event:
     def direction(self) -> Direction:
         """The side as a word."""
         return "up" if self.side > 0 else "down"
+
+    def overlapping(self, lattice: Lattice) -> Mask:
+        """(K,) slices that share leaves with the event."""
+        overlap = np.zeros(len(lattice.level), dtype=np.bool_)
+        for name in self.slices:
+            overlap |= lattice.overlapping(lattice.index[name])
+        return overlap
 
     def show(self, judged: Judged, m: int, lattice: Lattice, at: int, *, additive: bool) -> None:
         """Take in an interval that shows the event: its sums grow, and points are added.
@@ -149,6 +158,19 @@ class Event:
         self.sums = Sums.none(len(self.sums.actual))
         self.points = []
         self.last = self.opened
+
+    def take_over(self, other: Event) -> None:
+        """Go on as an event that ended in the interval that opened this one, under its name."""
+        self.opened, self.first = other.opened, other.first
+        self.severity = max(self.severity, other.severity)
+        for one in fields(Sums):
+            total = getattr(self.sums, one.name)
+            total += getattr(other.sums, one.name)
+        told = {(point.start, point.slice) for point in other.points}
+        self.points = [
+            *other.points,
+            *(point for point in self.points if (point.start, point.slice) not in told),
+        ]
 
     def grown(self, slices: int, places: NDArray[np.int64]) -> Self:
         """A copy with room for `slices`, in which `places` are where its own go."""

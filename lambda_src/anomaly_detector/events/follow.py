@@ -104,10 +104,7 @@ class _Now:
 
     def overlapping(self, event: Event) -> Mask:
         """(K,) slices that share leaves with the event."""
-        overlap = np.zeros(len(self.lattice.level), dtype=np.bool_)
-        for name in event.slices:
-            overlap |= self.lattice.overlapping(self.lattice.index[name])
-        return overlap
+        return event.overlapping(self.lattice)
 
     def go_on(self, event: Event, accept_after: int) -> None:
         """Continue or close an event of an earlier interval."""
