@@ -34,8 +34,9 @@ from anomaly_detector.config import ROLLED_UP, Config
 from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.detection.slots import day_slots
 from anomaly_detector.intervals import Grid
-from anomaly_detector.panel import Panel
 from numpy.typing import NDArray
+
+from tests.benchmarks.ground_truth import Simulated, Truth, evidence, leaves_in, roll_up
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -54,7 +55,6 @@ KINDS = (
     "zero",
     "missing",
 )
-VISIBLE = 25.0
 WINDOWS = (1, 2, 3, 6, 12, 24, 48)
 DAY = 24
 WEEK = 7 * DAY
@@ -89,53 +89,6 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What a fault does to one measure; `leaves` (L,) are those of its slice."""
-
-    fault: int
-    kind: str
-    measure: str
-    where: tuple[str, ...]
-    begin: int
-    end: int
-    nats: float
-    leaves: Mask
-
-    @property
-    def visible(self) -> bool:
-        return self.nats >= VISIBLE
-
-
-@dataclass(frozen=True)
-class Shop:
-    """A generated shop.
-
-    Attributes
-    ----------
-    first : place in the panel from which intervals are scored; faults lie behind it.
-    leaves : L combinations of dimension values.
-    levels : which slice of the panel each leaf lies in, (levels, L).
-    """
-
-    seed: int
-    settings: DetectorSettings
-    panel: Panel
-    first: int
-    leaves: tuple[tuple[str, ...], ...]
-    levels: NDArray[np.int64]
-    truths: tuple[Truth, ...]
-
-    @property
-    def weeks(self) -> float:
-        """Weeks that are scored."""
-        return (len(self.panel.starts) - self.first) / WEEK
-
-    def held(self, where: Sequence[str]) -> Mask:
-        """(L,) leaves that lie in a slice."""
-        return _held(self.leaves, where)
-
-
-@dataclass(frozen=True)
 class _World:
     """Means without faults: (L, T) each."""
 
@@ -158,7 +111,7 @@ class _Effect:
 
 def generate(
     seed: int, *, faults: bool = True, train_weeks: int = 8, weeks: int = 8, per_kind: int = 2
-) -> Shop:
+) -> Simulated:
     """The shop of a seed: the same bytes each time.
 
     Parameters
@@ -177,13 +130,13 @@ def generate(
     planted = _plant(random, world.leaves, first, size, per_kind) if faults else ()
     effect = _effect(random, world, planted)
     values, counts = _simulate(np.random.default_rng([seed, 2]), world, effect)
-    panel, levels = _roll_up(names, starts, world.leaves, values, counts, settings)
+    panel, levels = roll_up(names, starts, world.leaves, values, counts, settings)
     truths: tuple[Truth, ...] = ()
     if planted:
         none = _effect(random, world, ())
         twin = _simulate(np.random.default_rng([seed, 3]), world, none)
         truths = _truths(world, planted, effect, twin)
-    return Shop(seed, settings, panel, first, world.leaves, levels, truths)
+    return Simulated(seed, settings, panel, first, world.leaves, levels, truths)
 
 
 def _settings(names: Sequence[str]) -> DetectorSettings:
@@ -281,15 +234,6 @@ def _slice(
     return tuple(value if axis in kept else ROLLED_UP for axis, value in enumerate(leaf))
 
 
-def _held(leaves: Sequence[tuple[str, ...]], where: Sequence[str]) -> Mask:
-    return np.array(
-        [
-            all(value in (ROLLED_UP, part) for value, part in zip(where, leaf, strict=True))
-            for leaf in leaves
-        ]
-    )
-
-
 def _effect(random: np.random.Generator, world: _World, faults: Sequence[Fault]) -> _Effect:
     shape = world.orders.shape
     factor = {name: np.ones(shape) for name in MEASURES}
@@ -298,7 +242,7 @@ def _effect(random: np.random.Generator, world: _World, faults: Sequence[Fault])
     missing = np.zeros(shape, dtype=np.bool_)
     stuck = []
     for fault in faults:
-        held = _held(world.leaves, fault.where)
+        held = leaves_in(world.leaves, fault.where)
         span = np.arange(fault.begin, fault.end)
         area = np.ix_(held, span)
         length = len(span)
@@ -389,49 +333,6 @@ def _common(random: np.random.Generator, size: int, spread: float) -> Array:
     return np.convolve(shocks, 0.7 ** np.arange(65), mode="full")[64 : 64 + size]
 
 
-def _roll_up(
-    names: tuple[str, ...],
-    starts: NDArray[np.datetime64],
-    leaves: tuple[tuple[str, ...], ...],
-    values: dict[str, Array],
-    counts: dict[str, Array],
-    settings: DetectorSettings,
-) -> tuple[Panel, NDArray[np.int64]]:
-    size = len(names)
-    kept = [()] + [(i,) for i in range(size)]
-    kept += [(i, j) for i in range(size) for j in range(i + 1, size)] + [tuple(range(size))]
-    place: dict[tuple[str, ...], int] = {}
-    levels = np.array(
-        [
-            [
-                place.setdefault(
-                    tuple(value if axis in level else ROLLED_UP for axis, value in enumerate(leaf)),
-                    len(place),
-                )
-                for leaf in leaves
-            ]
-            for level in dict.fromkeys(kept)
-        ]
-    )
-    rolled = np.full((len(place), len(MEASURES), len(starts)), np.nan)
-    weights = np.zeros_like(rolled)
-    for m, rule in enumerate(settings.measures):
-        value, count = values[rule.name], counts[rule.name]
-        weighted = np.where(np.isfinite(value), value, 0.0) * (1.0 if rule.additive else count)
-        for level in levels:
-            total, rows = np.zeros((2, len(place), len(starts)))
-            np.add.at(total, level, weighted)
-            np.add.at(rows, level, count)
-            own = np.unique(level)
-            divisor = 1.0 if rule.additive else np.maximum(rows[own], 1.0)
-            rolled[own, m] = np.where(rows[own] > 0, total[own] / divisor, np.nan)
-            weights[own, m] = rows[own]
-    slices = np.empty((len(place), size), dtype=object)
-    for key, at in place.items():
-        slices[at] = key
-    return Panel(starts, names, slices, MEASURES, rolled.T, weights.T), levels
-
-
 def _truths(
     world: _World,
     faults: Sequence[Fault],
@@ -441,7 +342,7 @@ def _truths(
     found = []
     follows = {"latency": MEASURES, "orders": ("orders", "revenue"), "revenue": ("revenue",)}
     for number, fault in enumerate(faults):
-        held = _held(world.leaves, fault.where)
+        held = leaves_in(world.leaves, fault.where)
         for measure in follows[fault.measure]:
             later = int(fault.measure == "latency" and measure != "latency")
             if later and (fault.kind in ("variance", "stuck") or fault.size < 1):
@@ -478,31 +379,16 @@ def _nats(
         faulty = unit * (world.orders[held] * effect.expected[measure][held]).sum(axis=0)
         seen = np.nan_to_num(twin[0][measure][held]).sum(axis=0)
     additive = measure != "latency"
-    # Per window: the sums' variance, of SUM relative to the mean.
     error = seen - normal
-    evidence = [0.0]
-    for window in WINDOWS:
-        if window > end - begin:
-            break
-        spread = np.lib.stride_tricks.sliding_window_view(error, window).sum(axis=1)
-        size = np.lib.stride_tricks.sliding_window_view(normal, window).sum(axis=1)
-        c = np.lib.stride_tricks.sliding_window_view(faulty[span], window).sum(axis=1)
-        b = np.lib.stride_tricks.sliding_window_view(normal[span], window).sum(axis=1)
-        if additive:
-            found = (c * np.log(np.maximum(c, 1e-12) / b) - (c - b)) / np.mean(spread**2 / size)
-        else:
-            found = (c - b) ** 2 / (2 * np.mean(spread**2))
-        evidence.append(float(found.max()))
-        if window == min(6, end - begin):
-            evidence.append(float(found[::window].sum()))
+    found = [evidence(error, normal, faulty, span, WINDOWS, additive=additive)]
     length = end - begin
     variance = np.mean(error**2 / normal) * normal[span] if additive else np.mean(error**2)
     if fault.kind == "variance":
         ratio = 1 + (np.exp(fault.size**2) - 1) * normal[span] ** 2 / variance
-        evidence.append(float(((ratio - 1 - np.log(ratio)) / 2).sum()))
+        found.append(float(((ratio - 1 - np.log(ratio)) / 2).sum()))
     if fault.kind == "stuck" and measure == fault.measure:
         step = 1.0 if measure == "orders" else 0.01
         deviation = np.sqrt(np.mean(variance))
         chance = np.clip(step / (2 * np.sqrt(np.pi) * deviation), 1e-3, 1.0)
-        evidence.append(float((length - 1) * -np.log(chance)))
-    return max(evidence)
+        found.append(float((length - 1) * -np.log(chance)))
+    return max(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.benchmarks import calibration, measures, peers, public, shop, speed
+from tests.benchmarks import calibration, judging, measures, peers, public, shop, speed
 from tests.benchmarks.shop_generator import KINDS, MEASURES, generate
 
 SMALL = {"train_weeks": 4, "weeks": 4, "per_kind": 1}
@@ -115,10 +115,10 @@ def test_the_shop_is_the_same_each_time_and_its_roll_ups_add_up() -> None:
 
 
 def test_a_detector_that_knows_the_truth_scores_full_marks() -> None:
-    world, tally = generate(4, **SMALL), shop.Tally()
-    events = [shop.Event(t.measure, t.begin, t.end, (t.begin,), t.leaves) for t in world.truths]
+    world, tally = generate(4, **SMALL), judging.Tally()
+    events = [judging.Event(t.measure, t.begin, t.end, (t.begin,), t.leaves) for t in world.truths]
 
-    shop.judge(world, events, tally)
+    judging.judge(world, events, tally)
 
     row = tally.row("truth")
     assert row["strict F1"] == row["loose F1"] == row["exact slice"] == 1.0
@@ -126,12 +126,12 @@ def test_a_detector_that_knows_the_truth_scores_full_marks() -> None:
 
 
 def test_one_endless_event_is_no_strict_match() -> None:
-    world, tally = generate(4, **SMALL), shop.Tally()
+    world, tally = generate(4, **SMALL), judging.Tally()
     size, everywhere = len(world.panel.starts), np.ones(len(world.leaves), dtype=np.bool_)
 
-    shop.judge(
+    judging.judge(
         world,
-        [shop.Event(m, world.first, size, (world.first,), everywhere) for m in MEASURES],
+        [judging.Event(m, world.first, size, (world.first,), everywhere) for m in MEASURES],
         tally,
     )
 
