@@ -172,6 +172,7 @@ locals {
     dimension_filters     = var.dimension_filters
     rollups               = var.detection.rollups
     false_events_per_week = var.detection.false_events_per_week
+    band                  = var.detection.band
     max_series            = var.detection.max_series
     shards                = var.detection.shards
     memory_mb             = var.lambda.memory_mb

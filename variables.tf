@@ -514,6 +514,7 @@ variable "detection" {
     Detection settings.
     - `rollups` - (Optional) Roll-ups to monitor in addition to the full combinations of dimension values: any of `total`, `single` (each dimension alone) and `pairs`. Defaults to all three.
     - `false_events_per_week` - (Optional) Expected number of false events per week, over all series, at severity 50; greater than 0, at most 1000. Defaults to `1`.
+    - `band` - (Optional) Share of normal values that lie between the bounds `lower` and `upper` of the scores, 0.5-0.999. It decides what charts show as normal, not what is an event. Defaults to `0.99`.
     - `lookback_intervals` - (Optional) Number of earlier intervals that each crawl reads again to pick up late data, 0-24. Defaults to `3`.
     - `max_series` - (Optional) Maximum number of series (measures × combinations of dimension values, including roll-ups), 1-1000000. A query that returns more is rejected before the history is loaded. Defaults to as many as `lambda.memory_mb` can hold; see docs/capacity.md.
     - `shards` - (Optional) Number of parts that rows are unloaded in, so that the warehouse writes and the functions read in parallel, 1-64. One model scores all of them. Defaults to `1`.
@@ -521,6 +522,7 @@ variable "detection" {
   type = object({
     rollups               = optional(list(string), ["total", "single", "pairs"])
     false_events_per_week = optional(number, 1)
+    band                  = optional(number, 0.99)
     lookback_intervals    = optional(number, 3)
     max_series            = optional(number)
     shards                = optional(number, 1)
@@ -536,6 +538,11 @@ variable "detection" {
   validation {
     condition     = var.detection.false_events_per_week > 0 && var.detection.false_events_per_week <= 1000
     error_message = "detection.false_events_per_week must be greater than 0 and at most 1000; got ${var.detection.false_events_per_week}."
+  }
+
+  validation {
+    condition     = var.detection.band >= 0.5 && var.detection.band <= 0.999
+    error_message = "detection.band must be a number from 0.5 to 0.999; got ${var.detection.band}."
   }
 
   validation {

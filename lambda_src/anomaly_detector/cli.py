@@ -64,7 +64,9 @@ bzip2. Save Excel workbooks as CSV first.
 
 files in --out:
 
-  scores.parquet   per interval, measure and slice: actual, expected, bounds, severity
+  scores.parquet   per interval, measure and slice: actual, expected, severity, and the bounds
+                   (lower, upper) between which 99 % of normal values lie ("band" in the
+                   configuration sets another share)
   groups.json      the events, with the slices that explain them
   preview.json     events per week at each alert threshold
   training.json    what was learned per series class: seasons, spread, missing and sparse series

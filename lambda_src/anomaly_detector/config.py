@@ -72,6 +72,7 @@ _RULES = {
     "dimensions": "must have at most 10 entries",
     "rollups": "must be any of total, single and pairs, each at most once",
     "false_events_per_week": "must be greater than 0 and at most 1000",
+    "band": "must be a number from 0.5 to 0.999",
     "max_series": "must be a whole number from 1 to 1000000",
     "memory_mb": "must be a whole number from 512 to 10240",
     "shards": "must be a whole number from 1 to 64",
@@ -104,7 +105,7 @@ _TYPES = {
 # Inputs of the Terraform module whose keys stand at the top of the document.
 _GROUPS = {
     "schedule": "timezone, offset_seconds",
-    "detection": "rollups, false_events_per_week, lookback_intervals, max_series, shards",
+    "detection": "rollups, false_events_per_week, band, lookback_intervals, max_series, shards",
 }
 
 
@@ -322,6 +323,7 @@ class Config(_Model):
     dimension_filters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     rollups: tuple[Rollup, ...] = ("total", "single", "pairs")
     false_events_per_week: float = Field(default=1, gt=0, le=1000)
+    band: float = Field(default=0.99, ge=0.5, le=0.999)
     max_series: int | None = Field(default=None, ge=1, le=1_000_000)
     memory_mb: int = Field(default=1_769, ge=512, le=MOST_MEMORY_MB)
     shards: int = Field(default=1, ge=1, le=64)
@@ -392,6 +394,7 @@ class Config(_Model):
             "name": self.name,  # part of every event's ID
             "measures": {name: one.model_dump(mode="json") for name, one in self.measures.items()},
             "false_events_per_week": self.false_events_per_week,
+            "band": self.band,
             # The snapshot is taken at the start of the look-back.
             "lookback_intervals": self.lookback_intervals,
             "history": (

@@ -58,7 +58,8 @@ class Scores:
 
     Attributes
     ----------
-    actual, expected, lower, upper : (T, M, K) float64, NaN if missing or not yet learned.
+    actual, expected, lower, upper : (T, M, K) float64, NaN if missing or not yet learned. Between
+        `lower` and `upper` lie 99 % of normal values, or the configured share.
     severity : (T, M, K) float64, 0-100; 50 is the threshold given by the false-event budget.
     direction : (T, M, K) int8, 1 above, -1 below the expected value, otherwise 0.
     anomalous : (T, M, K) bool.

@@ -18,12 +18,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import calibration, console, public, reference, shop, speed
+from tests.benchmarks import bands, calibration, console, public, reference, shop, speed
 
 BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
     "reference": reference.run,
     "public": public.run,
     "shop": shop.run,
+    "bands": bands.run,
     "calibration": calibration.run,
     "speed": speed.run,
 }
@@ -32,6 +33,7 @@ _ABOUT = {
     "reference": reference,
     "public": public,
     "shop": shop,
+    "bands": bands,
     "calibration": calibration,
     "speed": speed,
 }

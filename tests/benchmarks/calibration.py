@@ -84,8 +84,8 @@ NOISES: dict[str, tuple[str, Callable[[np.random.Generator, tuple[int, int]], Ar
 }
 
 
-def measure(aggregation: str, values: Array, nominal: float, learnt: int) -> tuple[int, int]:
-    """False points and false events of the panel (K, T) at a nominal rate."""
+def posed(aggregation: str, values: Array, nominal: float) -> tuple[DetectorSettings, Panel]:
+    """A detector of the series (K, T), one slice each, whose budget is the nominal rate."""
     config = Config.model_validate(
         {
             "interval": "PT1H",
@@ -96,16 +96,20 @@ def measure(aggregation: str, values: Array, nominal: float, learnt: int) -> tup
             "false_events_per_week": nominal * len(values) * WEEK,
         }
     )
-    settings = DetectorSettings.of(config, Grid.of(config))
     slices = np.empty((len(values), 1), dtype=object)
     slices[:, 0] = [f"{place:03}" for place in range(len(values))]
     hours = np.arange(values.shape[1]) * np.timedelta64(3600, "s")
     starts = np.datetime64("2025-01-06T00:00:00", "s") + hours
     turned = values.T[:, None]
     panel = Panel(starts, ("series",), slices, ("value",), turned, np.ones_like(turned))
-    done = replay(settings, Snapshot.initial(settings), panel, score_from=starts[learnt])
-    groups = done.groups
-    return int((done.scores.severity >= THRESHOLD_SEVERITY).sum()), len(groups)
+    return DetectorSettings.of(config, Grid.of(config)), panel
+
+
+def measure(aggregation: str, values: Array, nominal: float, learnt: int) -> tuple[int, int]:
+    """False points and false events of the panel (K, T) at a nominal rate."""
+    settings, panel = posed(aggregation, values, nominal)
+    done = replay(settings, Snapshot.initial(settings), panel, score_from=panel.starts[learnt])
+    return int((done.scores.severity >= THRESHOLD_SEVERITY).sum()), len(done.groups)
 
 
 def run(

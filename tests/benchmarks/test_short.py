@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot
 
-from tests.benchmarks import calibration, judging, measures, peers, public, shop, speed
+from tests.benchmarks import bands, calibration, judging, measures, peers, public, shop, speed
 from tests.benchmarks.shop_generator import KINDS, MEASURES, generate
 
 SMALL = {"train_weeks": 4, "weeks": 4, "per_kind": 1}
@@ -153,6 +155,25 @@ def test_calibration_in_short() -> None:
 
     for row in next(iter(result["tables"].values())):
         assert row["points / nominal, 0.001"] < 8, row
+
+
+def test_bands_in_short() -> None:
+    world = generate(3, **SMALL)
+    done = replay(
+        world.settings,
+        Snapshot.initial(world.settings),
+        world.panel,
+        score_from=world.panel.starts[world.first],
+    )
+
+    row = bands.coverage("shop", done.scores)
+    told = bands.faults(world, done.scores)
+
+    assert 0.97 < row["inside"] < 0.997
+    assert row["inside"] + row["below"] + row["above"] == pytest.approx(1)
+    assert sum(one["number"] for one in bands.by_size("shop", done.scores)) == row["number"]
+    assert told["faults"] == len(world.truths)
+    assert told["visible outside"] > 0.5
 
 
 def test_speed_in_short() -> None:

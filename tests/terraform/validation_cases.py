@@ -354,6 +354,13 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     ],
     *[
         (
+            {"detection": {"band": number}},
+            f"band must be a number from 0.5 to 0.999; got {number}",
+        )
+        for number in (0, 0.49, 1, 99)
+    ],
+    *[
+        (
             {"detection": {"max_series": number}},
             "max_series must be a whole number from 1 to 1000000; got",
         )

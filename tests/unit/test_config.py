@@ -77,6 +77,7 @@ def test_a_local_file_needs_four_keys_only():
 
     assert small.query is None
     assert small.false_events_per_week == 1
+    assert small.band == 0.99
 
 
 # Every field: a change of it, and whether the landed rows and the model stay the same.
@@ -115,6 +116,7 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
         (["single", "total"], True, True),  # of two dimensions the pair is the leaf
     ],
     "false_events_per_week": [(2, True, False)],
+    "band": [(0.9, True, False)],
     "max_series": [(10, True, True)],
     "memory_mb": [(4096, True, True)],
     "shards": [(8, True, True)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class Rules:
     Attributes
     ----------
     averages : indices of the measures with AVG.
+    band_beyond : share of the normal values on each side of the band. band_reach : deviations of a
+        normal distribution within which the others lie.
     one_sided, minima : whether any measure has a direction, or a minimum change.
     """
 
@@ -40,6 +43,8 @@ class Rules:
     shift_after: int
     young_week: int
     budget: float
+    band_beyond: float
+    band_reach: float
     measures_in_all: int
     one_sided: bool
     minima: bool
@@ -49,6 +54,7 @@ class Rules:
     def of(settings: DetectorSettings) -> Rules:
         """Constants of a configured detector."""
         rules = settings.measures
+        beyond = (1.0 - settings.band) / 2.0
 
         def mask(values: list[bool]) -> Mask:
             return np.array(values, dtype=np.bool_)[:, None]
@@ -66,6 +72,8 @@ class Rules:
             shift_after=settings.shift_after,
             young_week=YOUNG_WEEK * settings.slots_a_day // settings.slots_a_weekday,
             budget=settings.false_events_per_week / settings.intervals_a_week,
+            band_beyond=beyond,
+            band_reach=NormalDist().inv_cdf(1.0 - beyond),
             measures_in_all=settings.measures_in_all,
             one_sided=any(rule.direction != "both" for rule in rules),
             minima=any(rule.min_absolute_change or rule.min_relative_change for rule in rules),

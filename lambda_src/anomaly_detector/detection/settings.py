@@ -47,6 +47,7 @@ class DetectorSettings:
 
     Attributes
     ----------
+    band : share of the normal values that lie between the bounds.
     clock : zone of the wall-clock times of the rows.
     measures_elsewhere : measures of the detector that are not among these: thresholds count them,
         so that a part of a detector gives what the whole gives.
@@ -57,6 +58,7 @@ class DetectorSettings:
     dimensions: tuple[str, ...]
     measures: tuple[MeasureRule, ...]
     false_events_per_week: float = 1.0
+    band: float = 0.99
     clock: str = "UTC"
     measures_elsewhere: int = 0
 
@@ -82,6 +84,7 @@ class DetectorSettings:
             config.dimensions,
             measures,
             config.false_events_per_week,
+            config.band,
             config.timestamp_column.timezone,
         )
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_detector.detection.arrays import Array, Mask, Part, Places
+from anomaly_detector.detection.band import Band, possible
 from anomaly_detector.detection.forecast import Expectation, Forecast
 from anomaly_detector.detection.habits import Habits, Observed
 from anomaly_detector.detection.month import Month
@@ -52,7 +53,7 @@ class Shown:
     Attributes
     ----------
     value : the expectation if missing. residual : value minus expectation.
-    z : residual in units of the scale.
+    z : residual in units of the scale. lower, upper : band, before it is cut to possible values.
     """
 
     observed: Observed
@@ -61,6 +62,8 @@ class Shown:
     value: Array
     residual: Array
     z: Array
+    lower: Array
+    upper: Array
     slots: Slots
 
 
@@ -84,6 +87,7 @@ class State:
     forecast: Forecast
     month: Month
     surprise: Surprise
+    band: Band
     scan: Scan
 
     @property
@@ -155,7 +159,10 @@ class State:
         residual = value - expectation.expected
         z = np.minimum(np.maximum(residual / expectation.scale, -1e6), 1e6)
         surprisal = self.surprise.judge(rules, habits, observed, expectation, value, residual)
-        return Shown(observed, expectation, surprisal, value, residual, z, slots)
+        lower, upper = self.band.judge(
+            rules, expectation.expected, expectation.scale, surprisal.unit[1]
+        )
+        return Shown(observed, expectation, surprisal, value, residual, z, lower, upper, slots)
 
     def score(self, rules: Rules, shown: Shown) -> Judged:
         """Scores of the interval, before it is learned."""
@@ -176,19 +183,12 @@ class State:
         severity = self.surprise.severity(rules, found, threshold, live)
         severity *= counts
 
-        lower, upper = self.surprise.reach(found, threshold)
-        lower += expected
-        upper += expected
-        # Bounds are derived from the seasonal channels only; adjust them to this value's verdict.
-        struck = live & (found.weight >= threshold)
-        below, above = z < 0, z > 0
-        np.copyto(lower, actual, where=(struck != (actual < lower)) & below)
-        np.copyto(upper, actual, where=(struck != (actual > upper)) & above)
-        np.maximum(lower, 0.0, out=lower, where=self.habits.signed <= 0)
+        lower, upper = shown.lower.copy(), shown.upper.copy()
+        possible(self.habits, lower, upper)
         unknown = ~scored
         for bound in (lower, upper):
             np.copyto(bound, np.nan, where=unknown)
-        direction = above.view(np.int8) - below.view(np.int8)
+        direction = (z > 0).view(np.int8) - (z < 0).view(np.int8)
         direction *= born & live
         return Judged(
             actual=actual,
@@ -229,6 +229,7 @@ class State:
         known = live & (~frozen | habits.born)
         self.scan.learn(rules, habits, evidence, value, known, frozen)
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
+        self.band.learn(rules, habits, value, shown.lower, shown.upper, on)
         if slots.month is not None:
             self.month.learn(
                 habits,
@@ -290,6 +291,7 @@ PARTS: Mapping[str, type[Part]] = {
     "forecast": Forecast,
     "month": Month,
     "surprise": Surprise,
+    "band": Band,
     "scan": Scan,
 }
 """Classes of the parts of a state, by field."""

@@ -76,9 +76,7 @@ LEAST_GAIN = 12.0  # width in mean |residuals| up to which nothing is explained
 KNOWN = 3.0  # if a third is explained, the season alone is sufficient
 # In a series that has hardly ever changed, a change by one unit is no evidence.
 LEAST_SHARE = np.array([0.05, 0.003, 1e-6])[None, :, None, None]
-LEAST_SLOPE = 0.01
 STEEPEST = 2.0**1.5  # of -log10 P from 1 to 2 units, without faults; 2^1.5 is Gaussian
-WIDEST = 8.0  # octaves up to which bounds follow the tail
 LOOKS = 0.48  # log10 3: correction for three tests
 LEAST_CERTAIN = 0.8
 GAIN = 2.5  # of the aftermath
@@ -124,10 +122,9 @@ class Surprisal:
     weight : x, L weighted by size and certainty.
     residual : value minus expectation.
     distance : (3, M, K) |change of the residual|, |residual| and |distance from the long level|.
-    unit : (3, M, K) their units; `wide` multiplies them, more so while a series is young.
+    unit : (3, M, K) their units.
     away : signed distance from the long level.
     octave : (C, M, K) log2 |z|.
-    trust : min(1, 3 e), weight of the season alone.
     least : lower bound of the units.
     """
 
@@ -136,11 +133,8 @@ class Surprisal:
     residual: Array
     distance: Array
     unit: Array
-    wide: Array
     away: Array
     octave: Array
-    tail: Tail
-    trust: Array
     least: Array
 
 
@@ -213,9 +207,7 @@ class Surprise(Part):
             1.0, habits.seen / rules.warm_up
         )
         weight *= surprise
-        return Surprisal(
-            surprise, weight, residual, distance, unit, wide, away, octave, tail, trust, least
-        )
+        return Surprisal(surprise, weight, residual, distance, unit, away, octave, least)
 
     def _tail(self, explained: Array) -> Tail:
         """The tail of each channel, without faults if the season explains the series."""
@@ -246,22 +238,6 @@ class Surprise(Part):
         share = np.maximum(0.0, width - LEAST_GAIN * self.usual[1]) / np.maximum(width, TINY)
         share *= ~habits.often_zero
         return np.asarray(share)
-
-    def reach(self, found: Surprisal, asked: Array) -> tuple[Array, Array]:
-        """Residuals (lower, upper) beyond which the seasonal channels raise an alert.
-
-        A value within them can still be anomalous by its level and range.
-
-        Parameters
-        ----------
-        asked : (M, 1) surprise to reach.
-        """
-        asked = asked + LOOKS
-        jump, season = _distance(found, asked, slice(0, 2))
-        (alone,) = _distance(found, asked / np.maximum(found.trust, 0.1), slice(1, 2))
-        last = self.last_residual
-        lower = np.maximum(np.minimum(last - jump, -season), -alone)
-        return lower, np.minimum(np.maximum(last + jump, season), alone)
 
     def severity(self, rules: Rules, found: Surprisal, threshold: Array, live: Mask) -> Array:
         """Severity 100 x / (x + T), including the aftermath; 50 if x equals the threshold T."""
@@ -336,17 +312,3 @@ class Surprise(Part):
         """Move series to a new level, which is then no surprise."""
         self.long_level[at] += moved
         self.last_residual[at] = 0.0
-
-
-def _distance(found: Surprisal, asked: Array, channels: slice) -> Array:
-    """(C, M, K) distances of jump, season or both at which -log10 P is `asked` (M, K)."""
-    tail = found.tail
-    one, two, four = tail.one[channels], tail.two[channels], tail.four[channels]
-    octave = 2.0 * (np.minimum(asked, one) / one - 1.0)
-    for begin, rise in ((one, tail.low[channels]), (two, tail.high[channels])):
-        octave += np.minimum(np.maximum((asked - begin) / np.maximum(rise, TINY), 0.0), 1.0)
-    octave += np.maximum(asked - four, 0.0) / np.maximum(tail.slope[channels], LEAST_SLOPE)
-    distance = np.exp2(np.minimum(octave, WIDEST))
-    distance *= found.unit[channels]
-    distance *= found.wide
-    return np.asarray(distance)
