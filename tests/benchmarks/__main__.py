@@ -14,16 +14,17 @@ import platform
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import bands, calibration, console, public, reference, shop, speed
+from tests.benchmarks import bands, calibration, console, public, reference, speed, worlds
 
 BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
     "reference": reference.run,
     "public": public.run,
-    "shop": shop.run,
+    "worlds": partial(worlds.run, budgets=worlds.BUDGETS, others=True),
     "bands": bands.run,
     "calibration": calibration.run,
     "speed": speed.run,
@@ -32,7 +33,7 @@ REMARKS = Path(__file__).with_name("remarks.md")
 _ABOUT = {
     "reference": reference,
     "public": public,
-    "shop": shop,
+    "worlds": worlds,
     "bands": bands,
     "calibration": calibration,
     "speed": speed,

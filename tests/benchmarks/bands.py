@@ -8,7 +8,7 @@ lie within 6.5 of them.
 
 On shops with faults: the share of the faults of which at least one value of their slice lies
 outside of its band, on the side of the fault or not, and of which one is *flagged*, by severity 50.
-*Visible* faults as in `shop`.
+*Visible* faults as in `worlds`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
 from tests.benchmarks import calibration, console
-from tests.benchmarks.shop_generator import Shop, generate
+from tests.benchmarks.ground_truth import Simulated
+from tests.benchmarks.shop_generator import generate
 
 SEEDS = (31, 32, 33)
 NOMINAL = 1e-3
@@ -71,7 +72,7 @@ def by_size(name: str, scores: Scores) -> list[dict[str, Any]]:
     return rows
 
 
-def faults(shop: Shop, scores: Scores) -> dict[str, Any]:
+def faults(shop: Simulated, scores: Scores) -> dict[str, Any]:
     """One row: faults whose slice has a value outside of its band, and one that is flagged."""
     places = {tuple(key): place for place, key in enumerate(scores.slices.tolist())}
     outside = (scores.actual < scores.lower) | (scores.actual > scores.upper)

@@ -80,7 +80,7 @@ def grouped(peer: Callable[[Array, int], Array]) -> Detector:
 
     def detect(world: Simulated) -> list[Event]:
         values = world.panel.values.T  # each series by itself
-        # Half of the training: an eighth to warm up, three to calibrate.
+        # Half of the training: an eighth to warm up, three eighths to calibrate.
         begin, calm = world.first // 2, slice(world.first // 8 * 5, world.first)
         scores = np.zeros(values.shape)
         # An absent row of SUM is no sale.

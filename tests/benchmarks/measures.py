@@ -79,13 +79,17 @@ def segments(labels: Mask) -> NDArray[np.int64]:
 
 def count(scores: Sequence[Array], labels: Sequence[Mask], threshold: float) -> Counts:
     """TP, FP and FN as defined above, over all series of a corpus."""
+    return count_raised([alerts(score >= threshold) for score in scores], labels)
+
+
+def count_raised(raised: Sequence[NDArray[np.int64]], labels: Sequence[Mask]) -> Counts:
+    """TP, FP and FN of the points at which alerts are raised, a row for each series."""
     tp = fp = fn = 0
-    for score, label in zip(scores, labels, strict=True):
-        raised = alerts(score >= threshold)
+    for at, label in zip(raised, labels, strict=True):
         truth = segments(label)
-        inside = label[raised]
+        inside = label[at]
         event = np.cumsum(np.diff(np.r_[0, label.astype(np.int8)]) == 1)
-        hit = len(np.unique(event[raised[inside]]))
+        hit = len(np.unique(event[at[inside]]))
         tp, fp, fn = tp + hit, fp + int((~inside).sum()), fn + len(truth) - hit
     return Counts(tp, fp, fn)
 

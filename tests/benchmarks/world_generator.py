@@ -301,7 +301,6 @@ def generate(
     interval: IntervalName = "PT1H",
     *,
     faults: bool = True,
-    budget: float = 1.0,
     shrink: int = 1,
 ) -> Simulated:
     """The world of a seed: the same bytes each time.
@@ -310,13 +309,12 @@ def generate(
     ----------
     faults : whether faults are planted in the scored part: one of each kind, and four more that
         begin while another lasts.
-    budget : false events a week that the detector is asked for.
     shrink : the panel is so many times shorter, with as many times fewer faults.
     """
     world, stretch = WORLDS[name], STRETCHES[interval]
     key = [seed, *name.encode(), *interval.encode()]
     random = np.random.default_rng([*key, 1])
-    settings = _settings(name, world, interval, budget)
+    settings = _settings(name, world, interval)
     first = stretch.train_days * settings.slots_a_day // shrink
     size = first + stretch.scored_days * settings.slots_a_day // shrink
     starts = _starts(random, settings.grid, size)
@@ -332,7 +330,7 @@ def generate(
     return Simulated(seed, settings, panel, first, means.leaves, levels, truths)
 
 
-def _settings(name: str, world: World, interval: IntervalName, budget: float) -> DetectorSettings:
+def _settings(name: str, world: World, interval: IntervalName) -> DetectorSettings:
     config = Config.model_validate(
         {
             "name": name,
@@ -344,7 +342,6 @@ def _settings(name: str, world: World, interval: IntervalName, budget: float) ->
                 for measure, aggregation in zip(world.measures, ("SUM", "SUM", "AVG"), strict=True)
             },
             "dimensions": [dimension for dimension, _ in world.dimensions],
-            "false_events_per_week": budget,
         }
     )
     return DetectorSettings.of(config, Grid.of(config))
