@@ -14,7 +14,7 @@ import pyarrow as pa
 from anomaly_detector.config import Config
 from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.detection.report import Report, describe
-from anomaly_detector.events.group import Group
+from anomaly_detector.events.group import Group, in_order
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import results
 from anomaly_detector.panel import Panel
@@ -91,7 +91,7 @@ def score(
             progress(min(1.0, (low + step) / size))
     return Scored(
         table=pa.concat_tables(tables),
-        groups=tuple(sorted(groups.values(), key=lambda one: (one.start, one.measure, one.id))),
+        groups=in_order(groups.values()),
         series=len(panel.slices) * len(panel.measures),
         after=after,
         before=before,

@@ -18,7 +18,7 @@ from anomaly_detector.events.bounds import Bounds
 from anomaly_detector.events.event import Event
 from anomaly_detector.events.explain import explain
 from anomaly_detector.events.follow import follow
-from anomaly_detector.events.group import Group
+from anomaly_detector.events.group import Group, in_order
 from anomaly_detector.lattice import Lattice
 from anomaly_detector.panel import Panel, Scores
 from anomaly_detector.snapshot import Snapshot
@@ -33,7 +33,8 @@ class Replay:
     Attributes
     ----------
     groups : of all events that the snapshot contained or that opened since, as of the end;
-        ascending by start, measure and id. Events that ended before `score_from` are omitted.
+        ascending by start, measure and id. They begin at `score_from` at the earliest, and events
+        that no interval has shown since are omitted.
     after : the snapshot after all intervals. before : the snapshot before `snapshot_at`.
     """
 
@@ -81,7 +82,7 @@ def replay(
     unclear = shown_twice(settings.grid, starts, settings.clock)
     rows = _Rows(panel, now, from_panel)
     skipped = 0 if score_from is None else int(np.searchsorted(starts, score_from))
-    # Events that end before the first scored interval have no group.
+    # Groups are told of what the scored intervals show.
     begins = score_from is not None and (np.isnat(state.until) or state.until < score_from)
     told = {} if begins else dict.fromkeys(events)
     kept = _Kept(len(lattice.slices), len(state.measures), len(starts) - skipped)
@@ -119,16 +120,13 @@ def replay(
             told |= dict.fromkeys(events)
     # An event that took over the name of another one replaces it.
     named = {event.id(settings.name): event for event in told}
-    groups = [
-        explain(settings, event, lattice, now.habits.born[state.measures.index(event.measure)])
-        for event in named.values()
-    ]
+    groups = [explain(settings, event, lattice) for event in named.values() if event.points]
     after = _born(now, events, lattice, copied=False)
     if before is None and snapshot_at is not None:
         before = after
     return Replay(
         scores=kept.scores(starts[skipped:], panel.dimensions, lattice.slices, state.measures),
-        groups=tuple(sorted(groups, key=lambda one: (one.start, one.measure, one.id))),
+        groups=in_order(groups),
         after=after,
         before=before,
     )

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.unit.detection_panels import cut, settings, starts
+from tests.unit.detection_panels import cut, panel, settings, starts
 
 SIZE = 90
 MEASURES = {"views": {}, "price": {"aggregation": "AVG"}}
@@ -160,6 +160,26 @@ def test_scores_are_kept_from_an_interval_on() -> None:
 
     _assert_same(full.scores, late.scores, slice(30, 40))
     assert to_bytes(full.after) == to_bytes(late.after)
+
+
+def test_an_event_tells_of_scored_intervals_alone_wherever_they_begin() -> None:
+    size, chosen = 110, settings("P1D")
+    days = np.round(np.random.default_rng(3).normal(1000.0, 30.0, size))
+    for begin, end, factor in ((60, 64, 0.3), (92, 99, 1.8)):
+        days[begin:end] *= factor
+    whole = panel({"a": days}, 86_400)
+    opened = [one.start for one in replay(chosen, Snapshot.initial(chosen), whole).groups]
+    assert len(opened) == 2
+
+    for first in range(59, size, 2):
+        begin = whole.starts[first]
+        groups = replay(chosen, Snapshot.initial(chosen), whole, score_from=begin).groups
+        for group in groups:
+            assert np.datetime64(group.start.replace(tzinfo=None)) >= begin
+            assert group.points[0].start == group.start < group.end
+            assert group.expected > 0
+        later = {one for one in opened if np.datetime64(one.replace(tzinfo=None)) >= begin}
+        assert {one.start for one in groups} >= later
 
 
 def test_a_snapshot_at_the_end_has_learnt_everything() -> None:

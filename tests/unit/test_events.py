@@ -82,7 +82,7 @@ def _event(
 
 
 def _group(event: Event, lattice: Lattice = LATTICE) -> Group:
-    return explain(CHOSEN, event, lattice, np.ones(len(lattice.names), dtype=np.bool_))
+    return explain(CHOSEN, event, lattice)
 
 
 def test_the_intervals_that_show_an_event_are_summed() -> None:
@@ -112,16 +112,23 @@ def test_a_slice_without_rows_counts_as_zero() -> None:
     assert group.contributions["platform"] == {"app": 100.0}
 
 
-def test_an_event_that_begins_anew_keeps_its_name_alone() -> None:
+def test_an_event_that_begins_anew_tells_of_what_shows_it_since() -> None:
     event = _event({(("app", "de"), t): 10.0 for t in (2, 4)})
     before = _group(event)
 
     event.restart()
+    event.show(
+        _judged(6, {(("app", "de"), 6): 40.0}),
+        0,
+        LATTICE,
+        int((BEGIN + 6 * HOUR).timestamp()),
+        additive=True,
+    )
     group = _group(event)
 
     assert group.id == before.id
-    assert (group.actual, group.expected, group.points) == (0.0, 0.0, ())
-    assert group.end == group.start + HOUR
+    assert (group.start, group.end) == (BEGIN + 6 * HOUR, BEGIN + 7 * HOUR)
+    assert (group.actual, group.expected, len(group.points)) == (40.0, 100.0, 1)
 
 
 @pytest.mark.parametrize("slices", [(("app", "de"),), (("app", "de"), ("web", "us"))])

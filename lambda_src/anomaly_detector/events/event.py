@@ -72,8 +72,9 @@ class Event:
     slices : the slice that shows it best so far; several where no kept slice holds them all.
     side : 1 above the expectation, -1 below.
     last : start of the newest interval that shows it.
-    sums : over the intervals that show it; slices as in the state beside it.
-    points : series in the intervals that show it, ascending by time and slice.
+    sums : over the scored intervals that show it; slices as in the state beside it.
+    points : series in the scored intervals that show it, ascending by time and slice; its own among
+        them.
     evidence : largest R so far, in powers of ten beyond chance; severity likewise, 0-100.
     change, base : residuals and expectations of the slice, summed over the intervals that show it.
     age : intervals since it opened; quiet : of them without it, in a row.

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.detection.settings import DetectorSettings
@@ -16,21 +15,17 @@ from anomaly_detector.events.group import Group
 from anomaly_detector.lattice import Lattice
 
 
-def explain(
-    settings: DetectorSettings, event: Event, lattice: Lattice, born: NDArray[np.bool_]
-) -> Group:
-    """The group of an event as it stands.
+def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group:
+    """The group of an event as it stands: of the scored intervals that show it, at least one.
 
     Parameters
     ----------
     lattice : of the slices that the event has sums of.
-    born : (K,) slices that are born in the event's measure, for an event that has no sums yet.
     """
     rule = next(rule for rule in settings.measures if rule.name == event.measure)
     chosen = [lattice.index[name] for name in event.slices]
     # What has no sums, as it was born later, is as if it were not there.
     known = event.sums.intervals > 0
-    known = known if known.any() else born
     held = np.zeros(len(lattice.names), dtype=np.bool_)
     for place in chosen:
         held[lattice.leaves[lattice.held(place)]] = True
@@ -44,12 +39,11 @@ def explain(
         else explaining_slices(lattice, deviation, event.sums.expected, held, known)
     )
     actual, expected = _values(event.sums, chosen, additive=rule.additive)
-    opened, last = (datetime.fromtimestamp(moment, UTC) for moment in (event.opened, event.last))
     return Group(
         id=event.id(settings.name),
         measure=event.measure,
-        start=opened,
-        end=settings.grid.shift(last, 1),
+        start=event.points[0].start,
+        end=settings.grid.shift(datetime.fromtimestamp(event.last, UTC), 1),
         severity=event.severity,
         direction=event.direction,
         state="CLOSED" if event.closed else "OPEN",

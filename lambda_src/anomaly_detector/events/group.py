@@ -31,7 +31,8 @@ class Group:
 
     Attributes
     ----------
-    start, end : UTC; start of the first and end of the last anomalous interval (half-open).
+    start, end : UTC; start of the first and end of the last scored interval that shows it
+        (half-open).
     severity : 0-100, the largest severity so far.
     actual, expected : the measure over the explained slices and all intervals of the event
         (mean for AVG, MIN and MAX, else sum).
