@@ -404,7 +404,7 @@ def _line(group: Group) -> str:
     more = f" and {len(group.slices) - 2} more" if len(group.slices) > 2 else ""
     return (
         f"{group.severity:3.0f}  {iso(group.start)} to {iso(group.end)}  {group.measure} "
-        f"{group.direction} ({where}{more}): {_figure(group.actual)} instead of "
+        f"{group.words} ({where}{more}): {_figure(group.actual)} instead of "
         f"{_figure(group.expected)}"
     )
 

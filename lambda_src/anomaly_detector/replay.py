@@ -110,7 +110,15 @@ def replay(
             of_bounds = tuple(event for event in events if event.bound)
             of_model = tuple(event for event in events if not event.bound)
             events, frozen = follow(
-                rules, now, lattice, judged, of_model, evidence, at, settings.accept_after
+                rules,
+                now,
+                lattice,
+                judged,
+                of_model,
+                evidence,
+                shown.observed.actual,
+                at,
+                settings.accept_after,
             )
             if bounds is not None and crossed is not None:
                 events = bounds.follow((*events, *of_bounds), crossed, judged, at)

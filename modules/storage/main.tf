@@ -39,6 +39,7 @@ locals {
       { name = "actual", type = "double" },
       { name = "expected", type = "double" },
       { name = "series_count", type = "int" },
+      { name = "kind", type = "string" },
     ]
     contributions = [
       { name = "group_id", type = "string" },

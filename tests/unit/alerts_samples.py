@@ -64,6 +64,7 @@ def group(
         "end": start + hours * HOUR,
         "severity": severity,
         "direction": "down",
+        "kind": "dip",
         "state": "CLOSED",
         "actual": 650.0,
         "expected": 1000.0,

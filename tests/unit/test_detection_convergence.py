@@ -204,6 +204,38 @@ def test_a_snapshot_at_the_end_has_learnt_everything() -> None:
     assert to_bytes(done.before) == to_bytes(done.after)
 
 
+def test_a_new_value_that_opens_an_event_is_its_cause_however_intervals_come() -> None:
+    size, born = 110, 90
+    chosen = settings("P1D")
+    random = np.random.default_rng(8)
+    leaves = random.poisson(1000.0, (size, 5)).astype(np.float64)
+    leaves[:born, 4] = np.nan
+    values = np.concatenate([np.nansum(leaves, axis=1, keepdims=True), leaves], axis=1)[:, None]
+    keys = np.array([["*"], ["a"], ["b"], ["c"], ["d"], ["new"]], dtype=object)
+    counts = np.isfinite(values).astype(np.float64)
+    whole = Panel(starts(size, 86_400), ("platform",), keys, ("views",), values, counts)
+
+    full = replay(chosen, Snapshot.initial(chosen), whole)
+
+    (group,) = full.groups
+    assert (group.kind, group.direction, group.expected) == ("new value", "up", 0.0)
+    assert group.slices == ({"platform": "new"},)
+    assert group.contributions == {"platform": {"new": 100.0}}
+    shown = range(born, born + (group.end - group.start).days)
+    assert group.actual == leaves[shown, 4].sum()
+    # it is learnt from the first day on, unlike the total
+    expected = full.scores.expected[born + 1 : born + 7, 0]
+    assert np.abs(expected[:, -1] - 1000).max() < 100
+    assert np.abs(expected[:, 0] - 4000).max() < 200
+    for middle in range(born - 1, born + 14):
+        first = replay(chosen, Snapshot.initial(chosen), cut(whole, 0, middle, drop_empty=True))
+        rest = replay(chosen, from_bytes(to_bytes(first.after)), cut(whole, middle, size))
+
+        assert to_bytes(rest.after) == to_bytes(full.after)
+        assert rest.groups == full.groups
+        _assert_same(full.scores, rest.scores, slice(middle, size))
+
+
 def test_a_value_that_is_new_under_an_open_event_is_learnt_alike_however_intervals_come() -> None:
     """A series that an event holds before it is born is not kept by a snapshot: whatever was learnt
     of it would be gone in one batch and there in another.

@@ -17,6 +17,7 @@ from anomaly_detector.lattice import Lattice
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tests.unit.detection_panels import DIMENSIONS, settings
 
@@ -77,8 +78,14 @@ def _event(
     )
     for t in times:
         at = int((BEGIN + t * HOUR).timestamp())
-        event.show(_judged(t, changes), 0, LATTICE, at, additive=True)
+        _show(event, _judged(t, changes), at)
     return event
+
+
+def _show(event: Event, judged: Judged, at: int, new: NDArray[np.bool_] | None = None) -> None:
+    usual, stuck = np.full(len(SLICES), 100.0), np.zeros(len(SLICES), dtype=np.bool_)
+    event.follow(judged, usual, stuck, 0, LATTICE, at, additive=True)
+    event.show(judged, 0, LATTICE, at, additive=True, new=new)
 
 
 def _group(event: Event, lattice: Lattice = LATTICE) -> Group:
@@ -117,13 +124,8 @@ def test_an_event_that_begins_anew_tells_of_what_shows_it_since() -> None:
     before = _group(event)
 
     event.restart()
-    event.show(
-        _judged(6, {(("app", "de"), 6): 40.0}),
-        0,
-        LATTICE,
-        int((BEGIN + 6 * HOUR).timestamp()),
-        additive=True,
-    )
+    at = int((BEGIN + 6 * HOUR).timestamp())
+    _show(event, _judged(6, {(("app", "de"), 6): 40.0}), at)
     group = _group(event)
 
     assert group.id == before.id
@@ -172,3 +174,40 @@ def test_shares_sum_to_a_hundred_and_a_group_comes_back_as_it_was(
     for shares in group.contributions.values():
         assert sum(round(100 * share) for share in shares.values()) == 10_000
     assert groups_from_bytes(groups_to_bytes([group])) == (group,)
+
+
+def test_numbers_and_direction_agree_where_the_sum_is_on_the_other_side() -> None:
+    # opened by one low interval, and shown by a high one that weighs more
+    changes = {(("app", "de"), 3): 10.0, (("app", "de"), 4): 300.0}
+
+    group = _group(_event(changes))
+    low_only = explain(
+        settings(measures={"views": {"direction": "down"}}, dimensions=DIMENSIONS),
+        _event(changes),
+        LATTICE,
+    )
+
+    assert (group.direction, group.actual, group.expected) == ("up", 310.0, 200.0)
+    assert (low_only.direction, low_only.actual, low_only.expected) == ("down", 10.0, 100.0)
+    assert [point.direction for point in group.points] == ["down", "up"]
+
+
+def test_new_values_that_make_up_a_change_are_its_cause() -> None:
+    total = ("*", "*")
+    event = _event({(total, 3): 700.0}, (total,))
+    event.side = 1
+    assert _group(event).kind == "spike"
+
+    new = np.array([key[1] == "us" for key in SLICES])
+    grown = _judged(4, {(total, 4): 700.0, (("app", "us"), 4): 240.0, (("web", "us"), 4): 200.0})
+    event = _event({(total, 3): 400.0}, (total,))
+    event.side = 1
+    _show(event, grown, int((BEGIN + 4 * HOUR).timestamp()), new)
+    group = _group(event)
+
+    assert (group.kind, group.direction) == ("new value", "up")
+    assert (group.actual, group.expected) == (440.0, 0.0)
+    assert group.slices == ({"marketplace": "us"},)
+    assert group.contributions["marketplace"] == {"us": 100.0}
+    told = {point.slice: point.expected for point in group.points if point.slice[1] == "us"}
+    assert told == {("*", "us"): 0.0, ("app", "us"): 0.0, ("web", "us"): 0.0}

@@ -173,6 +173,7 @@ def test_groups_and_their_contributions_are_rows() -> None:
         "actual": 650.0,
         "expected": 1000.0,
         "series_count": 3,
+        "kind": "dip",
     }
     rows = results.contributions_table([one]).to_pylist()
     assert [(row["dimension"], row["value"], row["contribution"]) for row in rows] == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -27,17 +28,20 @@ class Sums:
     Attributes
     ----------
     actual, expected : what came and what was expected, where both are known.
-    intervals : int64, number of intervals behind them.
+    new : what came of slices that are new and make up the change; else 0.
+    intervals : int64, number of intervals behind `actual` and `expected`.
     """
 
     actual: Array
     expected: Array
+    new: Array
     intervals: NDArray[np.int64]
 
     @classmethod
     def none(cls, slices: int) -> Self:
         """Nothing yet."""
-        return cls(np.zeros(slices), np.zeros(slices), np.zeros(slices, dtype=np.int64))
+        actual, expected, new = np.zeros((3, slices))
+        return cls(actual, expected, new, np.zeros(slices, dtype=np.int64))
 
     def grown(self, slices: int, places: NDArray[np.int64]) -> Self:
         """A copy with room for `slices`, in which `places` are where its own go."""
@@ -61,6 +65,34 @@ class Sums:
         return type(self)(*(change(getattr(self, one.name)) for one in fields(self)))
 
 
+@dataclass
+class Track:
+    """The slices of an event, together, in each scored interval of its life; as long as each other.
+
+    Attributes
+    ----------
+    starts : seconds since 1970.
+    actual : sum of the slices (mean of averages), NaN where none has a value.
+    expected : likewise. variance : usual one of `actual` around it.
+    stuck : whether values that repeat are the evidence.
+    """
+
+    starts: list[int] = field(default_factory=list)
+    actual: list[float] = field(default_factory=list)
+    expected: list[float] = field(default_factory=list)
+    variance: list[float] = field(default_factory=list)
+    stuck: list[bool] = field(default_factory=list)
+
+    def copied(self) -> Self:
+        """A copy."""
+        return type(self)(*(list(getattr(self, one.name)) for one in fields(self)))
+
+    def until(self, last: int) -> Self:
+        """A copy of the intervals that start at `last` at the latest."""
+        size = bisect_right(self.starts, last)
+        return type(self)(*(getattr(self, one.name)[:size] for one in fields(self)))
+
+
 @dataclass(eq=False)
 class Event:
     """An event of one measure; changed in place as intervals come. Times are seconds since 1970.
@@ -75,6 +107,7 @@ class Event:
     sums : over the scored intervals that show it; slices as in the state beside it.
     points : series in the scored intervals that show it, ascending by time and slice; its own among
         them.
+    track : its slices in all scored intervals since it opened.
     evidence : largest R so far, in powers of ten beyond chance; severity likewise, 0-100.
     change, base : residuals and expectations of the slice, summed over the intervals that show it.
     age : intervals since it opened; quiet : of them without it, in a row.
@@ -91,6 +124,7 @@ class Event:
     last: int
     sums: Sums
     points: list[Point] = field(default_factory=list)
+    track: Track = field(default_factory=Track)
     evidence: float = -math.inf
     severity: float = 0.0
     change: float = 0.0
@@ -119,7 +153,45 @@ class Event:
             overlap |= lattice.overlapping(lattice.index[name])
         return overlap
 
-    def show(self, judged: Judged, m: int, lattice: Lattice, at: int, *, additive: bool) -> None:
+    def follow(
+        self,
+        judged: Judged,
+        variance: Array,
+        stuck: Mask,
+        m: int,
+        lattice: Lattice,
+        at: int,
+        *,
+        additive: bool,
+    ) -> None:
+        """Take in an interval of its life, whether it shows the event or not.
+
+        Parameters
+        ----------
+        variance : (K,) usual ones of the values. stuck : (K,) slices whose evidence is repeats.
+        m : place of the measure. at : start of the interval.
+        additive : whether the measure is SUM or COUNT.
+        """
+        places = [lattice.index[name] for name in self.slices]
+        together = np.nansum if additive else np.nanmean
+        actual = judged.actual[m, places]
+        track = self.track
+        track.starts.append(at)
+        track.actual.append(float(together(actual)) if np.isfinite(actual).any() else math.nan)
+        track.expected.append(float(together(judged.expected[m, places])))
+        track.variance.append(float(together(variance[places])))
+        track.stuck.append(bool(stuck[places].any()))
+
+    def show(
+        self,
+        judged: Judged,
+        m: int,
+        lattice: Lattice,
+        at: int,
+        *,
+        additive: bool,
+        new: Mask | None = None,
+    ) -> None:
         """Take in an interval that shows the event: its sums grow, and points are added.
 
         A series of SUM or COUNT without a row counts as zero: its silence may be the fault.
@@ -128,6 +200,7 @@ class Event:
         ----------
         m : place of the measure. at : start of the interval.
         additive : whether the measure is SUM or COUNT.
+        new : (K,) slices that are new and make up the change, if any: of them nothing is expected.
         """
         actual, expected = judged.actual[m], judged.expected[m]
         silent = ~np.isfinite(actual) & (expected > 0) & additive
@@ -142,22 +215,34 @@ class Event:
             place = lattice.index[name]
             near |= lattice.overlapping(place) & flagged
             near[place] |= known[place]
+        severity = judged.severity[m]
+        if new is not None:
+            self.sums.new += np.where(new, actual, 0.0)
+            near |= new & (actual != 0)
+            expected = np.where(new, 0.0, expected)
+            severity = np.where(new, self.severity, severity)
         self.points += [
             Point(
                 datetime.fromtimestamp(at, UTC),
                 lattice.names[k],
                 0.0 if silent[k] else float(actual[k]),
                 float(expected[k]),
-                float(judged.severity[m, k]),
-                self.direction,
+                float(severity[k]),
+                self._direction(0.0 if silent[k] else actual[k], expected[k]),
             )
             for k in np.nonzero(near)[0].tolist()
         ]
+
+    def _direction(self, actual: float, expected: float) -> Direction:
+        if actual == expected or not math.isfinite(expected):
+            return self.direction
+        return "up" if actual > expected else "down"
 
     def restart(self) -> None:
         """Begin sums and points anew, as if the event had not been shown yet."""
         self.sums = Sums.none(len(self.sums.actual))
         self.points = []
+        self.track = Track()
         self.last = self.opened
 
     def take_over(self, other: Event) -> None:
@@ -175,12 +260,15 @@ class Event:
 
     def grown(self, slices: int, places: NDArray[np.int64]) -> Self:
         """A copy with room for `slices`, in which `places` are where its own go."""
-        return replace(self, sums=self.sums.grown(slices, places), points=list(self.points))
+        return self._with(self.sums.grown(slices, places))
 
     def picked(self, slices: Mask) -> Self:
         """A copy of some slices (K,)."""
-        return replace(self, sums=self.sums.picked(slices), points=list(self.points))
+        return self._with(self.sums.picked(slices))
 
     def copied(self) -> Self:
         """A copy."""
-        return replace(self, sums=self.sums.copied(), points=list(self.points))
+        return self._with(self.sums.copied())
+
+    def _with(self, sums: Sums) -> Self:
+        return replace(self, sums=sums, points=list(self.points), track=self.track.copied())

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 
 from anomaly_detector.config import ROLLED_UP
-from anomaly_detector.detection.settings import DetectorSettings
-from anomaly_detector.events.contributions import explaining_slices, shares
-from anomaly_detector.events.event import Event, Sums
-from anomaly_detector.events.group import Group
+from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
+from anomaly_detector.events.contributions import Array, Mask, explaining_slices, shares
+from anomaly_detector.events.event import Event
+from anomaly_detector.events.follow import BY_NEW
+from anomaly_detector.events.group import Group, Kind
+from anomaly_detector.events.kind import kind_of
 from anomaly_detector.lattice import Lattice
 
 
@@ -23,48 +25,110 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
     lattice : of the slices that the event has sums of.
     """
     rule = next(rule for rule in settings.measures if rule.name == event.measure)
-    chosen = [lattice.index[name] for name in event.slices]
-    # What has no sums, as it was born later, is as if it were not there.
-    known = event.sums.intervals > 0
-    held = np.zeros(len(lattice.names), dtype=np.bool_)
-    for place in chosen:
-        held[lattice.leaves[lattice.held(place)]] = True
-    held &= known
-    flagged = {point.slice for point in event.points}
-    leaves = sum(lattice.names[leaf] in flagged for leaf in np.nonzero(held)[0].tolist())
-    deviation = np.where(held, event.sums.actual - event.sums.expected, 0.0)
-    named = (
-        event.slices
-        if len(chosen) == 1
-        else explaining_slices(lattice, deviation, event.sums.expected, held, known)
-    )
-    actual, expected = _values(event.sums, chosen, additive=rule.additive)
+    found = _found_new(event, lattice) or _found(settings, rule, event, lattice)
     return Group(
         id=event.id(settings.name),
         measure=event.measure,
         start=event.points[0].start,
         end=settings.grid.shift(datetime.fromtimestamp(event.last, UTC), 1),
         severity=event.severity,
-        direction=event.direction,
+        direction="up" if found.side > 0 else "down",
         state="CLOSED" if event.closed else "OPEN",
-        actual=actual,
-        expected=expected,
-        series_count=leaves or max(1, len(flagged)),
-        contributions=shares(lattice, settings.dimensions, deviation, event.side, known),
-        slices=tuple(_named(settings.dimensions, one) for one in named),
+        actual=found.actual,
+        expected=found.expected,
+        series_count=found.series,
+        contributions=shares(
+            lattice, settings.dimensions, found.deviation, found.side, _known(event)
+        ),
+        slices=tuple(_named(settings.dimensions, one) for one in found.slices),
         points=tuple(event.points),
+        kind=found.kind,
     )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is told of an event; `deviation` (K,) is that of its leaves, 0 for others."""
+
+    kind: Kind
+    side: int
+    actual: float
+    expected: float
+    deviation: Array
+    slices: tuple[tuple[str, ...], ...]
+    series: int
+
+
+def _found(settings: DetectorSettings, rule: MeasureRule, event: Event, lattice: Lattice) -> _Found:
+    known, held = _known(event), _held(event, lattice)
+    flagged = {point.slice for point in event.points}
+    leaves = sum(lattice.names[leaf] in flagged for leaf in np.flatnonzero(held).tolist())
+    deviation = np.where(held, event.sums.actual - event.sums.expected, 0.0)
+    slices = event.slices
+    if len(slices) > 1:
+        slices = explaining_slices(lattice, deviation, event.sums.expected, held, known)
+    actual, expected = _values(rule, event, lattice)
+    side = event.side
+    if (actual - expected) * side < 0:
+        # In sum, values that vary or that have moved in time may be on the other side.
+        if rule.direction == "both":
+            side = -side
+        else:
+            actual, expected = _values_on_side(rule, event) or (actual, expected)
+    kind = kind_of(event, side, settings.grid.seconds)
+    return _Found(kind, side, actual, expected, deviation, slices, leaves or max(1, len(flagged)))
+
+
+def _found_new(event: Event, lattice: Lattice) -> _Found | None:
+    """What is told where values that were never seen before make up the change; else None.
+
+    They are the cause, and the other values of the roll-up are innocent.
+    """
+    places = [lattice.index[name] for name in event.slices]
+    change = float((event.sums.actual - event.sums.expected)[places].sum())
+    held = _held(event, lattice) & (event.sums.new > 0)
+    new = np.where(held, event.sums.new, 0.0)
+    if change <= 0 or not held.any() or new.sum() < BY_NEW * change:
+        return None
+    weight = np.where(held, new, event.sums.expected)
+    slices = explaining_slices(lattice, new, weight, held, _known(event))
+    return _Found("new value", 1, float(new.sum()), 0.0, new, slices, int(held.sum()))
+
+
+def _known(event: Event) -> Mask:
+    """(K,) slices that have sums: one that was born later is as if it were not there."""
+    return np.asarray((event.sums.intervals > 0) | (event.sums.new > 0))
+
+
+def _held(event: Event, lattice: Lattice) -> Mask:
+    """(K,) leaves in the event's slices that have sums."""
+    held = np.zeros(len(lattice.names), dtype=np.bool_)
+    for name in event.slices:
+        held[lattice.leaves[lattice.held(lattice.index[name])]] = True
+    return held & _known(event)
 
 
 def _named(dimensions: tuple[str, ...], one: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, value in zip(dimensions, one, strict=True) if value != ROLLED_UP}
 
 
-def _values(sums: Sums, chosen: Sequence[int], *, additive: bool) -> tuple[float, float]:
+def _values(rule: MeasureRule, event: Event, lattice: Lattice) -> tuple[float, float]:
     """Actual and expected of the slices over the intervals that show the event."""
-    places = list(chosen)
+    sums, places = event.sums, [lattice.index[name] for name in event.slices]
     actual, expected = float(sums.actual[places].sum()), float(sums.expected[places].sum())
-    if additive:
-        return actual, expected
-    intervals = max(1, int(sums.intervals[places].sum()))
+    intervals = 1 if rule.additive else max(1, int(sums.intervals[places].sum()))
+    return actual / intervals, expected / intervals
+
+
+def _values_on_side(rule: MeasureRule, event: Event) -> tuple[float, float] | None:
+    """The same over the intervals in which they are on the event's side, None if there are none."""
+    own = [
+        (point.actual, point.expected)
+        for point in event.points
+        if point.slice in event.slices and event.side * (point.actual - point.expected) > 0
+    ]
+    if not own:
+        return None
+    actual, expected = (float(total) for total in np.sum(own, axis=0))
+    intervals = 1 if rule.additive else len(own)
     return actual / intervals, expected / intervals

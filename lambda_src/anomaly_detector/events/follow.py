@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_detector.detection.arrays import Array
 from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.scan import Evidence
 from anomaly_detector.detection.state import Judged, State
@@ -39,6 +40,7 @@ LEFT_BEHIND = 0.5  # share of an event's evidence below which evidence is its af
 STILL_THERE = 0.5  # share of a window's usual change that the newest interval must have
 SHOWS_ALONE = 2.0  # evidence of a single interval, in either direction, that continues an event
 AS_STRONG = 0.5  # share of the best evidence that a slice needs to be attributed instead
+BY_NEW = 0.8  # share of a change that new values must have to be its cause
 JOINED = 0.8  # share of what two slices explain that a common slice must explain
 
 
@@ -49,6 +51,7 @@ def follow(
     judged: Judged | None,
     events: tuple[Event, ...],
     found: Evidence,
+    actual: Array,
     at: int,
     accept_after: int,
 ) -> tuple[tuple[Event, ...], Mask]:
@@ -57,6 +60,7 @@ def follow(
     Parameters
     ----------
     judged : what is said of the interval; None where it is not scored, so that no event is told.
+    actual : (M, K) values, NaN if missing; also of series that are not born.
     at : seconds since 1970 of the interval's start.
     accept_after : intervals after which the values during an event become the new level.
 
@@ -65,6 +69,7 @@ def follow(
     The events that are remembered, and (M, K) series that must not learn.
     """
     frozen = np.zeros(found.evidence.shape, dtype=np.bool_)
+    variance = found.dispersions[0] * found.bases[0]
     kept: list[Event] = []
     for m, measure in enumerate(state.measures):
         of_measure = [event for event in events if event.measure == measure]
@@ -78,9 +83,14 @@ def follow(
         now.open_new(measure, at)
         additive = bool(rules.additive[m, 0])
         for event in now.open:
-            frozen[m] |= now.overlapping(event)
-            if judged is not None and event in now.shown:
-                event.show(judged, m, lattice, at, additive=additive)
+            new = now.new(event, actual[m]) if additive and event.side > 0 else None
+            overlap = now.overlapping(event)
+            frozen[m] |= overlap if new is None else overlap & ~new
+            if judged is None:
+                continue
+            event.follow(judged, variance[m], found.stuck[m], m, lattice, at, additive=additive)
+            if event in now.shown:
+                event.show(judged, m, lattice, at, additive=additive, new=new)
         kept += sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first))
     return tuple(kept), frozen
 
@@ -105,6 +115,23 @@ class _Now:
     def overlapping(self, event: Event) -> Mask:
         """(K,) slices that share leaves with the event."""
         return event.overlapping(self.lattice)
+
+    def new(self, event: Event, actual: Array) -> Mask | None:
+        """(K,) slices in the event that are new, if they make up its change in this interval.
+
+        They are learned, unlike the other series of an open event.
+        """
+        leaves = self.lattice.leaves
+        newborn = self.state.scan.dispersion_seen[self.m] <= event.age
+        newborn &= np.isfinite(actual)
+        held = np.zeros(len(leaves), dtype=np.bool_)
+        for name in event.slices:
+            held |= self.lattice.held(self.lattice.index[name])
+        held &= newborn[leaves]
+        change = float(self.found.now_change[self.m, self.place(event)])
+        if not held.any() or actual[leaves[held]].sum() < BY_NEW * change:
+            return None
+        return np.asarray(newborn & self.overlapping(event))
 
     def go_on(self, event: Event, accept_after: int) -> None:
         """Continue or close an event of an earlier interval."""

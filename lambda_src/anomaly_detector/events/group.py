@@ -9,7 +9,23 @@ from typing import Literal
 from uuid import UUID, uuid5
 
 Direction = Literal["up", "down"]
+Kind = Literal[
+    "spike", "dip", "level", "ramp", "stuck", "season", "variance", "no data", "new value", "bound"
+]
 
+_WORDS: dict[Kind | None, tuple[str, str]] = {
+    "spike": ("spikes", "spikes"),
+    "dip": ("dips", "dips"),
+    "level": ("is up at a new level", "is down at a new level"),
+    "ramp": ("rises steadily", "falls steadily"),
+    "stuck": ("is stuck", "is stuck"),
+    "season": ("breaks its season", "breaks its season"),
+    "variance": ("varies more than usual", "varies more than usual"),
+    "no data": ("has no data", "has no data"),
+    "new value": ("is up by a new value", "is up by a new value"),
+    "bound": ("exceeds its maximum", "falls below its minimum"),
+    None: ("is up", "is down"),
+}
 _NAMESPACE = UUID("8f0e7a54-54b5-4f57-9c8e-3e1a5f7c2b90")
 
 
@@ -34,12 +50,15 @@ class Group:
     start, end : UTC; start of the first and end of the last scored interval that shows it
         (half-open).
     severity : 0-100, the largest severity so far.
-    actual, expected : the measure over the explained slices and all intervals of the event
+    direction : up if `actual` is above `expected`.
+    actual, expected : the measure over the explained slices and the intervals that show the event
         (mean for AVG, MIN and MAX, else sum).
     contributions : per dimension, percentages of its values, which sum to 100.
     slices : smallest set of slices that explains the event, each a map of dimension to value;
         `{}` is the total.
     points : anomalous series and intervals, ascending by start.
+    kind : see `events.kind`; it may change while the event grows. None in what a former version
+        left.
     """
 
     id: str
@@ -55,6 +74,13 @@ class Group:
     contributions: dict[str, dict[str, float]]
     slices: tuple[dict[str, str], ...]
     points: tuple[Point, ...]
+    kind: Kind | None = None
+
+    @property
+    def words(self) -> str:
+        """What the measure does, to be said after its name."""
+        up, down = _WORDS[self.kind]
+        return up if self.direction == "up" else down
 
 
 def group_id(detector: str, measure: str, start: datetime, first: tuple[str, ...] = ()) -> str:

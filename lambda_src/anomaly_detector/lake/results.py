@@ -129,6 +129,7 @@ def anomalies_table(groups: Sequence[Group]) -> pa.Table:
             pa.field("actual", pa.float64()),
             pa.field("expected", pa.float64()),
             pa.field("series_count", pa.int32()),
+            pa.field("kind", pa.string()),
         ]
     )
     rows = [
@@ -143,6 +144,7 @@ def anomalies_table(groups: Sequence[Group]) -> pa.Table:
             "actual": _number(group.actual),
             "expected": _number(group.expected),
             "series_count": group.series_count,
+            "kind": group.kind,
         }
         for group in groups
     ]

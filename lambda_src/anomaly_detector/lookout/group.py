@@ -17,7 +17,7 @@ _ITEM_TEXT = 400
 
 
 def anomaly_group(group: Group) -> dict[str, Any]:
-    """Lookout's AnomalyGroup, with State, Direction, Actual, Expected and Slices besides."""
+    """Lookout's AnomalyGroup, with State, Direction, Kind, Actual, Expected and Slices besides."""
     dimensions = [
         {
             "DimensionName": name,
@@ -43,6 +43,7 @@ def anomaly_group(group: Group) -> dict[str, Any]:
         ],
         "State": group.state,
         "Direction": group.direction,
+        "Kind": group.kind,
         "Actual": group.actual,
         "Expected": group.expected,
         "Slices": [dict(one) for one in group.slices],

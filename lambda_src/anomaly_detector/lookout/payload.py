@@ -162,7 +162,7 @@ def whole_shares(shares: Mapping[str, float], limit: int) -> list[tuple[str, int
 def subject(config: Config, group: Group) -> str:
     """Subject of the message: one line, at most 100 printable ASCII characters (SNS)."""
     when = group.start.astimezone(ZoneInfo(config.timezone)).strftime("%Y-%m-%d %H:%M")
-    ending = f" {group.direction}, severity {group.severity:.0f}, {when}"
+    ending = f" {group.words}, severity {group.severity:.0f}, {when}"
     beginning = f"{config.name}: {group.measure}".encode("ascii", "replace").decode()
     beginning = "".join(sign if sign.isprintable() else " " for sign in beginning)
     return beginning[: 100 - len(ending)] + ending
