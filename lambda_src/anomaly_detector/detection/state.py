@@ -45,6 +45,15 @@ class Judged:
     direction: NDArray[np.int8]
     anomalous: Mask
 
+    def share_in(self, m: int, k: int, side: int, severity: float) -> None:
+        """Lift the value of a series to the severity of the event that it is part of, in place.
+
+        Values on the other side, and those that do not count, are no part of it.
+        """
+        if self.severity[m, k] > 0 and self.direction[m, k] == side:
+            self.severity[m, k] = max(float(self.severity[m, k]), severity)
+            self.anomalous[m, k] = self.severity[m, k] >= THRESHOLD_SEVERITY
+
 
 @dataclass(frozen=True)
 class Shown:

@@ -90,6 +90,10 @@ def follow(
                 continue
             event.follow(judged, variance[m], found.stuck[m], m, lattice, at, additive=additive)
             if event in now.shown:
+                # The only series of a detector is judged by its own record alone: an event that
+                # is none would flag all of its values.
+                for name in event.slices if state.dimensions else ():
+                    judged.share_in(m, lattice.index[name], event.side, event.severity)
                 event.show(judged, m, lattice, at, additive=additive, new=new)
         kept += sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first))
     return tuple(kept), frozen
