@@ -29,8 +29,6 @@ class Panel:
     measures : M names.
     values : (T, M, K) float64, NaN if no row landed.
     counts : (T, M, K) float64, number of non-null values aggregated, 0 if none.
-    landed : (T,) whether any measure of the detector has a value in the interval; None if the
-        panel contains all its measures.
     """
 
     starts: NDArray[np.datetime64]
@@ -39,7 +37,6 @@ class Panel:
     measures: tuple[str, ...]
     values: NDArray[np.float64]
     counts: NDArray[np.float64]
-    landed: NDArray[np.bool_] | None = None
 
     def cut(self, low: int, high: int) -> Self:
         """The intervals `low` to `high`, as views."""
@@ -48,7 +45,6 @@ class Panel:
             starts=self.starts[low:high],
             values=self.values[low:high],
             counts=self.counts[low:high],
-            landed=None if self.landed is None else self.landed[low:high],
         )
 
 

@@ -96,33 +96,31 @@ def replay(
         value, count = rows.at(t)
         if unclear[t]:
             value, count = np.full_like(value, np.nan), np.zeros_like(count)
-        landed = None if panel.landed is None else bool(panel.landed[t] and not unclear[t])
-        shown = now.judge(rules, value, count, slots[t], landed=landed)
+        shown = now.judge(rules, value, count, slots[t], known=not unclear[t])
         judged = None if t < skipped else now.score(rules, shown)
         crossed = None if bounds is None else bounds.crossed(shown.observed)
         if bounds is not None and crossed is not None and judged is not None:
             judged = bounds.judge(judged, crossed)
         now.clock += 1
         now.until = start
-        if shown.observed.landed:
-            evidence = now.weigh(rules, shown, lattice)
-            at = int(start.astype(np.int64))
-            of_bounds = tuple(event for event in events if event.bound)
-            of_model = tuple(event for event in events if not event.bound)
-            events, frozen = follow(
-                rules,
-                now,
-                lattice,
-                judged,
-                of_model,
-                evidence,
-                shown.observed.actual,
-                at,
-                settings.accept_after,
-            )
-            if bounds is not None and crossed is not None:
-                events = bounds.follow((*events, *of_bounds), crossed, judged, at)
-            now.learn(rules, shown, evidence, frozen)
+        evidence = now.weigh(rules, shown, lattice)
+        at = int(start.astype(np.int64))
+        of_bounds = tuple(event for event in events if event.bound)
+        of_model = tuple(event for event in events if not event.bound)
+        events, frozen = follow(
+            rules,
+            now,
+            lattice,
+            judged,
+            of_model,
+            evidence,
+            shown.observed.actual,
+            at,
+            settings.accept_after,
+        )
+        if bounds is not None and crossed is not None:
+            events = bounds.follow((*events, *of_bounds), crossed, judged, at)
+        now.learn(rules, shown, evidence, frozen)
         if judged is not None:
             kept.add(t - skipped, judged)
             told |= dict.fromkeys(events)

@@ -148,12 +148,12 @@ def test_nothing_is_learnt_of_it_and_it_is_shown_as_missing() -> None:
     odd = whole.values.copy()
     odd[24 * 17] *= 2
     odd[24 * 17 + 1] = np.nan
-    # when it is replayed, then all else is as in a series of which these two are missing
-    missing = whole.values.copy()
-    missing[24 * 17 : 24 * 17 + 2] = np.nan
+    # when it is replayed, then all else is as in a series with other values there
+    other_values = whole.values.copy()
+    other_values[24 * 17 : 24 * 17 + 2] = [[[np.nan]], [[0.0]]]
     one, other = (
         replay(chosen, Snapshot.initial(chosen), replace(whole, values=values)).scores
-        for values in (odd, missing)
+        for values in (odd, other_values)
     )
     for name in ("actual", "expected", "lower", "upper", "severity"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))

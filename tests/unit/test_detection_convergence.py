@@ -81,7 +81,6 @@ def _part(whole: Panel, m: int) -> Panel:
         measures=whole.measures[m : m + 1],
         values=whole.values[:, m : m + 1, kept],
         counts=whole.counts[:, m : m + 1, kept],
-        landed=np.isfinite(whole.values).any(axis=(1, 2)),
     )
 
 

@@ -108,8 +108,10 @@ class Forecast(Part):
         shape = day + self.week[slots.week]
         experts = np.empty_like(self.error)
         experts[0] = level
-        np.add(day, self.offset[1], out=experts[1])
-        np.add(shape, self.offset[2], out=experts[2])
+        # Where there has never been anything, the errors of other slots say nothing.
+        np.multiply(self.offset[1:3], shape != 0, out=experts[1:3])
+        experts[1] += day
+        experts[2] += shape
         np.multiply(shape, self.offset[3], out=experts[3])
         error = self.error + (1e-12 * np.abs(level) + TINY)
         weight = error.min(axis=0) / error
@@ -220,6 +222,10 @@ class Forecast(Part):
     def young_week(self, slots: Slots) -> Mask:
         """(M, K) series whose weekly slot is learned even during an event."""
         return np.asarray(self.week_seen[slots.week] < HEALING_WEEKS)
+
+    def came_before(self, slots: Slots) -> Mask:
+        """(M, K) series that have had values at this time of the day and of the week."""
+        return np.asarray((self.day_seen[slots.day] > 0) & (self.week_seen[slots.week] > 0))
 
     def follow_run(
         self, rules: Rules, value: Array, expected: Array, z: Array, on: Mask

@@ -4,8 +4,16 @@
 that, and the first value is not learned while an open event covers the series. Storing or omitting
 slices without a born series therefore makes no difference.
 
-**Unit**: the contribution of one occurrence to a series of SUM or COUNT: 1 if values are integers,
-the mean nonzero value if values are often zero, 0 if unknown.
+**Unit**: the contribution u of one occurrence to a series of SUM or COUNT, which counts vary by. A
+Poisson number of occurrences is not zero in a share p = 1 - e^-n of the intervals, so with the mean
+nonzero value m, u = m p / -ln(1 - p). It fades out as p grows from 0.9 to 0.98, beyond which p says
+nothing of n, and for a series that comes by the clock, not by chance: whose mean absolute residual
+is below 0.4 of what chance gives, 2 m p (1 - p). It is at least 1 if values are integers, and 0 if
+unknown.
+
+**A fault changes no habit**: after the warm-up, zeros and absent rows do not lower p and the
+presence once 5 occurrences have been expected since the last one (probability e^-5), nor during an
+event.
 """
 
 from __future__ import annotations
@@ -15,13 +23,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomaly_detector.detection.arrays import Array, Mask, Part, Places, kept
-from anomaly_detector.detection.rules import Rules
+from anomaly_detector.detection.rules import TINY, Rules
 
 MOSTLY = 0.9  # share below which rows are often absent, or values often zero
 SMALL_COUNT = 25.0  # up to this count the variance is Poisson's; from twice as many on, it is not
 SEEN_MAX = 1e6
+RARE = 0.25  # share of the intervals with a value below which a missing row is zero at all times
 LARGEST = 1e30  # larger values are treated as missing; sums and squares up to here are exact
 RATE_LEVEL, RATE_PRESENCE, RATE_HABIT = 0.05, 0.002, 0.01
+FADE_FROM, FADE_TO = 0.9, 0.98  # shares of nonzero values between which the unit fades out
+REGULAR, IRREGULAR = 0.1, 0.4  # residual, as a share of chance's, between which it does
+LONG_SILENCE = 5.0  # occurrences expected without one, from which silence is no habit
+ABSENT_AFTER = 0.5  # usual presence of a series whose silence has been accepted
 
 
 @dataclass(frozen=True)
@@ -34,8 +47,8 @@ class Observed:
     actual : NaN if missing; 0 if a missing row of SUM or COUNT is read as zero.
     count : number of rows per value.
     present : whether a value landed. live : whether `actual` is a number.
-    absent : whether a born series of SUM or COUNT has no actual value.
-    landed : whether any measure of the detector has a value in the interval.
+    absent : whether a born series of SUM or COUNT has no actual value, though rows usually come.
+    gone : the same for other aggregations.
     """
 
     born: Mask
@@ -46,7 +59,7 @@ class Observed:
     present: Mask
     live: Mask
     absent: Mask
-    landed: bool
+    gone: Mask
 
 
 @dataclass
@@ -54,6 +67,7 @@ class Habits(Part):
     """Decayed statistics of the values of each series."""
 
     seen: Array = kept()  # values learned
+    age: Array = kept()  # intervals since the first of them
     level: Array = kept()  # decayed mean of the value
     magnitude: Array = kept()  # decayed mean of nonzero |value|
     rows: Array = kept()  # decayed mean of the number of rows per value
@@ -61,6 +75,7 @@ class Habits(Part):
     nonzero: Array = kept()  # decayed share of nonzero values
     fractional: Array = kept()  # 1 after the first non-integer value
     signed: Array = kept()  # 1 after the first negative value
+    silence: Array = kept()  # occurrences expected since the last one
 
     @property
     def born(self) -> Mask:
@@ -82,53 +97,108 @@ class Habits(Part):
         """(M, K) series that are often zero."""
         return self.nonzero < MOSTLY
 
-    def unit(self, rules: Rules) -> Array:
-        """(M, K) contribution of one occurrence, 0 if unknown."""
-        unit = np.maximum(self.magnitude * self.often_zero, self.fractional == 0)
+    def unit(self, rules: Rules, residual: Array) -> Array:
+        """(M, K) contribution of one occurrence, 0 if unknown.
+
+        Parameters
+        ----------
+        residual : mean absolute residual.
+        """
+        share = np.minimum(np.maximum(self.nonzero, 1e-9), FADE_TO)
+        chance = 2.0 * share * (1.0 - share) * self.magnitude
+        part = residual / np.maximum(chance, TINY)
+        part -= REGULAR
+        part /= IRREGULAR - REGULAR
+        part = np.minimum(np.maximum(part, 0.0), 1.0)
+        part *= np.minimum((FADE_TO - share) / (FADE_TO - FADE_FROM), 1.0)
+        part *= share / -np.log1p(-share)
+        unit = np.maximum(self.magnitude * part, self.fractional == 0)
         unit *= rules.additive
         return np.asarray(unit)
 
-    def small(self, unit: Array) -> Array:
+    def small(self, unit: Array, level: Array) -> Array:
         """(M, K) the unit of series with small counts, 0 for others."""
-        return np.asarray(unit * (np.abs(self.level) < 2 * SMALL_COUNT * unit))
+        return np.asarray(unit * (np.abs(level) < 2 * SMALL_COUNT * unit))
 
-    def judge(self, rules: Rules, value: Array, count: Array, *, landed: bool | None) -> Observed:
+    def judge(
+        self,
+        rules: Rules,
+        value: Array,
+        count: Array,
+        residual: Array,
+        usual: Mask,
+        *,
+        known: bool,
+    ) -> Observed:
         """Interpret the values of one interval.
 
         Parameters
         ----------
         value, count : (M, K), NaN and 0 if no row landed. Infinite and huge values are missing.
-        landed : as in `Observed`; None if these are all measures of the detector.
+        residual : mean absolute residual.
+        usual : (M, K) whether rows have come at this time of the day and the week: if not, an
+            interval without any value of a measure says nothing of series that are not rare.
+        known : whether it is known which rows the interval has; if not, none is absent.
         """
         present = np.abs(value) <= LARGEST  # False for NaN
         actual = np.where(present, value, np.nan)
-        if landed is None:
-            landed = bool(present.any())
         born = self.born
-        silent = rules.additive & born & ~present if landed else np.zeros_like(present)
-        zero = silent & self.often_absent
+        rare = (self.presence < RARE) | (self.seen < RARE * self.age)
+        silent = born & ~present & (usual | rare | present.any(axis=1, keepdims=True)) & known
+        additive = silent & rules.additive
+        zero = additive & self.often_absent
         np.copyto(actual, 0.0, where=zero)
         return Observed(
             born,
             self.young,
-            self.unit(rules),
+            self.unit(rules, residual),
             actual,
             count,
             present,
             present | zero,
-            silent & ~zero,
-            landed,
+            additive & ~zero,
+            silent & ~rules.additive,
         )
 
-    def learn_presence(self, observed: Observed) -> None:
-        """Learn which series had a row; call this before all other learning."""
+    def learn_presence(
+        self, rules: Rules, observed: Observed, expected: Array, frozen: Mask
+    ) -> None:
+        """Learn which series had a row; call this before all other learning.
+
+        Parameters
+        ----------
+        frozen : series in an open event, whose silence is no habit.
+        """
+        np.minimum(self.age + self.born, SEEN_MAX, out=self.age)
+        came = observed.present & (observed.actual != 0)
+        each = np.where(observed.unit > 0, observed.unit, self.magnitude)
+        silent = observed.absent | (observed.live & ~came)
+        missed = np.zeros(each.shape)
+        np.divide(np.maximum(expected, 0.0), each, out=missed, where=silent & (each > TINY))
+        self.silence += missed
+        self.silence *= ~came
+        np.minimum(self.silence, SEEN_MAX, out=self.silence)
         rate = np.maximum(1.0 / (self.seen + 2.0), RATE_PRESENCE)
-        rate *= observed.born
+        rate *= observed.born & ~frozen
+        rate *= (observed.live | observed.absent | observed.gone) & self._tells(
+            rules, observed.present
+        )
         rate *= observed.present - self.presence
         self.presence += rate
 
+    def _tells(self, rules: Rules, came: Mask) -> Mask:
+        """(M, K) series of which this interval is a habit, not part of a long silence."""
+        young = self.seen < rules.warm_up
+        return np.asarray(came | young | (self.silence <= LONG_SILENCE))
+
     def learn(
-        self, observed: Observed, value: Array, learnt: Array, on: Mask, young: Array
+        self,
+        rules: Rules,
+        observed: Observed,
+        value: Array,
+        learnt: Array,
+        on: Mask,
+        young: Array,
     ) -> None:
         """Learn one interval of the series `on`; call this after the other parts have learned.
 
@@ -143,7 +213,7 @@ class Habits(Part):
         rate = np.maximum(young, RATE_HABIT)
         rate *= on
         nonzero = on & (value != 0)
-        self.nonzero += rate * (nonzero - self.nonzero)
+        self.nonzero += rate * self._tells(rules, nonzero) * (nonzero - self.nonzero)
         self.rows += rate * (observed.count - self.rows)
         first = nonzero & (self.magnitude <= 0)
         self.magnitude += (rate * nonzero) * (np.abs(learnt) - self.magnitude)
@@ -156,4 +226,10 @@ class Habits(Part):
         """Move series to a new level, and return them to the warm-up for a while."""
         self.level[at] = self.level[at] * factor + added
         quiet = float(rules.warm_up - min(rules.shift_after, rules.warm_up - 1))
-        self.seen[at] = np.minimum(self.seen[at], quiet)
+        for count in (self.seen, self.age):
+            count[at] = np.minimum(count[at], quiet)
+        self.silence[at] = 0.0
+
+    def accept_silence(self, m: int, slices: Mask) -> None:
+        """Accept that rows of some slices (K,) of a measure are often absent."""
+        self.presence[m, slices] = np.minimum(self.presence[m, slices], ABSENT_AFTER)

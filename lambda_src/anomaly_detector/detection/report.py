@@ -197,7 +197,8 @@ def _learnt(settings: DetectorSettings, state: State) -> _Learnt:
 
     spread = np.full(level.shape, np.nan)
     np.divide(deviation, np.abs(level), out=spread, where=np.abs(level) > CONSTANT * deviation)
-    little = state.scan.expects_little(rules, habits)
+    unit = habits.unit(rules, forecast.spread_all)
+    little = state.scan.expects_little(rules, habits, unit)
     return _Learnt(
         born=habits.born,
         scored=scored,
@@ -209,7 +210,7 @@ def _learnt(settings: DetectorSettings, state: State) -> _Learnt:
         with_week=found(by_week, week, week_chance),
         spread=spread,
         missing=1.0 - habits.presence,
-        sparse=_events(rules, habits) < SPARSE,
+        sparse=_events(habits, unit) < SPARSE,
         absent_is_zero=rules.additive & habits.born & habits.often_absent,
         windows_only=little[0],
         left=np.asarray(little.all(axis=0)),
@@ -235,9 +236,9 @@ def _chance(seen: NDArray[Any], rate: float) -> Array:
     return np.asarray(total / np.maximum(known.sum(axis=0), 1))
 
 
-def _events(rules: Rules, habits: Habits) -> Array:
+def _events(habits: Habits, unit: Array) -> Array:
     """(M, K) events an interval, infinite where nothing says that they are few."""
-    unit, presence = habits.unit(rules), habits.presence
+    presence = habits.presence
     values = np.full(unit.shape, np.inf)
     np.divide(np.abs(habits.level), unit, out=values, where=unit > 0)
     rows = np.where(1.0 - presence > GAPS, habits.rows * presence, np.inf)

@@ -6,8 +6,11 @@ For each window of w = 1 ... 48 intervals, C is the sum of residuals and B the s
 The log-likelihood ratio of SUM and COUNT is D = ((B + C) ln(1 + C / B) - C) / phi, of the others
 C^2 / (2 var). Leaves have heavier tails than that, and sums of many less so: D is replaced by
 n ln(1 + D / n), as for Student's t, with n in proportion to the effective number of leaves of a
-slice, and at most the number of terms in the sum (B / phi, or rows). Repeated values give
-D = repeats x -ln(usual share of repeats), summed over the leaves of a slice.
+slice, and at most the number of terms in the sum (B / phi, or rows). A repeated value that is not
+zero gives D = -ln p, summed over the repeats and the leaves of a slice; p is the usual share of
+repeats of the series or, if larger, the Poisson probability of that value: a small count repeats by
+chance. A missing value of a mean, minimum or maximum whose values always come gives D = -ln p, with
+p the usual share of missing values of the slice; the event is then that there is no data.
 
 The dispersion phi of a slice and window is the decayed mean of C^2 / B, clipped at three
 deviations, shrunk towards that of slices of its size, and no smaller than that of shorter windows.
@@ -43,21 +46,27 @@ CAP = 3.0
 TEMPER = 1.25  # the error of the estimated dispersion makes tails heavier
 TAIL_TERMS = 5.0  # n of one leaf in one interval, about Student's t with 9 degrees
 FEWEST = 3.0  # B / phi below which a slice is evaluated in its roll-up only
-LEAST_SHARE = 0.01  # least standard deviation of a window, as a share of its expectation
+LEAST_SHARE = 0.01  # least standard deviation of a window, as a share of its usual sum
+LEAST_TIDE = 0.01  # share of its usual sum that a window must expect to tell its dispersion
 RATE_DISPERSION = 0.003
 CLIP_DISPERSION = 9.0
 SHRINK = 30.0  # weight of the usual dispersion for the size, in windows
 USUAL_FROM = 50  # learned windows before a slice contributes to the usual dispersion
+READY_FROM = 28  # learned windows before a slice may open an event
 FEWEST_TELL = 3  # least number of slices to fit a line
 UNCLIPPED_WINDOWS = 20  # learned windows before new ones are clipped
 CLIP_LEAF = 8.0
 RATE_SAME, SAME_PRIOR = 0.002, 50.0
 FEWEST_SAME = 3
-LEAST_SAME = 0.003
-RARELY_SAME = 3.0  # nats of a repeat below which repeats are ignored
+LEAST_CHANCE = 0.003  # of a repeat, or of a missing value
+RARELY = 3.0  # mean nats of repeats, or of missing values, below which they are ignored
+FEWEST_GONE = 2  # missing values in a row
+MISSING_TELLS = -0.999 * math.log(LEAST_CHANCE)  # nats from which missing rows of sums are zero
+FEWEST_BURST = 5.0  # occurrences in a burst of something rare
 NOT_STUCK = 5.0  # nats against a slice for each of its leaves that is not stuck
 USUAL_AFTER = 0.5  # usual share of repeats of a series that was stuck for long
 SEEN_MAX = 1e6
+_HALF_LOG_TAU = 0.5 * math.log(2.0 * math.pi)
 
 _LENGTHS = np.array(WINDOWS, dtype=np.float64)[:, None, None]
 _ROOTS = np.sqrt(_LENGTHS)
@@ -77,6 +86,8 @@ class Evidence:
     price : log10(slices in the level), subtracted in R.
     alone : R of this interval alone, without the correction.
     repeats : nats for stuck leaves of the slice; stuck : whether they are the evidence.
+    silent : series of which a row or value is missing that usually comes.
+    missing : nats for missing values of the series; no_data : whether they are the evidence.
     threshold : (M,) T.
     changes, bases, dispersions : C, B and phi of each window.
     size : change of an interval of base 1 for a relative change of one.
@@ -95,6 +106,9 @@ class Evidence:
     alone: Array
     repeats: Array
     stuck: Mask
+    silent: Mask
+    missing: Array
+    no_data: Mask
     threshold: Array
     changes: Array
     bases: Array
@@ -136,8 +150,10 @@ class Scan(Part):
     dispersion: Array = kept(len(WINDOWS))  # decayed mean of change^2 / base per window
     dispersion_seen: Array = kept()
     same: Array = kept()  # consecutive intervals with an unchanged value
-    same_share: Array = kept(initial=0.02)  # decayed share of unchanged values
+    same_nats: Array = kept()  # sum of -ln of their chances
+    same_share: Array = kept(initial=0.02)  # decayed share of unchanged values after nonzero ones
     last: Array = kept()  # latest value
+    gone: Array = kept()  # consecutive intervals with a missing value where one usually comes
 
     def judge(
         self,
@@ -147,6 +163,7 @@ class Scan(Part):
         expectation: Expectation,
         surprise: Array,
         value: Array,
+        long_level: Array,
         lattice: Lattice,
         clock: int,
     ) -> Evidence:
@@ -156,19 +173,22 @@ class Scan(Part):
         ----------
         surprise : L if the series is scored, otherwise 0.
         value : the expectation if missing.
+        long_level : mean of the values; unlike a short one, it hardly follows a fault.
         clock : number of the interval, by which rings are indexed.
         """
         born = observed.born
+        gone = self._follow_missing(habits, observed)
+        told = observed.live | (observed.absent & (gone >= MISSING_TELLS))
         counted = rules.additive & (habits.signed == 0)
-        change, base, now_base = _newest(rules, habits, observed, expectation, value, counted)
+        change, base, now_base = _newest(rules, habits, observed, expectation, value, counted, told)
         newest = self.ring[clock % LONGEST]
         newest[0], newest[1] = change, base
         np.minimum(self.ring_fill + born, LONGEST, out=self.ring_fill)
-        self._follow_repeats(rules, habits, observed.live & born, value)
+        self._follow_repeats(rules, habits, expectation.expected, observed.live & born, value)
         sums = self._sums(clock)
         changes, bases = sums[:, 0], sums[:, 1]
 
-        level = np.abs(habits.level)
+        level = np.abs(long_level)
         usual = self._usual(rules, habits)
         full = np.where(counted, 1.0, level)
         safe = np.maximum(bases, SMALL)
@@ -189,8 +209,9 @@ class Scan(Part):
         # An adapting forecast makes long sums calmer than chance does; a frozen one does not.
         _accumulate(np.maximum, calm)
         # Small counts vary by whole units.
-        phi = _phi(calm * tide, habits.small(observed.unit))
-        np.maximum(phi, LEAST_SHARE**2 * np.square(full) * safe, out=phi)
+        phi = _phi(calm * tide, habits.small(observed.unit, level))
+        least = LEAST_SHARE * np.maximum(full * bases, level * _LENGTHS)
+        np.maximum(phi, np.square(least) / safe, out=phi)
         ratio = changes / safe
         ratio += 1.0
         ratio = np.minimum(np.maximum(ratio, 0.0), 1e9)
@@ -198,15 +219,20 @@ class Scan(Part):
         likely -= ratio - 1.0
         d = np.where(counted, likely * bases, 0.5 * raw)
         d /= phi
-        terms = np.where(counted, bases / phi, np.maximum(habits.rows, 1.0) * _LENGTHS)
-        terms = np.minimum(np.maximum(terms, 1.0), TAIL_TERMS * _parts(level, lattice) * _ROOTS)
+        # A burst of something rare counts by its occurrences, of several rows.
+        burst = counted & (bases < FEWEST * phi) & (changes >= FEWEST_BURST * phi)
+        burst &= (observed.count >= FEWEST_BURST) & (change > 0)
+        terms = np.where(burst, changes + bases, bases) / phi
+        terms = np.where(counted, terms, np.maximum(habits.rows, 1.0) * _LENGTHS)
+        most = TAIL_TERMS * _parts(level, lattice) * _ROOTS
+        terms = np.minimum(np.maximum(terms, 1.0), np.where(burst, np.inf, most))
         heavy = terms * np.log1p(np.maximum(d, 0.0) / terms)
         # Low counts have no heavy tail. Multiplying by irregular masks is faster than selecting.
         light = counted & (changes < 0)
         d *= light
         d += heavy * ~light
         there = full * bases
-        counts = whole & (~counted | (bases >= FEWEST * phi))
+        counts = whole & (~counted | burst | (bases >= FEWEST * phi))
         if rules.one_sided:
             counts &= np.where(changes > 0, rules.up, rules.down)
         if rules.minima:
@@ -221,16 +247,22 @@ class Scan(Part):
         side = np.sign(best_change)
 
         repeats = self._repeats(rules, observed, value, lattice)
+        missing = _missing(rules, habits, observed, gone, self.gone)
         stuck = repeats > best
-        ready = (habits.seen >= rules.warm_up) & (self.dispersion_seen >= USUAL_FROM)
+        no_data = missing > np.maximum(best, repeats)
+        stuck &= ~no_data
+        side[no_data] = -1.0
+        nats = np.maximum(np.maximum(best, repeats), missing)
+        other = stuck | no_data
+        ready = (habits.seen >= rules.warm_up) & (self.dispersion_seen >= READY_FROM)
         threshold, price = _looks(rules, ready, lattice)
-        evidence = np.where(stuck, repeats, best) / math.log(10) - price
+        evidence = nats / math.log(10) - price
         relative = np.abs(best_change) / np.maximum(best_base, SMALL)
-        weight = evidence * np.where(stuck, 1.0, np.minimum(1.0, relative / FULL_SIZE))
-        capped = ~rules.additive & ~stuck
+        weight = evidence * np.where(other, 1.0, np.minimum(1.0, relative / FULL_SIZE))
+        capped = ~rules.additive & ~other
         weight = np.where(capped, np.minimum(weight, CAP * surprise), weight)
         return Evidence(
-            evidence=np.where(ready & (stuck | (side != 0)), evidence, -np.inf),
+            evidence=np.where(ready & (other | (side != 0)), evidence, -np.inf),
             weight=weight,
             side=np.where(side != 0, side, 1.0),
             window=window,
@@ -242,13 +274,17 @@ class Scan(Part):
             alone=alone,
             repeats=repeats,
             stuck=stuck,
+            silent=observed.absent | observed.gone,
+            missing=missing,
+            no_data=no_data,
             threshold=threshold,
             changes=changes,
             bases=bases,
             dispersions=phi,
             size=full,
             fresh=fresh,
-            whole=whole,
+            # Hours at which nothing is expected do not tell how the others vary.
+            whole=whole & (~counted | (bases > LEAST_TIDE * level * _LENGTHS)),
         )
 
     def learn(
@@ -266,24 +302,24 @@ class Scan(Part):
         step *= rate
         step *= on & found.whole
         self.dispersion += step
-        np.minimum(self.dispersion_seen + on, SEEN_MAX, out=self.dispersion_seen)
+        np.minimum(self.dispersion_seen + (on & found.whole[0]), SEEN_MAX, out=self.dispersion_seen)
         np.copyto(self.last, value, where=live)
 
     def empty(self, m: int, slices: Mask) -> None:
         """Reset the windows of some slices (K,) of a measure."""
         self.ring[:, :, m, slices] = 0.0
-        for count in (self.ring_fill, self.same):
+        for count in (self.ring_fill, self.same, self.same_nats, self.gone):
             count[m, slices] = 0.0
 
     def accept_repeats(self, m: int, slices: Mask) -> None:
         """Accept repeated values of some slices (K,) of a measure as usual."""
         self.same_share[m, slices] = np.maximum(self.same_share[m, slices], USUAL_AFTER)
 
-    def expects_little(self, rules: Rules, habits: Habits) -> Mask:
+    def expects_little(self, rules: Rules, habits: Habits, unit: Array) -> Mask:
         """(V, M, K) windows whose usual expectation is too small for evaluation."""
         calmest = np.maximum.accumulate(self.dispersion, axis=0)
         counted = rules.additive & (habits.signed == 0) & habits.born
-        phi = _phi(calmest, habits.small(habits.unit(rules)))
+        phi = _phi(calmest, habits.small(unit, habits.level))
         return np.asarray(counted & (np.abs(habits.level) * _LENGTHS < FEWEST * phi))
 
     def _sums(self, clock: int) -> Array:
@@ -333,19 +369,42 @@ class Scan(Part):
         run = self.same[:, leaves]
         wanted = (run >= FEWEST_SAME) & (rules.min_absolute + rules.min_relative == 0)
         for m in np.flatnonzero(wanted.any(axis=1)):
-            share = np.minimum(np.maximum(self.same_share[m, leaves], LEAST_SAME), 1.0)
-            usual = -np.log(share)
-            gain = np.where(run[m] >= FEWEST_SAME, run[m] * usual, -NOT_STUCK)
-            telling = observed.live[m, leaves] & (value[m, leaves] != 0) & (usual >= RARELY_SAME)
+            nats = self.same_nats[m, leaves]
+            gain = np.where(run[m] >= FEWEST_SAME, nats, -NOT_STUCK)
+            telling = observed.live[m, leaves] & (value[m, leaves] != 0)
+            telling &= self.same_share[m, leaves] <= math.exp(-RARELY)
+            telling &= nats >= RARELY * run[m]
             found[m] = np.maximum(0.0, lattice.summed(np.where(telling, gain, 0.0)))
         return found
 
-    def _follow_repeats(self, rules: Rules, habits: Habits, live: Mask, value: Array) -> None:
+    def _follow_missing(self, habits: Habits, observed: Observed) -> Array:
+        """(M, K) nats that speak for a fault where rows or values are missing."""
+        lacks = observed.absent | observed.gone
+        self.gone *= ~observed.present
+        self.gone += lacks
+        if not lacks.any():
+            return np.zeros(self.gone.shape)
+        nats = np.log(np.maximum(1.0 - habits.presence, LEAST_CHANCE))
+        return np.asarray(-nats * self.gone)
+
+    def _follow_repeats(
+        self, rules: Rules, habits: Habits, expected: Array, live: Mask, value: Array
+    ) -> None:
         same = live & (value == self.last) & (value != 0)
-        self.same *= same | ~live
+        stays = same | ~live
+        self.same *= stays
+        self.same_nats *= stays
         self.same += same
+        at = np.nonzero(same)
+        if len(at[0]):
+            chance = np.maximum(self.same_share[at], LEAST_CHANCE)
+            counts = rules.additive & (habits.fractional == 0) & (habits.signed == 0)
+            whole = counts[at] & (value[at] >= 1)
+            by_chance = _poisson(value[at][whole], expected[at][whole])
+            chance[whole] = np.maximum(chance[whole], by_chance)
+            self.same_nats[at] -= np.log(np.minimum(chance, 1.0))
         # A stuck value is learned once; a series that has always been constant is no fault.
-        telling = live & ((self.same <= 2) | (habits.seen < rules.warm_up))
+        telling = live & (self.last != 0) & ((self.same <= 2) | (habits.seen < rules.warm_up))
         rate = np.maximum(1.0 / (habits.seen + SAME_PRIOR), RATE_SAME)
         rate *= telling
         rate *= same - self.same_share
@@ -359,9 +418,10 @@ def _newest(
     expectation: Expectation,
     value: Array,
     counted: Mask,
+    told: Mask,
 ) -> tuple[Array, Array, Array]:
-    """Residual, base and expectation of this interval; absent rows of SUM and COUNT are zero."""
-    taken = observed.born & (observed.live | observed.absent)
+    """Residual, base and expectation of this interval, where `told`; absent rows are zero."""
+    taken = observed.born & told
     expected = expectation.expected
     change = value * ~observed.absent
     change -= expected
@@ -374,6 +434,20 @@ def _newest(
     base = np.where(counted, expected, 1.0)
     base *= taken
     return change, base, np.abs(expected) * taken
+
+
+def _missing(rules: Rules, habits: Habits, observed: Observed, nats: Array, gone: Array) -> Array:
+    """(M, K) nats for missing values of other series than sums, if their values always come."""
+    always = 1.0 - habits.presence <= math.exp(-RARELY)
+    return np.asarray(nats * (observed.gone & always & (gone >= FEWEST_GONE) & rules.down))
+
+
+def _poisson(value: Array, expected: Array) -> Array:
+    """Probability of each whole value, at least 1, at a Poisson mean; factorials by Stirling."""
+    mean = np.maximum(expected, TINY)
+    nats = value * (np.log(mean / value) + 1.0) - mean
+    nats -= 0.5 * np.log(value) + _HALF_LOG_TAU + 1.0 / (12.0 * value)
+    return np.asarray(np.exp(np.maximum(nats, -700.0)))
 
 
 def _accumulate(how: np.ufunc, values: Array) -> None:

@@ -147,22 +147,20 @@ class State:
         return changed
 
     def judge(
-        self, rules: Rules, value: Array, count: Array, slots: Slots, *, landed: bool | None
+        self, rules: Rules, value: Array, count: Array, slots: Slots, *, known: bool = True
     ) -> Shown:
-        """Compare one interval with its expectation; learns only which series had a row.
+        """Compare one interval with its expectation.
 
         Parameters
         ----------
         value, count : (M, K), NaN and 0 if no row landed. NaN, infinite and huge values are
             missing.
         slots : of the interval in the profiles.
-        landed : whether any measure of the detector has a value in the interval; None if these
-            are all its measures.
+        known : whether it is known which rows the interval has; if not, none is absent.
         """
         habits = self.habits
-        observed = habits.judge(rules, value, count, landed=landed)
-        if observed.landed:
-            habits.learn_presence(observed)
+        usual = self.forecast.came_before(slots) & known
+        observed = habits.judge(rules, value, count, self.forecast.spread_all, usual, known=known)
         expectation = self.forecast.judge(rules, habits, self.month, observed, slots)
         value = np.where(observed.live, observed.actual, expectation.expected)
         residual = value - expectation.expected
@@ -219,12 +217,13 @@ class State:
             shown.expectation,
             shown.surprisal.surprise * scored,
             shown.value,
+            self.surprise.long_level,
             lattice,
             self.clock,
         )
 
     def learn(self, rules: Rules, shown: Shown, evidence: Evidence, frozen: Mask) -> None:
-        """Learn one interval with landed rows.
+        """Learn one interval.
 
         `frozen` series, which are in an open event, learn young profiles only, with clipped
         values: a slot that was learned wrongly would otherwise open the same event every week and
@@ -233,6 +232,7 @@ class State:
         habits, slots, live = self.habits, shown.slots, shown.observed.live
         expectation, value, residual = shown.expectation, shown.value, shown.residual
         young = habits.young  # accepting a new level may have made them younger
+        habits.learn_presence(rules, shown.observed, expectation.expected, frozen)
         on = live & ~frozen
         # Frozen series that are not born learn nothing.
         known = live & (~frozen | habits.born)
@@ -254,7 +254,7 @@ class State:
         learnt = self.forecast.learn(
             rules, habits, expectation, residual, shown.z, slots, on, profiles, young
         )
-        habits.learn(shown.observed, value, learnt, on, young)
+        habits.learn(rules, shown.observed, value, learnt, on, young)
         moved = self.forecast.follow_run(rules, value, expectation.expected, shown.z, on)
         if moved is not None:
             sums = self.forecast
@@ -285,7 +285,7 @@ class State:
         ----------
         before, after : sums of expected and of actual values over `length` intervals.
         """
-        scales = (self.habits.signed[at] == 0) & (before > 0) & (after > 0)
+        scales = (self.habits.signed[at] == 0) & (before > 0) & (after >= 0)
         factor = np.minimum(np.maximum(after / np.where(scales, before, 1.0), 0.01), 100.0)
         factor = np.where(scales, factor, 1.0)
         moved = (after - before) / np.maximum(length, 1.0)

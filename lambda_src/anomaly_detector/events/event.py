@@ -114,6 +114,9 @@ class Event:
     doubt : nats that speak against its going on.
     closed : intervals since its end, 0 while it is open.
     bound : whether it is an event of a static bound (`bounds`), beside those of the model.
+    no_data : whether it is that values are missing that always came, in another measure than SUM or
+        COUNT, for which no row means zero.
+    accepted : whether it ended because it lasted: what it brought is the new level.
     """
 
     measure: str
@@ -134,6 +137,8 @@ class Event:
     doubt: float = 0.0
     closed: int = 0
     bound: bool = False
+    no_data: bool = False
+    accepted: bool = False
 
     def id(self, detector: str) -> str:
         """The id of its group, the same in every replay."""
@@ -194,7 +199,8 @@ class Event:
     ) -> None:
         """Take in an interval that shows the event: its sums grow, and points are added.
 
-        A series of SUM or COUNT without a row counts as zero: its silence may be the fault.
+        A series of SUM or COUNT without a row counts as zero: its silence may be the fault. So does
+        a missing value in an event without data.
 
         Parameters
         ----------
@@ -203,7 +209,7 @@ class Event:
         new : (K,) slices that are new and make up the change, if any: of them nothing is expected.
         """
         actual, expected = judged.actual[m], judged.expected[m]
-        silent = ~np.isfinite(actual) & (expected > 0) & additive
+        silent = ~np.isfinite(actual) & (self.no_data | ((expected > 0) & additive))
         known = (np.isfinite(actual) | silent) & np.isfinite(expected)
         self.sums.actual += np.where(known & ~silent, actual, 0.0)
         self.sums.expected += np.where(known, expected, 0.0)

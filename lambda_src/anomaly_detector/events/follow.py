@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from anomaly_detector.detection.arrays import Array
 from anomaly_detector.detection.rules import Rules
-from anomaly_detector.detection.scan import Evidence
+from anomaly_detector.detection.scan import NOT_STUCK, Evidence
 from anomaly_detector.detection.state import Judged, State
 from anomaly_detector.events.event import Event, Sums
 from anomaly_detector.lattice import Lattice
@@ -144,11 +144,12 @@ class _Now:
             if event.closed <= REMEMBERED:
                 self.ended.append(event)
             return
-        if self._is_shown(event):
+        shown = self._is_shown(event)
+        if shown:
             event.quiet = 0
             self.shown.add(event)
             self._name_again(event)
-        else:
+        elif shown is not None:
             event.quiet += 1
         over = event.quiet >= QUIET_TO_CLOSE and event.doubt >= BACK_TO_NORMAL
         over |= event.quiet >= QUIET_AT_MOST
@@ -157,8 +158,10 @@ class _Now:
             return
         overlap = self.overlapping(event)
         if not over:
+            event.accepted = True
             stuck = overlap & (self.found.repeats[self.m] >= BACK_TO_NORMAL)
             self.state.scan.accept_repeats(self.m, stuck)
+            self.state.habits.accept_silence(self.m, overlap & self.found.silent[self.m])
             self.state.accept_windows(self.rules, self.found, self.m, overlap)
         self.state.scan.empty(self.m, overlap)
         self.found.evidence[self.m, overlap] = -np.inf
@@ -199,7 +202,8 @@ class _Now:
                 name = self.lattice.names[place]
                 side = int(found.side[m, place])
                 none = Sums.none(len(self.lattice.level))
-                event = Event(measure, at, name, (name,), side, at, none)
+                lacks = bool(found.no_data[m, best])
+                event = Event(measure, at, name, (name,), side, at, none, no_data=lacks)
             self._measure(event, self.place(event))
             event.change = float(found.change[m, place])
             event.base = float(found.base[m, place])
@@ -216,7 +220,8 @@ class _Now:
         # Long windows still contain an event that is over: the newest interval must show it, too.
         usual = np.abs(found.change[m]) / np.maximum(found.base[m], 1e-100)
         there = found.side[m] * found.now_change[m] >= STILL_THERE * usual * found.now_base[m]
-        may = (found.stuck[m] | there) & (found.weight[m] >= found.threshold[m])
+        there |= found.stuck[m] | found.no_data[m]
+        may = there & (found.weight[m] >= found.threshold[m])
         may &= evidence >= found.threshold[m]
         for event in self.open:
             overlap = self.overlapping(event)
@@ -251,10 +256,12 @@ class _Now:
         before : events that have ended there.
         """
         name, side = self.lattice.names[place], int(self.found.side[self.m, place])
+        lacks = bool(self.found.no_data[self.m, place])
         again = [
             one
             for one in before
             if one.closed <= CONTINUED
+            and one.no_data == lacks
             and (
                 self._alike(place, self.place(one))
                 or (one.closed <= SETTLING and one.side == side and evidence <= one.evidence)
@@ -264,7 +271,7 @@ class _Now:
         for event in [one for one in self.open if overlap[self.place(one)]]:
             self.open.remove(event)
             self._close(event)
-            if self._alike(place, self.place(event)):
+            if self._alike(place, self.place(event)) and event.no_data == lacks:
                 again.append(event)
         if not again:
             return None
@@ -272,6 +279,7 @@ class _Now:
         self.ended.remove(event)
         event.closed = event.quiet = 0
         event.doubt = 0.0
+        event.accepted = False
         if evidence > event.evidence:
             event.slices, event.side = (name,), side
         return event
@@ -288,6 +296,7 @@ class _Now:
             if (
                 event.quiet >= QUIET_TO_YIELD
                 or event.side != found.side[m, place]
+                or event.no_data != found.no_data[m, place]
                 or self.overlapping(event)[place]
             ):
                 continue
@@ -307,12 +316,20 @@ class _Now:
         return False
 
     def _explains_both(self, wider: int, one: int, other: int) -> bool:
-        found, m = self.found, self.m
-        if found.stuck[m, one]:
-            likely = found.repeats[m]
-        else:
-            likely = found.likely(m, int(found.window[m, one]), self.lattice)
+        likely = self._likely(one)
         return bool(likely[wider] >= JOINED * (likely[one] + likely[other]))
+
+    def _likely(self, best: int) -> Array:
+        """(K,) nats of each slice for the kind of evidence that the slice `best` has."""
+        found, m, lattice = self.found, self.m, self.lattice
+        if found.stuck[m, best]:
+            return np.asarray(found.repeats[m])
+        if found.no_data[m, best]:
+            own = found.missing[m]
+            come = found.now_base[m, lattice.leaves] > 0
+            gain = np.where(come, -NOT_STUCK, own[lattice.leaves])
+            return np.asarray(np.where(own > 0, own + lattice.summed(gain), 0.0))
+        return found.likely(m, int(found.window[m, best]), lattice)
 
     def _locate(self, may: Mask, best: int) -> int:
         """Index of the slice whose leaves together explain the change best; the penalty of each
@@ -321,12 +338,10 @@ class _Now:
         found, m, lattice = self.found, self.m, self.lattice
         may = may & (found.evidence[m] >= AS_STRONG * found.evidence[m, best])
         may[best] = True
-        if found.stuck[m, best]:
-            likely = found.repeats[m]
-        else:
+        likely = self._likely(best)
+        if not (found.stuck[m, best] or found.no_data[m, best]):
             born = self.state.habits.born[m].astype(np.float64)
             slices = np.bincount(lattice.level, born, lattice.count)[lattice.level]
-            likely = found.likely(m, int(found.window[m, best]), lattice)
             likely = likely - np.log(np.maximum(slices, 1.0))
         return int(np.where(may, likely, -np.inf).argmax())
 
@@ -368,21 +383,27 @@ class _Now:
         x = float(found.weight[m, place])
         event.severity = max(event.severity, 100.0 * x / (x + float(found.threshold[m])))
 
-    def _is_shown(self, event: Event) -> bool:
-        """Whether this interval continues the event; updates the evidence against it.
+    def _is_shown(self, event: Event) -> bool | None:
+        """Whether this interval continues the event; updates the evidence against it. None if
+        nothing was expected, so that it says nothing.
 
         The log-likelihood ratio of the normal state to the event's usual change adds up, never
         below nought; an interval that leads it back there shows the event.
         """
         found, m, place = self.found, self.m, self.place(event)
         base, change = float(found.now_base[m, place]), float(found.now_change[m, place])
+        if event.no_data:
+            event.doubt = event.doubt + BACK_TO_NORMAL if base > 0 else 0.0
+            return False if base > 0 else bool(found.silent[m, place]) or None
+        if base <= 0:
+            return None
         asked = base * event.change / event.base if event.base > 0 else 0.0
         variance = float(found.dispersions[0, m, place] * found.bases[0, m, place])
         against = asked * (0.5 * asked - change) / max(variance, 1e-200)
         event.doubt = max(0.0, event.doubt + max(-BACK_TO_NORMAL, min(BACK_TO_NORMAL, against)))
         if found.repeats[m, place] >= BACK_TO_NORMAL or found.alone[m, place] >= SHOWS_ALONE:
             event.doubt = 0.0
-        if event.doubt > 0.0 or base <= 0:
+        if event.doubt > 0.0:
             return False
         if event.side * change > 0:
             event.change += change

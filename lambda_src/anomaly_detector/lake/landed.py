@@ -55,7 +55,6 @@ class Landed:
     when, which : (N,) int32, interval and slice of each row.
     values : M arrays (N,) float64, NaN if missing.
     counts : M arrays (N,) float64, number of non-null values aggregated.
-    landed : (T,) bool, intervals in which any measure of the whole detector has a value.
     rows : (T,) int64, rows of the query in each interval, counted in the leaves.
     """
 
@@ -67,7 +66,6 @@ class Landed:
     which: NDArray[np.int32]
     values: tuple[NDArray[np.float64], ...]
     counts: tuple[NDArray[np.float64], ...]
-    landed: NDArray[np.bool_]
     rows: NDArray[np.int64]
 
     @property
@@ -102,7 +100,6 @@ class Landed:
             self.measures,
             values,
             counts,
-            self.landed[low:high],
         )
 
 
@@ -226,16 +223,11 @@ class _Rows:
         self._texts = [f"dimension_{place}" for place in range(len(config.dimensions))]
         self._values = [f"measure_{place}_value" for place in own]
         self._counts = [f"measure_{place}_count" for place in own]
-        # Other measures are read only if no own measure shows that an interval has landed.
-        self._others = [
-            f"measure_{place}_value" for place in range(len(config.measures)) if place not in own
-        ]
         self._kept: dict[str, list[NDArray[np.float64]]] = {
             name: [] for name in (*self._values, *self._counts)
         }
         self._when: list[NDArray[np.int32]] = []
         self._codes: list[list[NDArray[np.int32]]] = [[] for _ in config.dimensions]
-        self._landed = np.zeros(len(axis), dtype=np.bool_)
         self._weights = np.zeros(len(axis))
 
     def add(self, key: str, body: bytes, wanted: NDArray[np.bool_]) -> None:
@@ -245,7 +237,7 @@ class _Rows:
             pa.BufferReader(body), read_dictionary=self._texts, coerce_int96_timestamp_unit="us"
         )
         columns = ["interval_start", *self._texts, *self._values, *self._counts, "row_count"]
-        lacking = sorted({*columns, *self._others} - set(file.schema_arrow.names))
+        lacking = sorted(set(columns) - set(file.schema_arrow.names))
         if lacking:
             raise PermanentError(f"{key} lacks the column '{lacking[0]}'.")
         for group in range(file.num_row_groups):
@@ -257,18 +249,12 @@ class _Rows:
             if not kept.any():
                 continue
             rows: NDArray[np.bool_] | slice = slice(None) if kept.all() else kept
-            when = when[rows]
-            alive = self._take(table, rows, when)
-            if not alive.all() and self._others:
-                others = file.read_row_group(group, self._others, use_threads=False)
-                for name in self._others:
-                    alive |= ~np.isnan(_numbers(others[name], np.nan)[rows])
-            self._landed[when[alive]] = True
+            self._take(table, rows, when[rows])
 
     def _take(
         self, table: pa.Table, rows: NDArray[np.bool_] | slice, when: NDArray[np.int32]
-    ) -> NDArray[np.bool_]:
-        """Store the rows; returns which of them have a value."""
+    ) -> None:
+        """Store the rows."""
         leaf = np.ones(len(when), dtype=np.bool_)
         for place, name in enumerate(self._texts):
             codes = self._numbered(place, table[name])[rows]
@@ -277,14 +263,10 @@ class _Rows:
         weights = np.where(leaf, _numbers(table["row_count"], 0.0)[rows], 0.0)
         self._weights += np.bincount(when, weights=weights, minlength=len(self._axis))
         self._when.append(when)
-        alive = np.zeros(len(when), dtype=np.bool_)
         for name in self._values:
-            values = _numbers(table[name], np.nan)[rows]
-            alive |= ~np.isnan(values)
-            self._kept[name].append(values)
+            self._kept[name].append(_numbers(table[name], np.nan)[rows])
         for name in self._counts:
             self._kept[name].append(_numbers(table[name], 0.0)[rows])
-        return alive
 
     def _numbered(self, place: int, column: pa.ChunkedArray) -> NDArray[np.int32]:
         """The number of each row's value."""
@@ -325,7 +307,6 @@ class _Rows:
             which=which,
             values=tuple(measures[:size]),
             counts=tuple(measures[size:]),
-            landed=self._landed,
             rows=self._weights.astype(np.int64),
         )
 
