@@ -253,7 +253,10 @@ variable "timestamp_column" {
 variable "measures" {
   description = <<-EOT
     Numeric columns to monitor, 1-10, keyed by column name.
-    - `aggregation` - (Optional) How the rows of an interval are aggregated: `SUM`, `AVG`, `MIN`, `MAX` or `COUNT` (non-null values). Defaults to `SUM`.
+    - `aggregation` - (Optional) How the rows of an interval are aggregated: `SUM`, `AVG`, `MIN`, `MAX`, `COUNT` (non-null values), `COUNT_DISTINCT` (distinct non-null values), a percentile (`P50`, `P90`, `P95` or `P99`), or `RATIO`. Defaults to `SUM`.
+    - `numerator` - (Optional) `RATIO` only, and then required: column whose sum is divided by that of `denominator`. The key of a `RATIO` is a name of your choice, not a column.
+    - `denominator` - (Optional) `RATIO` only, and then required: column that the ratio is weighted by.
+    - `exact` - (Optional) `COUNT_DISTINCT` and percentiles only: whether the warehouse computes them exactly, in a pass over the rows for each such measure, instead of approximately (within about 2 % and 0.5 %) and much faster. Defaults to `false`.
     - `direction` - (Optional) Direction of change to detect: `up`, `down` or `both`. Defaults to `both`.
     - `min_absolute_change` - (Optional) Minimum difference between the actual and the expected value of an anomaly. Defaults to `0`.
     - `min_relative_change` - (Optional) The same as a fraction of the expected value: `0.1` is 10 %. Defaults to `0`.
@@ -263,6 +266,9 @@ variable "measures" {
   EOT
   type = map(object({
     aggregation         = optional(string, "SUM")
+    numerator           = optional(string)
+    denominator         = optional(string)
+    exact               = optional(bool, false)
     direction           = optional(string, "both")
     min_absolute_change = optional(number, 0)
     min_relative_change = optional(number, 0)
@@ -293,8 +299,38 @@ variable "measures" {
   }
 
   validation {
-    condition     = alltrue([for measure in values(var.measures) : contains(["SUM", "AVG", "MIN", "MAX", "COUNT"], measure.aggregation) if measure != null])
-    error_message = "measures.*.aggregation must be SUM, AVG, MIN, MAX or COUNT; got ${jsonencode({ for name, measure in var.measures : name => measure.aggregation if measure != null })}."
+    condition     = alltrue([for measure in values(var.measures) : contains(["SUM", "AVG", "MIN", "MAX", "COUNT", "COUNT_DISTINCT", "P50", "P90", "P95", "P99", "RATIO"], measure.aggregation) if measure != null])
+    error_message = "measures.*.aggregation must be SUM, AVG, MIN, MAX, COUNT, COUNT_DISTINCT, P50, P90, P95, P99 or RATIO; got ${jsonencode({ for name, measure in var.measures : name => measure.aggregation if measure != null })}."
+  }
+
+  validation {
+    condition = alltrue([
+      for measure in values(var.measures) :
+      measure.aggregation == "RATIO" ? measure.numerator != null && measure.denominator != null : measure.numerator == null && measure.denominator == null
+      if measure != null
+    ])
+    error_message = "measures.* must have numerator and denominator if, and only if, its aggregation is RATIO; got ${jsonencode({ for name, measure in var.measures : name => { aggregation = measure.aggregation, numerator = measure.numerator, denominator = measure.denominator } if measure != null })}."
+  }
+
+  validation {
+    condition = alltrue([
+      for column in flatten([for measure in values(var.measures) : [measure.numerator] if measure != null]) :
+      column == null || try(length(trimspace(column)) >= 1 && length(column) <= 127 && column != "*", false)
+    ])
+    error_message = "measures.*.numerator must be the name of a column, 1-127 characters and not *; got ${jsonencode({ for name, measure in var.measures : name => measure.numerator if measure != null })}."
+  }
+
+  validation {
+    condition = alltrue([
+      for column in flatten([for measure in values(var.measures) : [measure.denominator] if measure != null]) :
+      column == null || try(length(trimspace(column)) >= 1 && length(column) <= 127 && column != "*", false)
+    ])
+    error_message = "measures.*.denominator must be the name of a column, 1-127 characters and not *; got ${jsonencode({ for name, measure in var.measures : name => measure.denominator if measure != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for measure in values(var.measures) : contains(["COUNT_DISTINCT", "P50", "P90", "P95", "P99"], measure.aggregation) || !measure.exact if measure != null])
+    error_message = "measures.* must not be exact unless its aggregation is COUNT_DISTINCT, P50, P90, P95 or P99; got ${jsonencode({ for name, measure in var.measures : name => measure.aggregation if try(measure.exact, false) })}."
   }
 
   validation {

@@ -138,6 +138,16 @@ module "detector" {
       max            = null
       bounded_series = "widest"
     }
+    customer_id = {
+      aggregation = "COUNT_DISTINCT"
+      exact       = false
+    }
+    return_rate = {
+      aggregation = "RATIO"
+      numerator   = "returned"
+      denominator = "items"
+      max         = 0.2
+    }
   }
 
   dimensions        = ["country", "channel"]

@@ -59,6 +59,9 @@ variable "measures" {
   type = map(object({
     aggregation         = optional(string, "SUM")
     direction           = optional(string, "both")
+    numerator           = optional(string)
+    denominator         = optional(string)
+    exact               = optional(bool, false)
     min_absolute_change = optional(number, 0)
     min_relative_change = optional(number, 0)
     min                 = optional(number)

@@ -23,12 +23,30 @@ from pydantic_core import ErrorDetails
 
 from anomaly_detector.errors import PermanentError
 
-Aggregation = Literal["SUM", "AVG", "MIN", "MAX", "COUNT"]
+Aggregation = Literal[
+    "SUM",
+    "AVG",
+    "MIN",
+    "MAX",
+    "COUNT",
+    "COUNT_DISTINCT",
+    "P50",
+    "P90",
+    "P95",
+    "P99",
+    "RATIO",
+]
 Direction = Literal["up", "down", "both"]
 BoundedSeries = Literal["all", "widest"]
 IntervalName = Literal["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D"]
 Rollup = Literal["total", "single", "pairs"]
 
+# Fraction of the values that are at most the percentile.
+PERCENTILES: dict[Aggregation, str] = {"P50": "0.5", "P90": "0.9", "P95": "0.95", "P99": "0.99"}
+# Aggregations that the warehouse approximates unless `exact` is set.
+APPROXIMATED = frozenset({"COUNT_DISTINCT", *PERCENTILES})
+# Aggregations that accept columns of any type.
+OF_ANY_TYPE = frozenset({"COUNT", "COUNT_DISTINCT"})
 # The value of a dimension that is rolled up.
 ROLLED_UP = "*"
 # Limit of Lambda.
@@ -62,7 +80,11 @@ _RULES = {
     "timestamp_column.name": "must be the name of a column, 1-127 characters and not *",
     "timestamp_column.timezone": "must be an IANA time zone such as Europe/Berlin, or UTC",
     "measures": "must have 1 to 10 entries",
-    "measures.*.aggregation": "must be SUM, AVG, MIN, MAX or COUNT",
+    "measures.*.aggregation": "must be SUM, AVG, MIN, MAX, COUNT, COUNT_DISTINCT, P50, P90, P95, "
+    "P99 or RATIO",
+    "measures.*.numerator": "must be the name of a column, 1-127 characters and not *",
+    "measures.*.denominator": "must be the name of a column, 1-127 characters and not *",
+    "measures.*.exact": "must be true or false",
     "measures.*.direction": "must be up, down or both",
     "measures.*.min_absolute_change": "must be 0 or greater",
     "measures.*.min_relative_change": "must be 0 or greater",
@@ -170,16 +192,47 @@ class TimestampColumn(_Model):
 class Measure(_Model):
     """A numeric column, how it is aggregated per interval, and which of its changes to detect.
 
+    A RATIO is sum(numerator) / sum(denominator); its own name is that of no column.
     `min` and `max` are static bounds beside the model, for the series that `bounded_series` names.
     """
 
     aggregation: Aggregation = "SUM"
+    numerator: Annotated[str, AfterValidator(_column)] | None = None
+    denominator: Annotated[str, AfterValidator(_column)] | None = None
+    exact: bool = False
     direction: Direction = "both"
     min_absolute_change: float = Field(default=0, ge=0)
     min_relative_change: float = Field(default=0, ge=0)
     min: float | None = Field(default=None, allow_inf_nan=False)
     max: float | None = Field(default=None, allow_inf_nan=False)
     bounded_series: BoundedSeries = "all"
+
+    def columns(self, name: str) -> tuple[str, ...]:
+        """Columns that the measure of this name reads: one, or numerator and denominator."""
+        if self.numerator is not None and self.denominator is not None:
+            return (self.numerator, self.denominator)
+        return (name,)
+
+    @property
+    def unloaded(self) -> list[str]:
+        """Everything that the unloaded values depend on."""
+        exact = ["exact"] if self.exact else []
+        return [self.aggregation, *(self.columns("") if self.numerator else ()), *exact]
+
+    @model_validator(mode="after")
+    def _columns_of_a_ratio(self) -> Self:
+        given = (self.numerator, self.denominator)
+        if (None in given) if self.aggregation == "RATIO" else any(given):
+            raise ValueError(
+                "must have numerator and denominator if, and only if, its aggregation is RATIO; "
+                f"got {_shown(self.numerator)} and {_shown(self.denominator)}"
+            )
+        if self.exact and self.aggregation not in APPROXIMATED:
+            raise ValueError(
+                "must not be exact unless its aggregation is COUNT_DISTINCT, P50, P90, P95 or P99; "
+                f"got {_shown(self.aggregation)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
@@ -371,7 +424,7 @@ class Config(_Model):
             "timestamp_column": column,
             # Direction and minimum changes are applied after unloading. The order determines the
             # columns of the unloaded files.
-            "measures": [[name, one.aggregation] for name, one in self.measures.items()],
+            "measures": [[name, *one.unloaded] for name, one in self.measures.items()],
             "dimensions": self.dimensions,
             "dimension_filters": {
                 name: sorted(set(values)) for name, values in self.dimension_filters.items()

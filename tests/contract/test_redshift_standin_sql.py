@@ -136,6 +136,17 @@ def test_given_a_collation_without_case_then_spellings_are_one_value(database: D
     assert value(database, f"select count(distinct k) from ({told_apart}) s") == 3
 
 
+def test_given_approximate_aggregates_then_they_stand_beside_each_other(database: Database) -> None:
+    table = database.run_script(
+        "select approximate count(distinct platform) as a, approximate percentile_disc(0.5) "
+        "within group (order by amount) as b, approximate percentile_disc(0.9) within group (order "
+        "by id) as c, sum(amount) as d from orders"
+    )
+    assert table is not None
+    (row,) = table.to_pylist()
+    assert (row["a"], float(row["b"]), row["c"], float(row["d"])) == (2, 10.5, 3, 35.75)
+
+
 def test_given_an_identity_column_then_rows_are_numbered_and_keys_are_not_enforced(
     database: Database,
 ) -> None:
@@ -191,6 +202,18 @@ def test_given_an_identity_column_then_rows_are_numbered_and_keys_are_not_enforc
             "RANGE clause of window functions not yet implemented",
         ),
         ("select id from orders intersect all select 1", "INTERSECT ALL"),
+        (
+            "select median(id), percentile_cont(0.9) within group (order by amount) from orders",
+            "within group ORDER BY clauses for aggregate functions must be the same",
+        ),
+        (
+            "select median(id), count(distinct code) from orders",
+            "MEDIAN aggregate functions with other distinct aggregate function not supported",
+        ),
+        (
+            "select percentile_disc(0.9) within group (order by id) from orders",
+            "percentile_disc() is a window function, or an aggregate with APPROXIMATE",
+        ),
         ("select id from orders except all select 1", "EXCEPT ALL"),
         ("select id, from orders", 'syntax error at or near "from"'),
         ("select id from orders where id in (1, 2,)", 'syntax error at or near ")"'),

@@ -41,6 +41,8 @@ run "every_input" {
     measures = {
       revenue = { aggregation = "SUM", direction = "down", min_absolute_change = 100, min_relative_change = 0.1 }
       orders  = { aggregation = "COUNT", min = 1, max = 1e6, bounded_series = "widest" }
+      users   = { aggregation = "COUNT_DISTINCT", exact = true }
+      clicks  = { aggregation = "RATIO", numerator = "clicked", denominator = "shown" }
     }
     dimensions        = ["country", "channel"]
     dimension_filters = { country = ["DE", "FR"] }

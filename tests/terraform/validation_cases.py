@@ -235,9 +235,40 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     *[
         (
             {"measures": {"revenue": {"aggregation": name}}},
-            "aggregation must be SUM, AVG, MIN, MAX or COUNT; got",
+            "aggregation must be SUM, AVG, MIN, MAX, COUNT, COUNT_DISTINCT, P50, P90, P95, P99 or",
         )
-        for name in ("MEDIAN", "sum", "")
+        for name in ("MEDIAN", "sum", "P75", "COUNT DISTINCT", "")
+    ],
+    *[
+        (
+            {"measures": {"rate": keys}},
+            "must have numerator and denominator if, and only if, its aggregation is RATIO; got",
+        )
+        for keys in (
+            {"aggregation": "RATIO"},
+            {"aggregation": "RATIO", "numerator": "clicks"},
+            {"aggregation": "RATIO", "denominator": "views"},
+            {"aggregation": "AVG", "numerator": "clicks", "denominator": "views"},
+            {"denominator": "views"},
+        )
+    ],
+    *[
+        (
+            {"measures": {"rate": {"aggregation": "RATIO", **columns}}},
+            f"{key} must be the name of a column, 1-127 characters and not *; got",
+        )
+        for name in ("", " ", "*", "c" * 128)
+        for key, columns in (
+            ("numerator", {"numerator": name, "denominator": "views"}),
+            ("denominator", {"numerator": "clicks", "denominator": name}),
+        )
+    ],
+    *[
+        (
+            {"measures": {"revenue": {"aggregation": name, "exact": True}}},
+            "must not be exact unless its aggregation is COUNT_DISTINCT, P50, P90, P95 or P99; got",
+        )
+        for name in ("SUM", "AVG", "COUNT")
     ],
     (
         {"measures": {"revenue": {"direction": "sideways"}}},

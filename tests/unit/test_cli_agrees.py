@@ -77,13 +77,16 @@ def of_warehouse(
 def test_rows_are_aggregated_as_the_warehouse_does(
     tmp_path: Path, interval: str, timezone: str, written_in: str, rollups: list[str]
 ) -> None:
-    names = ("SUM", "AVG", "MIN", "MAX", "COUNT")
+    names = ("SUM", "AVG", "MIN", "MAX", "COUNT", "COUNT_DISTINCT", "P50", "P95")
+    measures: dict[str, dict[str, Any]] = {name.lower(): {"aggregation": name} for name in names}
+    measures["p95"]["exact"] = True
+    measures["rate"] = {"aggregation": "RATIO", "numerator": "sum", "denominator": "count_distinct"}
     config = Config.model_validate(
         {
             "interval": interval,
             "timezone": timezone,
             "timestamp_column": {"name": "ts", "timezone": written_in},
-            "measures": {name.lower(): {"aggregation": name} for name in names},
+            "measures": measures,
             "dimensions": ["platform", "market"],
             "dimension_filters": {"market": ["m0", "m2"]},
             "rollups": rollups,
@@ -92,7 +95,9 @@ def test_rows_are_aggregated_as_the_warehouse_does(
     )
     rows = wall_gap(random_rows(5, datetime(2025, 3, 29, 1, tzinfo=UTC), 60))
     header = ("ts", "platform", "market", *config.measures)
-    data = write_csv(tmp_path / "rows.csv", [(*row, *[row[3]] * 4) for row in rows], header)
+    data = write_csv(
+        tmp_path / "rows.csv", [(*row, *[row[3]] * len(names)) for row in rows], header
+    )
 
     found = aggregated(config, data)
 
@@ -103,7 +108,7 @@ def test_rows_are_aggregated_as_the_warehouse_does(
     assert set(place) == {(row[1], row[2]) for row in landed}
     values, counts = np.full(panel.values.shape, np.nan), np.zeros(panel.counts.shape)
     for row in landed:
-        for measure in range(len(names)):
+        for measure in range(len(measures)):
             value, count = row[3 + 2 * measure], row[4 + 2 * measure]
             at = when[row[0]], measure, place[row[1], row[2]]
             values[at] = np.nan if value is None else value

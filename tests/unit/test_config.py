@@ -99,6 +99,9 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
         ({"views": {"aggregation": "SUM"}, "price": {"aggregation": "AVG"}}, True, True),
     ],
     "measures.views.aggregation": [("MAX", False, False)],
+    "measures.views.numerator": [],  # together, see below
+    "measures.views.denominator": [],
+    "measures.views.exact": [],
     "measures.views.direction": [("up", True, False)],
     "measures.views.min_absolute_change": [(5, True, False)],
     "measures.views.min_relative_change": [(0.5, True, False)],
@@ -181,6 +184,27 @@ def test_a_changed_field_changes_what_depends_on_it(path, value, rows, model):
 
     assert (before.query_hash == after.query_hash) is rows
     assert (before.model_hash == after.model_hash) is model
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"aggregation": "P95"}, {"aggregation": "P95", "exact": True}),
+        (
+            {"aggregation": "RATIO", "numerator": "a", "denominator": "b"},
+            {"aggregation": "RATIO", "numerator": "c", "denominator": "b"},
+        ),
+        (
+            {"aggregation": "RATIO", "numerator": "a", "denominator": "b"},
+            {"aggregation": "RATIO", "numerator": "a", "denominator": "c"},
+        ),
+    ],
+)
+def test_another_way_to_aggregate_makes_other_rows(one, other):
+    before, after = (config(measures={"m": keys}) for keys in (one, other))
+
+    assert before.query_hash != after.query_hash
+    assert before.model_hash != after.model_hash
 
 
 def test_another_kind_of_place_holds_other_rows():

@@ -259,7 +259,7 @@ def test_every_interval_and_size_gives_finite_scores(interval: str) -> None:
         np.where(random.random(size) < 0.2, np.nan, random.normal(3, 1, size)),
         np.full(size, np.nan),
     ]
-    aggregations = ("SUM", "AVG", "MIN", "COUNT")
+    aggregations = ("SUM", "AVG", "MIN", "COUNT", "COUNT_DISTINCT", "P95")
 
     scores = _of_measures(
         dict.fromkeys(aggregations, series),
@@ -273,6 +273,23 @@ def test_every_interval_and_size_gives_finite_scores(interval: str) -> None:
     assert ((scores.severity >= 0) & (scores.severity <= 100)).all()
     assert np.isfinite(scores.upper[-1][:, known]).all()
     assert not scores.severity[:, :, ~known].any()
+
+
+def test_a_distinct_count_without_rows_is_zero_where_rows_are_often_absent() -> None:
+    random = np.random.default_rng(4)
+    users = random.poisson(3, 200).astype(float)
+    users[random.random(200) < 0.4] = np.nan
+    rules = {name: {"aggregation": name} for name in ("COUNT", "COUNT_DISTINCT", "P50", "AVG")}
+
+    other = np.full(200, 7.0)  # some row always comes
+    scores = _of_measures({name: [users, other] for name in rules}, rules, interval="P1D")
+
+    late = {name: scores.actual[100:, m, 0] for m, name in enumerate(scores.measures)}
+    absent = np.isnan(users[100:])
+    assert (late["COUNT_DISTINCT"][absent] == 0).all()
+    assert np.isnan(late["P50"][absent]).all()
+    assert np.nanmin(scores.lower) >= 0
+    np.testing.assert_array_equal(late["COUNT"], late["COUNT_DISTINCT"])
 
 
 def test_a_panel_that_does_not_go_with_the_state_is_refused() -> None:

@@ -82,8 +82,21 @@ def test_every_problem_is_told_at_once() -> None:
     assert len(judge(views="varchar", revenue="bool", market="geometry")) == 3
 
 
-def test_count_takes_any_type() -> None:
-    assert judge(config(measures={"views": {"aggregation": "COUNT"}}), views="super") == []
+@pytest.mark.parametrize("name", ["COUNT", "COUNT_DISTINCT"])
+def test_counts_take_any_type(name: str) -> None:
+    assert judge(config(measures={"views": {"aggregation": name}}), views="varchar") == []
+
+
+def test_columns_of_a_ratio_are_checked_and_its_name_is_no_column() -> None:
+    ratio = {"aggregation": "RATIO", "numerator": "views", "denominator": "revenue"}
+    given = config(measures={"rate": ratio})
+
+    assert judge(given) == []
+    (problem,) = judge(given, views="varchar")
+    assert "Column 'views' (measure) is VARCHAR, not a number" in problem
+    missing = config(measures={"rate": ratio | {"numerator": "clicks"}})
+    (problem,) = judge(missing)
+    assert "Column 'clicks' (measure) is not returned by the query" in problem
 
 
 def test_a_column_twice_in_the_result_is_told() -> None:

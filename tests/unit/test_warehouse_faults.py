@@ -30,6 +30,11 @@ TEXTS: list[tuple[FaultKind, str, str]] = [
         ),
         "use its key",
     ),
+    (
+        PERMANENT,
+        "ERROR: GROUP BY limit for approximate percentile_disc exceeded.",
+        "shorten history.chunk, or set exact to true",
+    ),
     (PASSING, "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown", ""),
     (PASSING, "could not connect to server: Connection refused", ""),
     (PASSING, "SSL SYSCALL error: EOF detected", ""),

@@ -88,8 +88,29 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     },
     "aggregations": {
         "measures": {
-            name: {"aggregation": name.upper()} for name in ("sum", "avg", "min", "max", "count")
+            name: {"aggregation": name.upper()}
+            for name in ("sum", "avg", "min", "max", "count", "count_distinct")
         }
+    },
+    "percentiles": {
+        "measures": {name: {"aggregation": name.upper()} for name in ("p50", "p90", "p95", "p99")}
+    },
+    "ratio": {
+        "measures": {"rate": {"aggregation": "RATIO", "numerator": "a", "denominator": "the b"}}
+    },
+    "exact": {
+        "dimensions": ["platform", "market"],
+        "measures": {
+            "revenue": {},
+            **{
+                name: {"aggregation": name.upper(), "exact": True}
+                for name in ("count_distinct", "p50", "p99")
+            },
+        },
+    },
+    "exact without dimensions": {
+        "dimensions": [],
+        "measures": {"p90": {"aggregation": "P90", "exact": True}},
     },
     "everything": {
         "interval": "P1D",

@@ -12,6 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
+import numpy as np
 import pytest
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
@@ -133,6 +134,108 @@ def test_an_average_of_nothing_is_null_and_a_count_of_nothing_is_zero() -> None:
     (row,) = run(sql.aggregate(given, START, START + timedelta(hours=1), history=True))
     assert (row["measure_0_value"], row["measure_0_count"]) == (None, 0)
     assert (row["measure_1_value"], row["row_count"], row["shard"]) == (1.0, 1, 0)
+
+
+def random_rows(seed: int, size: int = 400) -> list[tuple[object, ...]]:
+    """Rows of two hours, some without a number, some zero."""
+    random = np.random.default_rng(seed)
+    return [
+        (
+            START.replace(tzinfo=None) + timedelta(seconds=int(random.integers(7200))),
+            str(random.choice(["web", "app"])),
+            str(random.choice(["us", "uk", "de"])),
+            None if random.random() < 0.1 else int(random.integers(0, 40)),
+            None if random.random() < 0.1 else f"{random.gamma(2) * 10:.2f}",
+        )
+        for _ in range(size)
+    ]
+
+
+def slices_of(
+    rows: Iterable[tuple[object, ...]],
+) -> dict[tuple[object, ...], list[tuple[object, ...]]]:
+    """Rows behind each hour and slice of all levels."""
+    found: dict[tuple[object, ...], list[tuple[object, ...]]] = {}
+    for row in rows:
+        moment, platform, market = row[:3]
+        assert isinstance(moment, datetime)
+        hour = moment.replace(minute=0, second=0)
+        for one in (platform, "*"):
+            for other in (market, "*"):
+                found.setdefault((hour, one, other), []).append(row)
+    return found
+
+
+def aggregated(rows: list[tuple[object, ...]], **measures: object) -> list[dict[str, object]]:
+    fill(rows)
+    given = config(measures=measures)
+    return run(sql.aggregate(given, START, START + timedelta(hours=2), history=False))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_distinct_counts_and_percentiles_are_those_of_the_rows_of_each_level(
+    seed: int,
+    exact: bool,  # noqa: FBT001 drawn
+) -> None:
+    rows = random_rows(seed, 150)
+    expected = slices_of(rows)
+    wanted = {
+        f"{column}_{name}": (name, place)
+        for name in ("COUNT_DISTINCT", "P50", "P90", "P99")
+        for column, place in (("views", 3), ("revenue", 4))
+    }
+    columns = ", ".join(f"{name.partition('_')[0]} as {name}" for name in wanted)
+    fill(rows)
+    given = config(
+        query=QUERY.replace("revenue, 'it", f"revenue, {columns}, 'it"),
+        measures={name: {"aggregation": one, "exact": exact} for name, (one, _) in wanted.items()},
+    )
+
+    landed = run(sql.aggregate(given, START, START + timedelta(hours=2), history=False))
+
+    assert len(landed) == len(expected)
+    for row in landed:
+        own = expected[row["interval_start"], row["dimension_0"], row["dimension_1"]]
+        assert row["row_count"] == len(own)
+        for at, (name, place) in enumerate(wanted.values()):
+            values = [float(str(one[place])) for one in own if one[place] is not None]
+            assert row[f"measure_{at}_count"] == len(values)
+            if name == "COUNT_DISTINCT":
+                assert row[f"measure_{at}_value"] == len(set(values))
+                continue
+            method = "linear" if exact else "inverted_cdf"
+            value = np.quantile(values, int(name[1:]) / 100, method=method)
+            assert row[f"measure_{at}_value"] == pytest.approx(value, rel=1e-12)
+
+
+def test_a_ratio_is_that_of_the_sums_and_weighs_by_its_denominator() -> None:
+    rows = random_rows(3)
+    expected = slices_of(rows)
+
+    landed = aggregated(
+        rows,
+        rate={"aggregation": "RATIO", "numerator": "revenue", "denominator": "views"},
+        views={},
+    )
+
+    assert len(landed) == len(expected)
+    for row in landed:
+        own = expected[row["interval_start"], row["dimension_0"], row["dimension_1"]]
+        over, under = (
+            sum(float(str(one[place])) for one in own if one[place] is not None) for place in (4, 3)
+        )
+        assert row["measure_0_value"] == pytest.approx(over / under)
+        assert row["measure_0_count"] == row["measure_1_value"] == under
+
+
+def test_a_ratio_over_nothing_is_null() -> None:
+    moment = wall(2024, 1, 1)
+    rate = {"aggregation": "RATIO", "numerator": "revenue", "denominator": "views"}
+
+    for views in (0, None):
+        (total, *_) = aggregated([(moment, "web", "us", views, "2.50")], rate=rate)
+        assert (total["measure_0_value"], total["measure_0_count"]) == (None, 0)
 
 
 @pytest.mark.parametrize("count", range(11))

@@ -4,7 +4,7 @@
 that, and the first value is not learned while an open event covers the series. Storing or omitting
 slices without a born series therefore makes no difference.
 
-**Unit**: the contribution u of one occurrence to a series of SUM or COUNT, which counts vary by. A
+**Unit**: the contribution u of one occurrence to a sum or count, which counts vary by. A
 Poisson number of occurrences is not zero in a share p = 1 - e^-n of the intervals, so with the mean
 nonzero value m, u = m p / -ln(1 - p). It fades out as p grows from 0.9 to 0.98, beyond which p says
 nothing of n, and for a series that comes by the clock, not by chance: whose mean absolute residual
@@ -44,10 +44,10 @@ class Observed:
     Attributes
     ----------
     born, young, unit : as in `Habits`.
-    actual : NaN if missing; 0 if a missing row of SUM or COUNT is read as zero.
+    actual : NaN if missing; 0 if a missing row of a sum or count is read as zero.
     count : number of rows per value.
     present : whether a value landed. live : whether `actual` is a number.
-    absent : whether a born series of SUM or COUNT has no actual value, though rows usually come.
+    absent : whether a born series of sums or counts has no actual value, though rows usually come.
     gone : the same for other aggregations.
     """
 
@@ -89,7 +89,7 @@ class Habits(Part):
 
     @property
     def often_absent(self) -> Mask:
-        """(M, K) series that often have no row, which then means zero for SUM and COUNT."""
+        """(M, K) series that often have no row, which then means zero for sums and counts."""
         return self.presence < MOSTLY
 
     @property
@@ -113,7 +113,7 @@ class Habits(Part):
         part *= np.minimum((FADE_TO - share) / (FADE_TO - FADE_FROM), 1.0)
         part *= share / -np.log1p(-share)
         unit = np.maximum(self.magnitude * part, self.fractional == 0)
-        unit *= rules.additive
+        unit *= rules.absent_is_zero
         return np.asarray(unit)
 
     def small(self, unit: Array, level: Array) -> Array:
@@ -145,8 +145,8 @@ class Habits(Part):
         born = self.born
         rare = (self.presence < RARE) | (self.seen < RARE * self.age)
         silent = born & ~present & (usual | rare | present.any(axis=1, keepdims=True)) & known
-        additive = silent & rules.additive
-        zero = additive & self.often_absent
+        counted = silent & rules.absent_is_zero
+        zero = counted & self.often_absent
         np.copyto(actual, 0.0, where=zero)
         return Observed(
             born,
@@ -156,8 +156,8 @@ class Habits(Part):
             count,
             present,
             present | zero,
-            additive & ~zero,
-            silent & ~rules.additive,
+            counted & ~zero,
+            silent & ~rules.absent_is_zero,
         )
 
     def learn_presence(

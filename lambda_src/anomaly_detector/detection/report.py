@@ -211,7 +211,7 @@ def _learnt(settings: DetectorSettings, state: State) -> _Learnt:
         spread=spread,
         missing=1.0 - habits.presence,
         sparse=_events(habits, unit) < SPARSE,
-        absent_is_zero=rules.additive & habits.born & habits.often_absent,
+        absent_is_zero=rules.absent_is_zero & habits.born & habits.often_absent,
         windows_only=little[0],
         left=np.asarray(little.all(axis=0)),
         constant=constant,
@@ -276,7 +276,7 @@ def _class(
         windows_only=int((born & learnt.windows_only).sum()),
         left_to_rollup=int((born & learnt.left).sum()),
         constant=int((born & learnt.constant).sum()),
-        treatment=_ABSENT_IS_ZERO if rule.additive else _ABSENT_IS_UNKNOWN,
+        treatment=_ABSENT_IS_ZERO if rule.absent_is_zero else _ABSENT_IS_UNKNOWN,
     )
 
 

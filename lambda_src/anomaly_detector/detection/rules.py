@@ -25,13 +25,14 @@ class Rules:
 
     Attributes
     ----------
-    averages : indices of the measures with AVG.
+    averages : indices of the measures whose values are less certain if they have few rows.
     band_beyond : share of the normal values on each side of the band. band_reach : deviations of a
         normal distribution within which the others lie.
     one_sided, minima : whether any measure has a direction, or a minimum change.
     """
 
     additive: Mask
+    absent_is_zero: Mask
     averages: tuple[int, ...]
     up: Mask
     down: Mask
@@ -61,7 +62,8 @@ class Rules:
 
         return Rules(
             additive=mask([rule.additive for rule in rules]),
-            averages=tuple(m for m, rule in enumerate(rules) if rule.aggregation == "AVG"),
+            absent_is_zero=mask([rule.absent_is_zero for rule in rules]),
+            averages=tuple(m for m, rule in enumerate(rules) if rule.average),
             up=mask([rule.direction != "down" for rule in rules]),
             down=mask([rule.direction != "up" for rule in rules]),
             min_absolute=np.array([[rule.min_absolute_change] for rule in rules]),

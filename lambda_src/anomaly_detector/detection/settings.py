@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Self
 
-from anomaly_detector.config import Aggregation, BoundedSeries, Config, Direction
+from anomaly_detector.config import PERCENTILES, Aggregation, BoundedSeries, Config, Direction
 from anomaly_detector.detection.slots import MONTH_SLOTS
 from anomaly_detector.intervals import Grid
 
@@ -37,8 +37,18 @@ class MeasureRule:
 
     @property
     def additive(self) -> bool:
-        """Whether no row means zero, and parts add up to their roll-up."""
+        """Whether parts add up to their roll-up."""
         return self.aggregation in ("SUM", "COUNT")
+
+    @property
+    def absent_is_zero(self) -> bool:
+        """Whether no row means zero."""
+        return self.aggregation in ("SUM", "COUNT", "COUNT_DISTINCT")
+
+    @property
+    def average(self) -> bool:
+        """Whether a value of few rows is less certain than one of many."""
+        return self.aggregation in ("AVG", "RATIO", *PERCENTILES)
 
 
 @dataclass(frozen=True)

@@ -38,13 +38,13 @@ class Bounds:
 
     Attributes
     ----------
-    measures : names. additive : (M,) whether the measure is a sum or a count of rows.
+    measures : names. counted : (M,) whether no row means zero.
     least, most : (M, K), infinite where a series has no bound.
     """
 
     lattice: Lattice
     measures: tuple[str, ...]
-    additive: tuple[bool, ...]
+    counted: tuple[bool, ...]
     least: NDArray[np.float64]
     most: NDArray[np.float64]
 
@@ -60,7 +60,7 @@ class Bounds:
         return cls(
             lattice,
             tuple(rule.name for rule in rules),
-            tuple(rule.additive for rule in rules),
+            tuple(rule.absent_is_zero for rule in rules),
             np.where(held, least, -np.inf),
             np.where(held, most, np.inf),
         )
@@ -228,4 +228,4 @@ class _Now:
                 if np.isnan(expected[self.m, place]):
                     expected[self.m, place] = crossed[place]
             judged = replace(judged, expected=expected)
-        event.show(judged, self.m, bounds.lattice, self.at, additive=bounds.additive[self.m])
+        event.show(judged, self.m, bounds.lattice, self.at, counted=bounds.counted[self.m])

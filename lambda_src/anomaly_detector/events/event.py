@@ -194,22 +194,22 @@ class Event:
         lattice: Lattice,
         at: int,
         *,
-        additive: bool,
+        counted: bool,
         new: Mask | None = None,
     ) -> None:
         """Take in an interval that shows the event: its sums grow, and points are added.
 
-        A series of SUM or COUNT without a row counts as zero: its silence may be the fault. So does
+        A sum or count without a row counts as zero: its silence may be the fault. So does
         a missing value in an event without data.
 
         Parameters
         ----------
         m : place of the measure. at : start of the interval.
-        additive : whether the measure is SUM or COUNT.
+        counted : whether no row means zero for the measure.
         new : (K,) slices that are new and make up the change, if any: of them nothing is expected.
         """
         actual, expected = judged.actual[m], judged.expected[m]
-        silent = ~np.isfinite(actual) & (self.no_data | ((expected > 0) & additive))
+        silent = ~np.isfinite(actual) & (self.no_data | ((expected > 0) & counted))
         known = (np.isfinite(actual) | silent) & np.isfinite(expected)
         self.sums.actual += np.where(known & ~silent, actual, 0.0)
         self.sums.expected += np.where(known, expected, 0.0)

@@ -81,7 +81,7 @@ def follow(
             now.go_on(event, accept_after)
         now.drop_overlaps()
         now.open_new(measure, at)
-        additive = bool(rules.additive[m, 0])
+        additive, counted = bool(rules.additive[m, 0]), bool(rules.absent_is_zero[m, 0])
         for event in now.open:
             new = now.new(event, actual[m]) if additive and event.side > 0 else None
             overlap = now.overlapping(event)
@@ -94,7 +94,7 @@ def follow(
                 # is none would flag all of its values.
                 for name in event.slices if state.dimensions else ():
                     judged.share_in(m, lattice.index[name], event.side, event.severity)
-                event.show(judged, m, lattice, at, additive=additive, new=new)
+                event.show(judged, m, lattice, at, counted=counted, new=new)
         kept += sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first))
     return tuple(kept), frozen
 

@@ -102,8 +102,8 @@ def _aggregate(config: Config, files: Files, engine: Engine, decimal: Decimal | 
     # DuckDB leaves out an alias that differs from its column only by case.
     kinds = {sql.folded(name): kind for name, kind, *_ in engine.rows(f"DESCRIBE {VIEW}")}
     floating = [
-        f"column_{place}"
-        for place, name in enumerate(config.measures)
+        column
+        for column, name in sql.measure_columns(config).items()
         if kinds[sql.folded(name)] == "DOUBLE"
     ]
     statement = engine.redshift(sql.aggregate(rows.config, begin, end, history=False), floating)

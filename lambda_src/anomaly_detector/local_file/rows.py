@@ -9,7 +9,7 @@ from typing import Final
 
 import duckdb
 
-from anomaly_detector.config import Config, TimestampColumn
+from anomaly_detector.config import OF_ANY_TYPE, Config, TimestampColumn
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.local_file import numbers, times
 from anomaly_detector.local_file.engine import Engine, Plain, quote, text
@@ -178,13 +178,16 @@ def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | N
         With what is wrong with the file, and where.
     """
     described = config.timestamp_column
-    names = {
-        name: files.name_of(name) for name in (described.name, *config.dimensions, *config.measures)
-    }
+    # Whether the column is a number, or of any type.
+    measured: dict[str, bool] = {}
+    for key, one in config.measures.items():
+        for name in one.columns(key):
+            measured[name] = measured.get(name, False) or one.aggregation not in OF_ANY_TYPE
+    names = {name: files.name_of(name) for name in (described.name, *config.dimensions, *measured)}
     stamp = names[described.name]
-    summed = {
-        names[name] for name, one in config.measures.items() if one.aggregation != "COUNT"
-    }.difference({stamp}, (names[name] for name in config.dimensions))
+    summed = {names[name] for name, is_number in measured.items() if is_number}.difference(
+        {stamp}, (names[name] for name in config.dimensions)
+    )
     plain: dict[str, Reader] = {name: partial(numbers.plain, decimal=decimal) for name in summed}
     plain[stamp] = partial(times.plain, described=described)
     relation, kinds, left_out = cleaned(engine, files, names.values(), plain)
@@ -205,16 +208,16 @@ def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | N
     said = [*left_out, *when.said]
     for name in config.dimensions:
         columns[folded(name)] = _dimension(names[name], kinds[names[name]], name)
-    for name, measure in config.measures.items():
+    for name, is_number in measured.items():
         column = names[name]
         kind = kinds[column]
-        if measure.aggregation == "COUNT":
+        if not is_number:
             columns.setdefault(folded(name), _counted(column, kind))
             continue
         if kind not in ("VARCHAR", "BOOLEAN") and not numbers.is_number(kind):
             raise PermanentError(
-                f"Column '{name}' (measure) is {kind}, not a number; use the aggregation COUNT, or "
-                "store numbers."
+                f"Column '{name}' (measure) is {kind}, not a number; use the aggregation COUNT "
+                "or COUNT_DISTINCT, or store numbers."
             )
         found = numbers.read_numbers(engine, relation, column, kind, decimal)
         numbers.refuse_misfits(engine, relation, name if column == name else column, found)

@@ -94,6 +94,11 @@ def _change(node: exp.Expr) -> exp.Expr:
         return exp.Anonymous(this=name)
     if isinstance(node, exp.Collate):
         return exp.Collate(this=node.this, expression=collation(node.expression.name))
+    # An approximation need not be one: exact values are the same in every run.
+    if isinstance(node, exp.ApproxDistinct):
+        return exp.Count(this=exp.Distinct(expressions=[node.this]))
+    if isinstance(node, exp.ApproxQuantile):
+        return exp.Anonymous(this="quantile_disc", expressions=[node.this, node.args["quantile"]])
     if isinstance(node, exp.FromBase):
         return exp.Anonymous(this="rs_strtol", expressions=[node.this, node.expression])
     if isinstance(node, exp.Window) and node.this.name.lower() == "ratio_to_report":

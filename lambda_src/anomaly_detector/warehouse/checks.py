@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from anomaly_detector.config import Config
+from anomaly_detector.config import OF_ANY_TYPE, Config
 from anomaly_detector.warehouse import sql
 from anomaly_detector.warehouse.query import written_in
 from anomaly_detector.warehouse.statement import Column, Result, Value
@@ -89,7 +89,8 @@ def _judge_query(config: Config, columns: Sequence[Column]) -> list[str]:
     found = Counter(column.name for column in columns)
     by_name = {column.name: column for column in columns}
     shown = ", ".join(column.name for column in columns) or "none"
-    wanted = [config.timestamp_column.name, *config.dimensions, *config.measures]
+    measured = sql.measure_columns(config).values()
+    wanted = [config.timestamp_column.name, *config.dimensions, *measured]
     roles = {config.timestamp_column.name: "timestamp_column"}
     roles |= dict.fromkeys(config.dimensions, "dimension")
     for name in dict.fromkeys(wanted):
@@ -122,18 +123,21 @@ def _judge_type(config: Config, name: str, role: str, column: Column) -> list[st
         return _judge_time(config, name, kind)
     if role == "dimension":
         return _judge_dimension(name, kind)
-    aggregation = config.measures[name].aggregation
-    if aggregation != "COUNT" and kind not in _NUMBERS:
+    aggregations = {
+        one.aggregation for key, one in config.measures.items() if name in one.columns(key)
+    }
+    if kind not in _NUMBERS and not aggregations <= OF_ANY_TYPE:
         return [
             (
                 f"Column '{name}' (measure) is {kind.upper()}, not a number; cast it in the query "
-                f"(CAST({name} AS double precision) AS {name}), or use the aggregation COUNT."
+                f"(CAST({name} AS double precision) AS {name}), or use the aggregation COUNT "
+                "or COUNT_DISTINCT."
             )
         ]
     # Redshift sums DECIMAL(p,s) as DECIMAL(38,s).
     whole, spare = 38 - column.scale, 38 - column.precision
     if (
-        aggregation in ("SUM", "AVG")
+        aggregations & {"SUM", "AVG", "RATIO"}
         and kind == "numeric"
         and whole < _WHOLE_DIGITS
         and spare < _SPARE_DIGITS

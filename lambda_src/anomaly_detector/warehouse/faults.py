@@ -60,6 +60,17 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
     ),
     (
         FaultKind.PERMANENT,
+        _any(
+            r"group by limit for approximate percentile_disc",
+            r"maximum number of groups for approximate percentile_disc",
+        ),
+        (
+            "The warehouse approximates percentiles of so many slices and intervals at once not: "
+            "shorten history.chunk, or set exact to true for the measures with percentiles."
+        ),
+    ),
+    (
+        FaultKind.PERMANENT,
         _any(r"cannot connect to shared database"),
         (
             "Set redshift.database to a local database of the warehouse, and qualify the tables of "

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from anomaly_detector.config import ROLLED_UP, Aggregation, Config
+from anomaly_detector.config import APPROXIMATED, PERCENTILES, ROLLED_UP, Config, Measure
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid
 from anomaly_detector.warehouse.query import (
@@ -47,6 +47,7 @@ __all__ = [
     "is_utc",
     "kept_values",
     "literal",
+    "measure_columns",
     "placed",
     "render",
     "rendered_query",
@@ -67,6 +68,8 @@ _MD5_LENGTH: Final = 32
 # The Data API documents 100 KB, not whether that is 100,000 or 102,400 bytes; the smaller is safe.
 MAX_STATEMENT_BYTES: Final = 100_000
 
+# Up to here, doubles are exact integers.
+_MOST_COUNT: Final = 2**53
 _UNIT_SEPARATOR: Final = "chr(31)"
 _UTC_NAMES: Final = frozenset(
     {"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu", "UCT", "Etc/UCT"}
@@ -252,14 +255,15 @@ def rendered_query(config: Config, start: datetime, end: datetime, *, history: b
 def placed(
     config: Config, start: datetime, end: datetime, *, history: bool, window_only: bool = True
 ) -> str:
-    """A SELECT of the user's rows: event_time (UTC), key_0 … (text), column_0 … (the measures).
+    """A SELECT of the user's rows: event_time (UTC), key_0 … (text), column_0 … (the measures), and
+    divisor_0 … (denominators).
 
     `window_only` adds a comparison of the raw timestamp column with the converted bounds, so that
     the warehouse prunes blocks.
     """
     query = rendered_query(config, start, end, history=history)
     width = len(config.dimensions)
-    measures = [f"column_{i}" for i in range(len(config.measures))]
+    measures = measure_columns(config)
     named = ["event_time", *(f"{_key(f'text_{i}')} AS key_{i}" for i in range(width)), *measures]
     read = [f"{_event_time(config)} AS event_time"]
     # Trailing blanks change the hash but not equality: without rtrim, one value could be in two
@@ -268,10 +272,7 @@ def placed(
         f"rtrim(CAST(source.{identifier(name)} AS varchar(65535)), ' ') AS text_{i}"
         for i, name in enumerate(config.dimensions)
     ]
-    read += [
-        f"source.{identifier(name)} AS {column}"
-        for name, column in zip(config.measures, measures, strict=True)
-    ]
+    read += [f"source.{identifier(name)} AS {column}" for column, name in measures.items()]
     conditions = _raw_filter(config, start, end) if window_only else []
     where = ("\nWHERE " + "\n  AND ".join(conditions)) if conditions else ""
     # Line breaks, so that a comment at the end of the query does not include the parenthesis.
@@ -279,6 +280,14 @@ def placed(
         f"SELECT {_list(named)}\nFROM (\n"
         f"SELECT {_list(read)}\nFROM (\n{query}\n) AS source{where}\n) AS read"
     )
+
+
+def measure_columns(config: Config) -> dict[str, str]:
+    """The columns that measures read, by their names in `placed`."""
+    found: dict[str, str] = {}
+    for i, (name, measure) in enumerate(config.measures.items()):
+        found |= zip((f"column_{i}", f"divisor_{i}"), measure.columns(name), strict=False)
+    return found
 
 
 def kept_values(config: Config) -> list[str]:
@@ -310,7 +319,7 @@ def aggregate(config: Config, start: datetime, end: datetime, *, history: bool) 
 
     Columns: interval_start TIMESTAMP (UTC), dimension_0 … VARCHAR (`*` if rolled up, else the name
     of the value), measure_0_value DOUBLE PRECISION, measure_0_count BIGINT, …, row_count BIGINT,
-    shard INTEGER.
+    shard INTEGER. Distinct counts and percentiles of all levels are those of their rows.
 
     Parameters
     ----------
@@ -325,53 +334,104 @@ def aggregate(config: Config, start: datetime, end: datetime, *, history: bool) 
     grid = Grid.of(config)
     keys = [f"key_{i}" for i in range(len(config.dimensions))]
     inner = [f"{interval_start(grid, 'event_time', start, end)} AS interval_start", *keys]
-    inner += [f"column_{i}" for i in range(len(config.measures))]
+    inner += measure_columns(config)
     located = (
         f"SELECT {_list(inner)}\nFROM (\n{placed(config, start, end, history=history)}\n) AS placed"
     )
 
     levels = config.levels
-    rolled = ["interval_start"]
+    places = ["interval_start"]
     for i, (key, name) in enumerate(zip(keys, config.dimensions, strict=True)):
         always = all(name in level for level in levels)
         value = (
             key if always else f"CASE WHEN GROUPING({key}) = 1 THEN '{ROLLED_UP}' ELSE {key} END"
         )
-        rolled.append(f"{value} AS dimension_{i}")
+        places.append(f"{value} AS dimension_{i}")
+    alone = {i: one for i, one in enumerate(config.measures.values()) if one.exact}
+    rolled = list(places)
     for i, measure in enumerate(config.measures.values()):
-        rolled.append(f"{_value(measure.aggregation, f'column_{i}')} AS measure_{i}_value")
-        rolled.append(f"count(column_{i}) AS measure_{i}_count")
+        if i not in alone:
+            rolled.append(f"{_value(measure, i)} AS measure_{i}_value")
+        rolled.append(f"{_count(measure, i)} AS measure_{i}_count")
     rolled.append("count(*) AS row_count")
     guard = [
         f"interval_start >= {_utc(start)}",
         f"interval_start < {_utc(end)}",
         *kept_values(config),
     ]
+    where = f" AS located\nWHERE {_and(guard)}" + grouping(config, levels, ["interval_start"])
 
     landed = ["interval_start", *(f"dimension_{i}" for i in range(len(keys)))]
     for i in range(len(config.measures)):
         landed += [f"measure_{i}_value", f"measure_{i}_count"]
     landed += ["row_count", f"{_shard(len(keys), config.shards)} AS shard"]
+    if not alone:
+        table = f"SELECT {_list(rolled)}\nFROM (\n{located}\n){where}"
+    else:
+        exact = {
+            i: f"SELECT {_list([*places, f'{_value(one, i)} AS measure_{i}_value'])}\n"
+            f"FROM located{where}"
+            for i, one in alone.items()
+        }
+        table = _joined(located, f"SELECT {_list(rolled)}\nFROM located{where}", exact, len(keys))
+    return f"SELECT {_list(landed)}\nFROM (\n{table}\n) AS rolled"
+
+
+def _joined(located: str, rolled: str, exact: Mapping[int, str], dimensions: int) -> str:
+    """The rolled-up rows with the measures that are computed in a SELECT of their own.
+
+    In one SELECT, Redshift accepts neither PERCENTILE_CONT over two columns, nor beside DISTINCT.
+    """
+    joins = []
+    for i, select in exact.items():
+        same = [f"exact_{i}.interval_start = base.interval_start"]
+        same += [
+            f"COLLATE(exact_{i}.dimension_{n}, 'case_sensitive') = "
+            f"COLLATE(base.dimension_{n}, 'case_sensitive')"
+            for n in range(dimensions)
+        ]
+        joins.append(f"\nLEFT JOIN (\n{select}\n) AS exact_{i} ON {_and(same)}")
+    values = [f"exact_{i}.measure_{i}_value" for i in exact]
     return (
-        f"SELECT {_list(landed)}\nFROM (\nSELECT {_list(rolled)}\nFROM (\n{located}\n) AS "
-        "located\nWHERE "
-        + "\n  AND ".join(guard)
-        + grouping(config, levels, ["interval_start"])
-        + "\n) AS rolled"
+        f"WITH located AS (\n{located}\n)\nSELECT {_list(['base.*', *values])}\n"
+        f"FROM (\n{rolled}\n) AS base{''.join(joins)}"
     )
 
 
-def _value(aggregation: Aggregation, column: str) -> str:
+def _value(measure: Measure, place: int) -> str:
+    """SQL of an aggregated value, DOUBLE PRECISION."""
+    column, aggregation = f"column_{place}", measure.aggregation
+    if measure.exact and aggregation in PERCENTILES:
+        # Of integers and decimals, the result would be DECIMAL, which may overflow.
+        return (
+            f"PERCENTILE_CONT({PERCENTILES[aggregation]}) WITHIN GROUP (ORDER BY "
+            f"CAST({column} AS double precision))"
+        )
     # In Redshift, AVG of integers is an integer and AVG of decimals keeps their scale; SUM is
     # exact for both.
-    double: dict[Aggregation, str] = {
-        "SUM": f"CAST(sum({column}) AS double precision)",
-        "AVG": f"CAST(sum({column}) AS double precision) / nullif(count({column}), 0)",
-        "MIN": f"CAST(min({column}) AS double precision)",
-        "MAX": f"CAST(max({column}) AS double precision)",
-        "COUNT": f"CAST(count({column}) AS double precision)",
-    }
-    return double[aggregation]
+    total = f"CAST(sum({column}) AS double precision)"
+    if aggregation == "AVG":
+        return f"{total} / nullif(count({column}), 0)"
+    if aggregation == "RATIO":
+        return f"{total} / nullif({_divisor(place)}, 0)"
+    if aggregation == "COUNT_DISTINCT":
+        kind = "" if measure.exact else "APPROXIMATE "
+        return f"CAST({kind}COUNT(DISTINCT {column}) AS double precision)"
+    if aggregation in APPROXIMATED:
+        found = f"PERCENTILE_DISC({PERCENTILES[aggregation]}) WITHIN GROUP (ORDER BY {column})"
+        return f"CAST(APPROXIMATE {found} AS double precision)"
+    return f"CAST({aggregation.lower()}({column}) AS double precision)"
+
+
+def _count(measure: Measure, place: int) -> str:
+    """SQL of the number of values behind an aggregated one, BIGINT; for a ratio its denominator."""
+    if measure.aggregation != "RATIO":
+        return f"count(column_{place})"
+    return f"CAST(ceil(least(greatest({_divisor(place)}, 0), {_MOST_COUNT})) AS bigint)"
+
+
+def _divisor(place: int) -> str:
+    return f"CAST(sum(divisor_{place}) AS double precision)"
 
 
 def _shard(dimensions: int, shards: int) -> str:
@@ -453,5 +513,9 @@ def _role(role: str) -> str:
     return literal(",".join(chain))
 
 
-def _list(columns: Sequence[str]) -> str:
+def _and(conditions: Sequence[str]) -> str:
+    return "\n  AND ".join(conditions)
+
+
+def _list(columns: Iterable[str]) -> str:
     return ",\n       ".join(columns)

@@ -299,6 +299,8 @@ def _refuse(sql: str, tree: exp.Expr) -> None:
     for node_kind, is_foreign, message in _FOREIGN:
         if any(is_foreign(node) for node in tree.find_all(node_kind)):
             raise RedshiftError(message)
+    for select in tree.find_all(exp.Select):
+        _refuse_aggregates(select)
     for join in tree.find_all(exp.Join):
         method = (join.args.get("method") or join.args.get("kind") or "").upper()
         if method in ("ASOF", "POSITIONAL", "SEMI", "ANTI", "ARRAY"):
@@ -310,6 +312,36 @@ def _refuse(sql: str, tree: exp.Expr) -> None:
     if leader and (isinstance(tree, exp.Insert | exp.Create) or _tables(tree)):
         raise RedshiftError(
             "Specified types or functions (one per INFO message) not supported on Redshift tables."
+        )
+
+
+def _refuse_aggregates(select: exp.Select) -> None:
+    """Raise for aggregates that Redshift does not compute in one SELECT."""
+    own = [
+        node
+        for column in select.expressions
+        for node in column.walk(prune=lambda node: isinstance(node, exp.Window | exp.Select))
+    ]
+    orders = set()
+    for node in own:
+        if isinstance(node, exp.PercentileDisc):
+            raise RedshiftError(
+                "percentile_disc() is a window function, or an aggregate with APPROXIMATE"
+            )
+        if isinstance(node, exp.WithinGroup) and isinstance(
+            node.this, exp.PercentileCont | exp.GroupConcat
+        ):
+            orders.add(node.expression.sql())
+        if isinstance(node, exp.Median):
+            orders.add(exp.Order(expressions=[exp.Ordered(this=node.this.copy())]).sql())
+    if len(orders) > 1:
+        raise RedshiftError(
+            "within group ORDER BY clauses for aggregate functions must be the same"
+        )
+    if orders and any(isinstance(node, exp.Distinct) for node in own):
+        raise RedshiftError(
+            "Using LISTAGG/PERCENTILE_CONT/MEDIAN aggregate functions with other distinct "
+            "aggregate function not supported"
         )
 
 
