@@ -187,7 +187,7 @@ variable "timestamp_column" {
     Column of the query result that holds the time of each row.
     - `name` - (Required) Name of the column.
     - `format` - (Optional) Format of a text column, in the pattern letters of Lookout for Metrics' `ColumnFormat`, such as `yyyy-MM-dd HH:mm:ss` or `yyyy-MM-dd'T'HH:mm:ss`. Defaults to null: the column is a timestamp or a date.
-    - `timezone` - (Optional) IANA time zone of the column's values. Use `UTC` for a TIMESTAMPTZ column. Not used for dates (a DATE column, or a `format` without hours): a date is a day in `timezone`, and `interval` must be `P1D`. Defaults to `UTC`.
+    - `timezone` - (Optional) IANA time zone of the column's values. Use `UTC` for a TIMESTAMPTZ column. Not used for dates (a DATE column, or a `format` without hours): a date is a day in `timezone`, and `interval` must be `P1D`, `P1W` or `P1M`. Defaults to `UTC`.
   EOT
   type = object({
     name     = string
@@ -419,13 +419,13 @@ variable "dimension_filters" {
 }
 
 variable "interval" {
-  description = "Length of an interval: `PT5M`, `PT10M`, `PT15M`, `PT30M`, `PT1H` or `P1D`."
+  description = "Length of an interval: `PT5M`, `PT10M`, `PT15M`, `PT30M`, `PT1H`, `P1D`, `P1W` (from Monday) or `P1M` (calendar months)."
   type        = string
   nullable    = false
 
   validation {
-    condition     = contains(["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D"], var.interval)
-    error_message = "interval must be PT5M, PT10M, PT15M, PT30M, PT1H or P1D; got ${jsonencode(var.interval)}."
+    condition     = contains(["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D", "P1W", "P1M"], var.interval)
+    error_message = "interval must be PT5M, PT10M, PT15M, PT30M, PT1H, P1D, P1W or P1M; got ${jsonencode(var.interval)}."
   }
 }
 
@@ -433,7 +433,7 @@ variable "schedule" {
   description = <<-EOT
     When intervals are crawled.
     - `offset_seconds` - (Optional) Seconds to wait after an interval ends before it is crawled, 0-432000. Defaults to `300`.
-    - `timezone` - (Optional) IANA time zone of the intervals and the schedule. Intervals of `P1D` follow its daylight saving time. Defaults to `UTC`.
+    - `timezone` - (Optional) IANA time zone of the intervals and the schedule. Intervals of `P1D`, `P1W` and `P1M` follow its days, through daylight saving time. Defaults to `UTC`.
     - `enabled` - (Optional) Whether the schedule is enabled. The history is loaded and the detector trained in any case. Defaults to `true`.
   EOT
   type = object({
@@ -458,7 +458,7 @@ variable "schedule" {
 variable "history" {
   description = <<-EOT
     Historical data loaded once for training.
-    - `start` - (Optional) Start of the history as an RFC 3339 timestamp, such as `2024-01-01T00:00:00Z`. Set at most one of this and `length`; with neither, the module loads 30-730 days depending on `interval`.
+    - `start` - (Optional) Start of the history as an RFC 3339 timestamp, such as `2024-01-01T00:00:00Z`. Set at most one of this and `length`; with neither, the module loads 30-1826 days depending on `interval`.
     - `length` - (Optional) Length of the history in days, such as `P90D`.
     - `query` - (Optional) Query for the history, such as one that reads an archive table. It must return the same columns as `query` and follow the same rules. Defaults to `query`.
     - `chunk` - (Optional) Maximum time range that one UNLOAD reads, in days. Shorter ranges are used if a range has more rows than training reads at once (docs/capacity.md). Defaults to `P30D`.

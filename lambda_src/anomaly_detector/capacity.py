@@ -101,7 +101,7 @@ class Need:
 def training(config: Config, size: Size, measures: int | None = None) -> Need:
     """Training a part with this number of measures (default: all)."""
     step = _Step.of(config, size, measures)
-    a_day = _DAY // SECONDS[config.interval]
+    a_day = max(1, _DAY // SECONDS[config.interval])
     scored = step.series * (math.ceil(SCORED_SHARE * size.intervals) + a_day)
     # The snapshot before a block, its copy during the replay, the one of the look-back, and a file.
     held = step.read() + step.score(min(step.values, scored)) + 4 * step.state
@@ -297,8 +297,12 @@ def _refusal(
     ways = [f"set lambda.memory_mb to at least {raised.memory_mb}"] if raised else []
     if slow:
         # Time depends on the length of the history, memory does not.
-        day = _DAY // SECONDS[config.interval]
-        days = _most(lambda n: fits(at, size.of_intervals(n * day)), size.intervals // day)
+        seconds = SECONDS[config.interval]
+
+        def fits_days(days: int) -> bool:
+            return fits(at, size.of_intervals(days * _DAY // seconds))
+
+        days = _most(fits_days, size.intervals * seconds // _DAY)
         if days >= _FEWEST_DAYS:
             how = "a later history.start" if config.history.start else f"history.length P{days}D"
             ways.append(f"shorten the history to at most {days} days ({how}){with_most}")

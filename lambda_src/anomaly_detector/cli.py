@@ -307,11 +307,14 @@ def _summary(
         lines.append(f"{_many(rows.filtered, 'row')} left out by dimension_filters.")
     lines += [f"{line[0].upper()}{line[1:]}." for line in rows.said]
     lines += _emptiness(rows, scored)
+    of_rows = int(rows.held[-scored:].sum()) / max(1, int(rows.held.sum()))
     lines.append(
-        f"Trained on {_many(total - scored, 'interval')}, then scored {scored:,} from {iso(begin)}."
+        f"Trained on {_many(total - scored, 'interval')}, then scored {scored:,} from "
+        f"{iso(begin)}: {scored / total:.0%} of the intervals, with {of_rows:.0%} of the rows."
     )
-    warm_up = DetectorSettings.of(config, grid).warm_up
-    if total <= warm_up:
+    settings = DetectorSettings.of(config, grid)
+    warm_up = settings.warm_up
+    if total <= warm_up and not any(rule.bounded for rule in settings.measures):
         lines.append(
             f"A series opens events only after {warm_up} values, so no event could be detected: "
             "give a longer history."

@@ -38,7 +38,7 @@ Aggregation = Literal[
 ]
 Direction = Literal["up", "down", "both"]
 BoundedSeries = Literal["all", "widest"]
-IntervalName = Literal["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D"]
+IntervalName = Literal["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D", "P1W", "P1M"]
 Rollup = Literal["total", "single", "pairs"]
 
 # Fraction of the values that are at most the percentile.
@@ -56,6 +56,8 @@ RESERVED_COLUMNS = frozenset(
     {"interval_start", "measure", "actual", "expected", "lower", "upper", "severity", "direction"}
     | {"anomalous", "date", "shard"}
 )
+# Intervals of whole days in the detector's time zone.
+OF_DAYS: frozenset[IntervalName] = frozenset({"P1D", "P1W", "P1M"})
 # Defaults for history: enough seasons for training, and few enough rows to load.
 DEFAULT_HISTORY_DAYS: dict[IntervalName, int] = {
     "PT5M": 30,
@@ -64,6 +66,8 @@ DEFAULT_HISTORY_DAYS: dict[IntervalName, int] = {
     "PT30M": 60,
     "PT1H": 90,
     "P1D": 730,
+    "P1W": 1095,
+    "P1M": 1826,
 }
 _DAYS = re.compile(r"P([1-9]\d{0,4})D")
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
@@ -73,7 +77,7 @@ _ALERT_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 _RULES = {
     "name": "must be 3-32 lowercase letters, digits and hyphens, starting with a letter and not "
     "ending with a hyphen",
-    "interval": "must be PT5M, PT10M, PT15M, PT30M, PT1H or P1D",
+    "interval": "must be PT5M, PT10M, PT15M, PT30M, PT1H, P1D, P1W or P1M",
     "timezone": "must be an IANA time zone such as Europe/Berlin, or UTC",
     "offset_seconds": "must be a whole number from 0 to 432000",
     "lookback_intervals": "must be a whole number from 0 to 24",
@@ -392,6 +396,11 @@ class Config(_Model):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    @property
+    def of_days(self) -> bool:
+        """Whether intervals are days, weeks or months: dates without a time of day suffice."""
+        return self.interval in OF_DAYS
 
     @property
     def levels(self) -> tuple[tuple[str, ...], ...]:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from anomaly_detector.config import Config, IntervalName
+from anomaly_detector.config import OF_DAYS, Config, IntervalName
 
 SECONDS: dict[IntervalName, int] = {
     "PT5M": 300,
@@ -16,7 +16,10 @@ SECONDS: dict[IntervalName, int] = {
     "PT30M": 1800,
     "PT1H": 3600,
     "P1D": 86_400,
+    "P1W": 604_800,
+    "P1M": 2_592_000,
 }
+"""Nominal lengths: a month has 30 days."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -24,9 +27,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Grid:
     """All intervals of one detector.
 
-    P1D follows the days of the time zone through daylight saving (23 and 25 hours). Shorter
-    intervals have a fixed length and are anchored to the zone's standard offset, so that PT1H in
-    Asia/Kolkata begins at half past the hour in UTC.
+    P1D, P1W and P1M follow the days of the time zone through daylight saving (23 and 25 hours);
+    weeks begin on Monday, and months differ in length. Shorter intervals have a fixed length and
+    are anchored to the zone's standard offset, so that PT1H in Asia/Kolkata begins at half past the
+    hour in UTC.
     """
 
     interval: IntervalName
@@ -43,31 +47,28 @@ class Grid:
         return SECONDS[self.interval]
 
     @property
+    def of_days(self) -> bool:
+        """Whether intervals consist of whole days in the time zone."""
+        return self.interval in OF_DAYS
+
+    @property
     def anchor_seconds(self) -> int:
-        """Seconds added to the Unix time before it is floored to `seconds` (not for P1D)."""
+        """Seconds added to the Unix time before it is floored to `seconds` (not `of_days`)."""
         january = datetime(2001, 1, 1, tzinfo=ZoneInfo(self.timezone))
         offset = january.utcoffset() or timedelta()
         return int((offset - (january.dst() or timedelta())).total_seconds()) % self.seconds
 
     def floor(self, moment: datetime) -> datetime:
         """Start (UTC) of the interval that contains `moment`, an aware datetime."""
-        if self.interval == "P1D":
-            return self._midnight(moment.astimezone(ZoneInfo(self.timezone)).date())
+        if self.of_days:
+            return self._begin(self._number(moment))
         passed = (moment - _EPOCH) // timedelta(seconds=1)
         return _EPOCH + timedelta(seconds=passed - (passed + self.anchor_seconds) % self.seconds)
 
     def shift(self, start: datetime, intervals: int) -> datetime:
         """The interval start that is `intervals` after `start` (before, if negative)."""
-        if self.interval == "P1D":
-            day = start.astimezone(ZoneInfo(self.timezone)).date()
-            shifted = day + timedelta(days=intervals)
-            left_out = _days_left_out(self.timezone)
-            for lost in left_out if intervals > 0 else reversed(left_out):
-                if day < lost <= shifted:
-                    shifted += timedelta(days=1)
-                elif shifted <= lost < day:
-                    shifted -= timedelta(days=1)
-            return self._midnight(shifted)
+        if self.of_days:
+            return self._begin(self._number(start) + intervals)
         return start + timedelta(seconds=self.seconds * intervals)
 
     def starts(self, begin: datetime, end: datetime) -> tuple[datetime, ...]:
@@ -80,13 +81,8 @@ class Grid:
 
     def count(self, begin: datetime, end: datetime) -> int:
         """Number of intervals in `[begin, end)`; negative if end is before begin."""
-        if self.interval == "P1D":
-            zone = ZoneInfo(self.timezone)
-            first, last = begin.astimezone(zone).date(), end.astimezone(zone).date()
-            lost = sum(
-                min(first, last) < day < max(first, last) for day in _days_left_out(zone.key)
-            )
-            return (last - first).days - (lost if first < last else -lost)
+        if self.of_days:
+            return self._number(end) - self._number(begin)
         return (end - begin) // timedelta(seconds=self.seconds)
 
     def due_end(self, scheduled: datetime, offset_seconds: int) -> datetime:
@@ -98,15 +94,32 @@ class Grid:
         because clocks in the time zone `clock` go back and its wall-clock times occur twice.
 
         Warehouses interpret such a time as either of the two: one interval gets the rows of both,
-        the other none. Not relevant to P1D, where both times are within one day, or differ by an
-        hour at most.
+        the other none. Not relevant to whole days, which contain both times, or differ by an hour
+        at most.
         """
         edges = (start, start + timedelta(seconds=self.seconds))
-        return self.interval != "P1D" and any(_is_within(edge, ZoneInfo(clock)) for edge in edges)
+        return not self.of_days and any(_is_within(edge, ZoneInfo(clock)) for edge in edges)
 
-    def _midnight(self, day: date) -> datetime:
-        zone = ZoneInfo(self.timezone)
-        midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+    def _number(self, moment: datetime) -> int:
+        """Consecutive number of the day, week or month that contains `moment`."""
+        day = moment.astimezone(ZoneInfo(self.timezone)).date()
+        if self.interval == "P1M":
+            return day.year * 12 + day.month - 1
+        if self.interval == "P1W":
+            return (day.toordinal() - 1) // 7  # 1 January of the year 1 was a Monday
+        return day.toordinal() - sum(lost < day for lost in _days_left_out(self.timezone))
+
+    def _begin(self, number: int) -> datetime:
+        """Midnight at which the day, week or month of this number begins."""
+        if self.interval == "P1M":
+            day = date(number // 12, number % 12 + 1, 1)
+        elif self.interval == "P1W":
+            day = date.fromordinal(number * 7 + 1)
+        else:
+            for lost in _days_left_out(self.timezone):
+                number += number >= lost.toordinal()
+            day = date.fromordinal(number)
+        midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.timezone))
         return midnight.astimezone(UTC)
 
 

@@ -6,12 +6,15 @@ locals {
     PT30M = 30
     PT1H  = 60
     P1D   = 1440
+    # Once a day, too: the offset may end on any day, and a run with nothing due costs next to nothing.
+    P1W = 1440
+    P1M = 1440
   }[var.interval]
 
   # First full minute after an interval's start at which the offset of the preceding interval has passed.
   minute_of_interval = ceil(var.offset_seconds / 60) % local.interval_minutes
 
-  # For daily intervals: that hour and, if the time zone may have daylight saving time, the hour after it. Offsets count from
+  # For intervals of whole days: that hour and, if the time zone may have daylight saving time, the hour after it. Offsets count from
   # midnight; on a day of 23 hours the clock is an hour ahead by then, or skips that hour. A run with nothing due costs next to nothing.
   hour_of_day = floor(local.minute_of_interval / 60)
   hours_of_day = join(",", distinct(

@@ -83,7 +83,7 @@ variable "schedule_role_arn" {
 }
 
 variable "interval" {
-  description = "Length of an interval: `PT5M`, `PT10M`, `PT15M`, `PT30M`, `PT1H` or `P1D`."
+  description = "Length of an interval: `PT5M`, `PT10M`, `PT15M`, `PT30M`, `PT1H`, `P1D`, `P1W` or `P1M`."
   type        = string
   nullable    = false
 }

@@ -662,3 +662,41 @@ run "p1d_86341_europe_berlin" {
     error_message = "P1D with 86341 s in Europe/Berlin is cron(0 0,1 * * ? *), not ${output.schedule_expression}."
   }
 }
+
+run "p1w_93600" {
+  command = plan
+
+  module {
+    source = "./modules/crawler"
+  }
+
+  variables {
+    interval       = "P1W"
+    offset_seconds = 93600
+    timezone       = "UTC"
+  }
+
+  assert {
+    condition     = output.schedule_expression == "cron(0 2 * * ? *)"
+    error_message = "P1W with 93600 s in UTC is cron(0 2 * * ? *), not ${output.schedule_expression}."
+  }
+}
+
+run "p1m_300" {
+  command = plan
+
+  module {
+    source = "./modules/crawler"
+  }
+
+  variables {
+    interval       = "P1M"
+    offset_seconds = 300
+    timezone       = "Europe/Berlin"
+  }
+
+  assert {
+    condition     = output.schedule_expression == "cron(5 0,1 * * ? *)"
+    error_message = "P1M with 300 s in Europe/Berlin is cron(5 0,1 * * ? *), not ${output.schedule_expression}."
+  }
+}

@@ -325,8 +325,11 @@ BOTH: list[tuple[dict[str, Any], str]] = [
         "dimension_filters must have at least one value for each dimension; got",
     ),
     *[
-        ({"interval": name}, "interval must be PT5M, PT10M, PT15M, PT30M, PT1H or P1D; got")
-        for name in ("PT2H", "pt1h", "")
+        (
+            {"interval": name},
+            "interval must be PT5M, PT10M, PT15M, PT30M, PT1H, P1D, P1W or P1M; got",
+        )
+        for name in ("PT2H", "pt1h", "P2W", "P1Y", "")
     ],
     *[
         (

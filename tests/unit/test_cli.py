@@ -8,9 +8,10 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from anomaly_detector.cli import main
 from anomaly_detector.config import load
-from anomaly_detector.intervals import iso
+from anomaly_detector.intervals import iso, parse_iso
 from anomaly_detector.local_file.progress import Progress
 
 from tests.unit.cli_files import (
@@ -234,7 +235,10 @@ def test_a_summary_in_words_goes_to_standard_output(
     said = capsys.readouterr()
     assert "384 intervals of PT1H, 18 series (9 slices, 2 measures)." in said.out
     assert "1 row without a timestamp ignored." in said.out
-    assert "Trained on 269 intervals, then scored 115 from 2025-01-17T05:00:00Z." in said.out
+    assert (
+        "then scored 115 from 2025-01-17T05:00:00Z: 30% of the intervals, with 30% of the rows"
+        in said.out
+    )
     assert "\r" not in said.err
     assert "Replaying 384 intervals: 100 %" in said.err
 
@@ -405,6 +409,38 @@ def test_days_marks_keys_and_formats_are_told_apart(
     assert found["interval"] == "P1D"
     assert found["measures"] == {"sold": {"aggregation": "SUM"}}
     assert found["dimensions"] == ["store_id"]
+
+
+@pytest.mark.parametrize(("interval", "size"), [("P1W", 120), ("P1M", 70)])
+def test_weeks_and_months_are_scored_and_their_faults_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], interval: str, size: int
+) -> None:
+    random = np.random.default_rng(5)
+    begin = date(2019, 7, 1)  # a Monday
+    days = [begin + timedelta(days=n) for n in range(size * (7 if interval == "P1W" else 31))]
+    periods = [
+        (day - timedelta(days=day.weekday())) if interval == "P1W" else day.replace(day=1)
+        for day in days
+    ]
+    fault = sorted(set(periods))[-5]
+    rows = [
+        (day, round(random.normal(100, 5) * (0.4 if period == fault else 1), 2))
+        for day, period in zip(days, periods, strict=True)
+    ]
+    document = {
+        "interval": interval,
+        "timezone": "Europe/Berlin",
+        "timestamp_column": {"name": "day"},
+        "measures": {"sold": {}},
+        "dimensions": [],
+    }
+
+    found = groups(backtest(document, write_csv(tmp_path / "rows.csv", rows, ("day", "sold"))))
+
+    (worst,) = [one for one in found["groups"] if one["AnomalyGroupScore"] >= 50]
+    midnight = datetime(fault.year, fault.month, fault.day, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert parse_iso(worst["StartTime"]) == midnight.astimezone(UTC)
+    assert f"intervals of {interval}" in capsys.readouterr().out
 
 
 def test_rows_are_counted_where_there_is_no_number(

@@ -36,7 +36,7 @@ def random_rows(seed: int, begin: datetime, hours: int) -> list[tuple[Any, ...]]
     for _ in range(1500):
         when = begin + timedelta(seconds=int(random.integers(0, hours * 3600)))
         platform, market = names[random.integers(6)], f"m{random.integers(3)}"
-        value = None if random.random() < 0.2 else round(float(random.normal(0, 50)), 2)
+        value = None if random.random() < 0.2 else round(float(random.normal(80, 50)), 2)
         rows.append((when.strftime("%Y-%m-%d %H:%M:%S"), platform, market, value))
     return rows
 
@@ -72,6 +72,8 @@ def of_warehouse(
         ("PT1H", "Asia/Kolkata", "Europe/Berlin", ["total"]),
         ("PT5M", "UTC", "America/New_York", []),
         ("P1D", "Europe/Berlin", "Europe/Berlin", ["single"]),
+        ("P1W", "America/New_York", "Europe/Berlin", ["total"]),
+        ("P1M", "Europe/Berlin", "Europe/Berlin", ["total"]),
     ],
 )
 def test_rows_are_aggregated_as_the_warehouse_does(

@@ -595,6 +595,26 @@ def test_given_a_clock_beside_a_date_then_it_is_said(tmp_path: Path) -> None:
     assert "column 'hour' is left out: it is the time of day" in proposal(path)[1]
 
 
+@pytest.mark.parametrize(("days", "interval"), [(7, "P1W"), (365.25 / 12, "P1M")])
+def test_dates_a_week_or_a_month_apart_give_that_interval(
+    tmp_path: Path, days: float, interval: str
+) -> None:
+    first = datetime(2021, 3, 15, 12, tzinfo=UTC)
+    # From the middle of a month, so that each month contains one date.
+    dates = [(first + timedelta(days=days * n)).date() for n in range(60)]
+    path = tmp_path / "rows.csv"
+    path.write_text(
+        "\n".join(["date,sales", *(f"{day},{7 + n % 5}" for n, day in enumerate(dates))])
+    )
+
+    document, reasons = proposal(path)
+
+    assert document["interval"] == interval, reasons
+    found = aggregated(Config.model_validate(document), path)
+    assert found.panel.values.shape[0] == 60
+    assert np.isfinite(found.panel.values).all()
+
+
 # --- what is left out, and said -----------------------------------------------------------------
 
 SINGLE = {"interval": "P1D", "timestamp_column": {"name": "ts"}, "measures": {"n": {}}}

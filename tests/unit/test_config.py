@@ -35,7 +35,10 @@ def config(**changes: object) -> Config:
             {"measures": {"views": {"agregation": "SUM"}}},
             "measures.views.agregation is not a known key",
         ),
-        ({"interval": 60}, "interval must be PT5M, PT10M, PT15M, PT30M, PT1H or P1D; got 60"),
+        (
+            {"interval": 60},
+            "interval must be PT5M, PT10M, PT15M, PT30M, PT1H, P1D, P1W or P1M; got 60",
+        ),
         ({"timestamp_column": {}}, "timestamp_column.name must be set"),
         (
             {"measures": {"views": {"max": "high"}}},
@@ -84,7 +87,7 @@ def test_a_local_file_needs_four_keys_only():
 FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     "name": [("other", True, False)],
     "description": [("x", True, True)],
-    "interval": [("PT30M", False, False)],
+    "interval": [("PT30M", False, False), ("P1W", False, False), ("P1M", False, False)],
     "timezone": [("Europe/Berlin", False, False)],
     "offset_seconds": [(600, True, True)],
     "lookback_intervals": [(5, True, False)],

@@ -52,6 +52,33 @@ def test_starts_are_the_grid_without_gap(grid, moment, intervals):
     assert list(starts) == [grid.shift(start, number) for number in range(intervals)]
 
 
+@given(st.sampled_from(ZONES), moments)
+def test_weeks_begin_on_monday_and_months_on_the_first_in_the_zone(zone, moment):
+    week, month = (Grid(name, zone).floor(moment) for name in ("P1W", "P1M"))
+    local = moment.astimezone(ZoneInfo(zone)).date()
+
+    # A day that the zone left out has the midnight of the next.
+    assert Grid("P1D", zone).floor(week) == week
+    assert week.astimezone(ZoneInfo(zone)).date() == local - timedelta(days=local.weekday())
+    assert month.astimezone(ZoneInfo(zone)).date() == local.replace(day=1)
+
+
+def test_months_differ_in_length_and_weeks_in_hours():
+    months = Grid("P1M", "Europe/Berlin")
+    first = months.floor(datetime(2024, 1, 20, tzinfo=UTC))
+
+    starts = months.starts(first, months.shift(first, 4))
+
+    assert [(later - start).days for start, later in pairwise(starts)] == [31, 29, 30]
+    assert (months.shift(first, 3) - months.shift(first, 2)) == timedelta(days=31, hours=-1)
+    assert months.count(first, months.shift(first, 30)) == 30
+    weeks = Grid("P1W", "Europe/Berlin")
+    spring = weeks.floor(datetime(2024, 3, 30, tzinfo=UTC))
+    assert weeks.shift(spring, 1) - spring == timedelta(days=7, hours=-1)
+    assert weeks.due_end(datetime(2024, 4, 1, 1, tzinfo=UTC), 7200) == weeks.shift(spring, 1)
+    assert weeks.due_end(datetime(2024, 3, 31, 23, tzinfo=UTC), 7200) == spring
+
+
 def test_days_have_23_and_25_hours_where_the_zone_changes_its_clocks():
     grid = Grid("P1D", "Europe/Berlin")
 
@@ -134,7 +161,11 @@ def test_times_that_clocks_show_twice_are_known_for_each_interval(clock):
             axis = grid.starts(begin, end)
             found = shown_twice(grid, np.array([second(start) for start in axis]), clock)
             known = {start for start, yes in zip(axis, found, strict=True) if yes}
-            assert known == (set() if interval == "P1D" else twice), (change, interval, detector)
+            assert known == (set() if Grid(interval, detector).of_days else twice), (
+                change,
+                interval,
+                detector,
+            )
 
 
 def test_a_day_that_a_zone_left_out_is_no_interval():

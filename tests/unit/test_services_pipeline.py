@@ -325,6 +325,27 @@ def test_landed_and_planned_chunks_cover_history_without_a_gap(
     assert again == []
 
 
+@settings(max_examples=40)
+@given(
+    st.sampled_from([Grid("P1W", "America/New_York"), Grid("P1M", "Europe/Berlin")]),
+    st.integers(1, 40),
+    st.integers(1, 100),
+)
+def test_chunks_shorter_than_an_interval_are_whole_intervals(
+    grid: Grid, intervals: int, length: int
+) -> None:
+    begin = grid.floor(datetime(2022, 2, 20, 3, tzinfo=UTC))
+    end = grid.shift(begin, intervals)
+
+    chunks = missing_chunks(grid, begin, end, DAY * length, [], 3)
+
+    assert [begin, *(last for _, last in chunks)] == [*(first for first, _ in chunks), end]
+    assert all(grid.count(first, last) >= 1 for first, last in chunks)
+    longest = DAY * max(length + 31, 62)
+    assert all(last - first <= longest for first, last in chunks)
+    assert missing_chunks(grid, begin, end, DAY * length, chunks, 3) == []
+
+
 @given(st.sampled_from([Grid("PT1H", "UTC"), Grid("P1D", "America/New_York")]), st.integers(2, 300))
 def test_the_backtest_is_at_least_the_newest_thirty_percent(grid: Grid, intervals: int) -> None:
     begin = grid.floor(datetime(2026, 1, 5, 12, tzinfo=UTC))

@@ -56,6 +56,8 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     **{f"interval {name}": {"interval": name} for name in ("PT5M", "PT10M", "PT15M", "PT30M")},
     "days in UTC": {"interval": "P1D"},
     "days in a zone": {"interval": "P1D", "timezone": "Europe/Berlin"},
+    "weeks in a zone": {"interval": "P1W", "timezone": "Europe/Berlin"},
+    "months in UTC": {"interval": "P1M"},
     "days without one midnight": {"interval": "P1D", "timezone": "America/Havana"},
     "hours between the hours": {"timezone": "Asia/Kolkata"},
     "column in a zone": {"timestamp_column": {"name": "ts", "timezone": "America/New_York"}},

@@ -316,6 +316,35 @@ def offset(moment: datetime, zone: str) -> timedelta:
     return moment.astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
 
 
+@pytest.mark.parametrize("interval", ["P1W", "P1M"])
+@pytest.mark.parametrize(
+    ("zone", "year"),
+    [("UTC", 2023), ("Europe/Berlin", 2023), ("America/Havana", 2023), ("Pacific/Apia", 2011)],
+)
+def test_weeks_and_months_are_those_of_the_grid(interval: str, zone: str, year: int) -> None:
+    grid = Grid(interval, zone)  # type: ignore[arg-type]
+    begin = grid.floor(datetime(year, 1, 10, tzinfo=UTC))
+    end = grid.floor(datetime(year + 1, 2, 20, tzinfo=UTC))
+    moments = [begin + timedelta(hours=5 * step) for step in range((end - begin).days * 24 // 5)]
+    # And the edges of each interval.
+    moments += list(grid.starts(begin, end))
+    moments += [start - timedelta(seconds=1) for start in grid.starts(begin, end)[1:]]
+    fill((moment.replace(tzinfo=None), "a", "b", 1, None) for moment in moments)
+
+    rows = run(
+        sql.aggregate(
+            config(interval=interval, timezone=zone, dimensions=[]), begin, end, history=False
+        )
+    )
+
+    landed = {
+        row["interval_start"].replace(tzinfo=UTC): row["row_count"]  # type: ignore[attr-defined]
+        for row in rows
+    }
+    assert landed == Counter(map(grid.floor, moments))
+    assert tuple(sorted(landed)) == grid.starts(begin, end)
+
+
 @given(windows())
 @settings(max_examples=300)
 def test_every_instant_of_a_window_lies_within_its_wall_clock_bounds(

@@ -40,6 +40,7 @@ class Rules:
     min_relative: Array
     warm_up: int
     score_after: int
+    few_windows: int
     memory: float
     shift_after: int
     young_week: int
@@ -70,6 +71,7 @@ class Rules:
             min_relative=np.array([[rule.min_relative_change] for rule in rules]),
             warm_up=settings.warm_up,
             score_after=settings.score_after,
+            few_windows=settings.few_windows,
             memory=settings.memory,
             shift_after=settings.shift_after,
             young_week=YOUNG_WEEK * settings.slots_a_day // settings.slots_a_weekday,

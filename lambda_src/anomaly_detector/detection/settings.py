@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Self
@@ -140,8 +141,13 @@ class DetectorSettings:
 
     @property
     def warm_up(self) -> int:
-        """Values of a series before it can open an event: two weeks, at most 336."""
-        return min(336, 2 * _WEEK // self.grid.seconds)
+        """Values of a series before it can open an event: two weeks, within 10 and 336."""
+        return max(10, min(336, 2 * _WEEK // self.grid.seconds))
+
+    @property
+    def few_windows(self) -> int:
+        """Windows that are enough to know the dispersion of weeks and months, which are few."""
+        return {"P1W": 26, "P1M": 12}.get(self.grid.interval, sys.maxsize)
 
     @property
     def score_after(self) -> int:

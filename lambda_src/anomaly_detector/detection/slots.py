@@ -38,7 +38,10 @@ def day_slots(
     two (T,) int64 arrays: slot of the day in 0 … 86400 / seconds - 1, and weekday.
     """
     local = _local(grid, starts)
-    return (local % 86_400) // grid.seconds, (local // 86_400 + 3) % 7
+    days = local // _DAY
+    # A week or a month has no weekday, on whichever day it begins.
+    weekdays = (days + 3) % 7 if grid.seconds <= _DAY else np.zeros_like(days)
+    return (local % _DAY) // grid.seconds, weekdays
 
 
 def month_slots(grid: Grid, starts: NDArray[np.datetime64]) -> NDArray[np.int64]:

@@ -67,6 +67,7 @@ _ENOUGH_INTERVALS: Final = 400
 _ENOUGH_DAYS: Final = 60
 _ENOUGH_ROWS: Final = 5.0
 _COARSEST: Final[IntervalName] = "P1D"
+_UP_TO_A_DAY: Final = {name: size for name, size in SECONDS.items() if size <= SECONDS[_COARSEST]}
 _FILLED: Final = 0.5
 _SAMPLE: Final = 10_000
 # Above this share of parsed values, a column is one of times or numbers with some bad values.
@@ -217,8 +218,10 @@ def _zone(stamp: _Stamp) -> str:
 
 def _interval(relation: str, stamp: _Stamp, engine: Engine) -> tuple[IntervalName, str]:
     seconds = f"floor(epoch_us(CAST({stamp.times.expression} AS TIMESTAMP)) / 1000000.0)"
-    grids = ", ".join(f"bool_and(t % {size} = 0) AS {name}" for name, size in SECONDS.items())
-    filled = ", ".join(f"count(DISTINCT t // {size}) AS of_{one}" for one, size in SECONDS.items())
+    grids = ", ".join(f"bool_and(t % {size} = 0) AS {name}" for name, size in _UP_TO_A_DAY.items())
+    filled = ", ".join(
+        f"count(DISTINCT t // {size}) AS of_{one}" for one, size in _UP_TO_A_DAY.items()
+    )
     found = engine.row(
         f"SELECT count(t) AS rows, min(t) AS first, max(t) AS last, quantile_disc(t, 0.95) - "
         f"quantile_disc(t, 0.05) AS most, {grids}, {filled} FROM "
@@ -234,13 +237,14 @@ def _interval(relation: str, stamp: _Stamp, engine: Engine) -> tuple[IntervalNam
         # Without the ends, where a wrong date may lie.
         apart = (found["most"] / 86_400 + 1) / (0.9 * found["of_P1D"])
         if apart > 5:
-            why += f"; rows come every {apart:.0f} days only, so most intervals are empty"
+            return "P1M" if apart > 20 else "P1W", f"rows come every {apart:.0f} days"
         return "P1D", why
-    coarse_first = sorted(SECONDS, key=lambda one: -SECONDS[one])
+    coarse_first = sorted(_UP_TO_A_DAY, key=lambda one: -SECONDS[one])
     on_grid = next((one for one in coarse_first if found[one]), None)
     if on_grid:
         shares = {
-            one: 0.9 * found[f"of_{one}"] / (found["most"] / SECONDS[one] + 1) for one in SECONDS
+            one: 0.9 * found[f"of_{one}"] / (found["most"] / SECONDS[one] + 1)
+            for one in coarse_first
         }
         if shares[on_grid] > _FILLED:
             return on_grid, "all times lie on its grid"

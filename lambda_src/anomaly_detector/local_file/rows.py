@@ -199,7 +199,7 @@ def read_rows(config: Config, files: Files, engine: Engine, decimal: Decimal | N
         raise PermanentError(
             f"Column '{described.name}' (timestamp_column) of {files.name} has no value."
         )
-    if when.dates and config.interval != "P1D":
+    if when.dates and not config.of_days:
         raise PermanentError(
             f"Column '{described.name}' (timestamp_column) holds dates without a time of day; set "
             f"interval to 'P1D' (it is '{config.interval}')."

@@ -160,7 +160,8 @@ def missing_chunks(
     newest = max((last for _, last in landed), default=begin)
     if begin < newest < end:
         covered[place(grid.shift(newest, -lookback)) :] = False
-    cuts = [place(moment) for moment in _boundaries(grid, begin, end, length)]
+    # Intervals may be longer than chunks.
+    cuts = sorted({place(moment) for moment in _boundaries(grid, begin, end, length)})
     edges = np.flatnonzero(np.diff(np.concatenate(([True], covered, [True])).astype(np.int8)))
     chunks: list[tuple[datetime, datetime]] = []
     for low, high in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):

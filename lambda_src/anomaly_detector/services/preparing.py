@@ -104,6 +104,6 @@ def _refuse_unsendable(
 def _sample(config: Config, started_at: datetime) -> tuple[datetime, datetime]:
     grid = Grid.of(config)
     end = grid.due_end(started_at, config.offset_seconds)
-    days = _SAMPLE_DAYS_DAILY if config.interval == "P1D" else _SAMPLE_DAYS
+    days = _SAMPLE_DAYS_DAILY if config.of_days else _SAMPLE_DAYS
     begin = max(end - timedelta(days=days), config.history.begin(end, config.interval))
     return min(grid.floor(begin), grid.shift(end, -1)), end

@@ -155,7 +155,7 @@ def _judge_type(config: Config, name: str, role: str, column: Column) -> list[st
 def _judge_time(config: Config, name: str, kind: str) -> list[str]:
     column = config.timestamp_column
     if kind in _TEXTS:
-        if column.format and (config.interval == "P1D" or not _dates_only(column.format)):
+        if column.format and (config.of_days or not _dates_only(column.format)):
             return []
         if column.format:
             return [_no_time_of_day(config, name, f"has the format '{column.format}'")]
@@ -187,7 +187,7 @@ def _judge_time(config: Config, name: str, kind: str) -> list[str]:
             f"to 'UTC' (it is '{column.timezone}'). This does not affect the detector's own time "
             "zone."
         )
-    if kind == "date" and config.interval != "P1D":
+    if kind == "date" and not config.of_days:
         problems.append(_no_time_of_day(config, name, "is DATE"))
     return problems
 

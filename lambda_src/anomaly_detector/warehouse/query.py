@@ -83,12 +83,12 @@ def render(query: str, start: datetime, end: datetime, config: Config, name: str
 
 
 def written_in(config: Config) -> tuple[str, ...]:
-    """Time zones in which the values of the timestamp column may be: its own, and for daily
-    intervals also the detector's, because a date is a day in the detector's time zone (only the
+    """Time zones in which the values of the timestamp column may be: its own, and for intervals of
+    whole days also the detector's, because a date is a day in the detector's time zone (only the
     warehouse knows the type of the column).
     """
     own = config.timestamp_column.timezone
-    return (own,) if config.interval != "P1D" else (own, config.timezone)
+    return (own, config.timezone) if config.of_days else (own,)
 
 
 def wall_bounds(start: datetime, end: datetime, *timezones: str) -> tuple[datetime, datetime]:

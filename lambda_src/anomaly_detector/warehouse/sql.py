@@ -24,7 +24,14 @@ from datetime import UTC, date, datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from anomaly_detector.config import APPROXIMATED, PERCENTILES, ROLLED_UP, Config, Measure
+from anomaly_detector.config import (
+    APPROXIMATED,
+    PERCENTILES,
+    ROLLED_UP,
+    Config,
+    IntervalName,
+    Measure,
+)
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid
 from anomaly_detector.warehouse.query import (
@@ -70,6 +77,8 @@ MAX_STATEMENT_BYTES: Final = 100_000
 
 # Up to here, doubles are exact integers.
 _MOST_COUNT: Final = 2**53
+# In Redshift, a week begins on Monday.
+_TRUNCATED: Final[Mapping[IntervalName, str]] = {"P1D": "day", "P1W": "week", "P1M": "month"}
 _UNIT_SEPARATOR: Final = "chr(31)"
 _UTC_NAMES: Final = frozenset(
     {"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu", "UCT", "Etc/UCT"}
@@ -109,7 +118,7 @@ def _event_time(config: Config) -> str:
         wall = f"CAST(to_timestamp({text}, {literal(form.redshift)}) AS timestamp)"
         return _of_day(wall, days_of) if form.dates_only else _of_zone(wall, column.timezone)
     wall = f"CAST({raw} AS timestamp)"
-    if config.interval != "P1D" or (is_utc(column.timezone) and is_utc(days_of)):
+    if not config.of_days or (is_utc(column.timezone) and is_utc(days_of)):
         return _of_zone(wall, column.timezone)
     # As text, a DATE has ten characters; every other type has more.
     return (
@@ -207,14 +216,15 @@ def _raw_filter(config: Config, start: datetime, end: datetime) -> list[str]:
 def interval_start(grid: Grid, moment: str, start: datetime, end: datetime) -> str:
     """SQL for the start (UTC) of the interval that contains `moment`, SQL for a UTC TIMESTAMP.
 
-    P1D computes midnight in the time zone. If midnight is skipped or occurs twice, databases
-    differ, so the few such days of `[start, end)` are listed as computed by `Grid`.
+    Days, weeks and months begin at midnight in the time zone. If midnight is skipped or occurs
+    twice, databases differ, so the few such days of `[start, end)` are listed as computed by
+    `Grid`.
     """
-    if grid.interval != "P1D":
+    if not grid.of_days:
         passed = f"datediff(second, TIMESTAMP '1970-01-01 00:00:00', {moment})"
         over = f"mod({passed} + {grid.anchor_seconds}, {grid.seconds})"
         return f"dateadd(second, -CAST({over} AS integer), date_trunc('second', {moment}))"
-    day = f"date_trunc('day', {_converted(moment, 'UTC', grid.timezone)})"
+    day = f"date_trunc('{_TRUNCATED[grid.interval]}', {_converted(moment, 'UTC', grid.timezone)})"
     midnight = _converted(day, grid.timezone, "UTC")
     odd = _odd_midnights(grid, start, end)
     if not odd:
