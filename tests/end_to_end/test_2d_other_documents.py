@@ -54,8 +54,8 @@ def test_a_document_that_is_not_valid_is_refused_by_key_until_a_valid_one_comes(
 
 
 @pytest.fixture
-def takings(cloud: LocalCloud, tmp_path: Path) -> dict[date, float]:
-    """A table `till` of text in Berlin's wall clock, two years and four days; its sums by day."""
+def takings(cloud: LocalCloud, tmp_path: Path) -> dict[date, list[float]]:
+    """A table `till` of text in Berlin's wall clock, two years and four days; amounts by day."""
     today = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     generator = np.random.default_rng(5)
     moments = [today + timedelta(hours=2 * step) for step in range(-12 * DAYS - 48, 12 * 4)]
@@ -64,14 +64,14 @@ def takings(cloud: LocalCloud, tmp_path: Path) -> dict[date, float]:
     texts = [f"{wall:%Y-%m-%dT%H:%M:%S}" for wall, _ in rows]
     pq.write_table(pa.table({"at": texts, "amount": [amount for _, amount in rows]}), file)
     cloud.load_table("shop", "till", file)
-    sums: dict[date, float] = defaultdict(float)
+    amounts: dict[date, list[float]] = defaultdict(list)
     for wall, amount in rows:
-        sums[wall.date()] += amount
-    return sums
+        amounts[wall.date()].append(amount)
+    return amounts
 
 
-def test_days_follow_the_clocks_of_their_zone(
-    detector: Deployment, takings: dict[date, float]
+def test_days_follow_the_clocks_of_their_zone_in_every_aggregation(
+    detector: Deployment, takings: dict[date, list[float]]
 ) -> None:
     detector.upload(
         {
@@ -83,11 +83,17 @@ def test_days_follow_the_clocks_of_their_zone(
                 "format": "yyyy-MM-dd'T'HH:mm:ss",
                 "timezone": "Europe/Berlin",
             },
-            "measures": {"amount": {}},
+            "measures": {
+                "amount": {},
+                "prices": {"aggregation": "COUNT_DISTINCT"},
+                "ticket": {"aggregation": "P50"},
+                "large": {"aggregation": "P90", "exact": True},
+                "mean": {"aggregation": "RATIO", "numerator": "amount", "denominator": "sales"},
+            },
             "dimensions": [],
             "alerts": {},
-            "query": "select at, amount from till "
-            "where at >= '{{ window_start }}' and at < '{{ window_end }}'",
+            "query": "select at, amount, amount as prices, amount as ticket, amount as large, "
+            "1 as sales from till where at >= '{{ window_start }}' and at < '{{ window_end }}'",
             "history": {"length": f"P{DAYS}D", "chunk": "P365D"},
         }
     )
@@ -100,6 +106,17 @@ def test_days_follow_the_clocks_of_their_zone(
     assert crawl.succeeded, crawl.cause
     assert detector.watermark() == _midnight(tomorrow + timedelta(days=1))
     scores = detector.results("scores")
+    aggregated = {
+        "prices": lambda amounts: len(set(amounts)),
+        "ticket": lambda amounts: np.quantile(amounts, 0.5, method="inverted_cdf"),
+        "large": lambda amounts: np.quantile(amounts, 0.9),
+        "mean": np.mean,
+    }
+    for row in scores.to_pylist():
+        if row["measure"] in aggregated:
+            amounts = takings[row["interval_start"].astimezone(BERLIN).date()]
+            assert row["actual"] == pytest.approx(aggregated[row["measure"]](amounts)), row
+    assert set(aggregated) < set(scores["measure"].to_pylist())
     scores = scores.filter(pc.equal(scores["measure"], "amount"))
     found = {}
     for row in scores.to_pylist():
@@ -109,7 +126,7 @@ def test_days_follow_the_clocks_of_their_zone(
     days = sorted(found)
     assert len(days) > 215
     assert days[-1] == tomorrow
-    assert found == {day: pytest.approx(takings[day]) for day in days}
+    assert found == {day: pytest.approx(sum(takings[day])) for day in days}
     lengths = {_midnight(day + timedelta(days=1)) - _midnight(day) for day in days}
     assert len(lengths) > 1, "clocks changed meanwhile"
 

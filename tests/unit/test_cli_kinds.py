@@ -644,6 +644,22 @@ def test_given_a_half_done_first_or_last_interval_then_it_is_left_out(tmp_path: 
     assert "the first interval, from 2025-01-01T00:00:00Z, is incomplete" in found.said[1]
 
 
+@pytest.mark.parametrize(("interval", "whole"), [("P1W", 20), ("P1M", 10)])
+def test_given_a_half_done_week_or_month_then_it_is_left_out(
+    tmp_path: Path, interval: str, whole: int
+) -> None:
+    # 20 weeks and three days, or ten months and eight days.
+    size = {"P1W": 143, "P1M": 313}[interval]
+    days = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(size)]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["ts,n", *(f"{day:%Y-%m-%d},1" for day in days)]))
+
+    found = aggregated(Config.model_validate(SINGLE | {"interval": interval}), path)
+
+    assert found.panel.values.shape[0] == whole
+    assert "is incomplete and left out" in " ".join(found.said)
+
+
 def test_given_markers_of_nothing_in_a_dimension_then_they_are_one_value(tmp_path: Path) -> None:
     names = ["de", "NULL", r"\N", "None", "NaN", "nan", "N/A", "", " ", "null", "<NA>"]
     lines = ["ts,region,n", *(f"{day},{name},1" for day in iso(DAYS[:9]) for name in names)]
