@@ -95,7 +95,7 @@ def test_rows_are_aggregated_as_the_warehouse_does(
             "query": QUERY,
         }
     )
-    rows = wall_gap(random_rows(5, datetime(2025, 3, 29, 1, tzinfo=UTC), 60))
+    rows = wall_gap(random_rows(5, datetime(2025, 3, 29, 1, tzinfo=UTC), 90))
     header = ("ts", "platform", "market", *config.measures)
     data = write_csv(
         tmp_path / "rows.csv", [(*row, *[row[3]] * len(names)) for row in rows], header

@@ -228,7 +228,11 @@ def test_bounds_may_hold_for_the_widest_slices_only():
         values=whole.values[:, :, parts],
         counts=whole.counts[:, :, parts],
     )
-    assert (_replayed(alone, widest).scores.severity == 100).sum() == 3 * 6
+    done = _replayed(alone, widest)
+    assert (done.scores.severity == 100).sum() == 3 * 6
+    # No monitored slice contains them: they are one event.
+    (group,) = done.groups
+    assert group.series_count == 6
 
 
 @pytest.mark.parametrize("seed", range(3))

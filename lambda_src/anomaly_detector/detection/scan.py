@@ -254,7 +254,9 @@ class Scan(Part):
         side[no_data] = -1.0
         nats = np.maximum(np.maximum(best, repeats), missing)
         other = stuck | no_data
-        ready = (habits.seen >= rules.warm_up) & (self.dispersion_seen >= min(READY_FROM, rules.few_windows))
+        ready = (habits.seen >= rules.warm_up) & (
+            self.dispersion_seen >= min(READY_FROM, rules.few_windows)
+        )
         threshold, price = _looks(rules, ready, lattice)
         evidence = nats / math.log(10) - price
         relative = np.abs(best_change) / np.maximum(best_base, SMALL)
@@ -339,7 +341,9 @@ class Scan(Part):
         Only eligible slices are summed, so that slices which are not born change no digit.
         """
         size = np.where(rules.additive, np.abs(habits.level), habits.rows)
-        tells = habits.born & (self.dispersion_seen >= min(USUAL_FROM, rules.few_windows)) & (size > 0)
+        tells = (
+            habits.born & (self.dispersion_seen >= min(USUAL_FROM, rules.few_windows)) & (size > 0)
+        )
         tells &= (self.dispersion > 0).all(axis=0)
         x = np.log(np.maximum(size, SMALL))
         usual = np.log(np.maximum(self.dispersion, SMALL))

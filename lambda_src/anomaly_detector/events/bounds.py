@@ -13,7 +13,7 @@ Nothing is frozen: the model learns as it does without bounds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -105,13 +105,16 @@ class Bounds:
 
 @dataclass
 class _Now:
-    """One measure in one interval. `left` (K,) are the crossings that no event explains yet."""
+    """One measure in one interval. `left` (K,) are the crossings that no event explains yet;
+    `claimed` (K,) are the slices that share leaves with open events, by their side.
+    """
 
     bounds: Bounds
     m: int
     left: Sides
     judged: Judged | None
     at: int
+    claimed: dict[int, Mask] = field(default_factory=dict)
 
     def follow(self, events: list[Event]) -> list[Event]:
         """The events after the interval, including those that it ends."""
@@ -122,13 +125,9 @@ class _Now:
         for event in others:
             if not event.closed:
                 self._make_severe(event, own, kept)
-        open_now: list[Event] = []
         for event in own:
-            self._go_on(event, open_now)
-            (kept if event.closed else open_now).append(event)
-        while self.left.any():
-            open_now.append(self._opened())
-        return [*others, *kept, *open_now]
+            self._go_on(event)
+        return [*others, *kept, *own, *self._opened()]
 
     def _make_severe(self, event: Event, own: list[Event], ended: list[Event]) -> None:
         """What crosses where an event of the model is open belongs to it.
@@ -150,44 +149,58 @@ class _Now:
                 one.closed = 1
                 ended.append(one)
 
-    def _go_on(self, event: Event, before: list[Event]) -> None:
-        """Continue or close an event of a bound; `before` are older ones that continue."""
+    def _go_on(self, event: Event) -> None:
+        """Continue or close an event of a bound; older ones have been processed."""
         event.age += 1
-        if any(event.side == one.side and self._meets(event, self._overlap(one)) for one in before):
+        if event.side in self.claimed and self._meets(event, self.claimed[event.side]):
             event.closed = 1
             return
         lattice = self.bounds.lattice
         own = lattice.codes[lattice.index[event.slices[0]]]
         holds = ((lattice.codes < 0) | (lattice.codes == own)).all(axis=1)
         wider = holds & (self.left == event.side)
-        if wider.any():
+        if len(event.slices) == 1 and wider.any():
             event.slices = (lattice.names[self._widest(wider)],)
-        if self._taken(event.side, self._overlap(event)):
+        overlap = self._overlap(event)
+        if self._taken(event.side, overlap):
             event.quiet = 0
             self._show(event)
-            return
-        event.quiet += 1
-        event.closed = int(event.quiet >= QUIET_TO_CLOSE)
+        else:
+            event.quiet += 1
+            event.closed = int(event.quiet >= QUIET_TO_CLOSE)
+        if not event.closed:
+            before = self.claimed.get(event.side, np.zeros_like(overlap))
+            self.claimed[event.side] = before | overlap
 
-    def _opened(self) -> Event:
+    def _opened(self) -> list[Event]:
+        """Events of what is left; slices that no monitored slice contains together are one."""
         lattice = self.bounds.lattice
-        side = 1 if (self.left > 0).any() else -1
-        name = lattice.names[self._widest(self.left == side)]
-        none = Sums.none(len(lattice.level))
-        event = Event(
-            self.bounds.measures[self.m],
-            self.at,
-            name,
-            (name,),
-            side,
-            self.at,
-            none,
-            severity=SEVERITY,
-            bound=True,
-        )
-        self._taken(side, self._overlap(event))
-        self._show(event)
-        return event
+        found: list[Event] = []
+        for side in (1, -1):
+            first: int | None = None
+            while (self.left == side).any():
+                place = self._widest(self.left == side)
+                name = lattice.names[place]
+                self._taken(side, lattice.overlapping(place))
+                if first is not None and lattice.joint(first, place) is None:
+                    found[-1].slices = (*found[-1].slices, name)
+                    continue
+                first = place
+                event = Event(
+                    self.bounds.measures[self.m],
+                    self.at,
+                    name,
+                    (name,),
+                    side,
+                    self.at,
+                    Sums.none(len(lattice.level)),
+                    severity=SEVERITY,
+                    bound=True,
+                )
+                found.append(event)
+        for event in found:
+            self._show(event)
+        return found
 
     def _widest(self, slices: Mask) -> int:
         """Index of the widest of some slices (K,); of equally wide ones, that which contains the
@@ -197,9 +210,8 @@ class _Now:
         places = np.flatnonzero(slices)
         depth = (lattice.codes[places] >= 0).sum(axis=1)
         places = places[depth == depth.min()]
-        leaves = slices[lattice.leaves]
-        held = [int((lattice.held(place) & leaves).sum()) for place in places.tolist()]
-        return int(places[int(np.argmax(held))])
+        held = lattice.summed(slices[lattice.leaves].astype(np.float64))
+        return int(places[int(np.argmax(held[places]))])
 
     def _taken(self, side: int, overlap: Mask) -> bool:
         """Whether anything there crosses on this side; it is then explained."""
