@@ -101,7 +101,7 @@ class World:
 
 WORLDS: dict[str, World] = {
     "retail": World(
-        "few orders over many combinations, single huge orders, first of the month",
+        "few orders over many combinations, single huge orders, growth",
         ("orders", "revenue", "items"),
         (("platform", 4), ("country", 7), ("category", 6)),
         90,

@@ -27,9 +27,9 @@ week; its groups are the events. A truth is the effect of a fault on one measure
   with the highest Jaccard index has exactly the leaves of the true slice.
 * **Delay**: intervals from the begin of a truth to the first anomalous interval within it (of any
   overlapping event); median and 90th percentile over the visible truths matched loosely.
-* **Outside band, flagged**: of the visible truths whose slice is a series, those with a value of it
-  outside its band while the fault lasts, and with one of severity 50. **Inside band**: share of the
-  values of fault-free worlds inside their band, which is that of 99 %.
+* **Outside band, flagged**: of the visible truths whose slice is a series that has values, those
+  with one outside its band while the fault lasts, and with one of severity 50. **Inside band**:
+  share of the values of fault-free worlds inside their band, which is that of 99 %.
 * **Calibration**: events a week in fault-free worlds, by the number that was asked for.
 
 The peers score every series separately, including roll-ups, in deviations of that series' own
@@ -96,9 +96,11 @@ class Bands:
         for truth in world.truths:
             if truth.visible and truth.where in place:
                 span = slice(truth.begin - world.first, truth.end - world.first)
-                measure = scores.measures.index(truth.measure)
+                at = (span, scores.measures.index(truth.measure), place[truth.where])
+                # Where nothing is left to judge only an event can tell.
+                if not np.isfinite(scores.actual[at]).any():
+                    continue
                 self.truths += 1
-                at = (span, measure, place[truth.where])
                 self.outside += int(outside[at].any())
                 self.flagged += int(scores.anomalous[at].any())
 
@@ -128,6 +130,16 @@ COLUMNS = (
     "false a week, no fault",
     "exact slice",
     "median delay",
+)
+OVERVIEW = (
+    "strict F1",
+    "precision",
+    "recall of visible",
+    "false a week",
+    "false a week, no fault",
+    "exact slice",
+    "outside band",
+    "inside band",
 )
 
 
@@ -205,7 +217,8 @@ def _tables(
     seeds: Sequence[int],
     clean: Sequence[int],
 ) -> dict[str, list[dict[str, Any]]]:
-    tables: dict[str, list[dict[str, Any]]] = {}
+    overview: list[dict[str, Any]] = []
+    tables = {"all intervals: mean over worlds (worst world)": overview}
     chosen = f"seeds {_text(seeds)}, without faults {_text(clean)}"
     for interval in dict.fromkeys(interval for interval, _ in sums):
         rows = [
@@ -213,7 +226,12 @@ def _tables(
             for (at, name), own in sums.items()
             if at == interval
         ]
-        tables[f"{interval}, {chosen}"] = rows + _mean_and_worst(rows)
+        mean, worst = _mean_and_worst(rows)
+        tables[f"{interval}, {chosen}"] = [*rows, mean, worst]
+        overview.append(
+            {"interval": interval}
+            | {column: f"{mean[column]:.2f} ({worst[column]:.2f})" for column in OVERVIEW}
+        )
     for interval in dict.fromkeys(interval for interval, _ in sums):
         matches = [m for (at, _), own in sums.items() if at == interval for m in own.matches]
         if matches:
@@ -254,7 +272,9 @@ def _mean_and_worst(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         column = column[np.isfinite(column)]
         if name in ("events", "visible", "truths"):
             mean[name] = worst[name] = None
-        elif len(column):
+        elif not len(column):
+            mean[name] = worst[name] = np.nan
+        else:
             mean[name] = float(column.mean())
             worst[name] = float(column.max() if name.startswith(low) else column.min())
     return [mean, worst]
