@@ -12,9 +12,9 @@ PT1H).
 
 *F1 at 50* is what a user gets with the fixed threshold of severity 50, which only this detector
 has; *best F1* is that of the best threshold of each detector, chosen with the labels. *Events* are
-the groups of the detector: each alerts at its begin and at every 48th point of it, and is counted
-like alerts of values. *Outside band*: labelled anomalies with at least one value outside the band
-of 99 %; *inside band*: share of the unlabelled values within it.
+the groups of the detector: each counts like one alert, at its begin. *Outside band*: labelled
+anomalies with at least one value outside the band of 99 %; *inside band*: share of the unlabelled
+values within it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from numpy.typing import NDArray
 from tests.benchmarks import console, peers
 from tests.benchmarks.corpora import Series, load
 from tests.benchmarks.measures import (
-    REPEAT,
     best_threshold,
     count,
     count_raised,
@@ -90,14 +89,10 @@ def severity_of(done: Replay) -> Array:
     return np.nan_to_num(severity[:, 0, 0])
 
 
-def raised(done: Replay, first: int) -> NDArray[np.int64]:
-    """Points from `first` on at which events alert: at their begin, and every 48 points of them."""
-    starts = done.scores.starts
-    found = [np.empty(0, dtype=np.int64)]
-    for group in done.groups:
-        begin, end = np.searchsorted(starts, [second(group.start), second(group.end)])
-        found.append(np.arange(begin, max(end, begin + 1), REPEAT))
-    at = np.unique(np.concatenate(found))
+def opened(done: Replay, first: int) -> NDArray[np.int64]:
+    """Points from `first` on at which events begin."""
+    begins = [second(group.start) for group in done.groups]
+    at = np.unique(np.searchsorted(done.scores.starts, np.array(begins, dtype="datetime64[s]")))
     return at[at >= first] - first
 
 
@@ -108,7 +103,7 @@ def of_events(corpus: Sequence[Series], runs: Sequence[Replay], learn: float) ->
     for series, done in zip(corpus, runs, strict=True):
         first = int(learn * len(series.values))
         label, scores = series.labels[first:], done.scores
-        alarms.append(raised(done, first))
+        alarms.append(opened(done, first))
         labels.append(label)
         severities.append(severity_of(done)[first:])
         if not scores.severity.shape[2]:
