@@ -98,7 +98,7 @@ def replay(
             value, count = np.full_like(value, np.nan), np.zeros_like(count)
         shown = now.judge(rules, value, count, slots[t], known=not unclear[t])
         judged = None if t < skipped else now.score(rules, shown)
-        crossed = None if bounds is None else bounds.crossed(shown.observed)
+        crossed = None if bounds is None else bounds.crossed(shown.observed, known=not unclear[t])
         if bounds is not None and crossed is not None and judged is not None:
             judged = bounds.judge(judged, crossed)
         now.clock += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -197,18 +198,31 @@ def test_an_event_of_the_model_takes_over_the_name_of_that_of_the_bound():
     assert len(late.points) > len(early.points)
 
 
-def test_an_absent_count_crosses_a_minimum():
-    series = np.full(60, 50.0)
-    series[40:43] = np.nan
-    other = np.full(60, 20.0)
+@pytest.mark.parametrize("begin", [3, 40, 400])
+@pytest.mark.parametrize("name", ["SUM", "COUNT", "COUNT_DISTINCT"])
+def test_an_absent_count_crosses_a_minimum(name, begin):
+    series = np.full(begin + 10, 50.0)
+    series[begin : begin + 3] = np.nan
+    other = np.full(len(series), 20.0)
+    chosen = settings("PT1H", {"m": {"aggregation": name, "min": 1}})
 
-    done = _replayed(
-        by_measure({"m": [series, other]}),
-        settings("PT1H", {"m": {"aggregation": "COUNT", "min": 1}}),
+    partly, wholly = (
+        _replayed(by_measure({"m": some}), chosen).groups for some in ([series, other], [series])
     )
 
-    (group,) = done.groups
-    assert (group.slices, group.actual, group.direction) == (({"platform": "s00"},), 0, "down")
+    for groups in (partly, wholly):
+        (group,) = groups
+        assert (group.slices, group.actual, group.direction) == (({"platform": "s00"},), 0, "down")
+        assert group.end - group.start == timedelta(hours=3)
+
+
+def test_an_absent_mean_crosses_no_bound():
+    values = np.full(60, 50.0)
+    values[40:43] = np.nan
+
+    scores = _one(values, aggregation="AVG", min=1, max=60).scores
+
+    assert not (scores.severity == 100).any()
 
 
 def test_bounds_may_hold_for_the_widest_slices_only():

@@ -65,9 +65,17 @@ class Bounds:
             np.where(held, most, np.inf),
         )
 
-    def crossed(self, observed: Observed) -> Sides:
-        """(M, K) which bound the values of an interval cross; absent sums and counts are zero."""
-        value = np.where(observed.absent, 0.0, observed.actual)
+    def crossed(self, observed: Observed, *, known: bool) -> Sides:
+        """(M, K) which bound the values of an interval cross.
+
+        A sum or count of a born series without a row is zero here, whatever is usual at that time.
+
+        Parameters
+        ----------
+        known : whether it is known which rows the interval has.
+        """
+        counted = np.array(self.counted)[:, None] & known
+        value = np.where(counted & observed.born & ~observed.present, 0.0, observed.actual)
         beyond = (value > self.most).view(np.int8) - (value < self.least).view(np.int8)
         return np.asarray(beyond)
 
