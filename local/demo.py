@@ -205,7 +205,8 @@ def _print_groups(groups: Sequence[Mapping[str, Any]], judgement: Judgement) -> 
     right = {group: plant for plant, found in judgement.found for group in found}
     for group in groups:
         plant = right.get(str(group["AnomalyGroupId"]))
-        actual, expected = float(group["Actual"]), float(group["Expected"])
+        # A mean without data has no value.
+        actual, expected = float(group["Actual"] or 0), float(group["Expected"])
         change = f" ({(actual / expected - 1) * 100:+.0f} %)" if expected else ""
         begin, end = parse_iso(group["StartTime"]), parse_iso(group["EndTime"])
         print(

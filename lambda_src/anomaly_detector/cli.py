@@ -408,11 +408,13 @@ def _line(group: Group) -> str:
     return (
         f"{group.severity:3.0f}  {iso(group.start)} to {iso(group.end)}  {group.measure} "
         f"{group.words} ({where}{more}): {_figure(group.actual)} instead of "
-        f"{_figure(group.expected)}"
+        f"{_figure(group.expected)}{', accepted as the new level' if group.accepted else ''}"
     )
 
 
-def _figure(value: float) -> str:
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "nothing"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 

@@ -114,7 +114,7 @@ def replay(
             judged,
             of_model,
             evidence,
-            shown.observed.actual,
+            shown,
             at,
             settings.accept_after,
         )

@@ -44,7 +44,6 @@ def test_numbers_direction_kind_and_text_of_every_event_agree(
 
 def _faults(group: Group, begin: np.datetime64) -> list[str]:
     """What a reader would not understand."""
-    change = group.actual - group.expected
     found = []
     if group.kind not in get_args(Kind):
         found.append("no kind")
@@ -54,13 +53,16 @@ def _faults(group: Group, begin: np.datetime64) -> list[str]:
         found.append("its time is not that of its points")
     if group.actual == group.expected == 0:
         found.append("nothing instead of nothing")
-    if group.kind in ("stuck", "no data") and change == 0:
+    if group.actual is None:
+        return found if group.kind == "no data" else [*found, "no value"]
+    change = group.actual - group.expected
+    if group.kind == "stuck" and change == 0:
         return found
     if not change * (1 if group.direction == "up" else -1) > 0:
         found.append("up or down, against the numbers")
     if group.kind in ("spike", "dip") and (group.kind == "spike") is not (change > 0):
         found.append("a spike is up, a dip is down")
-    told = re.search(r"\): (\S+) instead of (\S+)$", _line(group))
+    told = re.search(r"\): (\S+) instead of (\S+?)(,|$)", _line(group))
     if told is None or (group.kind not in ("season", "variance", "stuck") and told[1] == told[2]):
         found.append("numbers that look alike")
     return found

@@ -17,11 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from anomaly_detector.cli import main
+from anomaly_detector.cli import _line, main
 from anomaly_detector.config import load
 from anomaly_detector.intervals import iso, parse_iso
 from anomaly_detector.local_file.progress import Progress
 
+from tests.unit.alerts_samples import group
 from tests.unit.cli_files import (
     DAYS,
     DOCUMENT,
@@ -657,3 +658,29 @@ def test_a_wrong_option_ends_with_the_same_status(
 
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("anomaly_detector: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"kind": "dip"}, "dips (platform mobile_app): 650 instead of 1,000"),
+        (
+            {
+                "kind": "level",
+                "direction": "up",
+                "actual": 71511.2,
+                "accepted": True,
+                "slices": [{}],
+            },
+            "is up at a new level (in total): 71,511 instead of 1,000, accepted as the new level",
+        ),
+        (
+            {"kind": "no data", "actual": None, "slices": [{}]},
+            "has no data (in total): nothing instead of 1,000",
+        ),
+    ],
+)
+def test_an_event_is_told_in_one_line(changes: dict[str, Any], said: str) -> None:
+    when = "2022-01-15T04:00:00Z to 2022-01-15T05:00:00Z"
+
+    assert _line(group(**changes)) == f" 83  {when}  revenue {said}"

@@ -85,7 +85,7 @@ def _event(
 def _show(event: Event, judged: Judged, at: int, new: NDArray[np.bool_] | None = None) -> None:
     usual, stuck = np.full(len(SLICES), 100.0), np.zeros(len(SLICES), dtype=np.bool_)
     event.follow(judged, usual, stuck, 0, LATTICE, at, additive=True)
-    event.show(judged, 0, LATTICE, at, additive=True, new=new)
+    event.show(judged, 0, LATTICE, at, counted=True, new=new)
 
 
 def _group(event: Event, lattice: Lattice = LATTICE) -> Group:
@@ -211,3 +211,16 @@ def test_new_values_that_make_up_a_change_are_its_cause() -> None:
     assert group.contributions["marketplace"] == {"us": 100.0}
     told = {point.slice: point.expected for point in group.points if point.slice[1] == "us"}
     assert told == {("*", "us"): 0.0, ("app", "us"): 0.0, ("web", "us"): 0.0}
+
+
+def test_a_mean_without_data_has_no_value() -> None:
+    prices = settings(measures={"views": {"aggregation": "AVG"}}, dimensions=DIMENSIONS)
+    changes = {(("app", "de"), t): np.nan for t in (2, 3)}
+
+    group = explain(prices, _event(changes, no_data=True), LATTICE)
+
+    assert (group.kind, group.direction) == ("no data", "down")
+    assert (group.actual, group.expected) == (None, 100.0)
+    assert group.contributions["marketplace"] == {"de": 100.0}
+    assert "has no data" in group.words
+    assert groups_from_bytes(groups_to_bytes([group])) == (group,)

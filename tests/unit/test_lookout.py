@@ -6,6 +6,7 @@ import csv
 import io
 import json
 
+from anomaly_detector.events.store import groups_from_bytes, groups_to_bytes
 from anomaly_detector.lookout.exports import (
     dimension_contributions_csv,
     metric_value_csv,
@@ -117,3 +118,24 @@ def test_the_stored_summary_stays_below_the_size_of_an_item() -> None:
     )
     assert len(json.dumps(item, ensure_ascii=False).encode()) < 400_000
     assert (item["Actual"], item["Expected"]) == (None, 0.0)
+
+
+def test_a_group_has_its_kind_its_value_may_be_none_and_it_may_be_the_new_level() -> None:
+    one = group(kind="no data", actual=None)
+
+    item = group_item(one)
+    assert (item["Kind"], item["Actual"], item["Expected"]) == ("no data", None, 1000.0)
+    text = groups_json([one], threshold=50, scored_from=START, scored_to=START + HOUR)
+    (told,) = json.loads(text)["groups"]
+    assert (told["Kind"], told["Actual"], told["Accepted"]) == ("no data", None, False)
+    assert group_item(group(kind="level", accepted=True))["Accepted"] is True
+
+
+def test_groups_of_a_former_version_have_no_kind() -> None:
+    stored = json.loads(groups_to_bytes([group()]))
+    for one in stored:
+        del one["kind"], one["accepted"]
+
+    (found,) = groups_from_bytes(json.dumps(stored).encode())
+
+    assert (found.kind, found.words) == (None, "is down")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from anomaly_detector.detection.state import Judged
 from anomaly_detector.events.group import Direction, Point, group_id
+from anomaly_detector.events.usual import Usual
 from anomaly_detector.lattice import Lattice
 
 Array = NDArray[np.float64]
@@ -108,6 +109,8 @@ class Event:
     points : series in the scored intervals that show it, ascending by time and slice; its own among
         them.
     track : its slices in all scored intervals since it opened.
+    usual : profiles of its slices when it opened; moved : sum of what their expectations have moved
+        since, over the intervals that show it.
     evidence : largest R so far, in powers of ten beyond chance; severity likewise, 0-100.
     change, base : residuals and expectations of the slice, summed over the intervals that show it.
     age : intervals since it opened; quiet : of them without it, in a row.
@@ -128,6 +131,8 @@ class Event:
     sums: Sums
     points: list[Point] = field(default_factory=list)
     track: Track = field(default_factory=Track)
+    usual: Usual | None = None
+    moved: float = 0.0
     evidence: float = -math.inf
     severity: float = 0.0
     change: float = 0.0
@@ -168,11 +173,13 @@ class Event:
         at: int,
         *,
         additive: bool,
+        moved: float = 0.0,
     ) -> None:
         """Take in an interval of its life, whether it shows the event or not.
 
         Parameters
         ----------
+        moved : what the expectations of its slices have moved in sum since it opened.
         variance : (K,) usual ones of the values. stuck : (K,) slices whose evidence is repeats.
         m : place of the measure. at : start of the interval.
         additive : whether the measure is SUM or COUNT.
@@ -183,7 +190,8 @@ class Event:
         track = self.track
         track.starts.append(at)
         track.actual.append(float(together(actual)) if np.isfinite(actual).any() else math.nan)
-        track.expected.append(float(together(judged.expected[m, places])))
+        moved = moved if additive else moved / len(places)
+        track.expected.append(float(together(judged.expected[m, places])) - moved)
         track.variance.append(float(together(variance[places])))
         track.stuck.append(bool(stuck[places].any()))
 
@@ -196,6 +204,7 @@ class Event:
         *,
         counted: bool,
         new: Mask | None = None,
+        moved: float = 0.0,
     ) -> None:
         """Take in an interval that shows the event: its sums grow, and points are added.
 
@@ -207,7 +216,9 @@ class Event:
         m : place of the measure. at : start of the interval.
         counted : whether no row means zero for the measure.
         new : (K,) slices that are new and make up the change, if any: of them nothing is expected.
+        moved : as `follow` takes it.
         """
+        self.moved += moved
         actual, expected = judged.actual[m], judged.expected[m]
         silent = ~np.isfinite(actual) & (self.no_data | ((expected > 0) & counted))
         known = (np.isfinite(actual) | silent) & np.isfinite(expected)
@@ -249,6 +260,7 @@ class Event:
         self.sums = Sums.none(len(self.sums.actual))
         self.points = []
         self.track = Track()
+        self.moved = 0.0
         self.last = self.opened
 
     def take_over(self, other: Event) -> None:

@@ -25,7 +25,9 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
     lattice : of the slices that the event has sums of.
     """
     rule = next(rule for rule in settings.measures if rule.name == event.measure)
-    found = _found_new(event, lattice) or _found(settings, rule, event, lattice)
+    found = _found(settings, rule, event, lattice)
+    if found.kind in ("spike", "level", "ramp"):
+        found = _found_new(event, lattice) or found
     return Group(
         id=event.id(settings.name),
         measure=event.measure,
@@ -34,7 +36,7 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
         severity=event.severity,
         direction="up" if found.side > 0 else "down",
         state="CLOSED" if event.closed else "OPEN",
-        actual=found.actual,
+        actual=None if event.no_data else found.actual,
         expected=found.expected,
         series_count=found.series,
         contributions=shares(
@@ -43,6 +45,7 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
         slices=tuple(_named(settings.dimensions, one) for one in found.slices),
         points=tuple(event.points),
         kind=found.kind,
+        accepted=event.accepted,
     )
 
 
@@ -113,9 +116,12 @@ def _named(dimensions: tuple[str, ...], one: tuple[str, ...]) -> dict[str, str]:
 
 
 def _values(rule: MeasureRule, event: Event, lattice: Lattice) -> tuple[float, float]:
-    """Actual and expected of the slices over the intervals that show the event."""
+    """Actual of the slices over the intervals that show the event, and what was expected of them
+    when it opened.
+    """
     sums, places = event.sums, [lattice.index[name] for name in event.slices]
     actual, expected = float(sums.actual[places].sum()), float(sums.expected[places].sum())
+    expected -= event.moved
     intervals = 1 if rule.additive else max(1, int(sums.intervals[places].sum()))
     return actual / intervals, expected / intervals
 

@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 from anomaly_detector.detection.arrays import Array
 from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.scan import NOT_STUCK, Evidence
-from anomaly_detector.detection.state import Judged, State
+from anomaly_detector.detection.slots import Slots
+from anomaly_detector.detection.state import Judged, Shown, State
 from anomaly_detector.events.event import Event, Sums
+from anomaly_detector.events.usual import Usual
 from anomaly_detector.lattice import Lattice
 
 Mask = NDArray[np.bool_]
@@ -41,6 +43,7 @@ STILL_THERE = 0.5  # share of a window's usual change that the newest interval m
 SHOWS_ALONE = 2.0  # evidence of a single interval, in either direction, that continues an event
 AS_STRONG = 0.5  # share of the best evidence that a slice needs to be attributed instead
 BY_NEW = 0.8  # share of a change that new values must have to be its cause
+NEW_WINDOWS = 10  # learned windows up to which a slice is new; it learns some in a long event
 JOINED = 0.8  # share of what two slices explain that a common slice must explain
 
 
@@ -51,7 +54,7 @@ def follow(
     judged: Judged | None,
     events: tuple[Event, ...],
     found: Evidence,
-    actual: Array,
+    shown: Shown,
     at: int,
     accept_after: int,
 ) -> tuple[tuple[Event, ...], Mask]:
@@ -60,7 +63,7 @@ def follow(
     Parameters
     ----------
     judged : what is said of the interval; None where it is not scored, so that no event is told.
-    actual : (M, K) values, NaN if missing; also of series that are not born.
+    shown : the interval, as it was weighed.
     at : seconds since 1970 of the interval's start.
     accept_after : intervals after which the values during an event become the new level.
 
@@ -69,7 +72,6 @@ def follow(
     The events that are remembered, and (M, K) series that must not learn.
     """
     frozen = np.zeros(found.evidence.shape, dtype=np.bool_)
-    variance = found.dispersions[0] * found.bases[0]
     kept: list[Event] = []
     for m, measure in enumerate(state.measures):
         of_measure = [event for event in events if event.measure == measure]
@@ -83,18 +85,22 @@ def follow(
         now.open_new(measure, at)
         additive, counted = bool(rules.additive[m, 0]), bool(rules.absent_is_zero[m, 0])
         for event in now.open:
-            new = now.new(event, actual[m]) if additive and event.side > 0 else None
+            new = now.new(event, shown.observed.actual[m]) if additive and event.side > 0 else None
             overlap = now.overlapping(event)
             frozen[m] |= overlap if new is None else overlap & ~new
+            moved = now.moved(event, shown.slots)
             if judged is None:
                 continue
-            event.follow(judged, variance[m], found.stuck[m], m, lattice, at, additive=additive)
+            variance = found.dispersions[0, m] * found.bases[0, m]
+            event.follow(
+                judged, variance, found.stuck[m], m, lattice, at, additive=additive, moved=moved
+            )
             if event in now.shown:
                 # The only series of a detector is judged by its own record alone: an event that
                 # is none would flag all of its values.
                 for name in event.slices if state.dimensions else ():
                     judged.share_in(m, lattice.index[name], event.side, event.severity)
-                event.show(judged, m, lattice, at, counted=counted, new=new)
+                event.show(judged, m, lattice, at, counted=counted, new=new, moved=moved)
         kept += sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first))
     return tuple(kept), frozen
 
@@ -120,20 +126,30 @@ class _Now:
         """(K,) slices that share leaves with the event."""
         return event.overlapping(self.lattice)
 
+    def moved(self, event: Event, slots: Slots) -> float:
+        """What the expectations of the event's slices have moved since it opened."""
+        places = [self.lattice.index[name] for name in event.slices]
+        if event.usual is None or event.usual.slices != event.slices:
+            event.usual = Usual.of(event.slices, self.state, self.m, places)
+            event.moved = 0.0
+        return event.usual.moved(self.state, self.m, places, slots)
+
     def new(self, event: Event, actual: Array) -> Mask | None:
         """(K,) slices in the event that are new, if they make up its change in this interval.
 
         They are learned, unlike the other series of an open event.
         """
         leaves = self.lattice.leaves
-        newborn = self.state.scan.dispersion_seen[self.m] <= event.age
+        newborn = self.state.scan.dispersion_seen[self.m] <= min(event.age, NEW_WINDOWS)
         newborn &= np.isfinite(actual)
         held = np.zeros(len(leaves), dtype=np.bool_)
         for name in event.slices:
             held |= self.lattice.held(self.lattice.index[name])
         held &= newborn[leaves]
-        change = float(self.found.now_change[self.m, self.place(event)])
-        if not held.any() or actual[leaves[held]].sum() < BY_NEW * change:
+        found, place = self.found, self.place(event)
+        change = float(found.now_change[self.m, place])
+        usual = event.change / max(event.base, 1e-100) * float(found.now_base[self.m, place])
+        if not held.any() or actual[leaves[held]].sum() < BY_NEW * max(change, usual):
             return None
         return np.asarray(newborn & self.overlapping(event))
 

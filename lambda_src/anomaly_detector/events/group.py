@@ -52,13 +52,14 @@ class Group:
     severity : 0-100, the largest severity so far.
     direction : up if `actual` is above `expected`.
     actual, expected : the measure over the explained slices and the intervals that show the event
-        (mean for AVG, MIN and MAX, else sum).
+        (mean for AVG, MIN and MAX, else sum); `actual` is None where a mean has no data.
     contributions : per dimension, percentages of its values, which sum to 100.
     slices : smallest set of slices that explains the event, each a map of dimension to value;
         `{}` is the total.
     points : anomalous series and intervals, ascending by start.
     kind : see `events.kind`; it may change while the event grows. None in what a former version
         left.
+    accepted : whether it ended because it lasted, so that it is the new level.
     """
 
     id: str
@@ -68,13 +69,14 @@ class Group:
     severity: float
     direction: Direction
     state: Literal["OPEN", "CLOSED"]
-    actual: float
+    actual: float | None
     expected: float
     series_count: int
     contributions: dict[str, dict[str, float]]
     slices: tuple[dict[str, str], ...]
     points: tuple[Point, ...]
     kind: Kind | None = None
+    accepted: bool = False
 
     @property
     def words(self) -> str:

@@ -42,6 +42,8 @@ def kind_of(event: Event, side: int, seconds: int) -> Kind:
     """
     if event.bound:
         return "bound"
+    if event.no_data:
+        return "no data"
     life = event.track.until(event.last)
     missing = np.isnan(life.actual)
     if missing.mean() >= MISSING:

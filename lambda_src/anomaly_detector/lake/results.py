@@ -196,5 +196,5 @@ def _milliseconds(table: pa.Table) -> NDArray[np.int64]:
     return np.asarray(table["interval_start"].cast(pa.int64()).to_numpy())
 
 
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

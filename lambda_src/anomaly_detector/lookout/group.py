@@ -17,7 +17,7 @@ _ITEM_TEXT = 400
 
 
 def anomaly_group(group: Group) -> dict[str, Any]:
-    """Lookout's AnomalyGroup, with State, Direction, Kind, Actual, Expected and Slices besides."""
+    """Lookout's AnomalyGroup, with our own keys besides, from State on."""
     dimensions = [
         {
             "DimensionName": name,
@@ -44,6 +44,7 @@ def anomaly_group(group: Group) -> dict[str, Any]:
         "State": group.state,
         "Direction": group.direction,
         "Kind": group.kind,
+        "Accepted": group.accepted,
         "Actual": group.actual,
         "Expected": group.expected,
         "Slices": [dict(one) for one in group.slices],
@@ -91,7 +92,9 @@ def largest_first(shares: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _storable(value: float) -> float | None:
+def _storable(value: float | None) -> float | None:
+    if value is None:
+        return None
     value = float(value)
     # DynamoDB's numbers end at 1e126 and begin at 1e-130.
     if abs(value) < 1e-100:

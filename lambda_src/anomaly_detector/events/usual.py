@@ -1,0 +1,60 @@
+"""What was usual when an event opened: an expectation that the event has not moved.
+
+The series of an open event do not learn, except young profiles, and what lasts becomes the new
+level. What is told of an event is compared with what was expected when it opened, at each time of
+the day and of the week.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from anomaly_detector.detection.arrays import Array
+from anomaly_detector.detection.slots import Slots
+from anomaly_detector.detection.state import State
+
+_DIGITS = 9
+"""Of stored numbers; profiles have seven."""
+
+
+@dataclass
+class Usual:
+    """Sums of the profiles of an event's slices when it opened.
+
+    Attributes
+    ----------
+    slices : of the event. day, week : by the slots of the day and of the week.
+    """
+
+    slices: tuple[tuple[str, ...], ...]
+    day: list[float]
+    week: list[float]
+
+    @classmethod
+    def of(
+        cls, slices: tuple[tuple[str, ...], ...], state: State, m: int, places: list[int]
+    ) -> Self:
+        """Those of some slices at `places` of the measure `m`."""
+        day = _day(state, slice(None), m, places).sum(axis=1)
+        week = state.forecast.week[:, m, places].sum(axis=1, dtype=np.float64)
+        return cls(slices, _short(day), _short(week))
+
+    def moved(self, state: State, m: int, places: list[int], slots: Slots) -> float:
+        """By how much the profiles have moved since, at one time."""
+        day = float(_day(state, slots.day, m, places).sum())
+        week = float(state.forecast.week[slots.week, m, places].sum(dtype=np.float64))
+        return day + week - self.day[slots.day] - self.week[slots.week]
+
+
+def _day(state: State, slots: int | slice, m: int, places: list[int]) -> Array:
+    """Daily profile; the level where it has no value, as the forecast takes it."""
+    forecast, level = state.forecast, state.habits.level[m, places]
+    seen, day = forecast.day_seen[slots][..., m, places], forecast.day[slots][..., m, places]
+    return np.where(seen > 0, day.astype(np.float64), level)
+
+
+def _short(values: Array) -> list[float]:
+    return [float(f"{value:.{_DIGITS}g}") for value in values.tolist()]
