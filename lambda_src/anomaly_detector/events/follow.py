@@ -85,8 +85,9 @@ def follow(
         now.open_new(measure, at)
         additive, counted = bool(rules.additive[m, 0]), bool(rules.absent_is_zero[m, 0])
         for event in now.open:
-            new = now.new(event, shown.observed.actual[m]) if additive and event.side > 0 else None
-            overlap = now.overlapping(event)
+            overlap, new = now.overlapping(event), None
+            if additive and event.side > 0:
+                new = now.new(event, overlap, shown.observed.actual[m])
             frozen[m] |= overlap if new is None else overlap & ~new
             moved = now.moved(event, shown.slots)
             if judged is None:
@@ -134,24 +135,24 @@ class _Now:
             event.moved = 0.0
         return event.usual.moved(self.state, self.m, places, slots)
 
-    def new(self, event: Event, actual: Array) -> Mask | None:
+    def new(self, event: Event, overlap: Mask, actual: Array) -> Mask | None:
         """(K,) slices in the event that are new, if they make up its change in this interval.
 
         They are learned, unlike the other series of an open event.
+
+        Parameters
+        ----------
+        overlap : (K,) slices that share leaves with the event. actual : (K,) values.
         """
-        leaves = self.lattice.leaves
-        newborn = self.state.scan.dispersion_seen[self.m] <= min(event.age, NEW_WINDOWS)
-        newborn &= np.isfinite(actual)
-        held = np.zeros(len(leaves), dtype=np.bool_)
-        for name in event.slices:
-            held |= self.lattice.held(self.lattice.index[name])
-        held &= newborn[leaves]
         found, place = self.found, self.place(event)
+        newborn = self.state.scan.dispersion_seen[self.m] <= min(event.age, NEW_WINDOWS)
+        newborn &= overlap & np.isfinite(actual)
+        leaves = self.lattice.leaves[newborn[self.lattice.leaves]]
+        if not len(leaves):
+            return None
         change = float(found.now_change[self.m, place])
         usual = event.change / max(event.base, 1e-100) * float(found.now_base[self.m, place])
-        if not held.any() or actual[leaves[held]].sum() < BY_NEW * max(change, usual):
-            return None
-        return np.asarray(newborn & self.overlapping(event))
+        return newborn if actual[leaves].sum() >= BY_NEW * max(change, usual) else None
 
     def go_on(self, event: Event, accept_after: int) -> None:
         """Continue or close an event of an earlier interval."""
