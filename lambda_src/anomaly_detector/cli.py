@@ -313,7 +313,7 @@ def _summary(
         f"{iso(begin)}: {scored / total:.0%} of the intervals, with {of_rows:.0%} of the rows."
     )
     settings = DetectorSettings.of(config, grid)
-    warm_up = settings.warm_up
+    warm_up = settings.open_after
     if total <= warm_up and not any(rule.bounded for rule in settings.measures):
         lines.append(
             f"A series opens events only after {warm_up} values, so no event could be detected: "

@@ -146,6 +146,12 @@ class Lattice:
         part = self.codes[:, fixed]
         return np.asarray(((part < 0) | (part == own[fixed])).all(axis=1))
 
+    def within(self, place: int) -> Mask:
+        """(K,) slices that the slice `place` contains, itself included."""
+        own = self.codes[place]
+        fixed = own >= 0
+        return np.asarray((self.codes[:, fixed] == own[fixed]).all(axis=1))
+
     def held(self, place: int) -> Mask:
         """(L,) leaves that the slice `place` contains."""
         own = self.codes[place]

@@ -55,12 +55,15 @@ def _assert_same(one: Scores, other: Scores, where: slice = slice(None)) -> None
 @given(_panels(), st.data())
 def test_a_replay_in_pieces_equals_one_in_full(whole: Panel, data: st.DataObject) -> None:
     middle = data.draw(st.integers(1, SIZE - 1))
+    interval, seconds = data.draw(st.sampled_from([("P1D", 86_400), ("PT5M", 300)]))
+    chosen = settings(interval, MEASURES)
+    whole = replace(whole, starts=starts(SIZE, seconds))
 
-    full = replay(CHOSEN, Snapshot.initial(CHOSEN), whole, snapshot_at=whole.starts[middle])
+    full = replay(chosen, Snapshot.initial(chosen), whole, snapshot_at=whole.starts[middle])
     # What lands in a window are only the slices that have rows in it.
-    first = replay(CHOSEN, Snapshot.initial(CHOSEN), cut(whole, 0, middle, drop_empty=True))
+    first = replay(chosen, Snapshot.initial(chosen), cut(whole, 0, middle, drop_empty=True))
     second = replay(
-        CHOSEN, from_bytes(to_bytes(first.after)), cut(whole, middle, SIZE, drop_empty=True)
+        chosen, from_bytes(to_bytes(first.after)), cut(whole, middle, SIZE, drop_empty=True)
     )
 
     assert full.before is not None

@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
-from anomaly_detector.detection.scan import WINDOWS
-from anomaly_detector.events.follow import CONTINUED
+from anomaly_detector.detection.rules import Rules
 from anomaly_detector.events.group import Group
 from anomaly_detector.panel import Panel, Scores, second
 from anomaly_detector.replay import Replay, replay
@@ -202,9 +201,10 @@ def test_later_data_and_slices_change_no_score_and_no_group_that_had_ended(
     assert not full.scores.severity[:end, :, unborn].any()
     after = _groups(full)
     closed = {event.id(CHOSEN.name): event.closed for event in early.after.events}
+    continued = Rules.of(CHOSEN).continued
     for name, group in _groups(early).items():
         assert name in after
-        if closed.get(name, CONTINUED + 1) > CONTINUED:
+        if closed.get(name, continued + 1) > continued:
             assert after[name] == group
 
 
@@ -468,4 +468,4 @@ def test_every_window_learns_how_it_varies(interval: str, seconds: int) -> None:
 
     state = _run(panel(noise, seconds), chosen).after.state
 
-    assert (state.scan.dispersion > 0).all(axis=(1, 2)).tolist() == [True] * len(WINDOWS)
+    assert (state.scan.dispersion > 0).all(axis=(1, 2)).tolist() == [True] * len(chosen.windows)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.detection import DetectorSettings
+from anomaly_detector.detection.rules import Rules
 from anomaly_detector.events.group import Group
 from anomaly_detector.panel import Panel, second
 from anomaly_detector.replay import replay
@@ -209,3 +210,105 @@ def test_a_level_that_lasts_ends_its_event_as_accepted() -> None:
 
     assert [(event.accepted, event.closed > 0) for event in first] == [(False, True)]
     assert [(event.accepted, event.closed > 0) for event in last] == [(True, True)]
+
+
+def test_a_level_that_ends_soon_after_it_was_accepted_is_the_former_one_again() -> None:
+    random = np.random.default_rng(1)
+    size = 5 * WEEK
+    mean = 300.0 * (1 + 0.5 * np.sin(np.arange(size) * 2 * np.pi / 24))
+    values = random.poisson(mean) * 1.0
+    begin, end = size - 24 * 6, size - 24 * 2
+    values[begin:end] *= 2.5
+    chosen = settings(false_events_per_week=1)
+
+    whole = panel({"a": values})
+    done = replay(chosen, Snapshot.initial(chosen), whole)
+
+    (group,) = done.groups
+    assert second(group.start) == whole.starts[begin]
+    assert second(group.end) < whole.starts[end]
+    late = slice(end + 6, size)
+    assert np.abs(done.scores.expected[late, 0, 0] / mean[late] - 1).mean() < 0.1
+
+
+def test_a_fault_does_not_teach_the_weekday_on_which_it_lasted() -> None:
+    random = np.random.default_rng(1)
+    size = 5 * WEEK
+    values = random.normal(1000, 30, size).round()
+    values[size - WEEK - 24 : size - WEEK] *= 2
+    chosen = settings(false_events_per_week=1)
+
+    scores = replay(chosen, Snapshot.initial(chosen), panel({"a": values})).scores
+
+    assert np.abs(scores.expected[-24:, 0, 0] / 1000 - 1).max() < 0.04
+
+
+def test_a_second_fault_of_a_day_is_found_where_there_was_one_ten_days_before() -> None:
+    random = np.random.default_rng(1)
+    size = 150
+    values = random.normal(1000, 30, size).round()
+    places = (size - 20, size - 10)
+    values[list(places)] *= 0.6
+
+    whole = panel({"a": values}, 86_400)
+    groups = _groups(whole, settings("P1D"))
+
+    assert [second(group.start) for group in groups] == [whole.starts[place] for place in places]
+
+
+# --- short intervals ----------------------------------------------------------------------------
+
+
+def _five_minutes(days: int) -> Series:
+    """A day's season of counts in five minutes."""
+    random = np.random.default_rng(1)
+    at = np.arange(days * 288)
+    mean = 200.0 * (1 + 0.5 * np.sin(at * 2 * np.pi / 288))
+    return random.poisson(mean) * 1.0
+
+
+@pytest.mark.parametrize(
+    ("interval", "windows"),
+    [
+        ("PT5M", (1, 3, 12, 36, 72, 144, 288, 576)),
+        ("PT15M", (1, 4, 12, 24, 48, 96, 192)),
+        ("PT1H", (1, 2, 3, 6, 12, 24, 48)),
+        ("P1D", (1, 2, 3, 6, 12, 24, 48)),
+    ],
+)
+def test_windows_are_hours(interval: str, windows: tuple[int, ...]) -> None:
+    assert settings(interval).windows == windows
+
+
+def test_at_five_minutes_no_event_opens_before_a_week_is_known_and_a_fault_is_not_learnt() -> None:
+    values = _five_minutes(18)
+    begin, end = 16 * 288, 16 * 288 + 10 * 12
+    values[begin:end] *= 0.6
+    values[2 * 288 : 2 * 288 + 24] *= 3
+    chosen = settings("PT5M", false_events_per_week=0.1)
+
+    whole = panel({"a": values}, 300)
+    done = replay(chosen, Snapshot.initial(chosen), whole)
+
+    assert all(second(one.start) >= whole.starts[7 * 288] for one in done.groups)
+    (group,) = _within(done.groups, whole, begin, end)
+    assert whole.starts[begin] <= second(group.start) <= whole.starts[begin + 6]
+    assert whole.starts[end - 3] <= second(group.end) <= whole.starts[end + 3]
+    assert group.direction == "down"
+    assert group.actual / group.expected == pytest.approx(0.6, abs=0.03)
+
+
+def test_windows_of_hours_hold_the_sums_of_the_latest_intervals() -> None:
+    values = np.random.default_rng(1).poisson(50.0, 900) * 1.0
+    chosen = settings("PT5M")
+    rules = Rules.of(chosen)
+    done = replay(chosen, Snapshot.initial(chosen), panel({"a": values}, 300))
+    scan = done.after.state.scan
+
+    sums = scan._sums(rules, done.after.state.clock - 1)[:, :, 0, 0]
+
+    expected = done.scores.expected[:, 0, 0]
+    for (change, base), window in zip(sums, rules.windows, strict=True):
+        # the oldest hour counts by the share that the window reaches into
+        assert base == pytest.approx(expected[-window:].sum(), rel=0.01)
+        assert base + change == pytest.approx(values[-window:].sum(), rel=0.02)

@@ -9,11 +9,13 @@
   small counts, the Poisson deviation.
 * **Learning**: from the value clipped to the expectation +- 2 spreads. After a day on one side of
   the expectation the new level is accepted: the profiles are scaled (shifted, if values can be
-  negative) and the series returns to the warm-up for a day.
+  negative) and the series returns to the warm-up for a day. If values are those of the level before
+  again, by 15 nats, the acceptance is undone.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +35,12 @@ from anomaly_detector.detection.slots import Slots
 
 EXPERTS = 4
 CLIP, CLIP_LEARNING = 2.0, 6.0
-HEALING_WEEKS = 6  # values of a weekly slot up to which it is learned even during an event
+HEALING_WEEKS = 6  # weeks up to which a weekly slot of a moved series is learned during an event
 WHOLE_WEEK = 7  # days before a daily slot represents an average day
 RUN_LEVEL = 2.0
+BACK_CLIP = 5.0  # nats of an hour for the level before an accepted one
+BACK_HOLDS, BACK_AGAIN = 5.0, 15.0  # nats from which nothing is learned, and it is the level again
+BACK_WITHIN = 3  # times the values before a series may open events, in which it may return
 RELATIVE_FLOOR_ADDITIVE, RELATIVE_FLOOR = 0.01, 0.003
 VOLATILITY_MIN, VOLATILITY_MAX = 0.8, 4.0
 SLOT_SEEN_MAX = 250
@@ -93,6 +98,8 @@ class Forecast(Part):
     run_length: Array = kept()  # number of intervals in the next two sums
     run_actual: Array = kept()
     run_expected: Array = kept()
+    moved: Array = kept(initial=1.0)  # product of the factors of accepted levels
+    back: Array = kept()  # nats that speak for the level before them
 
     def judge(
         self, rules: Rules, habits: Habits, month: Month, observed: Observed, slots: Slots
@@ -186,9 +193,9 @@ class Forecast(Part):
         left = learnt - expectation.experts
         error = np.abs(left)
         error -= self.error
-        error *= on * np.maximum(young, RATE_ERROR)
+        error *= on * np.maximum(young, RATE_ERROR * rules.pace)
         self.error += error
-        left[1:] *= on * RATE_OFFSET
+        left[1:] *= on * (RATE_OFFSET * rules.pace)
         self.offset[1:3] += left[1:3]
         large = np.maximum(np.abs(habits.level), np.abs(expectation.shape))
         large = np.maximum(np.maximum(large, 1e-12 * np.abs(learnt)), TINY)
@@ -203,25 +210,49 @@ class Forecast(Part):
             self.week[slots.week],
             self.week_seen[slots.week],
             whole,
-            RATE_WEEK,
+            RATE_WEEK * rules.pace,  # a slot of an hour has several values a week
             learnt - expectation.day,
         )
         spread = self.spread[slots.day]
         spread += on * np.maximum(1.0 / (day_seen + 1.0), RATE_SPREAD) * (size - spread)
         _learn_slot(self.day[slots.day], day_seen, profiles, RATE_DAY, learnt)
         size -= self.spread_all
-        size *= on * np.maximum(young, RATE_SPREAD_ALL)
+        size *= on * np.maximum(young, RATE_SPREAD_ALL * rules.pace)
         self.spread_all += size
         relative = np.abs(residual) / expectation.calm_scale
         relative = np.minimum(TO_DEVIATION * relative, VOLATILITY_MAX)
         relative -= self.volatility
-        relative *= on * RATE_VOLATILITY
+        relative *= on * (RATE_VOLATILITY * rules.pace)
         self.volatility += relative
         return learnt
 
-    def young_week(self, slots: Slots) -> Mask:
-        """(M, K) series whose weekly slot is learned even during an event."""
-        return np.asarray(self.week_seen[slots.week] < HEALING_WEEKS)
+    def follow_back(
+        self, rules: Rules, habits: Habits, expectation: Expectation, value: Array, live: Mask
+    ) -> None:
+        """Add up the log-likelihood ratio of the level before an accepted one to the latter."""
+        may = live & (self.moved != 1.0) & (habits.seen < BACK_WITHIN * rules.open_after)
+        if not may.any():
+            self.back *= 0.0
+            return
+        before = expectation.expected / self.moved
+        gain = np.square(value - expectation.expected) - np.square(value - before)
+        gain /= 2.0 * np.square(expectation.scale)
+        clip = BACK_CLIP * math.sqrt(rules.pace)
+        self.back += np.minimum(np.maximum(gain, -clip), clip)
+        np.maximum(self.back, 0.0, out=self.back)
+        self.back *= may | ~live
+
+    @property
+    def returning(self) -> Mask:
+        """(M, K) series that seem to be back at the level before an accepted one."""
+        return np.asarray(self.back >= BACK_HOLDS)
+
+    def heals(self, rules: Rules, habits: Habits, slots: Slots) -> Mask:
+        """(M, K) series that learn their profiles even during an event: the weekly slot is young,
+        as they have just been moved to a new level. Others would learn the fault.
+        """
+        young = self.week_seen[slots.week] < HEALING_WEEKS * rules.an_hour
+        return np.asarray(young & (habits.seen < rules.open_after))
 
     def came_before(self, slots: Slots) -> Mask:
         """(M, K) series that have had values at this time of the day and of the week."""
@@ -255,7 +286,7 @@ class Forecast(Part):
         there = on & (np.abs(self.run) >= rules.shift_after)
         return _places(there) if there.any() else None
 
-    def move(self, at: Places, factor: Array, added: Array, moved: Array) -> None:
+    def move(self, rules: Rules, at: Places, factor: Array, added: Array, moved: Array) -> None:
         """Move series to a new level."""
         pick = (slice(None), *at)
         self.day[pick] = self.day[pick] * factor + added
@@ -264,9 +295,10 @@ class Forecast(Part):
         # The spread at the new level is unknown: start wide, and learn quickly.
         self.spread_all[at] = np.maximum(self.spread_all[at] * factor, 0.2 * np.abs(moved))
         self.offset[pick] = np.array([0.0, 0.0, 0.0, 1.0])[:, None]
-        for seen in (self.day_seen, self.week_seen):
-            seen[pick] = np.minimum(seen[pick], SEEN_AFTER_MOVE)
-        for sums in (self.run, self.run_length, self.run_actual, self.run_expected):
+        for seen, visits in ((self.day_seen, 1), (self.week_seen, rules.an_hour)):
+            seen[pick] = np.minimum(seen[pick], SEEN_AFTER_MOVE * visits)
+        self.moved[at] *= factor
+        for sums in (self.run, self.run_length, self.run_actual, self.run_expected, self.back):
             sums[at] = 0.0
 
 

@@ -178,7 +178,7 @@ class Habits(Part):
         self.silence += missed
         self.silence *= ~came
         np.minimum(self.silence, SEEN_MAX, out=self.silence)
-        rate = np.maximum(1.0 / (self.seen + 2.0), RATE_PRESENCE)
+        rate = np.maximum(1.0 / (self.seen + 2.0), RATE_PRESENCE * rules.pace)
         rate *= observed.born & ~frozen
         rate *= (observed.live | observed.absent | observed.gone) & self._tells(
             rules, observed.present
@@ -188,7 +188,7 @@ class Habits(Part):
 
     def _tells(self, rules: Rules, came: Mask) -> Mask:
         """(M, K) series of which this interval is a habit, not part of a long silence."""
-        young = self.seen < rules.warm_up
+        young = self.seen < rules.open_after
         return np.asarray(came | young | (self.silence <= LONG_SILENCE))
 
     def learn(
@@ -206,11 +206,11 @@ class Habits(Part):
         ----------
         value : as observed. learnt : clipped around the expectation.
         """
-        level = np.maximum(young, RATE_LEVEL)
+        level = np.maximum(young, RATE_LEVEL * rules.pace)
         level *= on
         level *= learnt - self.level
         self.level += level
-        rate = np.maximum(young, RATE_HABIT)
+        rate = np.maximum(young, RATE_HABIT * rules.pace)
         rate *= on
         nonzero = on & (value != 0)
         self.nonzero += rate * self._tells(rules, nonzero) * (nonzero - self.nonzero)
@@ -225,7 +225,7 @@ class Habits(Part):
     def move(self, rules: Rules, at: Places, factor: Array, added: Array) -> None:
         """Move series to a new level, and return them to the warm-up for a while."""
         self.level[at] = self.level[at] * factor + added
-        quiet = float(rules.warm_up - min(rules.shift_after, rules.warm_up - 1))
+        quiet = float(rules.open_after - min(rules.shift_after, rules.open_after - 1))
         for count in (self.seen, self.age):
             count[at] = np.minimum(count[at], quiet)
         self.silence[at] = 0.0

@@ -155,7 +155,7 @@ def describe(settings: DetectorSettings, state: State) -> Report:
         interval=settings.grid.interval,
         learnt_to=None if np.isnat(state.until) else f"{state.until.astype('datetime64[s]')}Z",
         intervals=state.clock,
-        warm_up=settings.warm_up,
+        warm_up=settings.open_after,
         classes=tuple(classes),
     )
 
@@ -181,7 +181,7 @@ def _learnt(settings: DetectorSettings, state: State) -> _Learnt:
     flat = np.sqrt(np.maximum(day, week)) <= CONSTANT * size
     constant = scored & flat & (deviation <= CONSTANT * size)
 
-    week_chance = variance * _chance(forecast.week_seen, RATE_WEEK)
+    week_chance = variance * _chance(forecast.week_seen, RATE_WEEK * rules.pace)
     day_chance = variance * _chance(forecast.day_seen, RATE_DAY)
     by_week = np.maximum(week - week_chance, 0.0)
     by_day = np.maximum(day - day_chance, 0.0)

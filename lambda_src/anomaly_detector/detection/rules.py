@@ -29,6 +29,10 @@ class Rules:
     band_beyond : share of the normal values on each side of the band. band_reach : deviations of a
         normal distribution within which the others lie.
     one_sided, minima : whether any measure has a direction, or a minimum change.
+    an_hour : intervals an hour, at least 1. pace : its inverse; rates an interval are those of PT1H
+        times it.
+    lengths : windows as a column (V, 1, 1). within_hour : index of the longest within an hour.
+    quiet_to_close, ..., settling : limits of events in intervals, see `events.follow`.
     """
 
     additive: Mask
@@ -38,12 +42,25 @@ class Rules:
     down: Mask
     min_absolute: Array
     min_relative: Array
+    an_hour: int
+    pace: float
+    windows: tuple[int, ...]
+    lengths: Array
+    within_hour: int
     warm_up: int
+    open_after: int
     score_after: int
     few_windows: int
     memory: float
     shift_after: int
     young_week: int
+    quiet_to_close: int
+    quiet_at_most: int
+    quiet_to_yield: int
+    settled: int
+    continued: int
+    remembered: int
+    settling: int
     budget: float
     band_beyond: float
     band_reach: float
@@ -56,6 +73,8 @@ class Rules:
     def of(settings: DetectorSettings) -> Rules:
         """Constants of a configured detector."""
         rules = settings.measures
+        hour, windows = settings.an_hour, settings.windows
+        seconds, day = settings.grid.seconds, 86_400
         beyond = (1.0 - settings.band) / 2.0
 
         def mask(values: list[bool]) -> Mask:
@@ -69,12 +88,25 @@ class Rules:
             down=mask([rule.direction != "up" for rule in rules]),
             min_absolute=np.array([[rule.min_absolute_change] for rule in rules]),
             min_relative=np.array([[rule.min_relative_change] for rule in rules]),
+            an_hour=hour,
+            pace=1.0 / hour,
+            windows=windows,
+            lengths=np.array(windows, dtype=np.float64)[:, None, None],
+            within_hour=windows.index(hour),
             warm_up=settings.warm_up,
+            open_after=settings.open_after,
             score_after=settings.score_after,
             few_windows=settings.few_windows,
             memory=settings.memory,
             shift_after=settings.shift_after,
             young_week=YOUNG_WEEK * settings.slots_a_day // settings.slots_a_weekday,
+            quiet_to_close=4 * max(1, hour // 4),
+            quiet_at_most=12 * hour,
+            quiet_to_yield=2 * hour,
+            settled=3 * hour,
+            continued=max(1, 3 * day // seconds) if seconds >= day else 12 * hour,
+            remembered=max(2, 7 * day // seconds) if seconds >= day else 24 * hour,
+            settling=max(1, 2 * day // seconds) if seconds >= day else 6 * hour,
             budget=settings.false_events_per_week / settings.intervals_a_week,
             band_beyond=beyond,
             band_reach=NormalDist().inv_cdf(1.0 - beyond),

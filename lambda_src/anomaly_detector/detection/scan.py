@@ -2,15 +2,16 @@
 
 Neill (2009), Kulldorff (1997).
 
-For each window of w = 1 ... 48 intervals, C is the sum of residuals and B the sum of expectations.
-The log-likelihood ratio of SUM and COUNT is D = ((B + C) ln(1 + C / B) - C) / phi, of the others
-C^2 / (2 var). Leaves have heavier tails than that, and sums of many less so: D is replaced by
-n ln(1 + D / n), as for Student's t, with n in proportion to the effective number of leaves of a
-slice, and at most the number of terms in the sum (B / phi, or rows). A repeated value that is not
-zero gives D = -ln p, summed over the repeats and the leaves of a slice; p is the usual share of
-repeats of the series or, if larger, the Poisson probability of that value: a small count repeats by
-chance. A missing value of a mean, minimum or maximum whose values always come gives D = -ln p, with
-p the usual share of missing values of the slice; the event is then that there is no data.
+For each window of up to 48 hours (intervals, if longer), C is the sum of residuals and B the sum of
+expectations. The log-likelihood ratio of SUM and COUNT is D = ((B + C) ln(1 + C / B) - C) / phi, of
+the others C^2 / (2 var). Leaves have heavier tails than that, and sums of many less so: D is
+replaced by n ln(1 + D / n), as for Student's t, with n in proportion to the effective number of
+leaves of a slice, and at most the number of terms in the sum (B / phi, or rows). A repeated value
+that is not zero gives D = -ln p, summed over the repeats and the leaves of a slice; p is the usual
+share of repeats of the series or, if larger, the Poisson probability of that value: a small count
+repeats by chance. A missing value of a mean, minimum or maximum whose values always come gives
+D = -ln p, with p the usual share of missing values of the slice; the event is then that there is no
+data.
 
 The dispersion phi of a slice and window is the decayed mean of C^2 / B, clipped at three
 deviations, shrunk towards that of slices of its size, and no smaller than that of shorter windows.
@@ -37,18 +38,14 @@ from anomaly_detector.detection.habits import Habits, Observed
 from anomaly_detector.detection.rules import FULL_SIZE, SMALL, TINY, Rules
 from anomaly_detector.lattice import Lattice
 
-WINDOWS = (1, 2, 3, 6, 12, 24, 48)
-"""Lengths, in intervals, of the windows over which evidence is added up."""
-LONGEST = WINDOWS[-1]
-SINGLE = 3  # number of windows that are one interval longer than the previous one
-
 CAP = 3.0
 TEMPER = 1.25  # the error of the estimated dispersion makes tails heavier
-TAIL_TERMS = 5.0  # n of one leaf in one interval, about Student's t with 9 degrees
+TAIL_TERMS = 5.0  # n of one leaf in one hour, about Student's t with 9 degrees
 FEWEST = 3.0  # B / phi below which a slice is evaluated in its roll-up only
 LEAST_SHARE = 0.01  # least standard deviation of a window, as a share of its usual sum
 LEAST_TIDE = 0.01  # share of its usual sum that a window must expect to tell its dispersion
 RATE_DISPERSION = 0.003
+YOUNG_HOURS = 336  # values, in hours, up to which dispersion is forgotten as fast as that of PT1H
 CLIP_DISPERSION = 9.0
 SHRINK = 30.0  # weight of the usual dispersion for the size, in windows
 USUAL_FROM = 50  # learned windows before a slice contributes to the usual dispersion
@@ -60,16 +57,13 @@ RATE_SAME, SAME_PRIOR = 0.002, 50.0
 FEWEST_SAME = 3
 LEAST_CHANCE = 0.003  # of a repeat, or of a missing value
 RARELY = 3.0  # mean nats of repeats, or of missing values, below which they are ignored
-FEWEST_GONE = 2  # missing values in a row
+FEWEST_GONE = 2  # missing values in a row, and at least a quarter of an hour
 MISSING_TELLS = -0.999 * math.log(LEAST_CHANCE)  # nats from which missing rows of sums are zero
 FEWEST_BURST = 5.0  # occurrences in a burst of something rare
 NOT_STUCK = 5.0  # nats against a slice for each of its leaves that is not stuck
 USUAL_AFTER = 0.5  # usual share of repeats of a series that was stuck for long
 SEEN_MAX = 1e6
 _HALF_LOG_TAU = 0.5 * math.log(2.0 * math.pi)
-
-_LENGTHS = np.array(WINDOWS, dtype=np.float64)[:, None, None]
-_ROOTS = np.sqrt(_LENGTHS)
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ class Evidence:
     window : index of the best window; change, base : sums over it.
     now_change, now_base : residual and expectation of this interval.
     price : log10(slices in the level), subtracted in R.
-    alone : R of this interval alone, without the correction.
+    alone : R of this interval alone, without the correction. of_hour : of the newest hour.
     repeats : nats for stuck leaves of the slice; stuck : whether they are the evidence.
     silent : series of which a row or value is missing that usually comes.
     missing : nats for missing values of the series; no_data : whether they are the evidence.
@@ -104,6 +98,7 @@ class Evidence:
     now_base: Array
     price: Array
     alone: Array
+    of_hour: Array
     repeats: Array
     stuck: Mask
     silent: Mask
@@ -143,11 +138,13 @@ class Evidence:
 class Scan(Part):
     """The latest residuals of each series, and the usual dispersion of its windows."""
 
-    # Latest residuals, indexed by the clock modulo their number, each with its base: expectation,
-    # or 1 for a mean. Seven digits are enough.
-    ring: NDArray[np.float32] = kept(LONGEST, 2, dtype=np.float32)
+    # Sums of residuals an hour, indexed by the hour modulo their number, each with its base:
+    # expectation, or 1 for a mean. Seven digits are enough.
+    ring: NDArray[np.float32] = kept("blocks", 2, dtype=np.float32)
+    # The same of the latest intervals, indexed by the clock, where an hour has several.
+    recent: NDArray[np.float32] = kept("recent", 2, dtype=np.float32)
     ring_fill: Array = kept()  # intervals in it since it was last reset
-    dispersion: Array = kept(len(WINDOWS))  # decayed mean of change^2 / base per window
+    dispersion: Array = kept("window_count")  # decayed mean of change^2 / base per window
     dispersion_seen: Array = kept()
     same: Array = kept()  # consecutive intervals with an unchanged value
     same_nats: Array = kept()  # sum of -ln of their chances
@@ -181,26 +178,27 @@ class Scan(Part):
         told = observed.live | (observed.absent & (gone >= MISSING_TELLS))
         counted = rules.additive & (habits.signed == 0)
         change, base, now_base = _newest(rules, habits, observed, expectation, value, counted, told)
-        newest = self.ring[clock % LONGEST]
-        newest[0], newest[1] = change, base
-        np.minimum(self.ring_fill + born, LONGEST, out=self.ring_fill)
+        self._add(rules, change, base, clock)
+        np.minimum(self.ring_fill + born, rules.windows[-1], out=self.ring_fill)
         self._follow_repeats(rules, habits, expectation.expected, observed.live & born, value)
-        sums = self._sums(clock)
+        sums = self._sums(rules, clock)
         changes, bases = sums[:, 0], sums[:, 1]
+        lengths = rules.lengths
 
         level = np.abs(long_level)
         usual = self._usual(rules, habits)
         full = np.where(counted, 1.0, level)
         safe = np.maximum(bases, SMALL)
-        whole = (self.ring_fill >= _LENGTHS) & (bases > 0)
-        own = np.minimum(self.dispersion_seen, 1.0 / RATE_DISPERSION) / _LENGTHS
+        whole = (self.ring_fill >= lengths) & (bases > 0)
+        memory = 1.0 / (RATE_DISPERSION * rules.pace)
+        own = np.minimum(self.dispersion_seen, memory) / lengths
         calm = own * self.dispersion
         calm += SHRINK * usual
         calm /= own + SHRINK
         np.maximum(calm, usual, out=calm)
         # Correlated counts deviate in proportion to their size, independent ones by its root; the
         # season uses the geometric mean of both.
-        tide = bases / np.maximum(level * _LENGTHS, SMALL)
+        tide = bases / np.maximum(level * lengths, SMALL)
         tide = np.where(counted, np.sqrt(np.minimum(np.maximum(tide, 0.04), 25.0)), 1.0)
         raw = np.square(changes) / safe
         fresh = raw / tide
@@ -210,7 +208,7 @@ class Scan(Part):
         _accumulate(np.maximum, calm)
         # Small counts vary by whole units.
         phi = _phi(calm * tide, habits.small(observed.unit, level))
-        least = LEAST_SHARE * np.maximum(full * bases, level * _LENGTHS)
+        least = LEAST_SHARE * np.maximum(full * bases, level * lengths)
         np.maximum(phi, np.square(least) / safe, out=phi)
         ratio = changes / safe
         ratio += 1.0
@@ -219,28 +217,36 @@ class Scan(Part):
         likely -= ratio - 1.0
         d = np.where(counted, likely * bases, 0.5 * raw)
         d /= phi
+        terms = bases / phi
         # A burst of something rare counts by its occurrences, of several rows.
-        burst = counted & (bases < FEWEST * phi) & (changes >= FEWEST_BURST * phi)
-        burst &= (observed.count >= FEWEST_BURST) & (change > 0)
-        terms = np.where(burst, changes + bases, bases) / phi
-        terms = np.where(counted, terms, np.maximum(habits.rows, 1.0) * _LENGTHS)
-        most = TAIL_TERMS * _parts(level, lattice) * _ROOTS
-        terms = np.minimum(np.maximum(terms, 1.0), np.where(burst, np.inf, most))
+        rare = counted & (observed.count >= FEWEST_BURST) & (bases[0] < FEWEST * phi[0])
+        rare &= changes[0] >= FEWEST_BURST * phi[0]
+        enough = ~counted | (terms >= FEWEST)
+        burst = rare & ~enough if rare.any() else None
+        if burst is not None:
+            enough |= burst
+            np.copyto(terms, (changes + bases) / phi, where=burst)
+        terms = np.where(counted, terms, np.maximum(habits.rows, 1.0) * lengths)
+        most = TAIL_TERMS * _parts(level, lattice) * np.sqrt(lengths * rules.pace)
+        if burst is not None:
+            most = np.where(burst, np.inf, most)
+        terms = np.minimum(np.maximum(terms, 1.0), most)
         heavy = terms * np.log1p(np.maximum(d, 0.0) / terms)
         # Low counts have no heavy tail. Multiplying by irregular masks is faster than selecting.
         light = counted & (changes < 0)
         d *= light
         d += heavy * ~light
         there = full * bases
-        counts = whole & (~counted | burst | (bases >= FEWEST * phi))
+        counts = whole & enough
         if rules.one_sided:
             counts &= np.where(changes > 0, rules.up, rules.down)
         if rules.minima:
             size = np.abs(changes)
-            counts &= size >= rules.min_absolute * _LENGTHS
+            counts &= size >= rules.min_absolute * lengths
             counts &= size >= rules.min_relative * there
         d *= counts
         alone = d[0] / math.log(10)
+        of_hour = d[: rules.within_hour + 1].max(axis=0) / math.log(10)
         best, window = _first_largest(d)
         pick = (window, np.arange(len(rules.additive))[:, None], np.arange(window.shape[1]))
         best_change, best_base = changes[pick], there[pick]
@@ -254,7 +260,7 @@ class Scan(Part):
         side[no_data] = -1.0
         nats = np.maximum(np.maximum(best, repeats), missing)
         other = stuck | no_data
-        ready = (habits.seen >= rules.warm_up) & (
+        ready = (habits.seen >= rules.open_after) & (
             self.dispersion_seen >= min(READY_FROM, rules.few_windows)
         )
         threshold, price = _looks(rules, ready, lattice)
@@ -274,6 +280,7 @@ class Scan(Part):
             now_base=now_base,
             price=price,
             alone=alone,
+            of_hour=of_hour,
             repeats=repeats,
             stuck=stuck,
             silent=observed.absent | observed.gone,
@@ -286,7 +293,7 @@ class Scan(Part):
             size=full,
             fresh=fresh,
             # Hours at which nothing is expected do not tell how the others vary.
-            whole=whole & (~counted | (bases > LEAST_TIDE * level * _LENGTHS)),
+            whole=whole & (~counted | (bases > LEAST_TIDE * level * lengths)),
         )
 
     def learn(
@@ -298,8 +305,12 @@ class Scan(Part):
         ----------
         live : series whose latest value is stored.
         """
-        on = ~frozen & (habits.seen > rules.warm_up // 2)
-        rate = np.maximum(1.0 / (self.dispersion_seen + 1.0), RATE_DISPERSION)
+        on = ~frozen & (habits.seen > rules.open_after // 2)
+        # Before day and week are known, residuals are larger: they are forgotten faster.
+        young = habits.seen < YOUNG_HOURS * rules.an_hour
+        most = 1.0 / RATE_DISPERSION
+        np.minimum(self.dispersion_seen, most, out=self.dispersion_seen, where=young)
+        rate = np.maximum(1.0 / (self.dispersion_seen + 1.0), RATE_DISPERSION * rules.pace)
         step = found.fresh - self.dispersion
         step *= rate
         step *= on & found.whole
@@ -309,7 +320,8 @@ class Scan(Part):
 
     def empty(self, m: int, slices: Mask) -> None:
         """Reset the windows of some slices (K,) of a measure."""
-        self.ring[:, :, m, slices] = 0.0
+        for ring in (self.ring, self.recent):
+            ring[:, :, m, slices] = 0.0
         for count in (self.ring_fill, self.same, self.same_nats, self.gone):
             count[m, slices] = 0.0
 
@@ -322,17 +334,44 @@ class Scan(Part):
         calmest = np.maximum.accumulate(self.dispersion, axis=0)
         counted = rules.additive & (habits.signed == 0) & habits.born
         phi = _phi(calmest, habits.small(unit, habits.level))
-        return np.asarray(counted & (np.abs(habits.level) * _LENGTHS < FEWEST * phi))
+        return np.asarray(counted & (np.abs(habits.level) * rules.lengths < FEWEST * phi))
 
-    def _sums(self, clock: int) -> Array:
-        """(V, 2, M, K) residuals and bases, summed over the latest intervals of each window."""
-        newest_first = self.ring[(clock - np.arange(LONGEST)) % LONGEST]
-        sums = np.empty((len(WINDOWS), *self.ring.shape[1:]))
-        # First the intervals that no shorter window has; the shortest have one more each.
-        sums[:SINGLE] = newest_first[:SINGLE]
-        for total, (begin, end) in zip(sums[SINGLE:], pairwise(WINDOWS[SINGLE - 1 :]), strict=True):
-            np.add.reduce(newest_first[begin:end], axis=0, dtype=np.float64, out=total)
-        _accumulate(np.add, sums)
+    def _add(self, rules: Rules, change: Array, base: Array, clock: int) -> None:
+        """Add an interval to the windows."""
+        hour, place = divmod(clock, rules.an_hour)
+        block = self.ring[hour % len(self.ring)]
+        if not len(self.recent):
+            block[0], block[1] = change, base
+            return
+        newest = self.recent[place]
+        newest[0], newest[1] = change, base
+        if not place:
+            block[:] = 0.0
+        block += newest
+
+    def _sums(self, rules: Rules, clock: int) -> Array:
+        """(V, 2, M, K) residuals and bases, summed over the latest intervals of each window.
+
+        A window of several hours takes of the oldest hour the share that it reaches into.
+        """
+        hour, place = divmod(clock, rules.an_hour)
+        blocks = self.ring[(hour - np.arange(len(self.ring))) % len(self.ring)]
+        sums = np.empty((len(rules.windows), *self.ring.shape[1:]))
+        short = rules.within_hour + 1 if len(self.recent) else 0
+        latest = self.recent[(place - np.arange(len(self.recent))) % max(1, len(self.recent))]
+        long = [0, *(window // rules.an_hour for window in rules.windows[short:])]
+        # First the intervals that no shorter window has.
+        for newest, totals, ends in (
+            (latest, sums[:short], [0, *rules.windows[:short]]),
+            (blocks, sums[short:], long),
+        ):
+            for total, (begin, end) in zip(totals, pairwise(ends), strict=True):
+                np.add.reduce(newest[begin:end], axis=0, dtype=np.float64, out=total)
+            _accumulate(np.add, totals)
+        left = rules.an_hour - 1 - place
+        if left:
+            for total, end in zip(sums[short:], long[1:], strict=True):
+                total += blocks[end] * (left * rules.pace)
         return sums
 
     def _usual(self, rules: Rules, habits: Habits) -> Array:
@@ -357,7 +396,7 @@ class Scan(Part):
             middle = away.sum() / count
             away -= middle
             spread = np.square(away).sum()
-            slope = y @ away / spread if spread > 1e-12 else np.zeros(len(WINDOWS))
+            slope = y @ away / spread if spread > 1e-12 else np.zeros(len(rules.windows))
             slope = np.minimum(
                 np.maximum(slope, 0.0 if additive else -1.0), 1.0 if additive else 0.0
             )
@@ -409,7 +448,7 @@ class Scan(Part):
             self.same_nats[at] -= np.log(np.minimum(chance, 1.0))
         # A stuck value is learned once; a series that has always been constant is no fault.
         telling = live & (self.last != 0) & ((self.same <= 2) | (habits.seen < rules.warm_up))
-        rate = np.maximum(1.0 / (habits.seen + SAME_PRIOR), RATE_SAME)
+        rate = np.maximum(1.0 / (habits.seen + SAME_PRIOR), RATE_SAME * rules.pace)
         rate *= telling
         rate *= same - self.same_share
         self.same_share += rate
@@ -443,7 +482,8 @@ def _newest(
 def _missing(rules: Rules, habits: Habits, observed: Observed, nats: Array, gone: Array) -> Array:
     """(M, K) nats for missing values of other series than sums, if their values always come."""
     always = 1.0 - habits.presence <= math.exp(-RARELY)
-    return np.asarray(nats * (observed.gone & always & (gone >= FEWEST_GONE) & rules.down))
+    always &= gone >= max(FEWEST_GONE, rules.an_hour // 4)
+    return np.asarray(nats * (observed.gone & always & rules.down))
 
 
 def _poisson(value: Array, expected: Array) -> Array:

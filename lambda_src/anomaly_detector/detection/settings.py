@@ -14,6 +14,10 @@ from anomaly_detector.intervals import Grid
 THRESHOLD_SEVERITY = 50.0
 """Severity of a value that is exactly as surprising as the false-event budget allows."""
 
+LONGEST = 48
+"""Length of the longest window of events, in hours, or in intervals if they are longer."""
+
+_HOUR = 3_600
 _DAY = 86_400
 _WEEK = 604_800
 
@@ -110,6 +114,37 @@ class DetectorSettings:
         return len(self.measures) + self.measures_elsewhere
 
     @property
+    def an_hour(self) -> int:
+        """Intervals an hour, at least 1: rates and limits in hours are those of PT1H."""
+        return max(1, _HOUR // self.grid.seconds)
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Lengths, in intervals, of the windows over which evidence of events is added up."""
+        hour = self.an_hour
+        if hour == 1:
+            return (1, 2, 3, 6, 12, 24, LONGEST)
+        shortest = {1, max(1, hour // 4), hour}
+        return (*sorted(shortest), *(hour * one for one in (3, 6, 12, 24, LONGEST)))
+
+    @property
+    def window_count(self) -> int:
+        """Number of windows."""
+        return len(self.windows)
+
+    @property
+    def recent(self) -> int:
+        """Intervals that are kept one by one; 0 if an hour has only one."""
+        return self.an_hour if self.an_hour > 1 else 0
+
+    @property
+    def blocks(self) -> int:
+        """Hours, or intervals if longer, whose sums are kept: the longest window may begin within
+        one of several intervals.
+        """
+        return LONGEST + (self.an_hour > 1)
+
+    @property
     def slots_a_day(self) -> int:
         """Slots of the daily profile."""
         return max(1, _DAY // self.grid.seconds)
@@ -141,13 +176,18 @@ class DetectorSettings:
 
     @property
     def warm_up(self) -> int:
-        """Values of a series before it can open an event: two weeks, within 10 and 336."""
+        """Values of a series before it is fully trusted: two weeks, within 10 and 336."""
         return max(10, min(336, 2 * _WEEK // self.grid.seconds))
 
     @property
     def few_windows(self) -> int:
         """Windows that are enough to know the dispersion of weeks and months, which are few."""
         return {"P1W": 26, "P1M": 12}.get(self.grid.interval, sys.maxsize)
+
+    @property
+    def open_after(self) -> int:
+        """Values of a series before it can open an event: the warm-up, at least a week."""
+        return max(self.warm_up, _WEEK // self.grid.seconds)
 
     @property
     def score_after(self) -> int:
@@ -161,10 +201,10 @@ class DetectorSettings:
 
     @property
     def shift_after(self) -> int:
-        """Intervals on one side of the forecast that make a new level: a day, within 7 and 72."""
-        return max(7, min(72, _DAY // self.grid.seconds))
+        """Intervals on one side of the forecast that make a new level: a day, at least 7."""
+        return max(7, _DAY // self.grid.seconds)
 
     @property
     def accept_after(self) -> int:
-        """Intervals after which an event is the new level: three days, within 10 and 72."""
-        return max(10, min(72, 3 * _DAY // self.grid.seconds))
+        """Intervals after which an event is the new level: three days, at least 10."""
+        return max(10, 3 * _DAY // self.grid.seconds)

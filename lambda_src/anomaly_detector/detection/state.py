@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from anomaly_detector.detection.arrays import Array, Mask, Part, Places
 from anomaly_detector.detection.band import Band, possible
-from anomaly_detector.detection.forecast import Expectation, Forecast
+from anomaly_detector.detection.forecast import BACK_AGAIN, Expectation, Forecast
 from anomaly_detector.detection.habits import Habits, Observed
 from anomaly_detector.detection.month import Month
 from anomaly_detector.detection.rules import Rules
-from anomaly_detector.detection.scan import LONGEST, Evidence, Scan
+from anomaly_detector.detection.scan import Evidence, Scan
 from anomaly_detector.detection.settings import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.slots import Slots
 from anomaly_detector.detection.surprise import Surprisal, Surprise
@@ -209,6 +209,9 @@ class State:
 
     def weigh(self, rules: Rules, shown: Shown, lattice: Lattice) -> Evidence:
         """Add the interval to the windows and compute the evidence of events."""
+        self.forecast.follow_back(
+            rules, self.habits, shown.expectation, shown.value, shown.observed.live
+        )
         scored = self.habits.seen >= rules.score_after
         return self.scan.judge(
             rules,
@@ -225,11 +228,11 @@ class State:
     def learn(self, rules: Rules, shown: Shown, evidence: Evidence, frozen: Mask) -> None:
         """Learn one interval.
 
-        `frozen` series, which are in an open event, learn young profiles only, with clipped
-        values: a slot that was learned wrongly would otherwise open the same event every week and
-        never be corrected.
+        `frozen` series, which are in an open event, learn nothing but the young profiles of a level
+        that they have just been moved to.
         """
         habits, slots, live = self.habits, shown.slots, shown.observed.live
+        frozen = frozen | self.forecast.returning
         expectation, value, residual = shown.expectation, shown.value, shown.residual
         young = habits.young  # accepting a new level may have made them younger
         habits.learn_presence(rules, shown.observed, expectation.expected, frozen)
@@ -250,11 +253,12 @@ class State:
                 known,
                 frozen,
             )
-        profiles = known & (~frozen | self.forecast.young_week(slots))
+        profiles = known & (~frozen | self.forecast.heals(rules, habits, slots))
         learnt = self.forecast.learn(
             rules, habits, expectation, residual, shown.z, slots, on, profiles, young
         )
         habits.learn(rules, shown.observed, value, learnt, on, young)
+        self._go_back(rules)
         moved = self.forecast.follow_run(rules, value, expectation.expected, shown.z, on)
         if moved is not None:
             sums = self.forecast
@@ -268,15 +272,35 @@ class State:
 
     def accept_windows(self, rules: Rules, evidence: Evidence, m: int, slices: Mask) -> None:
         """Accept the longest window as the new level of some slices (K,) of a measure."""
-        places = np.nonzero(slices & (self.scan.ring_fill[m] >= LONGEST))[0]
+        longest = rules.windows[-1]
+        places = np.nonzero(slices & (self.scan.ring_fill[m] >= longest))[0]
         if not len(places):
             return
         at = (np.full(len(places), m), places)
         change = evidence.changes[-1, m, places]
         base = evidence.bases[-1, m, places] * evidence.size[m, places]
         signed = self.habits.signed[at] > 0
-        base = np.where(signed, self.habits.level[at] * LONGEST, base)
-        self._move(rules, at, base, base + change, np.full(len(places), float(LONGEST)))
+        base = np.where(signed, self.habits.level[at] * longest, base)
+        self._move(rules, at, base, base + change, np.full(len(places), float(longest)))
+
+    def _go_back(self, rules: Rules) -> None:
+        """Undo the acceptance of a level where values are those of the level before again, and of
+        slices within that moved in the same direction.
+        """
+        forecast, lattice = self.forecast, self.lattice
+        again = forecast.back >= BACK_AGAIN
+        if not again.any():
+            return
+        for m, place in zip(*np.nonzero(again), strict=True):
+            alike = (forecast.moved[m] > 1.0) == (forecast.moved[m, place] > 1.0)
+            again[m] |= lattice.within(int(place)) & alike & (forecast.moved[m] != 1.0)
+        measures, slices = np.nonzero(again)
+        at = (measures, slices)
+        level = np.abs(self.habits.level[at])
+        self._move(rules, at, level, level / forecast.moved[at], np.ones(len(slices)))
+        forecast.moved[at] = 1.0
+        for m in np.unique(measures):
+            self.scan.empty(int(m), again[m])
 
     def _move(self, rules: Rules, at: Places, before: Array, after: Array, length: Array) -> None:
         """Move series to a new level, and return them to the warm-up for a while.
@@ -291,7 +315,7 @@ class State:
         moved = (after - before) / np.maximum(length, 1.0)
         added = np.where(scales, 0.0, moved)
         self.habits.move(rules, at, factor, added)
-        self.forecast.move(at, factor, added, moved)
+        self.forecast.move(rules, at, factor, added, moved)
         self.surprise.move(at, moved)
 
 

@@ -11,6 +11,12 @@ are normal according to their log-likelihood. Evidence in the same slices shortl
 continues the event; evidence below half of the event's is its aftermath (a rebound, or windows that
 still contain it) and opens nothing. Series that share leaves with an open event do not learn; an
 event that lasts becomes the new level.
+
+Limits are those of `Rules`, in intervals: of an open event, `quiet_to_close` without it close it if
+the log-likelihood agrees, `quiet_at_most` in any case; after `quiet_to_yield` another event may
+replace it; for `settled` intervals it settles on its slice, without others in its measure. After
+its end, it may continue for `continued` intervals, evidence may be its aftermath for `remembered`,
+and other slices that share leaves may show it too for `settling`.
 """
 
 from __future__ import annotations
@@ -31,15 +37,9 @@ from anomaly_detector.lattice import Lattice
 
 Mask = NDArray[np.bool_]
 
-QUIET_TO_CLOSE, QUIET_AT_MOST = 4, 12
 BACK_TO_NORMAL = 5.0  # nats in favour of the normal state that close an event
-QUIET_TO_YIELD = 2  # quiet intervals after which another event may replace it
-SETTLED = 3  # intervals in which an event settles on its slice, without others in its measure
-CONTINUED = 12  # intervals after its end in which an event may continue
-REMEMBERED = 24  # intervals after its end in which evidence may be its aftermath
-SETTLING = 6  # intervals after its end in which other slices that share leaves may show it too
 LEFT_BEHIND = 0.5  # share of an event's evidence below which evidence is its aftermath; decays
-STILL_THERE = 0.5  # share of a window's usual change that the newest interval must have
+STILL_THERE = 0.5  # share of a window's usual change that the newest hour must have
 SHOWS_ALONE = 2.0  # evidence of a single interval, in either direction, that continues an event
 AS_STRONG = 0.5  # share of the best evidence that a slice needs to be attributed instead
 BY_NEW = 0.8  # share of a change that new values must have to be its cause
@@ -158,7 +158,7 @@ class _Now:
         """Continue or close an event of an earlier interval."""
         if event.closed:
             event.closed += 1
-            if event.closed <= REMEMBERED:
+            if event.closed <= self.rules.remembered:
                 self.ended.append(event)
             return
         shown = self._is_shown(event)
@@ -168,8 +168,8 @@ class _Now:
             self._name_again(event)
         elif shown is not None:
             event.quiet += 1
-        over = event.quiet >= QUIET_TO_CLOSE and event.doubt >= BACK_TO_NORMAL
-        over |= event.quiet >= QUIET_AT_MOST
+        over = event.quiet >= self.rules.quiet_to_close and event.doubt >= BACK_TO_NORMAL
+        over |= event.quiet >= self.rules.quiet_at_most
         if not over and event.age < accept_after:
             self.open.append(event)
             return
@@ -228,42 +228,50 @@ class _Now:
             self.shown.add(event)
             may &= ~self.overlapping(event)
             for other in self.open:
-                may &= (other.age >= SETTLED) | (evidence > other.evidence)
+                may &= (other.age >= self.rules.settled) | (evidence > other.evidence)
 
     def _may_open(self) -> Mask:
         """(K,) slices on which an event may open beside the open ones."""
         found, m = self.found, self.m
         evidence = found.evidence[m]
-        # Long windows still contain an event that is over: the newest interval must show it, too.
+        # Long windows still contain an event that is over: the newest hour must show it, too.
         usual = np.abs(found.change[m]) / np.maximum(found.base[m], 1e-100)
-        there = found.side[m] * found.now_change[m] >= STILL_THERE * usual * found.now_base[m]
+        window = np.minimum(found.window[m], self.rules.within_hour)[None]
+        change, base = (
+            np.take_along_axis(sums[:, m], window, axis=0)[0]
+            for sums in (found.changes, found.bases)
+        )
+        there = found.side[m] * change >= STILL_THERE * usual * base * found.size[m]
+        there &= base > 0
         there |= found.stuck[m] | found.no_data[m]
         may = there & (found.weight[m] >= found.threshold[m])
+        may &= ~self.state.forecast.returning[m]
+        may &= ~self.state.forecast.returning[m]
         may &= evidence >= found.threshold[m]
         for event in self.open:
             overlap = self.overlapping(event)
-            if event.quiet >= QUIET_TO_YIELD:
+            if event.quiet >= self.rules.quiet_to_yield:
                 other = ~self._alike_to(self.place(event)) & self._fresh()
                 may &= ~overlap | other | (evidence >= LEFT_BEHIND * event.evidence)
                 continue
             stronger = evidence > event.evidence
             may &= ~overlap | (stronger & (found.side[m] != event.side))
-            may &= stronger | (event.age >= SETTLED)
+            may &= stronger | (event.age >= self.rules.settled)
         return np.asarray(may)
 
     def _left_behind(self, event: Event, place: int, evidence: float) -> bool:
         """Whether the evidence may be only the aftermath of an event that has ended."""
-        fading = 1.0 - event.closed / (REMEMBERED + 1.0)
+        fading = 1.0 - event.closed / (self.rules.remembered + 1.0)
         if evidence >= LEFT_BEHIND * fading * event.evidence:
             return False
         if self._alike(place, self.place(event)):
             return True
-        return event.closed <= SETTLING and not self._fresh()[place]
+        return event.closed <= self.rules.settling and not self._fresh()[place]
 
     def _fresh(self) -> Mask:
-        """(K,) slices that show something in this interval alone."""
+        """(K,) slices that show something in the newest hour alone."""
         found, m = self.found, self.m
-        return np.asarray(found.alone[m] - found.price[m] >= found.threshold[m])
+        return np.asarray(found.of_hour[m] - found.price[m] >= found.threshold[m])
 
     def _taken_up(self, place: int, before: list[Event], evidence: float) -> Event | None:
         """The event that the evidence at `place` continues; other events there are closed.
@@ -277,11 +285,15 @@ class _Now:
         again = [
             one
             for one in before
-            if one.closed <= CONTINUED
+            if one.closed <= self.rules.continued
             and one.no_data == lacks
             and (
                 self._alike(place, self.place(one))
-                or (one.closed <= SETTLING and one.side == side and evidence <= one.evidence)
+                or (
+                    one.closed <= self.rules.settling
+                    and one.side == side
+                    and evidence <= one.evidence
+                )
             )
         ]
         overlap = self.lattice.overlapping(place)
@@ -311,7 +323,7 @@ class _Now:
         for event in self.open:
             own = self.place(event)
             if (
-                event.quiet >= QUIET_TO_YIELD
+                event.quiet >= self.rules.quiet_to_yield
                 or event.side != found.side[m, place]
                 or event.no_data != found.no_data[m, place]
                 or self.overlapping(event)[place]
