@@ -15,7 +15,7 @@ CLI := $(wildcard tests/unit/test_cli*.py)
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit cli contract benchmarks end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit cli contract benchmarks simulation simulation-calls end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench bench-simulation clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -66,6 +66,14 @@ contract: $(VENV)/ready ## contract tests: local cloud, payloads and state machi
 benchmarks: $(VENV)/ready ## short versions of the benchmarks, and the reference series
 	@$(PY) -m pytest tests/benchmarks
 
+simulation: simulation-1 simulation-2 simulation-calls ## crashes, lost replies and more at any call of simulated runs, compared with clean runs
+
+simulation-calls: $(VENV)/ready
+	@$(PY) -m pytest tests/simulation
+
+simulation-%: $(VENV)/ready
+	@$(PY) -m tests.simulation --seeds 0-199 --shard $*/2
+
 newest-provider: $(VENV)/ready ## check the Terraform code against the newest AWS provider
 	@$(PY) -m scripts.newest_provider
 	@$(PY) -m pytest tests/provider
@@ -101,8 +109,11 @@ docs: $(VENV)/ready ## generate the tables of inputs, outputs and costs in the R
 docs-check: $(VENV)/ready ## check that these tables are up to date
 	@$(PY) scripts/terraform_docs.py --check
 
-bench: .venv-bench/ready ## accuracy, calibration and speed compared with other detectors: docs/benchmarks.md
+bench: .venv-bench/ready bench-simulation ## accuracy, calibration and speed compared with other detectors: docs/benchmarks.md
 	@nice -n 10 .venv-bench/bin/python -m tests.benchmarks
+
+bench-simulation: $(VENV)/ready ## 2,000 simulated runs
+	@nice -n 10 $(PY) -m tests.simulation --seeds 0-1999 --jobs $$(nproc)
 
 .venv-bench/ready: requirements-bench.txt
 	@echo "Setting up .venv-bench (once) …"

@@ -1,0 +1,239 @@
+"""Runs a plan, and compares how it ended with the clean run: the same detector and table, without
+attacks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from tests.simulation.attacks import AT_A_CALL, Plan, faults_of, schedule, table_of
+from tests.simulation.shop import kind_named, rows
+from tests.simulation.world import ENVIRONMENT, Kept, World
+
+OPERATIONS = ENVIRONMENT["OPERATIONS_TOPIC_ARN"]
+# What differs by the execution that wrote it.
+_OF_AN_ATTEMPT = ("attempt_id", "statement_id", "milliseconds", "sk")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a run leaves behind.
+
+    Attributes
+    ----------
+    results : objects below results/ and reports/. models : those in force, by part.
+    groups, intervals : items by sort key, without what tells the attempt.
+    detector : its item, without what counts tries. left : items that should be gone.
+    sent : events by target, as often as they were sent. unknown, failed : alerts reported so.
+    suppressed : events that were told under another name.
+    """
+
+    results: Mapping[str, bytes]
+    models: Mapping[str, bytes]
+    groups: Mapping[str, Any]
+    intervals: Mapping[str, Any]
+    detector: Mapping[str, Any]
+    left: tuple[str, ...]
+    sent: Mapping[str, Counter[str]]
+    unknown: frozenset[tuple[str, str]]
+    failed: frozenset[tuple[str, str]]
+    suppressed: frozenset[str]
+    calls: int
+
+
+def ending(world: World) -> Ending:
+    """Read it."""
+    plain = TypeDeserializer()
+    items = {
+        sk: {name: plain.deserialize(value) for name, value in item.items() if name != "pk"}
+        for (_, sk), item in sorted(world.table.items.items())
+    }
+
+    def of(prefix: str) -> dict[str, Any]:
+        return {
+            sk: {name: item[name] for name in item if name not in _OF_AN_ATTEMPT}
+            for sk, item in items.items()
+            if sk.startswith(prefix)
+        }
+
+    detector = items["DETECTOR"]
+    model = f"models/{detector.get('model')}/"
+    sent: dict[str, Counter[str]] = {}
+    unknown, failed = set(), set()
+    for arn, subject, body in world.targets.received:
+        if arn != OPERATIONS:
+            sent.setdefault(arn, Counter())[json.loads(body)["alertEventId"]] += 1
+        elif "an alert" in subject:
+            facts = json.loads(body[body.index("\n{") :])
+            reported = failed if facts["event"] == "ALERT_FAILED" else unknown
+            reported.add((facts["target"], facts["payload"]["alertEventId"]))
+    kept = ("watermark", "base", "status", "status_reason", "config_hash", "live_from", "parts")
+    objects = world.bucket.objects
+    return Ending(
+        results={
+            key: body
+            for key, (body, _) in sorted(objects.items())
+            if key.startswith(("results/", "reports/"))
+        },
+        models={
+            key.removeprefix(model): body
+            for key, (body, _) in sorted(objects.items())
+            if key.startswith(model)
+        },
+        groups=of("GROUP#"),
+        intervals=of("INTERVAL#"),
+        detector={name: detector.get(name) for name in kept},
+        left=tuple(sk for sk in items if sk.startswith(("DELIVERY#", "LEASE#", "LOCK#"))),
+        sent=sent,
+        unknown=frozenset(unknown),
+        failed=frozenset(failed),
+        suppressed=frozenset(
+            str(item["group_id"])
+            for sk, item in items.items()
+            if sk.startswith("ALERT#") and item["state"] == "SUPPRESSED"
+        ),
+        calls=world.calls,
+    )
+
+
+@lru_cache
+def crawled(kind: str, table: int, total: int, after: int) -> Kept:
+    """A detector that was just activated, or so many intervals after that."""
+    plan = Plan(-1, kind, after, table, whole=False, attacks=(), settling=0)
+    found = kind_named(kind)
+    kept = crawled(kind, table, total, 0) if after else None
+    world = World(found, rows(found, total, table), "unattacked", kept=kept)
+    if after:
+        schedule(world, plan)
+        world.run(found.grid.shift(found.start, after + 1) - timedelta(minutes=10))
+    else:
+        world.upload(found.document())
+        world.run(found.start + timedelta(minutes=1))
+    return world.kept()
+
+
+def clean(plan: Plan) -> Ending:
+    """How the same run ends without attacks."""
+    return _clean(replace(plan, seed=-1, whole=False, attacks=()))
+
+
+@lru_cache
+def _clean(plan: Plan) -> Ending:
+    return ending(done(plan))
+
+
+def done(plan: Plan) -> World:
+    """Run a plan."""
+    kind = kind_named(plan.kind)
+    kept = None if plan.whole else crawled(plan.kind, plan.table, plan.total, plan.after)
+    world = World(kind, table_of(plan), plan.seed, faults_of(plan), kept)
+    world.until = kind.grid.shift(kind.start, plan.intervals + 1)
+    if plan.whole:
+        world.upload(kind.document())
+    schedule(world, plan)
+    world.run(kind.grid.shift(kind.start, plan.total + 1))
+    return world
+
+
+def problems(plan: Plan) -> list[str]:
+    """What differs from the clean run, one line each; empty where nothing does."""
+    try:
+        world = done(plan)
+    except Exception as error:  # noqa: BLE001 an error of the simulation is a failure of the seed
+        return [f"the run broke off: {type(error).__name__}: {error}"]
+    found, wanted = ending(world), clean(plan)
+    told = [
+        *_different("results", found.results, wanted.results),
+        *_different("groups", found.groups, wanted.groups),
+        *_different("models", found.models, wanted.models),
+        *_different("detector", found.detector, wanted.detector),
+        *(f"left behind: {sk}" for sk in found.left),
+    ]
+    intervals = wanted.intervals
+    if plan.data:
+        # Whether an interval was revised depends on when its rows came.
+        told += _different("intervals", _unrevised(found.intervals), _unrevised(intervals))
+    else:
+        told += _different("intervals", found.intervals, intervals)
+    return told + _of_alerts(plan, world, found, wanted)
+
+
+def _of_alerts(plan: Plan, world: World, found: Ending, wanted: Ending) -> list[str]:
+    told = []
+    # A function that is killed while it sends cannot know whether it has sent; nor can one whose
+    # reply is lost.
+    excused = any(
+        function == "deliver" and _cannot_know(fault.kind, service)
+        for _, fault, function, service, _ in world.struck
+    )
+    for arn in sorted({*found.sent, *wanted.sent}):
+        sent, should = found.sent.get(arn, Counter()), wanted.sent.get(arn, Counter())
+        told += [f"sent twice to {arn}: {one}" for one, times in sent.items() if times > 1]
+        for one in should.keys() - sent.keys():
+            if excused and (arn, one) in found.unknown:
+                continue
+            if plan.data and one.rpartition("/")[2] in found.suppressed:
+                continue
+            told.append(f"not sent to {arn}: {one}")
+        if not plan.data:
+            told += [f"sent to {arn}, but not by a clean run: {one}" for one in sent - should]
+    if not excused:
+        told += [f"reported as unknown: {one} at {arn}" for arn, one in sorted(found.unknown)]
+    told += [f"reported as failed: {one} at {arn}" for arn, one in sorted(found.failed)]
+    return told
+
+
+def _cannot_know(fault: str, service: str) -> bool:
+    return fault.startswith("crash") or fault == "stall" or service in ("sns", "lambda")
+
+
+def _different(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name}: {key} "
+        + ("is missing" if key not in found else "is too many" if key not in wanted else "differs")
+        + (
+            f": {found[key]} instead of {wanted[key]}"
+            if key in found and key in wanted and not isinstance(found[key], bytes)
+            else ""
+        )
+        for key in sorted({*found, *wanted})
+        if found.get(key) != wanted.get(key)
+    ]
+
+
+def _unrevised(intervals: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        sk: item | {"status": "SCORED"} if item["status"] == "REVISED" else item
+        for sk, item in intervals.items()
+    }
+
+
+def shrunk(plan: Plan) -> Plan:
+    """A smaller plan that fails as well: without the attacks that are not needed, then shorter."""
+    again = True
+    while again:
+        again = False
+        for one in plan.attacks:
+            less = replace(plan, attacks=tuple(each for each in plan.attacks if each is not one))
+            if problems(less):
+                plan, again = less, True
+                break
+    while plan.intervals > 8:
+        shorter = replace(plan, intervals=plan.intervals * 3 // 4)
+        late = [
+            one
+            for one in shorter.attacks
+            if one.name not in AT_A_CALL and one.at >= shorter.intervals
+        ]
+        if late or not problems(shorter):
+            break
+        plan = shorter
+    return plan

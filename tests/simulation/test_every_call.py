@@ -1,0 +1,77 @@
+"""Every client call and every invocation of a crawl, and of a pipeline, fails once, in turn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from itertools import product
+
+import pytest
+
+from tests.simulation.attacks import NOT_YET, TABLES, Attack, Plan
+from tests.simulation.oracle import clean, done, problems
+
+PIPELINE = Plan(0, "short", 1, 0, whole=True, attacks=(), settling=1)
+# The name of a fault, and how many attempts of a client it strikes: all, or the first.
+FAULTS: list[tuple[str, int]] = [
+    ("crash-before", 9),
+    ("crash-after", 9),
+    ("throttle", 9),
+    ("lost", 9),
+    ("lost", 1),
+]
+
+
+@cache
+def crawl() -> Plan:
+    """A crawl in which events begin, and are told to all three targets."""
+    for table, number in product(range(TABLES), range(20)):
+        plan = Plan(0, "hourly", number + 1, table, False, (), after=number, settling=2)
+        if number and len(clean(replace(plan, settling=0)).sent) == 3:
+            return plan
+    raise AssertionError("no event is told to all")
+
+
+def calls_of(plan: Plan) -> int:
+    """How many there are in the attacked part."""
+    return done(replace(plan, settling=0)).calls
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [
+        pytest.param(
+            *each,
+            marks=pytest.mark.xfail(reason=NOT_YET[each[0]], strict=True)
+            if each[0] in NOT_YET
+            else (),
+            id=f"{each[0]}-{each[1]}",
+        )
+        for each in FAULTS
+    ],
+)
+def test_a_crawl_of_which_one_call_fails_ends_as_a_clean_one(name: str, depth: int) -> None:
+    total = calls_of(crawl())
+    assert total > 80
+
+    found = {}
+    for number in range(1, total + 1):
+        told = problems(replace(crawl(), attacks=(Attack(name, number, depth),)))
+        if told:
+            found[number] = told
+
+    assert found == {}
+
+
+def test_a_pipeline_of_which_one_call_fails_ends_as_a_clean_one() -> None:
+    total = calls_of(replace(PIPELINE, intervals=0))
+    assert total > 90
+
+    found = {}
+    for number in range(1, total + 1):
+        name, depth = FAULTS[number % len(FAULTS)]
+        told = problems(replace(PIPELINE, attacks=(Attack(name, number, depth),)))
+        if told:
+            found[number, name] = told
+
+    assert found == {}
