@@ -98,6 +98,7 @@ ATTACKS: dict[str, Draw] = {
     "disordered": _at_an_interval("disordered", 1, 3),
     "refuse": _at_an_interval("refuse", 1, 8),
     "warehouse": _at_an_interval("warehouse", 0, len(_TROUBLE)),
+    "stray": _at_an_interval("stray", 0, 0),
     "late": _at_an_interval("late", 0, 0),
     "changed": _at_an_interval("changed", 0, 0),
     "deleted": _at_an_interval("deleted", 0, 0),
@@ -160,6 +161,8 @@ def schedule(world: World, plan: Plan) -> None:
             world.refusals.append((target, due, until, _REFUSALS[one.size % len(_REFUSALS)]))
         elif one.name == "warehouse" and one.size < len(_TROUBLE):
             world.warehouse.trouble[one.at + 1] = _TROUBLE[one.size]
+        elif one.name == "stray":
+            world.warehouse.stray.add(one.at + 1)
         elif one.name == "warehouse":
             world.warehouse.slow[one.at + 1] = 1500.0
 

@@ -163,7 +163,18 @@ def problems(plan: Plan) -> list[str]:
         told += _different("intervals", _unrevised(found.intervals), _unrevised(intervals))
     else:
         told += _different("intervals", found.intervals, intervals)
-    return told + _of_alerts(plan, world, found, wanted)
+    return told + _of_alerts(plan, world, found, wanted) + _of_one_fault(plan, world)
+
+
+def _of_one_fault(plan: Plan, world: World) -> list[str]:
+    """A step that is struck once is tried again: its execution does not fail."""
+    if len(plan.attacks) != 1 or plan.attacks[0].name not in AT_A_CALL or plan.after == 0:
+        return []
+    return [
+        f"{one.arn} ended {one.status}: {one.error}: {one.cause}"
+        for one in world.executions.values()
+        if one.status != "SUCCEEDED"
+    ]
 
 
 def _of_alerts(plan: Plan, world: World, found: Ending, wanted: Ending) -> list[str]:
