@@ -386,7 +386,9 @@ class World:
             process.dead = True
             task.holder = before
 
-    def _invoked_by_event(self, function: str, payload: Any) -> None:
+    def invoked_by_event(self, function: str, payload: Any) -> None:
+        """Call a function as EventBridge does, or Terraform; again, if it fails."""
+
         def invoked() -> None:
             for wait in (*_AGAIN, None):
                 try:
@@ -404,16 +406,16 @@ class World:
 
     def _changed(self, key: str) -> None:
         if key == layout.CONFIGURATION:
-            self._invoked_by_event("reconcile", {})
+            self.invoked_by_event("reconcile", {})
 
     def _ended(self, execution: Execution) -> None:
         if execution.status == "SUCCEEDED":
             return
         if execution.machine == "statement":
-            self._invoked_by_event("statement", {"action": "cancel", "executions": [execution.arn]})
+            self.invoked_by_event("statement", {"action": "cancel", "executions": [execution.arn]})
         else:
             event = {"execution": execution.arn, "status": execution.status}
-            self._invoked_by_event("record_failure", event)
+            self.invoked_by_event("record_failure", event)
 
     # Step Functions
 
