@@ -11,7 +11,12 @@ from anomaly_detector.errors import PermanentError
 
 
 class Settings(BaseModel):
-    """Names and ARNs set by Terraform, the same for every function."""
+    """Names and ARNs set by Terraform, the same for every function.
+
+    Attributes
+    ----------
+    clock_tolerance_seconds : how far a scheduled time may be ahead of the function's clock.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -21,6 +26,7 @@ class Settings(BaseModel):
     pipeline_arn: str = Field(alias="PIPELINE_ARN", min_length=1)
     crawl_arn: str = Field(alias="CRAWL_ARN", min_length=1)
     operations_topic_arn: str = Field(alias="OPERATIONS_TOPIC_ARN", min_length=1)
+    clock_tolerance_seconds: int = Field(alias="CLOCK_TOLERANCE_SECONDS", default=60, ge=0)
     region: str = Field(alias="AWS_REGION", default="us-east-1")
 
     @classmethod

@@ -1,10 +1,10 @@
 locals {
   deliver = {
     table  = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]
-    read   = ["config/versions/*", "live/*"]
-    write  = ["results/*"]
-    delete = ["results/*"]
-    list   = ["config/versions/*", "live/*", "results/*"]
+    read   = ["config/versions/*", "live/*", "models/*"]
+    write  = ["results/*", "reports/*"]
+    delete = ["models/*", "results/*"]
+    list   = ["config/versions/*", "live/*", "models/*", "results/*"]
   }
 }
 

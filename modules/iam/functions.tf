@@ -28,11 +28,10 @@ locals {
         list  = ["config/versions/*", "history/*", "models/*"]
       }
       activate = {
-        table  = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]
-        read   = ["config/versions/*", "models/*"]
-        write  = ["models/*", "results/*", "reports/*"]
-        delete = ["models/*", "results/*"]
-        list   = ["config/versions/*", "models/*", "results/*"]
+        table  = ["GetItem", "Query", "PutItem", "UpdateItem"]
+        read   = ["config/versions/*"]
+        delete = ["models/*"]
+        list   = ["config/versions/*", "models/*"]
       }
       plan_crawl = {
         table = ["GetItem", "PutItem", "UpdateItem", "DeleteItem"]

@@ -2,7 +2,7 @@ locals {
   # Functions that each state machine invokes.
   machines = {
     statement = ["statement", "warehouse_role"]
-    pipeline  = ["prepare", "plan_history", "train", "activate", "record_failure"]
+    pipeline  = ["prepare", "plan_history", "train", "activate", "deliver", "record_failure"]
     crawl     = ["reconcile", "plan_crawl", "detect", "commit", "deliver", "record_failure"]
   }
 }

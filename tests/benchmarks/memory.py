@@ -285,6 +285,7 @@ def case(cloud: LocalCloud, shape: Shape, name: str) -> dict[str, Any]:
             answer = run("train", {**own, **part, "trained": answer})
         trained.append(answer)
     run("activate", {**own, "train": True, "parts": trained})
+    run("deliver", {})
     at = grid.shift(NOW, shape.due)
     crawl = crawling.plan_crawl(store, ledger, at, "crawl", datetime.now(UTC)).answer()
     begin, end = (datetime.fromisoformat(crawl[key]) for key in ("window_start", "window_end"))

@@ -113,8 +113,10 @@ def test_every_failure_goes_one_way_that_ends_in_fail(machine: str) -> None:
     for name, state in states.items():
         if state["Type"] not in ("Task", "Map") or name == "RecordFailure":
             continue
+        # The pipeline has done its work by then; what is pending is left to the next crawl.
+        after = "Active" if (machine, name) == ("pipeline", "Deliver") else "IsCauseGiven"
         assert [(catch["ErrorEquals"], catch["Next"]) for catch in state["Catch"]] == [
-            (["States.ALL"], "IsCauseGiven")
+            (["States.ALL"], after)
         ], name
         assert state["Catch"][0]["ResultPath"] == "$.error", name
     assert states["IsCauseGiven"]["Choices"][0]["Next"] == way

@@ -23,7 +23,7 @@ variables {
   account_id = "111122223333"
   function_arns = {
     for key in [
-      "reconcile", "warehouse_role", "prepare", "statement", "plan_history", "train", "activate", "record_failure",
+      "reconcile", "warehouse_role", "prepare", "statement", "plan_history", "train", "activate", "deliver", "record_failure",
       "stop",
     ] : key => "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:shop-${replace(key, "_", "-")}"
   }

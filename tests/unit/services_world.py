@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -224,8 +224,15 @@ class World:
             "schema": {"elements": []},
         }
 
-    def activate(self, execution: str = "pipeline-1", at: datetime = H1) -> None:
-        """Run the pipeline for the uploaded document, up to its end."""
+    def activate(
+        self,
+        execution: str = "pipeline-1",
+        at: datetime = H1,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Run the pipeline for the uploaded document, up to its end; `meanwhile` happens when all
+        is trained.
+        """
         preparing.prepare(self.store, self.ledger, None, execution, at)
         plan = history.plan_history(self.store, self.ledger, self.config_hash, at)
         query_hash = self.config.query_hash
@@ -257,6 +264,7 @@ class World:
             )
             for one in plan.parts
         ]
+        meanwhile()
         training.activate(
             self.store,
             self.ledger,
@@ -268,6 +276,7 @@ class World:
             execution=execution,
             now=at,
         )
+        self.deliver(at, execution)
 
     def plan(self, at: datetime, execution: str, now: datetime | None = None) -> CrawlPlan:
         """First step of a crawl, begun when it is scheduled unless told otherwise."""
@@ -301,13 +310,14 @@ class World:
     def deliver(self, at: datetime, holder: str = "run") -> None:
         """Last step."""
         post = Post(
+            detector_name="shop",
             ledger=self.ledger,
             objects=self.store,
             targets=self.mail,
             origin=Origin("arn:aws:states:eu-central-1:123456789012:stateMachine:s", BUCKET),
             operations=self.operations,
         )
-        deliver(post, now=at, lease=timedelta(minutes=15), holder=holder)
+        deliver(post, clock=lambda: at, holder=holder)
 
     def crawl(self, at: datetime, execution: str) -> bool:
         """A whole crawl; whether something was committed."""

@@ -3,9 +3,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from anomaly_detector.alerts.decide import decide, predecessors, triggers
+from anomaly_detector.alerts.decide import decide, predecessors, share_leaves, triggers
 from anomaly_detector.config import Alert
-from anomaly_detector.ledger.items import GroupItem
+from anomaly_detector.ledger.items import AlertItem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,13 +14,38 @@ from tests.unit.alerts_samples import HOUR, START, config, group, point
 DIMENSIONS = ("platform", "marketplace")
 
 
-def extent(one, **changes) -> GroupItem:
-    values = {"group_id": one.id, "measure": one.measure, "start": one.start, "end": one.end}
-    return GroupItem(**(values | changes))
+def told(one, **changes) -> AlertItem:
+    values = {
+        "alert": "orders",
+        "group_id": one.id,
+        "measure": one.measure,
+        "start": one.start,
+        "end": one.end,
+        "direction": one.direction,
+        "slices": one.slices,
+        "since": START,
+        "expires_at": 1,
+        "state": "SENT",
+        "attempt_id": "a",
+    }
+    return AlertItem(**(values | changes))
 
 
-def never(_alert: str, _group_id: str) -> bool:
-    return False
+class Decided:
+    """Decisions, and the groups that do not stand any more."""
+
+    def __init__(self, *items: AlertItem, gone: tuple[str, ...] = ()) -> None:
+        self.items = items
+        self.gone = gone
+
+    def on(self, alert: str, group_id: str) -> AlertItem | None:
+        return self.of(alert).get(group_id)
+
+    def of(self, alert: str) -> dict[str, AlertItem]:
+        return {one.group_id: one for one in self.items if one.alert == alert}
+
+    def stands(self, item: AlertItem) -> bool:
+        return item.group_id not in self.gone
 
 
 @pytest.mark.parametrize(("threshold", "expected"), [(0, True), (83.333, True), (83.34, False)])
@@ -60,25 +85,19 @@ def test_dimension_filters_are_met_by_one_slice_not_by_two_together() -> None:
     assert not triggers(both, apart, DIMENSIONS)
 
 
+def decisions(groups, *items, live_from=None, gone=(), alerts=None):
+    decided = Decided(*items, gone=gone)
+    alerts = alerts or config().alerts
+    return decide(alerts, groups, DIMENSIONS, live_from=live_from, decided=decided)
+
+
 def test_groups_from_before_activation_are_history() -> None:
-    alerts = config().alerts
-    told = {"live_from": START, "earlier": (), "told": never}
-    assert [one.because for one in decide(alerts, [group()], DIMENSIONS, **told)] == [None]
-    before = group(start=START - HOUR, hours=3)
-    assert decide(alerts, [before], DIMENSIONS, **told) == ()
+    assert [one.because for one in decisions([group()], live_from=START)] == [None]
+    assert decisions([group(start=START - HOUR, hours=3)], live_from=START) == ()
 
 
 def test_what_was_decided_is_not_decided_again() -> None:
-    told = {("orders", group().id)}
-    found = decide(
-        config().alerts,
-        [group()],
-        DIMENSIONS,
-        live_from=None,
-        earlier=[extent(group())],
-        told=lambda alert, one: (alert, one) in told,
-    )
-    assert found == ()
+    assert decisions([group()], told(group())) == ()
 
 
 def test_a_group_that_replaces_one_that_was_told_is_held_back() -> None:
@@ -86,15 +105,57 @@ def test_a_group_that_replaces_one_that_was_told_is_held_back() -> None:
     alerts = config().alerts | {
         "late": Alert(sns_topic_arns=("arn:aws:sns:eu-west-1:123456789012:late",))
     }
-    decisions = decide(
-        alerts,
-        [new],
-        DIMENSIONS,
-        live_from=None,
-        earlier=[extent(old)],
-        told=lambda alert, one: (alert, one) == ("orders", old.id),
-    )
-    assert [(one.alert, one.because) for one in decisions] == [("orders", old.id), ("late", None)]
+    found = decisions([new], told(old), gone=(old.id,), alerts=alerts)
+    assert [(one.alert, one.because) for one in found] == [("orders", old.id), ("late", None)]
+
+
+APP, WEB = {"platform": "mobile_app"}, {"platform": "pc_web"}
+
+
+@pytest.mark.parametrize(
+    ("before", "gone", "suppressed"),
+    [
+        ({"slices": [APP]}, True, True),
+        ({"slices": [APP]}, False, True),
+        ({"slices": [WEB]}, True, True),
+        # Beside an event that goes on in other slices, or in the other direction.
+        ({"slices": [WEB]}, False, False),
+        ({"slices": [APP], "direction": "up"}, False, False),
+        ({"slices": [APP], "direction": "up"}, True, False),
+        # Nobody was told of the former.
+        ({"slices": [APP], "state": "FAILED"}, True, False),
+        ({"slices": [APP], "state": "UNKNOWN"}, True, True),
+        ({"slices": [APP], "direction": None}, True, True),  # of a former version
+    ],
+)
+def test_only_the_same_event_holds_an_alert_back(before, gone, suppressed) -> None:
+    other = group(start=START - HOUR, hours=2)
+    found = decisions([group()], told(other, **before), gone=(other.id,) * gone)
+    assert [one.because is not None for one in found] == [suppressed]
+
+
+@pytest.mark.parametrize(("root", "suppressed"), [("SENT", True), ("FAILED", False)])
+def test_what_was_held_back_counts_as_what_it_was_held_back_for(root, suppressed) -> None:
+    first = group(start=START - 2 * HOUR, hours=2)
+    second = group(start=START - HOUR, hours=2)
+    items = [told(first, state=root), told(second, state="SUPPRESSED", because=first.id)]
+    found = decisions([group()], *items, gone=(first.id, second.id))
+    assert [one.because for one in found] == [second.id if suppressed else None]
+
+
+@pytest.mark.parametrize(
+    ("some", "others", "shared"),
+    [
+        ([{}], [APP], True),
+        ([APP], [APP | {"marketplace": "us"}], True),
+        ([APP], [{"marketplace": "us"}], True),
+        ([APP], [WEB], False),
+        ([APP, WEB], [WEB], True),
+        ([APP | {"marketplace": "us"}], [APP | {"marketplace": "de"}], False),
+    ],
+)
+def test_slices_share_leaves_unless_a_dimension_tells_them_apart(some, others, shared) -> None:
+    assert share_leaves(some, others) is share_leaves(others, some) is shared
 
 
 @given(st.integers(-5, 5), st.integers(1, 4), st.integers(1, 4))
@@ -103,12 +164,15 @@ def test_kin_shares_an_interval(shift: int, hours: int, others: int) -> None:
     other = group(start=START + shift * HOUR, hours=others, id="other")
     mine = {START + n * HOUR for n in range(hours)}
     theirs = {other.start + n * HOUR for n in range(others)}
-    assert bool(predecessors(one, [extent(other)])) == bool(mine & theirs)
-    assert not predecessors(one, [extent(other, measure="views")])
-    assert not predecessors(one, [extent(one)])
+
+    def kin(item: AlertItem) -> bool:
+        return bool(predecessors(one, {item.group_id: item}, lambda _: False))
+
+    assert kin(told(other)) == bool(mine & theirs)
+    assert not kin(told(other, measure="views"))
+    assert not kin(told(one))
 
 
 def test_oldest_groups_come_first() -> None:
     groups = [group(start=START + timedelta(hours=n)) for n in (5, 1, 3)]
-    found = decide(config().alerts, groups, DIMENSIONS, live_from=None, earlier=(), told=never)
-    assert [one.group.start for one in found] == sorted(one.start for one in groups)
+    assert [one.group.start for one in decisions(groups)] == sorted(one.start for one in groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ from anomaly_detector.ledger.items import (
     DELIVERY,
     DETECTOR,
     GROUP,
+    PARKED,
     Delivery,
     Detector,
     alert_key,
@@ -49,7 +51,7 @@ from tests.unit.alerts_samples import CRAWL, HOUR, START, config, group
 
 REGION = "eu-west-1"
 NOW = datetime(2022, 1, 15, 9, tzinfo=UTC)
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(minutes=1, seconds=11)
 FOREVER = START - 100 * HOUR
 
 
@@ -89,6 +91,7 @@ class Cloud:
         self.table = StateTable(self.clients["dynamodb"], "shop", "shop")
         self.objects = ObjectStore(self.clients["s3"], "shop-results")
         self.post = Post(
+            "shop",
             Ledger(self.table),
             self.objects,
             Targets(lambda service, _: self.clients[service]),
@@ -160,7 +163,7 @@ class Cloud:
         return delivery
 
     def deliver(self, *, now: datetime = NOW, post: Post | None = None) -> Delivered:
-        return deliver(post or self.post, now=now, lease=LEASE, holder=now.isoformat())
+        return deliver(post or self.post, clock=lambda: now, holder=now.isoformat())
 
     def sending(self, send: Callable[[str, Message], None]) -> Post:
         class Sender:
@@ -172,7 +175,7 @@ class Cloud:
                 send(self._arn, Message(subject, json.dumps(facts), ""))
 
         operations = Operations(None, self.topics["operations"])
-        return Post(self.post.ledger, self.objects, Sender(), self.post.origin, operations)
+        return Post("shop", self.post.ledger, self.objects, Sender(), self.post.origin, operations)
 
     def keys(self, prefix: str) -> list[str]:
         return list(self.objects.keys(prefix))
@@ -307,12 +310,67 @@ def test_a_delivery_that_a_former_version_left_pending_is_delivered(cloud: Cloud
     assert cloud.table.query(DELIVERY) == []
 
 
-def test_groups_that_cannot_be_read_say_what_is_wrong(cloud: Cloud) -> None:
-    delivery = cloud.commit([group()])
+def without_groups(cloud: Cloud, delivery: Delivery) -> None:
+    cloud.objects.delete(delivery.groups_keys)
+
+
+def with_broken_groups(cloud: Cloud, delivery: Delivery) -> None:
     cloud.objects.put_json(delivery.groups_keys[0], [{"id": "a"}])
 
-    with pytest.raises(PermanentError, match=r"stored groups cannot be read: 0\.measure, 0\.start"):
+
+def with_cut_groups(cloud: Cloud, delivery: Delivery) -> None:
+    cloud.objects.put(delivery.groups_keys[0], b'[{"id": ')
+
+
+def without_a_window(cloud: Cloud, delivery: Delivery) -> None:
+    cloud.table.update(delivery_key(delivery.due_start, "one"), {"window_end": None})
+
+
+def of_a_later_shape(cloud: Cloud, delivery: Delivery) -> None:
+    cloud.table.update(delivery_key(delivery.due_start, "one"), {"groups_keys": {"a": 1}})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (without_groups, "part=0.groups.json does not exist"),
+        (with_broken_groups, r"stored groups cannot be read: 0\.measure, 0\.start"),
+        (with_cut_groups, "Expecting value"),
+        (without_a_window, "DELIVERY#.* cannot be read: window_end"),
+        (of_a_later_shape, "DELIVERY#.* cannot be read: groups_keys"),
+    ],
+)
+def test_a_delivery_that_cannot_be_read_is_reported_and_the_next_go_on(
+    cloud: Cloud, spoil: Callable[[Cloud, Delivery], None], reason: str
+) -> None:
+    spoil(cloud, cloud.commit([group("views")]))
+    (stored,) = cloud.table.query(DELIVERY)
+    cloud.commit([group()], due=START + HOUR, attempt="two")
+
+    with pytest.raises(PermanentError, match=reason):
         cloud.deliver()
+
+    assert [one["impactedMetric"]["metricName"] for one in cloud.received()] == ["revenue"]
+    (report,) = cloud.received("operations")
+    assert report["event"] == "DELIVERY_PARKED"
+    assert report["delivery"] == stored
+    key = f"{PARKED}{stored['sk']}"
+    assert key in cloud.words
+    assert cloud.table.get(key) == stored | {"sk": key}
+    assert cloud.table.query(DELIVERY) == []
+    assert cloud.deliver() == Delivered(0, 0, 0, 0)
+
+
+def test_a_delivery_is_parked_only_when_somebody_knows(cloud: Cloud) -> None:
+    without_groups(cloud, cloud.commit([group()]))
+
+    def deaf(_arn: str, _message: Message) -> None:
+        raise ClientError({"Error": {"Code": "Throttled"}}, "Publish")
+
+    with pytest.raises(RetryableError, match="operations topic was not notified"):
+        cloud.deliver(post=cloud.sending(deaf))
+    assert len(cloud.table.query(DELIVERY)) == 1
+    assert cloud.table.query(PARKED) == []
 
 
 def test_nothing_pending_does_nothing(cloud: Cloud) -> None:
@@ -370,6 +428,37 @@ def test_an_event_that_falls_apart_is_not_told_again(cloud: Cloud) -> None:
     assert len(cloud.received()) == 1
 
 
+def test_an_event_beside_one_that_was_told_is_told_too(cloud: Cloud) -> None:
+    app = group(hours=2)
+    cloud.commit([app])
+    cloud.deliver()
+    of_web = {"slices": [{"platform": "pc_web"}], "id": "web"}
+    web = group(start=START + HOUR, **of_web)
+    rise = group(start=START + HOUR, direction="up", id="rise")
+    cloud.commit([app, web, rise], due=START + HOUR, attempt="two")
+
+    assert cloud.deliver().suppressed == 0
+
+    told = [alert["anomalyGroupId"] for alert in cloud.received()]
+    assert told == [app.id, "rise", "web"]
+
+
+def test_an_event_whose_beginning_goes_away_when_it_has_grown_is_not_told_again(
+    cloud: Cloud,
+) -> None:
+    cloud.commit([group(hours=1)])
+    cloud.deliver()
+    cloud.commit([group(hours=4)], due=START + HOUR, hours=3, attempt="two")
+    cloud.deliver()
+    # Its rest shares no interval with what was told, but with what that has become.
+    rest = group(start=START + 2 * HOUR, hours=3)
+    cloud.commit([rest], due=START + 4 * HOUR, lookback=4, attempt="three")
+
+    assert cloud.deliver().suppressed == 1
+
+    assert len(cloud.received()) == 1
+
+
 def test_groups_of_history_are_kept_but_not_told(cloud: Cloud) -> None:
     live = START + HOUR
     cloud.table.put(DETECTOR, Detector(status="ACTIVE", live_from=live).attributes())
@@ -383,7 +472,7 @@ def test_groups_of_history_are_kept_but_not_told(cloud: Cloud) -> None:
 
 def test_a_delivery_from_before_a_retraining_only_sends_its_alerts(cloud: Cloud) -> None:
     cloud.commit([group()])
-    after = Detector(status="ACTIVE", live_from=START + 2 * HOUR)
+    after = Detector(status="ACTIVE", live_from=START + 2 * HOUR, trained="newer")
     cloud.table.put(DETECTOR, after.attributes())
     done = cloud.deliver()
     assert (done.sent, done.published) == (1, 0)
@@ -536,6 +625,68 @@ def test_two_runs_at_once_do_not_both_deliver(cloud: Cloud) -> None:
     assert cloud.deliver(post=cloud.sending(meanwhile)).sent == 1
     assert len(refused) == 1
     assert len(cloud.received()) == 1
+
+
+def test_a_run_that_outlives_its_lease_sends_nothing_twice(cloud: Cloud) -> None:
+    cloud.commit([group(start=START, hours=2)], hours=2)
+    later = NOW + LEASE + timedelta(seconds=1)
+    copies = threading.Lock()
+
+    def stall(**_: Any) -> None:
+        # Late rows have moved the event by the time this run goes on.
+        if copies.acquire(blocking=False):
+            moved = group(start=START - HOUR, hours=3)
+            cloud.commit([moved], due=START + 2 * HOUR, attempt="two")
+            assert cloud.deliver(now=later).sent == 1
+
+    events = cloud.clients["s3"].meta.events
+    events.register("before-call.s3.CopyObject", stall)
+    try:
+        with pytest.raises(RetryableError, match="Another run has taken over"):
+            cloud.deliver()
+    finally:
+        events.unregister("before-call.s3.CopyObject", stall)
+
+    assert len(cloud.received()) == 1
+    assert cloud.deliver(now=later).sent == 0
+    assert cloud.received() == []
+
+
+def test_a_run_that_is_overtaken_while_it_sends_takes_no_final_state_back(cloud: Cloud) -> None:
+    alerts = {"all": cloud.alert("orders", "second")}
+    cloud.commit([group()], configuration=config(alerts=alerts))
+    later = NOW + LEASE + timedelta(seconds=1)
+
+    def slow(arn: str, _message: Message) -> None:
+        cloud.deliver(now=later)
+        raise RetryableError(f"{arn}: Throttling")
+
+    with pytest.raises(RetryableError, match="Another run has taken over"):
+        cloud.deliver(post=cloud.sending(slow))
+
+    assert [one["event"] for one in cloud.received("operations")] == ["ALERT_UNKNOWN"]
+    assert len(cloud.received("second")) == 1
+    (item,) = cloud.table.query(ALERT)
+    assert sorted(item["targets"].values()) == ["SENT", "UNKNOWN"]
+    assert cloud.deliver(now=later) == Delivered(0, 0, 0, 0)
+
+
+def test_a_slow_run_keeps_its_lease(cloud: Cloud) -> None:
+    times = iter(NOW + timedelta(seconds=50) * step for step in range(100))
+    cloud.commit([group(), group("views")])
+    refused = []
+
+    def meanwhile(arn: str, message: Message) -> None:
+        moment = next(times)
+        with pytest.raises(RetryableError, match="Another run is delivering"):
+            cloud.deliver(now=moment)
+        refused.append(moment)
+        cloud.post.targets.send(arn, message)
+
+    done = deliver(cloud.sending(meanwhile), clock=lambda: next(times), holder="slow")
+
+    assert (done.sent, len(refused)) == (2, 2)
+    assert refused[-1] - NOW > 2 * LEASE
 
 
 def scenario() -> Cloud:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -26,7 +26,7 @@ from anomaly_detector.handlers import (
 )
 from anomaly_detector.handlers._boundary import boundary
 from anomaly_detector.handlers._wiring import Wiring, wiring
-from anomaly_detector.intervals import iso
+from anomaly_detector.intervals import Grid, iso
 from anomaly_detector.lake import layout
 from anomaly_detector.ledger.items import Chunk
 from anomaly_detector.services.payloads import CrawlPlan
@@ -110,6 +110,8 @@ def test_the_whole_way_through_the_handlers(world: World) -> None:
         {**bounds, "train": plan["train"], "parts": trained, **execution}, context
     )
     assert (active["status"], active["watermark"]) == ("ACTIVE", iso(H1))
+    assert deliver.handler({}, context)["sent"] == 0
+    assert list(world.store.keys(layout.SCORES))
 
     crawl = plan_crawl.handler(
         {
@@ -141,8 +143,32 @@ def test_a_scheduled_time_counts_before_the_start() -> None:
             "execution": "e",
         }
     )
-    assert iso(event.moment) == "2026-03-03T00:05:00Z"
-    assert event.model_copy(update={"scheduled_time": None}).moment == H1
+    tolerance = timedelta(minutes=1)
+    scheduled = H1 + DAY + timedelta(minutes=5)
+    assert event.moment(scheduled, tolerance) == scheduled
+    # The function's clock may be late, but not by much.
+    assert event.moment(scheduled - tolerance, tolerance) == scheduled
+    before = scheduled - tolerance * 2
+    assert event.moment(before, tolerance) == before
+    assert event.model_copy(update={"scheduled_time": None}).moment(scheduled, tolerance) == H1
+
+
+def test_a_crawl_that_is_scheduled_in_the_future_takes_only_what_has_ended(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    event = {
+        "scheduled_time": "2126-03-02T12:00:00Z",
+        "started_at": iso(H1 + NOON),
+        "execution": "arn:crawl:1",
+    }
+
+    detector, grid = world.ledger.detector(), Grid.of(world.config)
+    yesterday = grid.shift(grid.floor(datetime.now(UTC)), -1)
+    world.ledger.advance_detector(detector, detector.model_copy(update={"watermark": yesterday}))
+
+    plan = CrawlPlan.model_validate(plan_crawl.handler(event, Context()))
+
+    assert (plan.due_start, plan.window_end) == (yesterday, yesterday + DAY)
 
 
 def test_a_failure_is_told_on_the_operations_topic(world: World) -> None:

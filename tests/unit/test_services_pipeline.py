@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
-from anomaly_detector.errors import PermanentError
+from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.intervals import Grid, iso
 from anomaly_detector.lake import layout, parquet
 from anomaly_detector.ledger.items import Run
@@ -151,6 +151,50 @@ def test_going_back_to_an_earlier_document_starts_it(world: World, pipeline: Pip
 
     assert pipeline.names()[-1].endswith(("-1", "-2"))
     assert len(pipeline.names()) == 3
+
+
+def test_a_reconcile_that_read_before_an_upload_does_not_bring_the_old_document_back(
+    world: World, pipeline: Pipeline
+) -> None:
+    world.upload(document())
+    old = world.config_hash
+    now = datetime.now(UTC)
+    newer = Run(attempt=1, status="STARTING", uploaded_at=now + timedelta(seconds=5))
+    begun: list[str] = []
+
+    def newer_meanwhile(table: Any) -> Any:
+        read = table.get
+
+        def get(sk: str) -> Any:
+            if not begun:
+                begun.append("newer")
+                assert world.ledger.claim_run("newer", None, newer)
+            return read(sk)
+
+        return get
+
+    world.table.get = newer_meanwhile(world.table)  # type: ignore[method-assign]
+
+    assert not run(world, pipeline)
+
+    assert begun
+    assert pipeline.names() == []
+    assert world.ledger.detector().wanted_hash == "newer"
+    assert world.ledger.run(old) is None
+
+
+def test_a_document_that_was_uploaded_again_is_the_newest(world: World, pipeline: Pipeline) -> None:
+    world.upload(document())
+    assert run(world, pipeline)
+    wanted = world.ledger.detector().wanted_at
+    assert wanted
+    world.ledger.note_upload(world.config_hash, wanted - DAY)
+
+    assert not run(world, pipeline)
+
+    assert world.ledger.detector().wanted_at == wanted
+    between = Run(attempt=1, status="STARTING", uploaded_at=wanted - timedelta(hours=1))
+    assert not world.ledger.claim_run("between", None, between)
 
 
 def test_refused_access_is_waited_for(world: World, pipeline: Pipeline) -> None:
@@ -385,7 +429,8 @@ def test_a_changed_measure_is_trained_anew_and_replaces_results(world: World) ->
     world.activate("pipeline-2", H1 + DAY * 3 + NOON)
 
     after = world.ledger.detector()
-    assert after.watermark == after.live_from == H1 + DAY * 3
+    assert after.watermark == after.history_end == H1 + DAY * 3
+    assert after.live_from == H1 + DAY * 2
     assert not old & set(world.store.keys("models/"))
     keys = list(world.store.keys("results/scores/"))
     assert f"{layout.SCORES}date=2026-03-03/history.parquet" not in keys  # within the look-back
@@ -420,6 +465,177 @@ def test_a_crawl_under_way_loses_against_a_new_configuration(world: World) -> No
 
     assert all(one.superseded for one in parts)
     assert world.plan(at, "c2", at + timedelta(hours=1)).due is False
+
+
+def retrained(**changes: Any) -> bytes:
+    return document(false_events_per_week=2, **changes)
+
+
+def test_what_begins_before_the_end_of_the_new_history_is_told_late(world: World) -> None:
+    # given an incident on the fourth day, after the last crawl
+    world.rows = sales(8)
+    world.upload(document())
+    world.activate()
+    for day in (1, 2):
+        world.crawl(H1 + DAY * day + NOON, f"c{day}")
+
+    # when a model is trained on a history that contains it
+    world.upload(retrained())
+    world.activate("pipeline-2", H1 + DAY * 5 + NOON)
+
+    # then it is told, once and marked late
+    (message,) = world.mail.messages
+    assert message["late"] is True
+    assert message["timestamp"].startswith("2026-03-05")
+    for day in (6, 7):
+        assert world.crawl(H1 + DAY * day + NOON, f"c{day}")
+    assert len(world.mail.messages) == 1
+
+
+def test_crawls_go_on_while_another_configuration_trains(world: World) -> None:
+    # given a crawl under way when the pipeline begins
+    world.rows = sales(8)
+    world.upload(document())
+    world.activate()
+    at = H1 + DAY + NOON
+    plan = world.plan(at, "c1")
+    landed = world.unload(plan, at, "c1")
+    old = world.config_hash
+    world.upload(retrained())
+
+    # when it trains for days
+    def meanwhile() -> None:
+        detector = world.ledger.detector()
+        assert (detector.status, detector.config_hash) == ("ACTIVATING", old)
+        new, world.config_hash = world.config_hash, old
+        assert world.commit(plan, landed, world.detect(plan, landed, at), at).committed
+        for day in range(2, 6):
+            assert world.crawl(H1 + DAY * day + NOON, f"c{day}")
+        assert world.ledger.detector().status == "ACTIVATING"
+        world.config_hash = new
+
+    world.activate("pipeline-2", at, meanwhile)
+
+    # then the incident was told in time, and not again by the new model, which judges it too
+    detector = world.ledger.detector()
+    assert detector.watermark == detector.live_from == detector.history_end == H1 + DAY
+    assert world.ledger.intervals(H1, H1 + DAY * 9) == {}
+    (message,) = world.mail.messages
+    assert "late" not in message
+    assert world.crawl(H1 + DAY * 6 + NOON, "c6")
+    assert world.crawl(H1 + DAY * 7 + NOON, "c7")
+    assert len(world.mail.messages) == 1
+    assert [group["AnomalyGroupId"] for group in world.groups()] == [message["anomalyGroupId"]]
+
+
+def test_crawls_go_on_when_another_configuration_has_failed(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    active = world.config_hash
+    world.upload(document(query="SELECT"))
+    with pytest.raises(PermanentError):
+        prepare(world.store, world.ledger, None, "e2", H1)
+    fail(world, "not a query")
+    world.config_hash = active
+
+    assert world.crawl(H1 + DAY + NOON, "c1")
+
+    detector = world.ledger.detector()
+    assert (detector.status, detector.status_reason) == ("FAILED", "not a query")
+
+
+def test_an_activation_that_fails_leaves_the_results_as_they_were(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.upload(document())
+    world.activate()
+    world.crawl(H1 + DAY * 2 + NOON, "c1")
+    before = (world.published(), world.groups(), world.table.query("INTERVAL#"))
+    world.upload(retrained())
+    monkeypatch.setattr(world.ledger, "activate", lambda *_: False)
+
+    with pytest.raises(RetryableError, match="changed concurrently"):
+        world.activate("pipeline-2", H1 + DAY * 3 + NOON)
+
+    world.deliver(H1 + DAY * 3 + NOON)
+    assert (world.published(), world.groups(), world.table.query("INTERVAL#")) == before
+
+
+def results_of_an_activation(name: str, order: str) -> dict[str, Any]:
+    """Results after a retraining, and a crawl of the former model that is delivered before or after
+    it, or whose delivery is pending when the new model has crawled already.
+    """
+    world = World(sales(8), name)
+    world.upload(document())
+    world.activate()
+    at = H1 + DAY * 4 + NOON
+    plan = world.plan(at, "c1")
+    landed = world.unload(plan, at, "c1")
+    assert world.commit(plan, landed, world.detect(plan, landed, at), at).committed
+    if order == "before":
+        world.deliver(at)
+    deliver = world.deliver
+    world.deliver = lambda *_: None  # type: ignore[method-assign]
+    world.upload(retrained())
+    world.activate("pipeline-2", at + DAY)
+    if order != "at the end":
+        deliver(at + DAY)
+    for day in (6, 7):
+        world.crawl(H1 + DAY * day + NOON, f"c{day}")
+    deliver(H1 + DAY * 8)
+    assert world.table.query("DELIVERY#") == []
+    detector = world.ledger.detector()
+    models = {layout.model(str(one), 0) for one in (detector.model, detector.old_model)}
+    assert set(world.store.keys("models/")) == models
+    sent = [message["anomalyGroupId"] for message in world.mail.messages]
+    assert len(sent) == 1
+    groups = world.groups()
+    assert [group["AnomalyGroupId"] for group in groups] == sent
+    reports = {key: world.store.get(key) for key in world.store.keys("reports/")}
+    return world.published() | reports | {"groups": groups}
+
+
+@pytest.mark.usefixtures("world")
+def test_pending_deliveries_do_not_mix_the_results_of_two_models() -> None:
+    wanted = results_of_an_activation("clean", "before")
+
+    for order in ("after", "at the end"):
+        found = results_of_an_activation(order.replace(" ", "-"), order)
+        assert found.keys() == wanted.keys()
+        assert [key for key in wanted if found[key] != wanted[key]] == []
+
+
+def test_intervals_that_another_model_has_learned_do_not_stay_due(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    world.crawl(H1 + DAY + NOON, "c1")
+    assert world.plan(H1 + DAY * 5 + NOON, "crashed").due
+
+    world.upload(retrained())
+    world.activate("pipeline-2", H1 + DAY * 5 + NOON)
+    world.table.delete("LEASE#crawl")
+    world.crawl(H1 + DAY * 6 + NOON, "c2")
+
+    found = world.ledger.intervals(H1, H1 + DAY * 9)
+    assert {one.status for one in found.values()} <= {"SCORED", "MISSING"}
+    assert H1 + DAY not in found
+
+
+def test_a_superseded_crawl_leaves_no_due_intervals(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    at = H1 + DAY + NOON
+    plan = world.plan(at, "c1")
+    landed = world.unload(plan, at, "c1")
+    parts = world.detect(plan, landed)
+    world.upload(retrained())
+    world.activate("pipeline-2", H1 + DAY * 2 + NOON)
+    # As if it had been planned while the other was activated.
+    world.ledger.mark_intervals([H1], "DUE")
+
+    assert not world.commit(plan, landed, parts).committed
+
+    assert world.ledger.intervals(H1, H1 + DAY) == {}
 
 
 def test_activation_may_be_repeated(world: World) -> None:
@@ -695,6 +911,21 @@ def test_intervals_say_what_became_of_them(world: World) -> None:
     assert found[H1].statement_id
 
 
+def test_an_interval_that_loses_all_its_rows_is_revised(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    world.crawl(H1 + DAY * 3 + NOON, "c1")
+    assert world.ledger.intervals(H1, H1 + DAY * 3)[H1 + DAY].rows == 200
+    world.rows = [row for row in world.rows if row.day != H1 + DAY]
+    for day in (4, 5):
+        world.crawl(H1 + DAY * day + NOON, f"c{day}")
+
+    found = world.ledger.intervals(H1, H1 + DAY * 4)
+
+    assert (found[H1 + DAY].status, found[H1 + DAY].rows) == ("REVISED", 0)
+    assert (found[H1 + DAY].series, found[H1 + DAY].anomalous) == (0, 0)
+
+
 def test_nothing_is_due_before_the_offset_has_passed(world: World) -> None:
     world.upload(document(offset_seconds=7200))
     world.activate(at=H1 + timedelta(hours=3))
@@ -779,8 +1010,8 @@ def test_two_generations_of_models_are_kept(world: World) -> None:
     assert set(world.store.keys("models/")) == kept
 
 
-@pytest.mark.parametrize(("days", "left"), [(1, True), (3, False)])
-def test_what_dead_runs_left_of_models_goes_after_two_days(
+@pytest.mark.parametrize(("days", "left"), [(14, True), (16, False)])
+def test_what_dead_runs_left_of_models_goes_after_two_weeks(
     world: World,
     days: int,
     left: bool,  # noqa: FBT001 drawn
@@ -894,7 +1125,8 @@ def test_a_detector_of_a_former_version_is_trained_again_by_itself_and_says_so(
     detector = world.ledger.detector()
     assert (detector.status, detector.status_reason) == ("ACTIVE", None)
     assert not detector.is_of_former_version
-    assert detector.watermark == detector.live_from == H1 + DAY * 6
+    assert detector.watermark == H1 + DAY * 6
+    assert detector.live_from == H1 + DAY * 5
     assert not run(world, pipeline)
     for day in (7, 8):
         assert world.crawl(H1 + DAY * day + NOON, f"c{day}")

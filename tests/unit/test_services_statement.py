@@ -163,6 +163,7 @@ def test_finished_history_is_on_file(world: World) -> None:
 def test_a_live_window_without_rows_has_no_manifest(world: World) -> None:
     warehouse = Warehouse([{"Status": "FINISHED", "ResultRows": 0}])
     at = begin(world, warehouse, "live")
+    world.ledger.mark_intervals([H1 - DAY], "DUE")
 
     done = look(world, warehouse, at, "live")
 

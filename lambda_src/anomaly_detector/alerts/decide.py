@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from anomaly_detector.config import Alert
 from anomaly_detector.events.group import Group
-from anomaly_detector.ledger.items import GroupItem
+from anomaly_detector.ledger.items import AlertItem
 
 
 @dataclass(frozen=True)
@@ -29,50 +30,84 @@ def triggers(alert: Alert, group: Group, dimensions: Sequence[str]) -> bool:
     return _touches(alert.dimension_filters, group, dimensions)
 
 
+class Decided(Protocol):
+    """The decisions so far."""
+
+    def on(self, alert: str, group_id: str) -> AlertItem | None:
+        """The decision on an alert for a group, however it ended; None if there is none."""
+
+    def of(self, alert: str) -> Mapping[str, AlertItem]:
+        """All decisions on an alert, by group."""
+
+    def stands(self, item: AlertItem) -> bool:
+        """Whether the group still exists, or late rows or another model have removed it."""
+
+
 def decide(
     alerts: Mapping[str, Alert],
     groups: Iterable[Group],
     dimensions: Sequence[str],
     *,
     live_from: datetime | None,
-    earlier: Sequence[GroupItem],
-    told: Callable[[str, str], bool],
+    decided: Decided,
 ) -> tuple[Decision, ...]:
     """Decisions that have not been made yet, oldest group first.
 
-    If late rows change the begin of an event, its group gets another ID. If the alert was already
-    decided for a group of the same measure that shares an interval with this one, it is the same
-    event and is not sent again.
+    If late rows or another model change the begin of an event, its group gets another ID. If the
+    alert was already sent for the former group, it is the same event and is not sent again.
 
     Parameters
     ----------
-    live_from : UTC; the watermark at activation. A group that began before is history, not news.
-    earlier : the groups as they were before this delivery.
-    told : whether an alert (name) has been decided for a group (id), however that ended.
+    live_from : UTC; a group that began before is history, not news.
     """
     found = []
     for group in sorted(groups, key=lambda one: (one.start, one.id)):
         if live_from is not None and group.start < live_from:
             continue
-        kin = predecessors(group, earlier)
         for name, alert in alerts.items():
-            if told(name, group.id) or not triggers(alert, group, dimensions):
+            if decided.on(name, group.id) or not triggers(alert, group, dimensions):
                 continue
-            because = next((one.group_id for one in kin if told(name, one.group_id)), None)
-            found.append(Decision(name, group, because))
+            former = predecessors(group, decided.of(name), decided.stands)
+            found.append(Decision(name, group, former[0].group_id if former else None))
     return tuple(found)
 
 
-def predecessors(group: Group, earlier: Sequence[GroupItem]) -> tuple[GroupItem, ...]:
-    """Other groups of the same measure that share an interval with this one."""
+def predecessors(
+    group: Group, decided: Mapping[str, AlertItem], stands: Callable[[AlertItem], bool]
+) -> tuple[AlertItem, ...]:
+    """Decisions on the same event under another group, which was told.
+
+    The other group is of the same measure and direction, shares an interval with this one, and does
+    not stand any more or shares leaves with this one: two events side by side are both told.
+    """
     return tuple(
         one
-        for one in earlier
+        for one in decided.values()
         if one.group_id != group.id
         and one.measure == group.measure
         and one.start < group.end
         and group.start < one.end
+        and one.direction in (None, group.direction)
+        and _was_told(one, decided)
+        and (share_leaves(one.slices, group.slices) or not stands(one))
     )
+
+
+def share_leaves(some: Sequence[Mapping[str, str]], others: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a leaf may be in a slice of either: one in which no dimension tells them apart."""
+    return any(
+        all(one[name] == other[name] for name in one.keys() & other.keys())
+        for one in some
+        for other in others
+    )
+
+
+def _was_told(item: AlertItem, decided: Mapping[str, AlertItem]) -> bool:
+    seen: set[str] = set()
+    while item.because is not None and item.because in decided and item.group_id not in seen:
+        seen.add(item.group_id)
+        item = decided[item.because]
+    return item.state not in ("FAILED", "SUPPRESSED")
 
 
 def _touches(filters: Mapping[str, Sequence[str]], group: Group, dimensions: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Publishes the backtest and activates the configuration."""
+"""Activates the configuration."""
 
 from __future__ import annotations
 

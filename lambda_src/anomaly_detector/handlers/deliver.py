@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -19,6 +19,7 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 what
     aws = wiring()
     settings = aws.settings
     post = Post(
+        detector_name=settings.detector_name,
         ledger=aws.ledger,
         objects=aws.store,
         targets=aws.targets,
@@ -27,8 +28,7 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 what
     )
     done = deliver(
         post,
-        now=datetime.now(UTC),
-        lease=timedelta(milliseconds=context.get_remaining_time_in_millis()),
+        clock=lambda: datetime.now(UTC),
         holder=context.aws_request_id,
     )
     logger.info(

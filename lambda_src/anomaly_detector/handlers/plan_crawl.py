@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -15,20 +15,23 @@ from anomaly_detector.services.payloads import Moment, Payload
 
 
 class PlanCrawl(Payload):
-    """The event. If `scheduled_time` is missing or an unresolved placeholder of Scheduler, the
-    start of the execution is used.
-    """
+    """The event."""
 
     scheduled_time: str | None = None
     started_at: Moment
     execution: str
 
-    @property
-    def moment(self) -> datetime:
-        """The time for which intervals are due."""
+    def moment(self, now: datetime, tolerance: timedelta) -> datetime:
+        """The time for which intervals are due.
+
+        If `scheduled_time` is missing or an unresolved placeholder of Scheduler, it is the start of
+        the execution. A time in the future is not believed, because intervals that have not ended
+        would count as missing: then it is `now` (UTC).
+        """
         if not self.scheduled_time or self.scheduled_time.startswith("<"):
             return self.started_at
-        return parse_iso(self.scheduled_time)
+        scheduled = parse_iso(self.scheduled_time)
+        return scheduled if scheduled <= now + tolerance else now
 
 
 @boundary
@@ -36,7 +39,11 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     """Return the plan."""
     parts = wiring()
     wanted = PlanCrawl.model_validate(event)
-    plan = plan_crawl(parts.store, parts.ledger, wanted.moment, wanted.execution, datetime.now(UTC))
+    now = datetime.now(UTC)
+    moment = wanted.moment(now, timedelta(seconds=parts.settings.clock_tolerance_seconds))
+    if moment == now:
+        logger.warning("scheduled in the future", extra={"scheduled_time": wanted.scheduled_time})
+    plan = plan_crawl(parts.store, parts.ledger, moment, wanted.execution, now)
     if plan.held_by is not None:
         logger.info("another crawl is running", extra={"held_by": plan.held_by})
     return plan.answer()

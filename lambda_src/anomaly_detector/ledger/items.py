@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from anomaly_detector.errors import PermanentError, places_of
+from anomaly_detector.events.group import Direction
 from anomaly_detector.intervals import iso
 from anomaly_detector.model_format import FORMAT
 
@@ -18,11 +20,15 @@ RunStatus = Literal["STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
 TargetStatus = Literal["PENDING", "CLAIMED", "SENT", "UNKNOWN", "FAILED"]
 AlertStatus = Literal["CLAIMED", "SENT", "UNKNOWN", "FAILED", "SUPPRESSED"]
 
+# Statuses of intervals that are not committed.
+OPEN = ("DUE", "LANDED", "FAILED")
+
 DETECTOR = "DETECTOR"
 INTERVAL = "INTERVAL#"
 CHUNK = "CHUNK#"
 RUN = "RUN#"
 DELIVERY = "DELIVERY#"
+PARKED = "PARKED#"
 GROUP = "GROUP#"
 ALERT = "ALERT#"
 CRAWLING = "LEASE#crawl"
@@ -34,7 +40,7 @@ class _Item(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     @classmethod
-    def of(cls, item: dict[str, Any]) -> Self:
+    def of(cls, item: Mapping[str, Any]) -> Self:
         """Validate a stored item.
 
         Raises
@@ -61,13 +67,17 @@ class Detector(_Item):
     ----------
     revision : incremented by each change that invalidates a crawl in progress.
     wanted_hash : hash of the latest uploaded configuration; config_hash that of the active one.
+    wanted_at : when the former was uploaded.
     watermark : end of the latest committed interval.
     base : the model has learned all intervals before it.
     parts : measures of each part of the detector, fixed at activation.
     model : version of the parts' snapshots; `old_model` is the previous one, which a crawl in
         progress may still read.
     model_format : format of the snapshot files.
-    live_from : watermark at activation; groups that start before it belong to the backtest.
+    trained : version of the snapshot that the model in force was at its activation.
+    history_end : end of the history that it was trained on.
+    live_from : the watermark before the activation, or the end of history; groups that start before
+        it belong to the backtest.
     """
 
     status: DetectorStatus = "INACTIVE"
@@ -75,6 +85,7 @@ class Detector(_Item):
     revision: int = 0
     execution: str | None = None
     wanted_hash: str | None = None
+    wanted_at: datetime | None = None
     config_hash: str | None = None
     query_hash: str | None = None
     model_hash: str | None = None
@@ -85,11 +96,18 @@ class Detector(_Item):
     model: str | None = None
     old_model: str | None = None
     model_format: int | None = None
+    trained: str | None = None
+    history_end: datetime | None = None
 
     @property
     def is_of_former_version(self) -> bool:
         """Whether its model has a format that this version of the package cannot read."""
         return self.watermark is not None and self.model_format != FORMAT
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a configuration is in force, also while another one trains or after it failed."""
+        return self.watermark is not None and self.model_format == FORMAT
 
 
 class Run(_Item):
@@ -121,6 +139,7 @@ class Interval(_Item):
     ----------
     rows : number of rows of the query in the interval.
     digest : hash of the landed values; a change in a later crawl indicates late rows.
+    trained : `Detector.trained` of the model that scored it.
     """
 
     start: datetime
@@ -129,13 +148,20 @@ class Interval(_Item):
     series: int | None = None
     anomalous: int | None = None
     digest: str | None = None
+    trained: str | None = None
     statement_id: str | None = None
     milliseconds: int | None = None
     reason: str | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether no crawl has committed it."""
+        return self.status in OPEN
+
 
 class Delivery(_Item):
-    """Locations of the results of a committed crawl, until they are delivered.
+    """Locations of the results of a committed crawl, or of the backtest of a model that has been
+    activated, until they are delivered.
 
     Attributes
     ----------
@@ -143,7 +169,8 @@ class Delivery(_Item):
     window_start, window_end : all scored intervals, including the look-back.
     groups_keys : objects with the groups that overlap the window, one per part of the detector.
     scored_prefixes : prefixes of the parts' scores, which have one object per interval.
-    live_from : the detector's `live_from` at the commit.
+    live_from, history_end, revision, trained : of the detector at the commit.
+    base : of the model, if this is its backtest; crawls score the intervals from there on again.
     published : whether only alerts remain to be sent.
     """
 
@@ -155,6 +182,10 @@ class Delivery(_Item):
     groups_keys: tuple[str, ...]
     scored_prefixes: tuple[str, ...] = ()
     live_from: datetime | None = None
+    history_end: datetime | None = None
+    revision: int = 0
+    trained: str | None = None
+    base: datetime | None = None
     published: bool = False
 
     @model_validator(mode="before")
@@ -183,11 +214,15 @@ class AlertItem(_Item):
 
     Attributes
     ----------
+    end, direction, slices : of the group as of its latest delivery; the direction is None if the
+        decision was made by a former version.
     since : time of the decision.
     expires_at : Unix time after which DynamoDB may delete the item.
     because : id of the group that the alert has already reported, if it is SUPPRESSED.
     targets : ARN to status.
     attempt_id : of the delivery that sends it.
+    holder : the run of the delivery that last changed it.
+    late : whether the group began in the history of the model that found it.
     """
 
     alert: str
@@ -195,12 +230,16 @@ class AlertItem(_Item):
     measure: str
     start: datetime
     end: datetime
+    direction: Direction | None = None
+    slices: tuple[dict[str, str], ...] = ({},)
     since: datetime
     expires_at: int
     state: AlertStatus
     because: str | None = None
     targets: dict[str, TargetStatus] = {}
     attempt_id: str
+    holder: str | None = None
+    late: bool = False
 
 
 def interval_key(start: datetime) -> str:

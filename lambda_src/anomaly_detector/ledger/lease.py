@@ -7,7 +7,7 @@ from typing import Final
 
 from anomaly_detector.errors import RetryableError
 from anomaly_detector.intervals import iso, parse_iso
-from anomaly_detector.ledger.table import StateTable
+from anomaly_detector.ledger.table import StateTable, Write
 
 # Each retry follows a concurrent change of the item; that many in a row are not expected.
 _ATTEMPTS: Final = 5
@@ -52,7 +52,12 @@ class Lease:
 
     def renew(self, holder: str, until: datetime) -> bool:
         """Extend the lease until a time; False if this holder does not have it."""
-        return self._table.update(self._key, {"until": iso(until)}, {"holder": holder})
+        write = self.renewal(holder, until)
+        return self._table.update(write.sk, write.values, write.only_if)
+
+    def renewal(self, holder: str, until: datetime) -> Write:
+        """The write that extends the lease, for a transaction that must not outlive it."""
+        return Write(self._key, {"until": iso(until)}, {"holder": holder})
 
     def is_held_by(self, holder: str) -> bool:
         """Whether the lease is the holder's, expired or not."""

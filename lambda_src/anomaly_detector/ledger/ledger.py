@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from anomaly_detector.events.group import Group
 from anomaly_detector.intervals import iso
@@ -15,16 +16,16 @@ from anomaly_detector.ledger.items import (
     DETECTOR,
     GROUP,
     INTERVAL,
+    OPEN,
+    PARKED,
     RUN,
     AlertItem,
-    AlertStatus,
     Chunk,
     Delivery,
     Detector,
     GroupItem,
     Interval,
     Run,
-    TargetStatus,
     alert_key,
     chunk_key,
     chunk_prefix,
@@ -35,14 +36,15 @@ from anomaly_detector.ledger.items import (
     stopped_key,
 )
 from anomaly_detector.ledger.lease import Lease
-from anomaly_detector.ledger.table import StateTable, Write
+from anomaly_detector.ledger.table import Item, NotAfter, StateTable, Write
 from anomaly_detector.lookout.group import group_item
 
-# Status of intervals that are not committed.
-_OPEN = (None, "DUE", "LANDED", "FAILED")
 # A crawl renews its lease with each poll of its statement, once a minute, and at the start of each
 # later step; a step takes at most 15 minutes.
 _LEASE = timedelta(minutes=20)
+# A delivery renews its lease before each step that another run must not repeat, and the longest
+# takes seconds.
+_DELIVERY_LEASE = timedelta(minutes=1)
 # Longer than any request of a stopped execution can be delayed.
 _STOPPED_KEPT = timedelta(days=2)
 # Clocks of two functions may differ by ten seconds; expiry times are in whole seconds.
@@ -87,15 +89,26 @@ class Ledger:
 
     def claim_run(self, config_hash: str, before: Run | None, after: Run) -> bool:
         """Store `after` as the configuration's run and mark the configuration as requested; False
-        if another call has stored a run since `before`.
+        if another call has stored a run since `before`, or has requested a document that was
+        uploaded later.
         """
         unchanged = {"attempt": None if before is None else before.attempt}
+        wanted: Item = {"wanted_hash": config_hash}
+        newest: dict[str, object] = {}
+        if after.uploaded_at is not None:
+            wanted["wanted_at"] = iso(after.uploaded_at)
+            newest["wanted_at"] = NotAfter(iso(after.uploaded_at))
         return self._table.transact(
             [
                 Write(run_key(config_hash), after.attributes(), unchanged, fresh=True),
-                Write(DETECTOR, {"wanted_hash": config_hash}),
+                Write(DETECTOR, wanted, newest),
             ]
         )
+
+    def note_upload(self, config_hash: str, uploaded_at: datetime) -> None:
+        """Record that the requested document was uploaded again."""
+        wanted_at = {"wanted_at": iso(uploaded_at)}
+        self._table.update(DETECTOR, wanted_at, {"wanted_hash": config_hash})
 
     def mark_started(self, config_hash: str, attempt: int, execution: str) -> None:
         """Record the started execution, unless the run is past STARTING."""
@@ -133,16 +146,24 @@ class Ledger:
     def mark_intervals(
         self, starts: Iterable[datetime], status: str, **attributes: str | int | None
     ) -> None:
-        """Set the status of intervals; committed intervals remain unchanged."""
+        """Set the status of intervals; committed intervals remain unchanged. Only DUE begins one: a
+        late step of a crawl that was superseded creates no item.
+        """
+        before = (None, *OPEN) if status == "DUE" else OPEN
         for start in starts:
             values = {"start": iso(start), "status": status, **attributes}
-            self._table.update(interval_key(start), values, {"status": _OPEN})
+            self._table.update(interval_key(start), values, {"status": before})
 
     def fail_waiting(self, begin: datetime, reason: str) -> None:
         """Set DUE and LANDED intervals that start at or after `begin` to FAILED."""
         found = [Interval.of(item) for item in self._table.query(INTERVAL, iso(begin), None)]
         waiting = [item.start for item in found if item.status in ("DUE", "LANDED")]
         self.mark_intervals(waiting, "FAILED", reason=reason)
+
+    def forget_intervals(self, begin: datetime, gone: Callable[[Interval], bool]) -> None:
+        """Delete intervals from `begin` on that another model has learned or will score."""
+        found = [Interval.of(item) for item in self._table.query(INTERVAL, iso(begin), None)]
+        self._table.delete_all(interval_key(item.start) for item in found if gone(item))
 
     def commit(self, commit: Commit) -> bool:
         """Write the detector, the intervals and the delivery in one transaction; False if the
@@ -159,12 +180,14 @@ class Ledger:
             ]
         )
 
-    def forget_groups(self, begin: datetime) -> None:
-        """Delete groups that start at or after `begin`; alert items remain, so that no alert is
-        sent twice.
+    def activate(self, before: Detector, after: Detector, backtest: Delivery | None) -> bool:
+        """Write the detector and the delivery of its backtest in one transaction; False if the
+        detector has changed since `before`.
         """
-        found = self._table.query(GROUP, iso(begin), None)
-        self._table.delete_all(item["sk"] for item in found)
+        writes = [_detector_write(before, after)]
+        if backtest is not None:
+            writes.append(Write(_delivery_key(backtest), backtest.attributes(), fresh=True))
+        return self._table.transact(writes)
 
     def put_group(self, group: Group, attempt: str) -> None:
         """Create or replace a group's item."""
@@ -178,19 +201,19 @@ class Ledger:
         key = group_key(group.start, group.id)
         self._table.put(key, item.attributes() | group_item(group))
 
-    def groups(self, begin: datetime, end: datetime) -> list[GroupItem]:
-        """Groups that start in `[begin, end)`, ascending by start."""
-        found = [GroupItem.of(item) for item in self._table.query(GROUP, iso(begin), iso(end))]
-        return [item for item in found if item.start < end]
+    def groups(self, begin: datetime, end: datetime | None) -> list[GroupItem]:
+        """Groups that start in `[begin, end)`, or at any later time, ascending by start."""
+        last = None if end is None else iso(end)
+        found = [GroupItem.of(item) for item in self._table.query(GROUP, iso(begin), last)]
+        return [item for item in found if end is None or item.start < end]
+
+    def has_group(self, start: datetime, group_id: str) -> bool:
+        """Whether a group that starts then is stored."""
+        return self._table.get(group_key(start, group_id)) is not None
 
     def delete_group(self, group: GroupItem) -> None:
         """Delete a group's item, as late rows have removed the group."""
         self._table.delete(group_key(group.start, group.group_id))
-
-    def forget_intervals(self, begin: datetime) -> None:
-        """Delete intervals that start at or after `begin`; the new model scores them again."""
-        found = self._table.query(INTERVAL, iso(begin), None)
-        self._table.delete_all(item["sk"] for item in found)
 
     def begin_crawl(self, execution: str, now: datetime) -> str | None:
         """Acquire the crawl lease; None on success, otherwise the execution that holds it.
@@ -220,17 +243,25 @@ class Ledger:
         """Whether `mark_stopped` was called for the execution."""
         return self._table.get(stopped_key(execution)) is not None
 
-    def begin_delivering(self, holder: str, now: datetime, lease: timedelta) -> bool:
-        """Acquire the delivery lease for at most `lease`; False if another run holds it."""
-        return self._delivering.take(holder, now, now + lease + _CLOCK_SKEW) is None
+    def begin_delivering(self, holder: str, now: datetime) -> bool:
+        """Acquire the delivery lease for a minute; False if another run holds it."""
+        return self._delivering.take(holder, now, _delivered_until(now)) is None
+
+    def keep_delivering(self, holder: str, now: datetime) -> bool:
+        """Renew the delivery lease; False if another run has taken it over."""
+        return self._delivering.renew(holder, _delivered_until(now))
 
     def end_delivering(self, holder: str) -> None:
         """Release the delivery lease, unless another run holds it."""
         self._delivering.release(holder)
 
-    def deliveries(self) -> list[Delivery]:
-        """Pending deliveries, by start of their window."""
-        return [Delivery.of(item) for item in self._table.query(DELIVERY)]
+    def deliveries(self) -> list[dict[str, Any]]:
+        """Pending deliveries as they are stored, by start of their window."""
+        return self._table.query(DELIVERY)
+
+    def backtests(self) -> list[str]:
+        """Versions of the models whose backtest is not delivered yet."""
+        return [str(item["trained"]) for item in self.deliveries() if "base" in item]
 
     def mark_published(self, delivery: Delivery) -> None:
         """Record that a delivery's results are published; only its alerts remain."""
@@ -240,24 +271,59 @@ class Ledger:
         """Delete a completed delivery."""
         self._table.delete(_delivery_key(delivery))
 
+    def park_delivery(self, stored: Mapping[str, Any]) -> None:
+        """Put a delivery aside that cannot be read, as `PARKED#` and its sort key."""
+        self._table.put(f"{PARKED}{stored['sk']}", dict(stored))
+        self._table.delete(stored["sk"])
+
     def alert(self, alert: str, group_id: str) -> AlertItem | None:
         """The decision on an alert for a group, or None."""
         item = self._table.get(alert_key(alert, group_id))
         return None if item is None else AlertItem.of(item)
 
-    def decide_alert(self, item: AlertItem) -> bool:
-        """Store the decision on an alert; False if one is already stored."""
-        return self._table.put_new(alert_key(item.alert, item.group_id), item.attributes())
+    def alerts(self, alert: str) -> dict[str, AlertItem]:
+        """All decisions on an alert, by group."""
+        found = [AlertItem.of(item) for item in self._table.query(alert_key(alert, ""))]
+        return {item.group_id: item for item in found if item.alert == alert}
 
-    def mark_alert(
-        self, item: AlertItem, state: AlertStatus, targets: Mapping[str, TargetStatus]
-    ) -> AlertItem | None:
-        """Update the status of an alert and its targets; None if another run has updated it."""
+    def decide_alert(self, item: AlertItem, now: datetime) -> bool:
+        """Store the decision on an alert and renew the delivery lease, which `item.holder` must
+        have; False if it has lost the lease, or a decision is already stored.
+        """
         key = alert_key(item.alert, item.group_id)
-        values = {"targets": dict(targets), "state": state}
-        if not self._table.update(key, values, {"targets": item.targets}):
-            return None
-        return item.model_copy(update=values)
+        undecided = {"alert": None}
+        write = Write(key, item.attributes(), undecided, fresh=True)
+        return self._table.transact([write, self._renewal(item, now)])
+
+    def claim_alert(self, before: AlertItem, after: AlertItem, now: datetime) -> bool:
+        """Update an alert that `after.holder` is about to send, and renew the delivery lease; False
+        if another run has updated the alert or has taken over.
+        """
+        return self._table.transact([_alert_write(before, after), self._renewal(after, now)])
+
+    def extend_alert(self, item: AlertItem) -> None:
+        """Update how far the group of a decided alert extends."""
+        values = item.model_dump(mode="json", include={"end", "direction", "slices"})
+        key = alert_key(item.alert, item.group_id)
+        self._table.update(key, values, {"group_id": item.group_id})
+
+    def mark_alert(self, before: AlertItem, after: AlertItem) -> bool:
+        """Update the status of an alert and its targets; False if another run has updated it."""
+        write = _alert_write(before, after)
+        return self._table.update(write.sk, write.values, write.only_if)
+
+    def _renewal(self, item: AlertItem, now: datetime) -> Write:
+        return self._delivering.renewal(str(item.holder), _delivered_until(now))
+
+
+def _alert_write(before: AlertItem, after: AlertItem) -> Write:
+    values = after.model_dump(mode="json", include={"state", "targets", "holder"})
+    unchanged = {"targets": before.targets, "holder": before.holder}
+    return Write(alert_key(after.alert, after.group_id), values, unchanged)
+
+
+def _delivered_until(now: datetime) -> datetime:
+    return now + _DELIVERY_LEASE + _CLOCK_SKEW
 
 
 def _delivery_key(delivery: Delivery) -> str:
@@ -270,5 +336,5 @@ def _detector_write(before: Detector, after: Detector) -> Write:
     known = (None, 0) if before.revision == 0 else before.revision
     values = after.model_copy(update={"revision": before.revision + 1}).model_dump(mode="json")
     # Only reconcile sets the requested configuration, regardless of the revision.
-    del values["wanted_hash"]
+    del values["wanted_hash"], values["wanted_at"]
     return Write(DETECTOR, values, {"revision": known})

@@ -8,13 +8,23 @@ from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from anomaly_detector import aws_faults
 from anomaly_detector.errors import PermanentError
 
 Item = dict[str, Any]
-# Attribute -> the required value, None if it must not exist, or a tuple of alternatives.
+
+
+@dataclass(frozen=True)
+class NotAfter:
+    """A condition: the attribute does not exist, or is at most this value."""
+
+    value: str
+
+
+# Attribute -> the required value, None if it must not exist, or a tuple of alternatives, which may
+# include NotAfter.
 Condition = Mapping[str, object]
 # DynamoDB's limit for a transaction.
 MOST_WRITES = 100
@@ -40,6 +50,10 @@ class Write:
 
 class StateTable:
     """The items of one detector, identified by sort key.
+
+    If the reply to a conditional write is lost, the condition of the next attempt fails because of
+    the first. So a write whose values are stored already counts as done: conditions that exclude
+    others need values that name the writer.
 
     Parameters
     ----------
@@ -75,6 +89,7 @@ class StateTable:
     def put_new(self, sk: str, item: Item) -> bool:
         """Create an item; False if it exists."""
         return self._tried(
+            Write(sk, item, fresh=True),
             self._client.put_item,
             Item=self._item(sk, item),
             ConditionExpression="attribute_not_exists(pk)",
@@ -85,12 +100,13 @@ class StateTable:
         fails.
         """
         write = Write(sk, values, only_if or {})
-        return self._tried(self._client.update_item, **self._update(write))
+        return self._tried(write, self._client.update_item, **self._update(write))
 
-    def delete(self, sk: str, only_if: Condition | None = None) -> bool:
-        """Delete an item if it exists; False if the condition fails."""
+    def delete(self, sk: str, only_if: Condition | None = None) -> None:
+        """Delete an item if it exists and the condition holds."""
         condition = _Expression()
-        return self._tried(
+        self._tried(
+            None,
             self._client.delete_item,
             Key=self._key(sk),
             **condition.arguments(condition.of(only_if or {})),
@@ -120,16 +136,9 @@ class StateTable:
                 items.append({"Put": put | arguments})
             else:
                 items.append({"Update": {"TableName": self._table} | self._update(write)})
-        try:
-            self._client.transact_write_items(TransactItems=items)
-        except ClientError as error:
-            reasons = {
-                reason.get("Code") for reason in error.response.get("CancellationReasons", ())
-            }
-            if "ConditionalCheckFailed" in reasons:
-                return False
-            raise
-        return True
+        return self._attempted(
+            writes, lambda: self._client.transact_write_items(TransactItems=items)
+        )
 
     def _query(self, prefix: str, first: str | None, last: str | None) -> Iterator[Item]:
         if first is None and last is None:
@@ -153,14 +162,42 @@ class StateTable:
             for item in page["Items"]:
                 yield _plain(item)
 
-    def _tried(self, call: Callable[..., object], **arguments: object) -> bool:
+    def _tried(self, write: Write | None, call: Callable[..., object], **arguments: object) -> bool:
+        writes = () if write is None else (write,)
+        return self._attempted(writes, lambda: call(TableName=self._table, **arguments))
+
+    def _attempted(self, writes: Sequence[Write], call: Callable[[], object]) -> bool:
+        """Whether the writes are done; a call whose outcome is unknown is made once more."""
         try:
-            call(TableName=self._table, **arguments)
+            return self._called(writes, call)
+        except BotoCoreError:
+            pass
         except ClientError as error:
-            if aws_faults.code(error) == "ConditionalCheckFailedException":
-                return False
-            raise
+            if not aws_faults.is_uncertain(error):
+                raise
+        return self._called(writes, call)
+
+    def _called(self, writes: Sequence[Write], call: Callable[[], object]) -> bool:
+        try:
+            call()
+        except ClientError as error:
+            if not _is_refused(error):
+                raise
+            return bool(writes) and all(self._is_done(write) for write in writes)
         return True
+
+    def _is_done(self, write: Write) -> bool:
+        found = self.get(write.sk)
+        if found is None:
+            return False
+        kept = {key: value for key, value in write.values.items() if value is not None}
+        stored = _plain(_typed(kept))
+        if write.fresh:
+            return found == stored | {"sk": write.sk}
+        others = write.only_if.keys() - write.values.keys()
+        return all(found.get(key) == stored.get(key) for key in write.values) and all(
+            _holds(found.get(key), write.only_if[key]) for key in others
+        )
 
     def _key(self, sk: str) -> Item:
         return _typed({"pk": self._partition, "sk": sk})
@@ -208,15 +245,16 @@ class _Expression:
         parts = []
         for attribute, wanted in condition.items():
             name = self.name(attribute)
-            choices = wanted if isinstance(wanted, tuple) else (wanted,)
-            either = " OR ".join(
-                f"attribute_not_exists({name})"
-                if choice is None
-                else f"{name} = {self.value(choice)}"
-                for choice in choices
-            )
-            parts.append(f"({either})")
+            choices = (self._choice(name, choice) for choice in _choices(wanted))
+            parts.append(f"({' OR '.join(choices)})")
         return " AND ".join(parts)
+
+    def _choice(self, name: str, choice: object) -> str:
+        if choice is None:
+            return f"attribute_not_exists({name})"
+        if isinstance(choice, NotAfter):
+            return f"attribute_not_exists({name}) OR {name} <= {self.value(choice.value)}"
+        return f"{name} = {self.value(choice)}"
 
     def arguments(self, condition: str) -> Item:
         found: Item = {}
@@ -227,6 +265,26 @@ class _Expression:
         if self._values:
             found["ExpressionAttributeValues"] = _typed(self._values)
         return found
+
+
+def _is_refused(error: ClientError) -> bool:
+    """Whether a condition has failed."""
+    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
+    refused = aws_faults.code(error) == "ConditionalCheckFailedException"
+    return refused or "ConditionalCheckFailed" in reasons
+
+
+def _choices(wanted: object) -> tuple[object, ...]:
+    return wanted if isinstance(wanted, tuple) else (wanted,)
+
+
+def _holds(value: object, wanted: object) -> bool:
+    return any(
+        value is None or str(value) <= choice.value
+        if isinstance(choice, NotAfter)
+        else value == choice
+        for choice in _choices(wanted)
+    )
 
 
 def _typed(item: Mapping[str, object]) -> Item:

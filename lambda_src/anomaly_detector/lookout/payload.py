@@ -48,7 +48,13 @@ class Origin:
 
 
 def alert_payload(
-    origin: Origin, config: Config, name: str, group: Group, results_key: str
+    origin: Origin,
+    config: Config,
+    name: str,
+    group: Group,
+    results_key: str,
+    *,
+    late: bool = False,
 ) -> dict[str, Any]:
     """The alert: key names, order, types and nesting are those of Lookout for Metrics.
 
@@ -59,10 +65,12 @@ def alert_payload(
     Parameters
     ----------
     results_key : object that the console link opens: the file of the group in the bucket.
+    late : whether the event is told late, which a key of our own says at the end: `"late": true`.
     """
     series, values = MAX_SERIES, MAX_VALUES
     while True:
         payload = _payload(origin, config, name, group, results_key, series, values)
+        payload |= {"late": True} if late else {}
         if len(encode(payload).encode()) <= MAX_BYTES or not (series or values):
             return payload
         series, values = (series // 2, values) if series > values else (series, values // 2)
@@ -159,10 +167,10 @@ def whole_shares(shares: Mapping[str, float], limit: int) -> list[tuple[str, int
     return [(value, share) for (value, _), share in zip(ordered, whole, strict=True)]
 
 
-def subject(config: Config, group: Group) -> str:
+def subject(config: Config, group: Group, *, late: bool = False) -> str:
     """Subject of the message: one line, at most 100 printable ASCII characters (SNS)."""
     when = group.start.astimezone(ZoneInfo(config.timezone)).strftime("%Y-%m-%d %H:%M")
-    ending = f" {group.words}, severity {group.severity:.0f}, {when}"
+    ending = f" {group.words}, severity {group.severity:.0f}, {when}{' (late)' * late}"
     beginning = f"{config.name}: {group.measure}".encode("ascii", "replace").decode()
     beginning = "".join(sign if sign.isprintable() else " " for sign in beginning)
     return beginning[: 100 - len(ending)] + ending

@@ -12,13 +12,16 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from anomaly_detector.errors import PermanentError, places_of
+from anomaly_detector.errors import PermanentError, RetryableError, places_of
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Delivery, Interval
 from anomaly_detector.ledger.ledger import Commit, Ledger
 from anomaly_detector.services import models
 from anomaly_detector.services.payloads import CrawlPlan, CrawlWindow, Detected, LandedFiles
+
+# What an interval's item says besides its values.
+_COUNTS = {"rows", "series", "anomalous", "reason"}
 
 
 class IntervalFacts(BaseModel):
@@ -79,6 +82,11 @@ def commit(
 
     Of two crawls of the same window, one commits; the other changes nothing.
 
+    Raises
+    ------
+    RetryableError
+        If the detector is changed at the same time, as by the start of a pipeline.
+
     Parameters
     ----------
     now : start, UTC.
@@ -100,10 +108,10 @@ def _commit(
     window = CrawlWindow.of(plan)
     version = layout.model_version(window.next_base, landed.attempt_id)
     detector = ledger.detector()
-    if detector.revision != plan.revision or any(one.superseded for one in parts):
+    if plan.is_superseded(detector) or any(one.superseded for one in parts):
         return _lost(store, ledger, plan, version)
     facts = [_facts(store, layout.scored_facts(landed.prefix, one.part)) for one in parts]
-    intervals = _intervals(ledger, window, landed, facts)
+    intervals = _intervals(ledger, window, landed, facts, detector.trained)
     delivery = Delivery(
         due_start=window.due,
         attempt_id=landed.attempt_id,
@@ -113,10 +121,13 @@ def _commit(
         groups_keys=tuple(layout.scored_groups(landed.prefix, one.part) for one in parts),
         scored_prefixes=tuple(layout.scored(landed.prefix, one.part) for one in parts),
         live_from=detector.live_from,
+        history_end=detector.history_end,
+        revision=detector.revision + 1,
+        trained=detector.trained,
     )
     after = detector.model_copy(
         update={
-            "status_reason": None,
+            "status_reason": None if detector.status == "ACTIVE" else detector.status_reason,
             "watermark": window.end,
             "base": window.next_base,
             "model": version,
@@ -124,10 +135,14 @@ def _commit(
         }
     )
     if not ledger.commit(Commit(detector, after, intervals, delivery)):
-        return _lost(store, ledger, plan, version)
+        if plan.is_superseded(ledger.detector()):
+            return _lost(store, ledger, plan, version)
+        raise RetryableError("The detector was changed concurrently.")
+    # The files of a backtest that is not delivered yet are beside its model.
+    waiting = ledger.backtests() if detector.old_model == detector.trained else ()
     models.forget(
         store,
-        standing=(after.model, after.old_model),
+        standing=(after.model, after.old_model, *waiting),
         replaced=(detector.old_model,),
         now=now,
     )
@@ -143,6 +158,10 @@ def _lost(store: ObjectStore, ledger: Ledger, plan: CrawlPlan, version: str) -> 
         return Outcome(committed=True)
     if version != plan.model:
         store.delete(layout.model(version, part.part) for part in plan.parts)
+    window = CrawlWindow.of(plan)
+    if detector.watermark is not None:
+        learned = min(window.end, detector.watermark)
+        ledger.forget_intervals(window.due, lambda one: one.is_open and one.start < learned)
     return Outcome(committed=False)
 
 
@@ -157,10 +176,14 @@ def _facts(store: ObjectStore, key: str) -> Facts:
 
 
 def _intervals(
-    ledger: Ledger, window: CrawlWindow, landed: LandedFiles, facts: Sequence[Facts]
+    ledger: Ledger,
+    window: CrawlWindow,
+    landed: LandedFiles,
+    facts: Sequence[Facts],
+    trained: str | None,
 ) -> list[Interval]:
     """The intervals whose item changes: those that were due, and those in the look-back whose
-    values have changed.
+    values have changed, or whose counts have changed because those before them have.
     """
     before = ledger.intervals(window.base, window.end)
     changed = []
@@ -174,16 +197,22 @@ def _intervals(
             series=sum(one.series for one in of_parts),
             anomalous=sum(one.anomalous for one in of_parts),
             digest=_joined(one.digest for one in of_parts),
+            trained=trained,
             statement_id=landed.statement_id,
             milliseconds=landed.milliseconds,
             reason=of_parts[0].reason,
         )
         if start < window.due:
             old = before.get(start)
-            # Intervals of history have no item yet; later digests are compared with the first.
+            # Intervals of history have no item yet, or that of another model, which may have read
+            # other columns; later digests are compared with the first.
+            if old is not None and old.trained != trained:
+                old = None
             if old is not None and old.digest == now.digest:
-                continue
-            if old is not None and old.digest is not None:
+                now = old.model_copy(update=now.model_dump(include=_COUNTS))
+                if now == old:
+                    continue
+            elif old is not None and old.digest is not None:
                 now = now.model_copy(update={"status": "REVISED"})
         changed.append(now)
     return changed

@@ -39,9 +39,10 @@ def plan_crawl(
 ) -> CrawlPlan:
     """Find the intervals that are due at `scheduled` (UTC): oldest first, at most 48.
 
-    Nothing is due unless the detector is ACTIVE and was trained by this version. If intervals are
-    due, the execution holds the lease until its commit or failure; while another execution holds
-    it, there is nothing to do.
+    Nothing is due unless a configuration is in force whose model was trained by this version; it
+    stays in force while another one trains, or if that fails. If intervals are due, the execution
+    holds the lease until its commit or failure; while another execution holds it, there is nothing
+    to do.
     """
     held_by = ledger.begin_crawl(execution, now)
     if held_by is not None:
@@ -57,8 +58,7 @@ def _plan(store: ObjectStore, ledger: Ledger, scheduled: datetime, execution: st
     nothing = CrawlPlan(due=False, attempt=layout.attempt_id(execution), execution=execution)
     detector = ledger.detector()
     config_hash, watermark, base = detector.config_hash, detector.watermark, detector.base
-    ready = detector.status == "ACTIVE" and not detector.is_of_former_version
-    if not ready or config_hash is None or watermark is None or base is None:
+    if not detector.is_live or config_hash is None or watermark is None or base is None:
         return nothing.model_copy(update={"config_hash": config_hash})
     config = documents.load(store, config_hash)
     grid = Grid.of(config)
@@ -71,7 +71,6 @@ def _plan(store: ObjectStore, ledger: Ledger, scheduled: datetime, execution: st
         due=True,
         more=waiting > MOST_DUE,
         config_hash=config_hash,
-        revision=detector.revision,
         window_start=base,
         due_start=watermark,
         window_end=end,
@@ -112,7 +111,7 @@ def detect(
     key = layout.model(str(plan.model), part)
     model = store.find(key)
     if model is None:
-        if ledger.detector().revision != plan.revision:
+        if plan.is_superseded(ledger.detector()):
             return Detected(part=part, version=version, series=0, superseded=True)
         raise PermanentError(
             f"The model {key} does not exist: start the pipeline again to train a new one."

@@ -2,7 +2,9 @@
 
 The commit writes one DELIVERY item per crawl. Every step below is either idempotent, writing the
 same bytes when repeated, or guarded by the item of its alert, so a run may stop anywhere and the
-next one continues:
+next one continues. One run at a time delivers: its lease is short and renewed before each step, and
+decisions and claims of alerts renew it in the same transaction, so that a run that has lost it
+changes nothing more.
 
 1. scores, groups, contributions and CSV exports are written to the bucket,
 2. alerts are decided: one ALERT item each, before anything that the decision depends on changes,
@@ -10,11 +12,13 @@ next one continues:
 4. the DELIVERY item is marked published: a newer delivery may now overwrite what 1 and 3 wrote,
 5. alerts are sent: CLAIMED, sent, SENT, separately for each target,
 6. the DELIVERY item is deleted.
+
+A delivery that cannot be read is reported and parked, and the next ones go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -25,32 +29,41 @@ from anomaly_detector.alerts.decide import Decision, decide
 from anomaly_detector.alerts.targets import Message, UncertainError
 from anomaly_detector.config import Alert, Config, load
 from anomaly_detector.errors import PermanentError, RetryableError
-from anomaly_detector.events.group import Group
+from anomaly_detector.events.group import Group, in_order
 from anomaly_detector.events.store import groups_from_bytes
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout, parquet
 from anomaly_detector.lake.group_files import group_files
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import (
+    PARKED,
     AlertItem,
     AlertStatus,
     Delivery,
-    GroupItem,
+    Interval,
     TargetStatus,
 )
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.lookout.payload import Origin, alert_payload, encode, subject
-from anomaly_detector.services.publishing import publish_intervals
+from anomaly_detector.services.publishing import (
+    forget_backtest,
+    publish_backtest,
+    publish_intervals,
+)
 from anomaly_detector.services.topic import Topic
 
 # After this time, an alert that a target keeps rejecting is reported to the operations topic.
 _GIVE_UP = timedelta(days=1)
 _KEPT = timedelta(days=400)
-# How long before a window a group may have begun that an event of the window continues.
-_KIN = timedelta(days=7)
+# Of a group's slices, so many are kept with its alerts.
+_SLICES = 20
 # The worst first: the state of an alert with several targets.
 _FINAL: tuple[Literal["UNKNOWN", "FAILED", "SENT"], ...] = ("UNKNOWN", "FAILED", "SENT")
 _REASON = 2_000
+# A fraction of the lease.
+_RENEWED_AFTER = timedelta(seconds=15)
+# What reading stored objects raises where they are lacking or broken.
+_UNREADABLE = (PermanentError, ValueError, LookupError)
 
 
 class Sender(Protocol):
@@ -64,6 +77,7 @@ class Sender(Protocol):
 class Post:
     """Adapters and settings of delivery."""
 
+    detector_name: str
     ledger: Ledger
     objects: ObjectStore
     targets: Sender
@@ -91,7 +105,19 @@ class Delivered:
 
 
 @dataclass
-class _Tally:
+class _Run:
+    """One run: its hold on the lease, and what it has done.
+
+    Attributes
+    ----------
+    clock : returns the time, UTC.
+    renewed : when the lease was last renewed.
+    """
+
+    post: Post
+    holder: str
+    clock: Callable[[], datetime]
+    renewed: datetime
     sent: int = 0
     published: int = 0
     suppressed: int = 0
@@ -99,7 +125,51 @@ class _Tally:
     retryable: list[str] = field(default_factory=list)
     permanent: list[str] = field(default_factory=list)
 
+    def keep_lease(self) -> None:
+        """Renew the lease, unless that was done a few seconds ago.
+
+        Raises
+        ------
+        RetryableError
+            If another run has taken it over.
+        """
+        now = self.clock()
+        if now - self.renewed < _RENEWED_AFTER:
+            return
+        if not self.post.ledger.keep_delivering(self.holder, now):
+            raise _overtaken()
+        self.renewed = now
+
+    def report(self, title: str, text: str, facts: Mapping[str, object]) -> bool:
+        """Publish to the operations topic; False, to be tried again, if that failed."""
+        try:
+            self.post.operations.publish(title, text, dict(facts))
+        except (BotoCoreError, ClientError) as error:
+            self.retryable.append(f"the operations topic was not notified: {error}")
+            return False
+        self.reported += 1
+        return True
+
+    def park(self, stored: Mapping[str, Any], error: Exception) -> None:
+        """Report a delivery that cannot be read, whole, and put it aside."""
+        self.keep_lease()
+        name, reason = self.post.detector_name, str(error)[:_REASON]
+        text = (
+            f"Results of detector {name} could not be delivered; later ones are.\n\nReason: "
+            f"{reason}\nThe state table keeps the delivery as {PARKED}{stored['sk']}."
+        )
+        facts = {
+            "detector": name,
+            "event": "DELIVERY_PARKED",
+            "reason": reason,
+            "delivery": stored,
+        }
+        if self.report(f"{name}: results were not delivered", text, facts):
+            self.post.ledger.park_delivery(stored)
+            self.permanent.append(f"the delivery {stored['sk']} was parked: {error}")
+
     def close(self) -> Delivered:
+        """The result; raises what went wrong."""
         # A transient error takes precedence, because the step must then be repeated.
         if self.retryable:
             raise RetryableError("; ".join([*self.retryable, *self.permanent]))
@@ -108,14 +178,13 @@ class _Tally:
         return Delivered(self.sent, self.published, self.suppressed, self.reported)
 
 
-def deliver(post: Post, *, now: datetime, lease: timedelta, holder: str) -> Delivered:
+def deliver(post: Post, *, clock: Callable[[], datetime], holder: str) -> Delivered:
     """Complete every pending delivery, the oldest first.
 
     Parameters
     ----------
-    now : UTC.
-    lease : maximum duration of this run: the remaining time of the function.
-    holder : name of this run, such as the request ID.
+    clock : returns the time, UTC.
+    holder : name of this run, such as the request ID; another one for each attempt.
 
     Raises
     ------
@@ -123,65 +192,114 @@ def deliver(post: Post, *, now: datetime, lease: timedelta, holder: str) -> Deli
         If another run is delivering, or a target rejected an alert with a transient error. Nothing
         is lost: the next run continues.
     PermanentError
-        If a target rejected an alert; the alert was published to the operations topic.
+        If a target rejected an alert, or a delivery could not be read; the operations topic was
+        notified.
     """
-    if not post.ledger.begin_delivering(holder, now, lease):
+    begun = clock()
+    if not post.ledger.begin_delivering(holder, begun):
         raise RetryableError("Another run is delivering.")
+    run = _Run(post, holder, clock, begun)
     try:
-        tally = _Tally()
-        pending = post.ledger.deliveries()
-        for place, delivery in enumerate(pending):
-            _Errand(post, delivery, pending[place + 1 :], now, tally).run()
+        _deliver(run)
     finally:
         post.ledger.end_delivering(holder)
-    return tally.close()
+    return run.close()
+
+
+def _deliver(run: _Run) -> None:
+    errands: list[_Errand] = []
+    # All are read first, as those that cannot be read decide about no alerts.
+    for stored in run.post.ledger.deliveries():
+        try:
+            errands.append(_Errand(run, stored))
+        except _UNREADABLE as error:
+            run.park(stored, error)
+    # In the order of the commits: the results of a model overwrite those of the one before it.
+    errands.sort(key=lambda one: one.delivery.revision)
+    for place, errand in enumerate(errands):
+        try:
+            errand.run([newer.delivery for newer in errands[place + 1 :]])
+        except _UNREADABLE as error:
+            run.park(errand.stored, error)
 
 
 class _Errand:
     """One delivery."""
 
-    def __init__(
-        self,
-        post: Post,
-        delivery: Delivery,
-        newer: Sequence[Delivery],
-        now: datetime,
-        tally: _Tally,
-    ) -> None:
-        self._post = post
-        self._ledger = post.ledger
-        self._delivery = delivery
-        self._newer = newer
-        self._now = now
-        self._tally = tally
-        self._told: dict[tuple[str, str], bool] = {}
-        objects = post.objects
+    def __init__(self, run: _Run, stored: Mapping[str, Any]) -> None:
+        self.stored = stored
+        self.delivery = delivery = Delivery.of(stored)
+        self._run = run
+        self._post = run.post
+        self._ledger = run.post.ledger
+        objects = run.post.objects
         self._config: Config = load(objects.get(layout.configuration_version(delivery.config_hash)))
         of_parts = objects.read_all(delivery.groups_keys, groups_from_bytes)
         self._groups = tuple(group for groups in of_parts for group in groups)
+        # Older groups of a backtest were never alerted on.
+        self._news = tuple(
+            group
+            for group in self._groups
+            if not self.is_backtest
+            or delivery.live_from is None
+            or group.start >= delivery.live_from
+        )
         # An alert without a target is not sent.
         self._alerts = {name: one for name, one in self._config.alerts.items() if _targets(one)}
 
-    def run(self) -> None:
-        if not self._delivery.published:
+    def run(self, newer: Sequence[Delivery]) -> None:
+        """Complete the delivery; those that are newer decide about their own windows."""
+        if not self.delivery.published:
+            self._run.keep_lease()
             detector = self._ledger.detector()
-            live_from = self._delivery.live_from or detector.live_from
             # If another model has been activated, it has scored these intervals again.
-            current = live_from == detector.live_from
+            current = self.delivery.trained == detector.trained
             if current:
-                self._publish_scores()
-                self._publish_groups()
-            self._decide(live_from)
+                self._publish()
+            self._decide(self.delivery.live_from or detector.live_from, newer)
             if current:
                 self._keep_groups()
-            self._ledger.mark_published(self._delivery)
+            self._ledger.mark_published(self.delivery)
         if self._send():
-            self._ledger.delete_delivery(self._delivery)
+            self._finish()
+
+    @property
+    def is_backtest(self) -> bool:
+        """Whether this delivers the backtest of a model."""
+        return self.delivery.base is not None
+
+    def _finish(self) -> None:
+        if self.is_backtest:
+            detector = self._ledger.detector()
+            standing = (detector.model, detector.old_model)
+            forget_backtest(self._post.objects, self.delivery, standing)
+        self._ledger.delete_delivery(self.delivery)
+
+    def _publish(self) -> None:
+        base = self.delivery.base
+        if base is None:
+            self._publish_scores()
+            self._publish_groups()
+            return
+        self._run.published += publish_backtest(
+            self._post.objects, self._config, self.delivery, in_order(self._groups)
+        )
+        self._ledger.forget_intervals(
+            min(self.delivery.live_from or base, base), self._is_of_former_model
+        )
+
+    def _is_of_former_model(self, one: Interval) -> bool:
+        """Whether the model has learned an interval that was due, or scores it again."""
+        delivery = self.delivery
+        if one.is_open:
+            return one.start < delivery.window_end
+        scored_again = delivery.base is not None and one.start >= delivery.base
+        return scored_again and one.trained != delivery.trained
 
     def _publish_scores(self) -> None:
-        delivery = self._delivery
+        delivery = self.delivery
         starts = Grid.of(self._config).starts(delivery.window_start, delivery.window_end)
-        self._tally.published += publish_intervals(
+        self._run.published += publish_intervals(
             self._post.objects,
             {
                 start: [layout.scores_from(prefix, start) for prefix in delivery.scored_prefixes]
@@ -190,46 +308,51 @@ class _Errand:
         )
 
     def _publish_groups(self) -> None:
+        self._run.keep_lease()
         files = group_files(self._groups, self._config)
         self._post.objects.put_all(files, parquet.CONTENT_TYPE)
 
-    def _decide(self, live_from: datetime | None) -> None:
+    def _decide(self, live_from: datetime | None, newer: Sequence[Delivery]) -> None:
         decisions = decide(
             self._alerts,
-            [group for group in self._groups if not self._deferred(group)],
+            [group for group in self._news if not _deferred(group, self.delivery, newer)],
             self._config.dimensions,
             live_from=live_from,
-            earlier=self._earlier(),
-            told=self._is_told,
+            decided=_Decisions(self._ledger, self._groups, self.delivery.window_start),
         )
+        self._extend()
         for one in decisions:
-            self._ledger.decide_alert(
-                _alert_item(one, self._alerts[one.alert], self._now, self._delivery.attempt_id)
-            )
-            self._tally.suppressed += one.because is not None
+            now = self._run.clock()
+            item = _alert_item(one, self._alerts[one.alert], now, self.delivery, self._run.holder)
+            if not self._ledger.decide_alert(item, now):
+                raise _overtaken()
+            self._run.suppressed += one.because is not None
 
-    def _deferred(self, group: Group) -> bool:
-        # A newer pending delivery has scored this event with later rows: it decides.
-        return any(
-            newer.window_start <= group.start
-            and (newer.live_from is None or newer.live_from <= group.start)
-            for newer in self._newer
-        )
-
-    def _is_told(self, alert: str, group_id: str) -> bool:
-        if (alert, group_id) not in self._told:
-            self._told[alert, group_id] = self._ledger.alert(alert, group_id) is not None
-        return self._told[alert, group_id]
-
-    def _earlier(self) -> list[GroupItem]:
-        begin = min([self._delivery.window_start, *(group.start for group in self._groups)])
-        return self._ledger.groups(begin - _KIN, self._delivery.window_end)
+    def _extend(self) -> None:
+        """Keep the extent of groups that were decided, by which the same event is known again."""
+        for group in self._news:
+            for name in self._alerts:
+                item = self._ledger.alert(name, group.id)
+                if item is None:
+                    continue
+                now = item.model_copy(
+                    update={
+                        "end": max(item.end, group.end),
+                        "direction": group.direction,
+                        "slices": _slices(group),
+                    }
+                )
+                if now != item:
+                    self._ledger.extend_alert(now)
 
     def _keep_groups(self) -> None:
         for group in self._groups:
-            self._ledger.put_group(group, self._delivery.attempt_id)
+            self._run.keep_lease()
+            self._ledger.put_group(group, self.delivery.attempt_id)
         standing = {group.id for group in self._groups}
-        for item in self._ledger.groups(self._delivery.window_start, self._delivery.window_end):
+        # Later groups than those of a backtest are of the previous model.
+        end = None if self.is_backtest else self.delivery.window_end
+        for item in self._ledger.groups(self.delivery.window_start, end):
             if item.group_id not in standing:
                 self._post.objects.delete(
                     layout.group_file(kind, item.start, item.group_id) for kind in layout.OF_GROUPS
@@ -239,11 +362,11 @@ class _Errand:
     def _send(self) -> bool:
         """Send the pending alerts of this delivery's groups; return whether none is left."""
         finished = True
-        for group in sorted(self._groups, key=lambda one: (one.start, one.id)):
+        for group in sorted(self._news, key=lambda one: (one.start, one.id)):
             for name in self._alerts:
                 item = self._ledger.alert(name, group.id)
                 # An item of another delivery is that one's to send.
-                if item is None or item.attempt_id != self._delivery.attempt_id:
+                if item is None or item.attempt_id != self.delivery.attempt_id:
                     continue
                 for arn in [arn for arn, state in item.targets.items() if state not in _FINAL]:
                     item, done = self._send_to(item, arn, group)
@@ -253,29 +376,37 @@ class _Errand:
     def _send_to(self, item: AlertItem, arn: str, group: Group) -> tuple[AlertItem, bool]:
         """Send to one target; the item afterwards, and whether that is done with."""
         name = item.alert
-        payload = alert_payload(self._post.origin, self._config, name, group, _results_key(group))
+        payload = alert_payload(
+            self._post.origin, self._config, name, group, _results_key(group), late=item.late
+        )
         if item.targets[arn] == "CLAIMED":
             # Only an aborted run leaves this state: it is unknown whether it sent the alert.
             reason = "a run ended while it sent this alert, so that it may not have arrived"
             return self._report(item, arn, "UNKNOWN", reason, payload)
-        item = self._mark(item, arn, "CLAIMED")
+        claimed = self._with(item, arn, "CLAIMED")
+        now = self._run.clock()
+        if not self._ledger.claim_alert(item, claimed, now):
+            raise _overtaken()
+        item = claimed
         try:
             message = Message(
-                subject(self._config, group), encode(payload), payload["alertEventId"]
+                subject(self._config, group, late=item.late),
+                encode(payload),
+                payload["alertEventId"],
             )
             self._post.targets.send(arn, message)
         except UncertainError as error:
             return self._report(item, arn, "UNKNOWN", str(error), payload)
         except PermanentError as error:
-            self._tally.permanent.append(f"alert '{name}' was not sent: {error}")
+            self._run.permanent.append(f"alert '{name}' was not sent: {error}")
             return self._report(item, arn, "FAILED", str(error), payload)
         except RetryableError as error:
-            if self._now - item.since < _GIVE_UP:
-                self._tally.retryable.append(f"alert '{name}' is not sent yet: {error}")
+            if now - item.since < _GIVE_UP:
+                self._run.retryable.append(f"alert '{name}' is not sent yet: {error}")
                 return self._mark(item, arn, "PENDING"), False
-            self._tally.permanent.append(f"alert '{name}' was given up after a day: {error}")
+            self._run.permanent.append(f"alert '{name}' was given up after a day: {error}")
             return self._report(item, arn, "FAILED", str(error), payload)
-        self._tally.sent += 1
+        self._run.sent += 1
         return self._mark(item, arn, "SENT"), True
 
     def _report(
@@ -297,26 +428,59 @@ class _Errand:
         fate = "may not have arrived" if state == "UNKNOWN" else "was not sent"
         title = f"{self._config.name}: an alert {fate}"
         text = f"Alert '{item.alert}' {fate} at {arn}.\n\nReason: {facts['reason']}"
-        try:
-            self._post.operations.publish(title, text, facts)
-        except (BotoCoreError, ClientError) as error:
+        if not self._run.report(title, text, facts):
             # The next run continues from here; it may report twice, but never not at all.
-            self._tally.retryable.append(f"the operations topic was not notified: {error}")
             return self._mark(item, arn, "CLAIMED" if state == "UNKNOWN" else "PENDING"), False
-        self._tally.reported += 1
         return self._mark(item, arn, state), True
 
     def _mark(self, item: AlertItem, arn: str, state: TargetStatus) -> AlertItem:
-        targets = item.targets | {arn: state}
-        after = self._ledger.mark_alert(item, _overall(targets), targets)
-        if after is None:
-            raise RetryableError(
-                f"Another run is sending alert '{item.alert}' for group {item.group_id}."
-            )
+        after = self._with(item, arn, state)
+        if not self._ledger.mark_alert(item, after):
+            raise _overtaken()
         return after
 
+    def _with(self, item: AlertItem, arn: str, state: TargetStatus) -> AlertItem:
+        targets = item.targets | {arn: state}
+        values = {"targets": targets, "state": _overall(targets), "holder": self._run.holder}
+        return item.model_copy(update=values)
 
-def _alert_item(decision: Decision, alert: Alert, now: datetime, attempt: str) -> AlertItem:
+
+class _Decisions:
+    """The decisions in the ledger; each is read once, and only if it is asked for."""
+
+    def __init__(self, ledger: Ledger, groups: Sequence[Group], window_start: datetime) -> None:
+        self._ledger = ledger
+        self._ids = {group.id for group in groups}
+        self._window_start = window_start
+        self._of: dict[str, dict[str, AlertItem]] = {}
+
+    def on(self, alert: str, group_id: str) -> AlertItem | None:
+        return self._ledger.alert(alert, group_id)
+
+    def of(self, alert: str) -> Mapping[str, AlertItem]:
+        if alert not in self._of:
+            self._of[alert] = self._ledger.alerts(alert)
+        return self._of[alert]
+
+    def stands(self, item: AlertItem) -> bool:
+        # Groups that begin in the window are those of this delivery.
+        if item.group_id in self._ids or item.start >= self._window_start:
+            return item.group_id in self._ids
+        return self._ledger.has_group(item.start, item.group_id)
+
+
+def _overtaken() -> RetryableError:
+    return RetryableError("Another run has taken over the delivery.")
+
+
+def _deferred(group: Group, delivery: Delivery, newer: Sequence[Delivery]) -> bool:
+    # A newer pending delivery has scored this event with later rows: it decides.
+    return any(one.trained == delivery.trained and one.window_start <= group.start for one in newer)
+
+
+def _alert_item(
+    decision: Decision, alert: Alert, now: datetime, delivery: Delivery, holder: str
+) -> AlertItem:
     group = decision.group
     sending = decision.because is None
     return AlertItem(
@@ -325,13 +489,21 @@ def _alert_item(decision: Decision, alert: Alert, now: datetime, attempt: str) -
         measure=group.measure,
         start=group.start,
         end=group.end,
+        direction=group.direction,
+        slices=_slices(group),
         since=now,
         expires_at=int((now + _KEPT).timestamp()),
         state="CLAIMED" if sending else "SUPPRESSED",
         because=decision.because,
         targets=dict.fromkeys(_targets(alert), "PENDING") if sending else {},
-        attempt_id=attempt,
+        attempt_id=delivery.attempt_id,
+        holder=holder,
+        late=delivery.history_end is not None and group.start < delivery.history_end,
     )
+
+
+def _slices(group: Group) -> tuple[dict[str, str], ...]:
+    return tuple(dict(one) for one in group.slices[:_SLICES])
 
 
 def _targets(alert: Alert) -> tuple[str, ...]:

@@ -55,7 +55,8 @@ def record_failure(
                 # Before the notification, so that a repeated call sends it only once.
                 raise RetryableError("The detector was changed concurrently.")
     else:
-        ledger.note_failure(reason)
+        if detector.status == "ACTIVE":
+            ledger.note_failure(reason)
         if detector.watermark is not None:
             ledger.fail_waiting(detector.watermark, reason)
     facts = {

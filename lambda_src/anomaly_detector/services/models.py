@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
 
-# A run that is under way has written within this time.
-_ABANDONED = timedelta(days=2)
+# Longer than a pipeline may take, so that a run that is under way has written within this time.
+_ABANDONED = timedelta(days=15)
 
 
 def forget(

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import iso, parse_iso
+from anomaly_detector.ledger.items import Detector
 
 
 def _utc(moment: datetime) -> datetime:
@@ -174,7 +175,6 @@ class Activated(Payload):
     status: str
     config_hash: str
     watermark: Moment
-    groups: int
 
 
 class CrawlPlan(Payload):
@@ -187,15 +187,13 @@ class CrawlPlan(Payload):
     window_start : the model has learned every interval before it; window_end is the new watermark.
     due_start : the watermark.
     next_base : the model that this crawl stores has learned every interval before it.
-    model : version of the parts' snapshots.
-    revision : of the detector's item, which must be unchanged at commit.
+    model : version of the parts' snapshots, which must be in force at commit.
     more : whether more intervals are due than one crawl processes.
     """
 
     due: bool
     more: bool = False
     config_hash: str | None = None
-    revision: int = 0
     window_start: Moment | None = None
     due_start: Moment | None = None
     window_end: Moment | None = None
@@ -205,6 +203,10 @@ class CrawlPlan(Payload):
     attempt: str
     execution: str
     held_by: str | None = None
+
+    def is_superseded(self, detector: Detector) -> bool:
+        """Whether another crawl has committed, or another configuration is in force."""
+        return (self.model, self.config_hash) != (detector.model, detector.config_hash)
 
 
 @dataclass(frozen=True)

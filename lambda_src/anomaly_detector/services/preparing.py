@@ -27,7 +27,8 @@ def prepare(
     execution: str,
     started_at: datetime,
 ) -> Prepared:
-    """Begin with a document: the detector is ACTIVATING, and crawls pause until it is ACTIVE.
+    """Begin with a document: the detector is ACTIVATING. Meanwhile crawls go on with the
+    configuration in force, if there is one.
 
     Parameters
     ----------
@@ -71,9 +72,9 @@ def _by_hand(store: ObjectStore, ledger: Ledger) -> str:
     config_hash, uploaded_at = documents.keep_current(store)
     run = ledger.run(config_hash)
     attempt = 1 if run is None else run.attempt
-    ledger.claim_run(
-        config_hash, run, Run(attempt=attempt, status="RUNNING", uploaded_at=uploaded_at)
-    )
+    claim = Run(attempt=attempt, status="RUNNING", uploaded_at=uploaded_at)
+    if not ledger.claim_run(config_hash, run, claim):
+        raise RetryableError("The configuration document is being replaced.")
     return config_hash
 
 

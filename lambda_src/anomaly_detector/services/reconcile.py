@@ -33,8 +33,9 @@ def reconcile(store: ObjectStore, ledger: Ledger, pipeline: Executions, sleep: S
 
     The pipeline is started for a new document, for one that was active before another document, for
     one that was uploaded again after its run failed, and for one whose model was trained by a
-    former version of this package. However often and however late this is
-    called, each is started once.
+    former version of this package. However often, however late and at whatever distance from its
+    reading of the document this is called, each is started once, and none replaces one that was
+    uploaded later.
 
     Raises
     ------
@@ -44,6 +45,8 @@ def reconcile(store: ObjectStore, ledger: Ledger, pipeline: Executions, sleep: S
     config_hash, uploaded_at = patiently(lambda: documents.keep_current(store), sleep)
     started = patiently(lambda: _start(ledger, pipeline, config_hash, uploaded_at), sleep)
     detector = ledger.detector()
+    if detector.wanted_hash == config_hash and _is_later(uploaded_at, detector.wanted_at):
+        ledger.note_upload(config_hash, uploaded_at)
     return Reconciled(
         config_hash=config_hash,
         started=started,
@@ -82,7 +85,7 @@ def _start(ledger: Ledger, pipeline: Executions, config_hash: str, uploaded_at: 
         reason = FORMER_VERSION if ledger.detector().is_of_former_version else None
         claim = Run(attempt=attempt, status="STARTING", uploaded_at=uploaded_at, reason=reason)
         if not ledger.claim_run(config_hash, run, claim):
-            return False  # a concurrent call has claimed it
+            return False  # a concurrent call has claimed it, or a later document
         run = claim
     # STARTING is also left by a call that crashed after its claim: because of the name, starting
     # the execution again has no effect.
@@ -100,8 +103,12 @@ def _again(
     former = detector.is_of_former_version
     if run.status == "SUCCEEDED":
         return former
-    anew = run.uploaded_at is None or uploaded_at > run.uploaded_at
+    anew = _is_later(uploaded_at, run.uploaded_at)
     if run.status == "FAILED":
         return anew
     # An execution that was stopped or timed out could not record its failure.
     return (anew or former) and not (run.execution and pipeline.is_running(run.execution))
+
+
+def _is_later(uploaded_at: datetime, before: datetime | None) -> bool:
+    return before is None or uploaded_at > before

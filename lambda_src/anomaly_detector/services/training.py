@@ -19,10 +19,9 @@ from anomaly_detector.events.group import Group, in_order
 from anomaly_detector.events.store import groups_from_bytes, groups_to_bytes
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout, parquet, results
-from anomaly_detector.lake.group_files import group_files
 from anomaly_detector.lake.landed import Source, owners_of
 from anomaly_detector.lake.store import ObjectStore
-from anomaly_detector.ledger.items import Detector, Run
+from anomaly_detector.ledger.items import Delivery, Detector, Run
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.limits import MOST_ROUNDS, MOST_SECONDS
 from anomaly_detector.model_format import FORMAT
@@ -30,7 +29,6 @@ from anomaly_detector.panel import second
 from anomaly_detector.replay import Replay
 from anomaly_detector.services import documents, history, models
 from anomaly_detector.services.payloads import Activated, Trained
-from anomaly_detector.services.publishing import publish_intervals
 from anomaly_detector.services.replaying import replay_block
 from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
 
@@ -164,7 +162,11 @@ def activate(
     execution: str,
     now: datetime,
 ) -> Activated:
-    """Publish the backtest and activate the configuration from the end of its history.
+    """Activate the configuration from the end of its history; its backtest is pending in the outbox
+    from then on, as results of a crawl are.
+
+    The model in force may have crawled meanwhile: what began after its watermark, which it did not
+    judge, is not history, and is told when the backtest is delivered.
 
     Without training, model and watermark remain, and only the configuration changes.
 
@@ -189,8 +191,8 @@ def activate(
         )
     if detector.status == "ACTIVE" and detector.execution == execution:
         # An earlier attempt has activated it; whether it did the rest is unknown.
-        _complete(store, ledger, detector, parts, (), now)
-        return _active(detector, config_hash, 0)
+        _complete(store, ledger, detector, (), now)
+        return _active(detector, config_hash)
     values: dict[str, object] = {
         "status": "ACTIVE",
         "status_reason": None,
@@ -199,113 +201,66 @@ def activate(
         "query_hash": config.query_hash,
         "model_hash": config.model_hash,
     }
-    groups = 0
+    backtest_of: Delivery | None = None
     if train:
         grid = Grid.of(config)
         parts = sorted(parts, key=lambda one: one.part)
+        version = parts[0].version
         base = base_of(grid, history_start, history_end, config.lookback_intervals)
-        begin = backtest_start(grid, history_start, history_end)
-        found = _publish_backtest(store, config, parts, begin, base, history_end)
-        ledger.forget_groups(begin)
-        # The look-back of a crawl may remove the newest groups, and finds them by these items.
-        for group in found:
-            ledger.put_group(group, parts[0].version)
-        # The look-back is part of history again: its digests were of other columns.
-        ledger.forget_intervals(base)
-        groups = len(found)
+        live_from = min(history_end, detector.watermark or history_end)
         values |= {
             "watermark": history_end,
-            "live_from": history_end,
+            "live_from": live_from,
             "base": base,
             "parts": tuple(one.measures for one in parts),
-            "model": parts[0].version,
+            "model": version,
             "old_model": None,
             "model_format": FORMAT,
+            "trained": version,
+            "history_end": history_end,
         }
+        backtest_of = Delivery(
+            due_start=history_end,
+            attempt_id=version,
+            config_hash=config_hash,
+            window_start=backtest_start(grid, history_start, history_end),
+            window_end=history_end,
+            groups_keys=tuple(layout.backtest_groups(version, one.part) for one in parts),
+            scored_prefixes=tuple(layout.backtest(version, one.part) for one in parts),
+            live_from=live_from,
+            history_end=history_end,
+            revision=detector.revision + 1,
+            trained=version,
+            base=base,
+        )
     after = detector.model_copy(update=values)
-    if not ledger.advance_detector(detector, after):
+    if not ledger.activate(detector, after, backtest_of):
         raise RetryableError("The detector was changed concurrently.")
-    _complete(store, ledger, after, parts, (detector.model, detector.old_model), now)
-    return _active(after, config_hash, groups)
+    replaced = (detector.model, detector.old_model) if train else ()
+    _complete(store, ledger, after, replaced, now)
+    return _active(after, config_hash)
 
 
 def _complete(
     store: ObjectStore,
     ledger: Ledger,
     detector: Detector,
-    parts: Sequence[Trained],
     replaced: Sequence[str | None],
     now: datetime,
 ) -> None:
-    """Record the success of the detector's execution; delete what training and the replaced models
-    have left behind.
-    """
+    """Record the success of the detector's execution; delete the models that were replaced."""
     config_hash = str(detector.config_hash)
     run = ledger.run(config_hash) or Run(attempt=1, status="SUCCEEDED")
     done = {"status": "SUCCEEDED", "execution": detector.execution, "reason": None}
     ledger.set_run(config_hash, run.model_copy(update=done))
-    if not parts:
-        return
-    kept = {layout.model(one.version, one.part) for one in parts}
-    made = store.keys(layout.of_version(parts[0].version))
-    store.delete(key for key in made if key not in kept)
-    standing = (detector.model, detector.old_model)
+    standing = (detector.model, detector.old_model, *ledger.backtests())
     models.forget(store, standing=standing, replaced=replaced, now=now)
 
 
-def _active(detector: Detector, config_hash: str, groups: int) -> Activated:
+def _active(detector: Detector, config_hash: str) -> Activated:
     if detector.watermark is None:
         raise PermanentError("The detector has no watermark: start the pipeline again.")
-    return Activated(
-        status=detector.status, config_hash=config_hash, watermark=detector.watermark, groups=groups
-    )
-
-
-def _publish_backtest(
-    store: ObjectStore,
-    config: Config,
-    parts: Sequence[Trained],
-    begin: datetime,
-    base: datetime,
-    end: datetime,
-) -> tuple[Group, ...]:
-    """Write scores and groups of `[begin, end)`, and delete those of a previous configuration."""
-    keys = [layout.backtest_groups(one.version, one.part) for one in parts]
-    of_parts = store.read_all(keys, groups_from_bytes)
-    groups = in_order(group for one in of_parts for group in one)
-    files = group_files(groups, config)
-    store.put_all(files, parquet.CONTENT_TYPE)
-    published = {*files, *_publish_scores(store, parts, base)}
-    stale = [
-        key
-        for prefix in (layout.SCORES, *layout.OF_GROUPS)
-        for key in store.keys(prefix)
-        if key not in published and (layout.date_of(key) or begin.date()) >= begin.date()
-    ]
-    store.delete(stale)
-    store.put_json(layout.PREVIEW, backtest.preview(groups, begin, end))
-    learnt = [store.get_json(layout.learnt(one.version, one.part)) for one in parts]
-    classes = [one for of_part in learnt for one in of_part["classes"]]
-    store.put_json(layout.TRAINING, learnt[0] | {"classes": classes})
-    return groups
-
-
-def _publish_scores(store: ObjectStore, parts: Sequence[Trained], base: datetime) -> set[str]:
-    """Copy the files written by training, and write one file per interval of the look-back, which
-    crawls will overwrite; return the keys.
-    """
-    copies: dict[str, str] = {}
-    newest: dict[datetime, list[str]] = {}
-    for one in parts:
-        for key in store.keys(layout.backtest(one.version, one.part)):
-            start = layout.start_of(key)
-            if start < base:
-                copies[layout.history_scores(start, one.part)] = key
-            else:
-                newest.setdefault(start, []).append(key)
-    store.copy_all(copies)
-    publish_intervals(store, newest)
-    return {*copies, *map(layout.interval_scores, newest)}
+    return Activated(status=detector.status, config_hash=config_hash, watermark=detector.watermark)
 
 
 @dataclass
