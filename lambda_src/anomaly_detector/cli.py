@@ -47,6 +47,11 @@ minimal configuration; every other key defaults to the default of the Terraform 
    "measures": {"amount": {"aggregation": "SUM"}},
    "dimensions": ["country", "channel"]}
 
+interval: PT5M, PT10M, PT15M, PT30M, PT1H, P1D, P1W (from Monday) or P1M (calendar months).
+aggregation of a measure: SUM, AVG, MIN, MAX, COUNT, COUNT_DISTINCT, P50, P90, P95, P99, or RATIO
+with the columns "numerator" and "denominator". "min" and "max" of a measure are static bounds: a
+value beyond them is an event of severity 100.
+
 examples:
 
   python -m anomaly_detector backtest --infer --data rows.csv
