@@ -199,7 +199,8 @@ def test_new_values_that_make_up_a_change_are_its_cause() -> None:
     assert _group(event).kind == "spike"
 
     new = np.array([key[1] == "us" for key in SLICES])
-    grown = _judged(4, {(total, 4): 700.0, (("app", "us"), 4): 240.0, (("web", "us"), 4): 200.0})
+    leaves = {(("app", "us"), 4): 240.0, (("web", "us"), 4): 200.0}
+    grown = _judged(4, {(total, 4): 700.0, (("*", "us"), 4): 440.0, **leaves})
     event = _event({(total, 3): 400.0}, (total,))
     event.side = 1
     _show(event, grown, int((BEGIN + 4 * HOUR).timestamp()), new)
@@ -211,6 +212,20 @@ def test_new_values_that_make_up_a_change_are_its_cause() -> None:
     assert group.contributions["marketplace"] == {"us": 100.0}
     told = {point.slice: point.expected for point in group.points if point.slice[1] == "us"}
     assert told == {("*", "us"): 0.0, ("app", "us"): 0.0, ("web", "us"): 0.0}
+
+
+def test_a_new_value_is_named_whole_where_the_event_shows_a_part_of_it() -> None:
+    part = ("*", "us")
+    changes = {(part, 4): 440.0, (("web", "us"), 4): 240.0, (("web", "*"), 4): 900.0}
+    event = _event({(part, 3): 200.0}, (part,))
+    event.side = 1
+
+    new = np.array([key in (("web", "us"), ("web", "*")) for key in SLICES])
+    _show(event, _judged(4, changes), int((BEGIN + 4 * HOUR).timestamp()), new)
+    group = _group(event)
+
+    assert (group.kind, group.slices) == ("new value", ({"platform": "web"},))
+    assert (group.actual, group.expected) == (900.0, 0.0)
 
 
 def test_a_mean_without_data_has_no_value() -> None:

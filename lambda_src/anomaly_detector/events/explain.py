@@ -9,7 +9,13 @@ import numpy as np
 
 from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
-from anomaly_detector.events.contributions import Array, Mask, explaining_slices, shares
+from anomaly_detector.events.contributions import (
+    Array,
+    Mask,
+    explaining_slices,
+    holds,
+    shares,
+)
 from anomaly_detector.events.event import Event
 from anomaly_detector.events.follow import BY_NEW
 from anomaly_detector.events.group import Group, Kind
@@ -94,8 +100,22 @@ def _found_new(event: Event, lattice: Lattice) -> _Found | None:
     if change <= 0 or not held.any() or new.sum() < BY_NEW * change:
         return None
     weight = np.where(held, new, event.sums.expected)
-    slices = explaining_slices(lattice, new, weight, held, _known(event))
-    return _Found("new value", 1, float(new.sum()), 0.0, new, slices, int(held.sum()))
+    named = explaining_slices(lattice, new, weight, held, _known(event))
+    whole = [_widest_new(event, lattice, one) for one in named]
+    slices, actual = [], 0.0
+    for one in dict.fromkeys(whole):
+        place = lattice.index.get(one)
+        inside = [holds(one, name) for name in lattice.names] if place is None else []
+        actual += float(new[inside].sum() if place is None else event.sums.new[place])
+        slices.append(one)
+    return _Found("new value", 1, actual, 0.0, new, tuple(slices), int(held.sum()))
+
+
+def _widest_new(event: Event, lattice: Lattice, one: tuple[str, ...]) -> tuple[str, ...]:
+    """The widest slice that holds a new one and is new itself, also beyond the event's slices."""
+    places = np.flatnonzero(event.sums.new > 0).tolist()
+    wider = [lattice.names[place] for place in places if holds(lattice.names[place], one)]
+    return min(wider, key=lambda name: (-name.count(ROLLED_UP), name), default=one)
 
 
 def _known(event: Event) -> Mask:
