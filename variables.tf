@@ -263,6 +263,7 @@ variable "measures" {
     - `min` - (Optional) Static lower bound: a lower value is an event of severity 100, whatever the detector has learned. Defaults to none.
     - `max` - (Optional) Static upper bound, likewise. Defaults to none.
     - `bounded_series` - (Optional) Series for which `min` and `max` hold: `all`, or only the `widest` (the total, or, if `detection.rollups` leaves it out, the widest slices that are monitored), since parts of a sum are smaller than the total. Defaults to `all`.
+    - `unit` - (Optional) What a value is, which decides where its band of normal values ends: `share` (0 to 1), `amount` (any number, of either sign) or `count` (whole numbers from 0). Defaults to what each series has shown so far.
   EOT
   type = map(object({
     aggregation         = optional(string, "SUM")
@@ -275,6 +276,7 @@ variable "measures" {
     min                 = optional(number)
     max                 = optional(number)
     bounded_series      = optional(string, "all")
+    unit                = optional(string)
   }))
   nullable = false
 
@@ -356,6 +358,11 @@ variable "measures" {
   validation {
     condition     = alltrue([for measure in values(var.measures) : contains(["all", "widest"], measure.bounded_series) if measure != null])
     error_message = "measures.*.bounded_series must be all or widest; got ${jsonencode({ for name, measure in var.measures : name => measure.bounded_series if measure != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for measure in values(var.measures) : measure.unit == null ? true : contains(["share", "amount", "count"], measure.unit) if measure != null])
+    error_message = "measures.*.unit must be share, amount or count; got ${jsonencode({ for name, measure in var.measures : name => measure.unit if measure != null })}."
   }
 }
 

@@ -67,6 +67,7 @@ variable "measures" {
     min                 = optional(number)
     max                 = optional(number)
     bounded_series      = optional(string, "all")
+    unit                = optional(string)
   }))
   default = {
     views   = {}

@@ -38,6 +38,7 @@ Aggregation = Literal[
 ]
 Direction = Literal["up", "down", "both"]
 BoundedSeries = Literal["all", "widest"]
+Unit = Literal["share", "amount", "count"]
 IntervalName = Literal["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D", "P1W", "P1M"]
 Rollup = Literal["total", "single", "pairs"]
 
@@ -95,6 +96,7 @@ _RULES = {
     "measures.*.min": "must be a number",
     "measures.*.max": "must be a number",
     "measures.*.bounded_series": "must be all or widest",
+    "measures.*.unit": "must be share, amount or count",
     "dimensions": "must have at most 10 entries",
     "rollups": "must be any of total, single and pairs, each at most once",
     "false_events_per_week": "must be greater than 0 and at most 1000",
@@ -198,6 +200,7 @@ class Measure(_Model):
 
     A RATIO is sum(numerator) / sum(denominator); its own name is that of no column.
     `min` and `max` are static bounds beside the model, for the series that `bounded_series` names.
+    `unit` says which values are possible, and so where the band of normal values ends.
     """
 
     aggregation: Aggregation = "SUM"
@@ -210,6 +213,7 @@ class Measure(_Model):
     min: float | None = Field(default=None, allow_inf_nan=False)
     max: float | None = Field(default=None, allow_inf_nan=False)
     bounded_series: BoundedSeries = "all"
+    unit: Unit | None = None
 
     def columns(self, name: str) -> tuple[str, ...]:
         """Columns that the measure of this name reads: one, or numerator and denominator."""

@@ -88,6 +88,7 @@ def test_every_input_reaches_the_document(states: dict[str, dict[str, Any]]) -> 
     orders = made.measures["orders"]
     assert (orders.aggregation, orders.min, orders.max) == ("COUNT", 1, 1e6)
     assert orders.bounded_series == "widest"
+    assert orders.unit == "count"
     assert made.measures["users"].exact
     assert made.measures["clicks"].columns("clicks") == ("clicked", "shown")
     assert made.dimension_filters == {"country": ("DE", "FR")}

@@ -287,6 +287,13 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     ],
     *[
         (
+            {"measures": {"revenue": {"unit": name}}},
+            "unit must be share, amount or count; got",
+        )
+        for name in ("percent", "Share", "")
+    ],
+    *[
+        (
             {"measures": {"revenue": {"max": 1, "bounded_series": name}}},
             "bounded_series must be all or widest; got",
         )

@@ -111,6 +111,7 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     "measures.views.min": [(0, True, False)],
     "measures.views.max": [(9.5, True, False)],
     "measures.views.bounded_series": [("widest", True, False)],
+    "measures.views.unit": [("count", True, False)],
     "dimensions": [(["platform"], False, False), (["marketplace", "platform"], False, False)],
     "dimension_filters": [
         ({"platform": ["web"]}, False, False),

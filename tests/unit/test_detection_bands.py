@@ -110,3 +110,29 @@ def test_a_band_is_narrow_enough_to_say_something() -> None:
 
     # 99 % of a normal distribution with deviation 60 lie within 309.
     assert np.median(scores.upper - scores.lower) < 1.25 * 309
+
+
+def test_the_unit_of_a_measure_decides_where_its_band_ends() -> None:
+    random = np.random.default_rng(6)
+    share = np.clip(random.normal(0.97, 0.02, HOURS), 0, 1)
+    seconds = np.abs(random.normal(0.97, 0.2, HOURS))
+    mean = {"aggregation": "AVG"}
+    rules = {
+        "share": mean,
+        "seconds": mean,
+        "amount": mean | {"unit": "amount"},
+        "said": {"unit": "share"},
+        "count": mean | {"unit": "count"},
+    }
+    values = (share, seconds, share, share, 20 * seconds)
+
+    scores = _scored(
+        {name: [one] for name, one in zip(rules, values, strict=True)}, settings(measures=rules)
+    )
+
+    upper = dict(zip(rules, scores.upper[:, :, 0].max(axis=0), strict=True))
+    assert (upper["share"], upper["said"]) == (1, 1)
+    assert upper["seconds"] > 1.1
+    assert upper["amount"] > 1.01
+    count = scores.upper[:, list(rules).index("count"), 0]
+    np.testing.assert_array_equal(count, np.rint(count))

@@ -13,6 +13,11 @@ a is half the share beyond, and g falls from 0.5 to 0.1: on each side the share 
 up beyond, whatever their distribution is.
 
 A band says what is normal, and no more: of many values some lie outside without being an alarm.
+
+**Unit**: a band ends where no value can be. A count is whole and not below 0, a share lies within 0
+and 1, an amount is neither. Where the configuration does not say so, a series that was never
+negative does not go below 0, one that only had whole values has whole ends, and a mean or extreme
+that was never above 1, and is not whole, is a share.
 """
 
 from __future__ import annotations
@@ -37,11 +42,12 @@ class Band(Part):
     """Reach of the band of each series."""
 
     reach: Array = kept(SIDES, initial=INITIAL)  # q
+    above_one: Array = kept()  # 1 after the first value above 1
 
     def judge(
         self, rules: Rules, expected: Array, scale: Array, usual: Array
     ) -> tuple[Array, Array]:
-        """Lower and upper end (M, K), which may lie where no value can; see `possible`.
+        """Lower and upper end (M, K), which may lie where no value can; see `cut`.
 
         Parameters
         ----------
@@ -55,10 +61,10 @@ class Band(Part):
         return below, above
 
     def learn(
-        self, rules: Rules, habits: Habits, value: Array, lower: Array, upper: Array, on: Mask
+        self, rules: Rules, habits: Habits, value: Array, lower: Array, upper: Array, live: Mask
     ) -> None:
-        """Learn one interval of the series `on`; call this before `habits` learn."""
-        on = on & (habits.seen >= UNCLIPPED_UNTIL)
+        """Learn one interval of the `live` series; call this before `habits` learn."""
+        on = live & (habits.seen >= UNCLIPPED_UNTIL)
         rate = np.maximum(SLOWEST, np.minimum(FASTEST, SLOWER_WITH / (habits.seen + 1.0)))
         rate *= on
         step = np.stack([value < lower, value > upper]) - rules.band_beyond
@@ -67,12 +73,16 @@ class Band(Part):
         self.reach *= step
         np.minimum(self.reach, WIDEST, out=self.reach)
         np.maximum(self.reach, NARROWEST, out=self.reach)
+        np.copyto(self.above_one, 1.0, where=live & (value > 1.0))
 
-
-def possible(habits: Habits, lower: Array, upper: Array) -> None:
-    """Cut a band, in place, to the values that a series can have."""
-    np.maximum(lower, 0.0, out=lower, where=habits.signed == 0)
-    whole = habits.fractional == 0
-    # Rounded inward, the same whole values lie in the band.
-    np.ceil(lower, out=lower, where=whole)
-    np.floor(upper, out=upper, where=whole)
+    def cut(self, rules: Rules, habits: Habits, lower: Array, upper: Array) -> None:
+        """Cut a band, in place, to the values that a series can have."""
+        positive = habits.signed == 0
+        np.maximum(lower, 0.0, out=lower, where=positive | rules.units.positive)
+        fractional = habits.fractional > 0
+        share = rules.units.maybe_share & positive & fractional & (self.above_one == 0)
+        np.minimum(upper, 1.0, out=upper, where=share | rules.units.share)
+        whole = (rules.units.maybe_whole & ~fractional) | rules.units.whole
+        # Rounded inward, the same whole values lie in the band.
+        np.ceil(lower, out=lower, where=whole)
+        np.floor(upper, out=upper, where=whole)

@@ -20,6 +20,23 @@ SMALL = 1e-100  # the same if the quotient is squared
 
 
 @dataclass(frozen=True)
+class Units:
+    """What is known of the values of each measure, as columns (M, 1).
+
+    Attributes
+    ----------
+    positive : never negative. share : at most 1. whole : whole numbers.
+    maybe_share, maybe_whole : whether a series may show that it is.
+    """
+
+    positive: Mask
+    share: Mask
+    whole: Mask
+    maybe_share: Mask
+    maybe_whole: Mask
+
+
+@dataclass(frozen=True)
 class Rules:
     """Per-measure constants as columns (M, 1), which broadcast over slices.
 
@@ -64,6 +81,7 @@ class Rules:
     budget: float
     band_beyond: float
     band_reach: float
+    units: Units
     measures_in_all: int
     one_sided: bool
     minima: bool
@@ -110,6 +128,13 @@ class Rules:
             budget=settings.false_events_per_week / settings.intervals_a_week,
             band_beyond=beyond,
             band_reach=NormalDist().inv_cdf(1.0 - beyond),
+            units=Units(
+                positive=mask([rule.unit in ("share", "count") for rule in rules]),
+                share=mask([rule.unit == "share" for rule in rules]),
+                whole=mask([rule.unit == "count" for rule in rules]),
+                maybe_share=mask([rule.unit is None and not rule.additive for rule in rules]),
+                maybe_whole=mask([rule.unit is None for rule in rules]),
+            ),
             measures_in_all=settings.measures_in_all,
             one_sided=any(rule.direction != "both" for rule in rules),
             minima=any(rule.min_absolute_change or rule.min_relative_change for rule in rules),

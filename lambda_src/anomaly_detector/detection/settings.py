@@ -7,7 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Self
 
-from anomaly_detector.config import PERCENTILES, Aggregation, BoundedSeries, Config, Direction
+from anomaly_detector.config import (
+    PERCENTILES,
+    Aggregation,
+    BoundedSeries,
+    Config,
+    Direction,
+    Unit,
+)
 from anomaly_detector.detection.slots import MONTH_SLOTS
 from anomaly_detector.intervals import Grid
 
@@ -34,6 +41,7 @@ class MeasureRule:
     min: float | None = None
     max: float | None = None
     bounded_series: BoundedSeries = "all"
+    unit: Unit | None = None
 
     @property
     def bounded(self) -> bool:
@@ -90,6 +98,7 @@ class DetectorSettings:
                 measure.min,
                 measure.max,
                 measure.bounded_series,
+                measure.unit,
             )
             for name, measure in config.measures.items()
         )

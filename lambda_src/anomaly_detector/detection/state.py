@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_detector.detection.arrays import Array, Mask, Part, Places
-from anomaly_detector.detection.band import Band, possible
+from anomaly_detector.detection.band import Band
 from anomaly_detector.detection.forecast import BACK_AGAIN, Expectation, Forecast
 from anomaly_detector.detection.habits import Habits, Observed
 from anomaly_detector.detection.month import Month
@@ -191,7 +191,7 @@ class State:
         severity *= counts
 
         lower, upper = shown.lower.copy(), shown.upper.copy()
-        possible(self.habits, lower, upper)
+        self.band.cut(rules, self.habits, lower, upper)
         unknown = ~scored
         for bound in (lower, upper):
             np.copyto(bound, np.nan, where=unknown)

@@ -26,9 +26,10 @@ min(1, 3 e) L_season - log10 3. A geometric mean of p-values needs no independen
 a factor e (Vovk and Wang 2020, "Combining p-values via averaging"). The other two are for values
 that are usual, but not at that time of the day or week; log10 3 corrects for three tests.
 
-**Weight**: x = L sqrt(min(1, r / 0.2)) (0.8 + 0.2 min(1, n / warm-up)), r the size of the change
-relative to the expectation and n the number of learned values: small changes and a short history
-reduce the weight.
+**Weight**: x = L sqrt(min(1, max(r / 0.2, |z| / 10))) (0.8 + 0.2 min(1, n / warm-up)), r the size
+of the change relative to the expectation, z the distance of the season's channel and n the number
+of learned values: a change that is small both for the level and for what the series varies by, and
+a short history, reduce the weight.
 
 **Aftermath**: m is the decayed mean of L over a quarter of a day (6 to 72 intervals). The weight of
 a value is at least T u / (1 + u), u = (2.5 m)^2 / T. As this is always below the threshold T, it
@@ -78,6 +79,7 @@ KNOWN = 3.0  # if a third is explained, the season alone is sufficient
 LEAST_SHARE = np.array([0.05, 0.003, 1e-6])[None, :, None, None]
 STEEPEST = 2.0**1.5  # of -log10 P from 1 to 2 units, without faults; 2^1.5 is Gaussian
 LOOKS = 0.48  # log10 3: correction for three tests
+FULL_UNITS = 10.0  # units of the season's channel from which values have full weight
 LEAST_CERTAIN = 0.8
 GAIN = 2.5  # of the aftermath
 
@@ -202,6 +204,8 @@ class Surprise(Part):
         surprise *= observed.live
         size = np.maximum(np.abs(expectation.expected), np.abs(habits.level))
         size = FULL_SIZE * np.maximum(size, least)
+        # Of the level and the usual variation, that counts by which the change is larger.
+        np.minimum(size, FULL_UNITS * unit[1], out=size)
         weight = np.sqrt(np.minimum(1.0, distance[1] / size))
         weight *= LEAST_CERTAIN + (1.0 - LEAST_CERTAIN) * np.minimum(
             1.0, habits.seen / rules.warm_up
