@@ -1,4 +1,4 @@
-"""Changes that are small for the level are weighed by what the series varies."""
+"""Changes that are small for the level, and dips that are short: both weighed by what varies."""
 
 from __future__ import annotations
 
@@ -42,3 +42,23 @@ def test_a_share_that_never_varied_and_falls_is_severe(seed: int) -> None:
     severity = scores.severity[FAULT, :, 0]
     assert severity[0] < THRESHOLD_SEVERITY < severity[1] < severity[2]
     assert severity[2] > 66
+
+
+@pytest.mark.parametrize("seed", [1, 7, 20])
+def test_a_dip_of_a_value_among_close_neighbours_is_found(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    size = 288 * 12
+    wander = np.zeros(size)
+    for t in range(1, size):
+        wander[t] = 0.985 * wander[t - 1] + random.normal(0, 2)
+    day = 100 + 20 * np.sin(2 * np.pi * np.arange(size) / 288)
+    smooth = day + wander + random.normal(0, 0.25, size)
+    series = {"smooth": smooth}
+    for length in (1, 2):
+        series[f"dip of {length}"] = smooth.copy()
+        series[f"dip of {length}"][FAULT : FAULT + length] *= 0.75
+
+    scores = _scored("PT5M", series)
+
+    assert (scores.severity[FAULT, 1:, 0] > THRESHOLD_SEVERITY).all()
+    assert scores.anomalous[size // 2 :, 0].sum() <= 2

@@ -179,6 +179,16 @@ class DetectorSettings:
         return 2 if self.slots_a_month else 0
 
     @property
+    def channels(self) -> int:
+        """Channels that evaluate a value; below an hour, its newest change is one more."""
+        return 4 + (self.grid.seconds < _HOUR)
+
+    @property
+    def distances(self) -> int:
+        """Channels with a learned unit: all but one."""
+        return self.channels - 1
+
+    @property
     def intervals_a_week(self) -> float:
         """Intervals that a series is scored in, in a week."""
         return _WEEK / self.grid.seconds

@@ -1,11 +1,14 @@
 """The surprise of a single value, by the history of its series.
 
-Four channels evaluate a value, each as a distance |z| in units of its past distances:
+Four channels evaluate a value, five if an interval is less than an hour, each as a distance |z| in
+units of its past distances:
 
 * **jump**: the change of the slow forecast's residual since the previous interval;
 * **season**: the residual of the slow forecast;
 * **level**: the distance from the decayed mean of about the latest 330 values;
-* **range**: the distance beyond its usual range, the 1 % and 99 % quantiles of that distance.
+* **range**: the distance beyond its usual range, the 1 % and 99 % quantiles of that distance;
+* **change**, below an hour only: the jump, or the change of the value itself if that is smaller, as
+  the weekly profile has a step at each hour.
 
 The unit is a decayed mean absolute distance of values clipped at 4 units, so that a fault hardly
 widens it; it is at least the floor of the slow forecast's scale.
@@ -19,12 +22,14 @@ learned, as they raise one alert. So a series that leaps every day is not surpri
 **Explained**: e = max(0, 1 - 12 s / w), s the mean |residual| of the slow forecast and w the width
 between the 10 % and 90 % quantiles; 0 if the series is often zero. If the season explains a series,
 its leaps are faults, even if they recur: in jump and season, 0.012 e^2 is subtracted from the
-shares over 2 and 4, which leaves at least an exponential tail.
+shares over 2 and 4, which leaves at least an exponential tail. **Close**, c, is the same with the
+mean |change|: whether neighbours are alike.
 
-**Surprise**: L is the largest of the mean of the four L_c, min(L_jump, L_season) - log10 3, and
-min(1, 3 e) L_season - log10 3. A geometric mean of p-values needs no independence and costs at most
-a factor e (Vovk and Wang 2020, "Combining p-values via averaging"). The other two are for values
-that are usual, but not at that time of the day or week; log10 3 corrects for three tests.
+**Surprise**: L is the largest of the mean of the first four L_c, and of min(L_jump, L_season),
+min(1, 3 e) L_season and min(1, 3 c) L_change, each less log10 3. A geometric mean of p-values needs
+no independence and costs at most a factor e (Vovk and Wang 2020, "Combining p-values via
+averaging"). The others are for values that are usual, but not at that time of the day or week, or
+not beside their neighbours, as in a dip of a single value; log10 3 corrects for several tests.
 
 **Weight**: x = L sqrt(min(1, max(r / 0.2, |z| / 10))) (0.8 + 0.2 min(1, n / warm-up)), r the size
 of the change relative to the expectation, z the distance of the season's channel and n the number
@@ -54,8 +59,8 @@ from anomaly_detector.detection.rules import (
     Rules,
 )
 
-CHANNELS = 4  # jump, season, level, range
-DISTANCES = 3  # channels with a learned unit
+CHANNELS = 4  # jump, season, level, range; then change, if there is one
+DISTANCES = 3  # channels with a learned unit: the first, and change
 LEVELS = 3  # |z| of 1, 2 and 4, linear in log2 between them
 OCTAVES = np.arange(float(LEVELS))[:, None, None]
 QUANTILES = np.array([0.01, 0.1, 0.9, 0.99])[:, None, None]
@@ -74,12 +79,12 @@ YOUNG = 4.0  # values at which units are doubled, as they are uncertain
 LARGEST = 1e9
 FAULTS = 0.012  # share of large distances that may be faults, if the season explains the series
 LEAST_GAIN = 12.0  # width in mean |residuals| up to which nothing is explained
-KNOWN = 3.0  # if a third is explained, the season alone is sufficient
+KNOWN = 3.0  # if a third is explained, the season alone is sufficient, and likewise the change
+FULL_UNITS = 10.0  # units of the season's channel from which values have full weight
 # In a series that has hardly ever changed, a change by one unit is no evidence.
 LEAST_SHARE = np.array([0.05, 0.003, 1e-6])[None, :, None, None]
 STEEPEST = 2.0**1.5  # of -log10 P from 1 to 2 units, without faults; 2^1.5 is Gaussian
 LOOKS = 0.48  # log10 3: correction for three tests
-FULL_UNITS = 10.0  # units of the season's channel from which values have full weight
 LEAST_CERTAIN = 0.8
 GAIN = 2.5  # of the aftermath
 
@@ -123,8 +128,9 @@ class Surprisal:
     surprise : L, in powers of ten; 0 if missing.
     weight : x, L weighted by size and certainty.
     residual : value minus expectation.
-    distance : (3, M, K) |change of the residual|, |residual| and |distance from the long level|.
-    unit : (3, M, K) their units.
+    distance : (3, M, K) |change of the residual|, |residual| and |distance from the long level|, or
+        (4, M, K), with |change|.
+    unit : likewise, their units.
     away : signed distance from the long level.
     octave : (C, M, K) log2 |z|.
     least : lower bound of the units.
@@ -144,18 +150,17 @@ class Surprisal:
 class Surprise(Part):
     """Usual distances of the values of each series, and their tail."""
 
-    usual: Array = kept(DISTANCES)  # decayed mean of each distance, clipped
+    usual: Array = kept("distances")  # decayed mean of each distance, clipped
     last_residual: Array = kept()  # latest residual of the slow forecast
+    last: Array = kept()  # latest value
     long_level: Array = kept()  # decayed mean of the clipped value
     range: Array = kept(len(QUANTILES))  # four quantiles of the signed distance from it
     # Decayed share of distances over each level.
-    tail_share: Array = kept(CHANNELS, LEVELS, initial=[PRIOR_SHARE] * CHANNELS)
-    leaps: Array = kept(
-        CHANNELS, initial=[PRIOR_HILL] * CHANNELS
-    )  # decayed number over the last level
+    tail_share: Array = kept("channels", LEVELS, initial=[PRIOR_SHARE])
+    leaps: Array = kept("channels", initial=PRIOR_HILL)  # decayed number over the last level
     # Sum of ln |z| beyond it.
-    leap_excess: Array = kept(CHANNELS, initial=[PRIOR_HILL * PRIOR_EXCESS] * CHANNELS)
-    leapt: Array = kept(CHANNELS)  # 1 if the latest distance was over it
+    leap_excess: Array = kept("channels", initial=PRIOR_HILL * PRIOR_EXCESS)
+    leapt: Array = kept("channels")  # 1 if the latest distance was over it
     memory: Array = kept()  # decayed mean surprise
 
     def judge(
@@ -179,7 +184,11 @@ class Surprise(Part):
         distance = np.empty_like(self.usual)
         np.subtract(residual, self.last_residual, out=distance[0])
         distance[1], distance[2] = residual, away
+        for change in distance[DISTANCES:]:
+            np.subtract(value, self.last, out=change)
         np.abs(distance, out=distance)
+        for change in distance[DISTANCES:]:
+            np.minimum(change, distance[0], out=change)
         least = np.maximum(expectation.floor, FLOOR * habits.magnitude)
         unit = TO_DEVIATION * self.usual
         np.maximum(unit, least, out=unit)
@@ -189,22 +198,27 @@ class Surprise(Part):
         width = np.maximum(ninetieth - tenth, NARROWEST * unit[2])
         width *= wide
         z = np.empty_like(self.leaps)
-        np.divide(distance, unit * wide, out=z[:DISTANCES])
+        scaled = distance / (unit * wide)
+        z[:DISTANCES], z[CHANNELS:] = scaled[:DISTANCES], scaled[DISTANCES:]
         outside = np.maximum(away - high, low - away) / width
         np.maximum(1.5 * (outside + 1.0), 0.0, out=z[DISTANCES])
         octave = np.log2(np.minimum(np.maximum(z, 0.25), LARGEST))
 
-        explained = self._explained(habits)
+        explained = self._explained(habits, 1)
         tail = self._tail(explained)
         strange = tail.at(octave)
         jump, season = strange[:2]
         trust = np.minimum(1.0, KNOWN * explained)
-        alone = np.maximum(np.minimum(jump, season), trust * season) - LOOKS
-        surprise = np.maximum(strange.sum(axis=0) / CHANNELS, alone)
+        alone = np.maximum(np.minimum(jump, season), trust * season)
+        for change in strange[CHANNELS:]:
+            close = np.minimum(1.0, KNOWN * self._explained(habits, DISTANCES))
+            np.maximum(alone, close * change, out=alone)
+        alone -= LOOKS
+        surprise = np.maximum(strange[:CHANNELS].sum(axis=0) / CHANNELS, alone)
         surprise *= observed.live
         size = np.maximum(np.abs(expectation.expected), np.abs(habits.level))
         size = FULL_SIZE * np.maximum(size, least)
-        # Of the level and the usual variation, that counts by which the change is larger.
+        # Of either measure of size: the smaller divisor counts.
         np.minimum(size, FULL_UNITS * unit[1], out=size)
         weight = np.sqrt(np.minimum(1.0, distance[1] / size))
         weight *= LEAST_CERTAIN + (1.0 - LEAST_CERTAIN) * np.minimum(
@@ -236,10 +250,10 @@ class Surprise(Part):
         slope[:2] = part * slope[:2] + (1.0 - part) * high[:2]
         return Tail(one, two, four, low, high, slope)
 
-    def _explained(self, habits: Habits) -> Array:
-        """(M, K) e: 0 if the slow forecast is hardly better than the mean."""
+    def _explained(self, habits: Habits, channel: int) -> Array:
+        """(M, K) e of the season, c of the change: 0 if those are hardly smaller than the range."""
         width = self.range[2] - self.range[1]
-        share = np.maximum(0.0, width - LEAST_GAIN * self.usual[1]) / np.maximum(width, TINY)
+        share = np.maximum(0.0, width - LEAST_GAIN * self.usual[channel]) / np.maximum(width, TINY)
         share *= ~habits.often_zero
         return np.asarray(share)
 
@@ -293,6 +307,7 @@ class Surprise(Part):
         clipped *= rate
         self.usual += clipped
         np.copyto(self.last_residual, found.residual, where=live)
+        np.copyto(self.last, value, where=live)
         self.memory += (found.surprise - self.memory) * live / rules.memory
 
         far = found.octave > LEVELS - 1
