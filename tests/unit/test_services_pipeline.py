@@ -1173,7 +1173,7 @@ def test_the_report_of_training_is_published_with_the_model(world: World) -> Non
 def test_all_landed_shards_are_scored_by_one_model(world: World) -> None:
     world.upload(document(shards=2))
     world.activate()
-    for day in range(1, 6):
+    for day in range(1, 5):
         world.crawl(H1 + DAY * day + NOON, f"c{day}")
 
     detector = world.ledger.detector()

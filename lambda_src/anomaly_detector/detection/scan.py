@@ -198,7 +198,8 @@ class Scan(Part):
         np.maximum(calm, usual, out=calm)
         # Correlated counts deviate in proportion to their size, independent ones by its root; the
         # season uses the geometric mean of both.
-        tide = bases / np.maximum(level * lengths, SMALL)
+        sums_of_level = level * lengths
+        tide = bases / np.maximum(sums_of_level, SMALL)
         tide = np.where(counted, np.sqrt(np.minimum(np.maximum(tide, 0.04), 25.0)), 1.0)
         raw = np.square(changes) / safe
         fresh = raw / tide
@@ -208,7 +209,7 @@ class Scan(Part):
         _accumulate(np.maximum, calm)
         # Small counts vary by whole units.
         phi = _phi(calm * tide, habits.small(observed.unit, level))
-        least = LEAST_SHARE * np.maximum(full * bases, level * lengths)
+        least = LEAST_SHARE * np.maximum(full * bases, sums_of_level)
         np.maximum(phi, np.square(least) / safe, out=phi)
         ratio = changes / safe
         ratio += 1.0
@@ -293,7 +294,7 @@ class Scan(Part):
             size=full,
             fresh=fresh,
             # Hours at which nothing is expected do not tell how the others vary.
-            whole=whole & (~counted | (bases > LEAST_TIDE * level * lengths)),
+            whole=whole & (~counted | (bases > LEAST_TIDE * sums_of_level)),
         )
 
     def learn(
