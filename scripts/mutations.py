@@ -100,11 +100,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         _simulation("--only stray --seeds 0-5 --intervals 8"),
     ),
     Mutation(
-        "the lock of delivery is ignored",
-        f"{CODE}services/delivery.py",
-        "    if not post.ledger.begin_delivering(holder, now, lease):\n",
-        "    if not (post.ledger.begin_delivering(holder, now, lease) or True):\n",
-        _simulation("--only stall,concurrent,doubled --seeds 0-11 --intervals 20"),
+        "locks are ignored",
+        f"{CODE}ledger/lease.py",
+        '            if held["holder"] != holder and parse_iso(held["until"]) > now:\n',
+        '            if held["holder"] != holder and parse_iso(held["until"]) < now:\n',
+        _simulation("--only doubled,concurrent --seeds 0-5 --intervals 8"),
     ),
     Mutation(
         "sent before it is claimed",

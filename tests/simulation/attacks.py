@@ -115,6 +115,7 @@ NOT_YET = {
     "deleted": "the item of an interval keeps its counts when a neighbour is revised",
 }
 AT_A_CALL = ("crash-before", "crash-after", "lost", "throttle", "stall")
+OF_THE_SCHEDULE = ("missed", "doubled", "concurrent", "disordered")
 DATA = ("late", "changed", "deleted")
 
 
