@@ -109,8 +109,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "sent before it is claimed",
         f"{CODE}services/delivery.py",
-        '        item = self._mark(item, arn, "CLAIMED")\n        try:\n',
-        "        try:\n",
+        "        if not self._ledger.claim_alert(item, claimed, now):\n"
+        "            raise _overtaken()\n        item = claimed\n",
+        "",
         _each("crash-after"),
     ),
     Mutation(
@@ -146,16 +147,16 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "published is marked before it is done",
         f"{CODE}services/delivery.py",
-        "            detector = self._ledger.detector()\n            live_from",
-        "            self._ledger.mark_published(self._delivery)\n"
-        "            detector = self._ledger.detector()\n            live_from",
+        "            self._run.keep_lease()\n            detector = self._ledger.detector()\n",
+        "            self._ledger.mark_published(self.delivery)\n"
+        "            detector = self._ledger.detector()\n",
         _each("crash-before"),
     ),
     Mutation(
         "a delivery is deleted before its alerts are sent",
         f"{CODE}services/delivery.py",
         "        if self._send():\n",
-        "        self._ledger.delete_delivery(self._delivery)\n        if self._send():\n",
+        "        self._ledger.delete_delivery(self.delivery)\n        if self._send():\n",
         _each("crash-before"),
     ),
     Mutation(
@@ -175,7 +176,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "committed intervals are marked again",
         f"{CODE}ledger/ledger.py",
-        'self._table.update(interval_key(start), values, {"status": _OPEN})',
+        'self._table.update(interval_key(start), values, {"status": before})',
         "self._table.update(interval_key(start), values)",
         _simulation("--only kill,stall,concurrent --seeds 0-11 --intervals 20"),
     ),

@@ -134,11 +134,11 @@ def ending(world: World) -> Ending:
 
 
 @lru_cache
-def crawled(kind: str, table: int, total: int, after: int) -> Kept:
+def crawled(kind: str, table: int, after: int, total: int) -> Kept:
     """A detector that was just activated, or so many intervals after that."""
-    plan = Plan(-1, kind, after, table, whole=False, attacks=(), settling=0)
+    plan = Plan(-1, kind, after, table, whole=False, attacks=(), after=after - 1, settling=0)
     found = kind_named(kind)
-    kept = crawled(kind, table, total, 0) if after else None
+    kept = crawled(kind, table, after - 1, total) if after else None
     world = World(found, rows(found, total, table), "unattacked", kept=kept)
     if after:
         schedule(world, plan)
@@ -162,7 +162,10 @@ def _clean(plan: Plan) -> Ending:
 def done(plan: Plan) -> World:
     """Run a plan."""
     kind = kind_named(plan.kind)
-    kept = None if plan.whole else crawled(plan.kind, plan.table, plan.total, plan.after)
+    kept = None
+    if not plan.whole:
+        # The same for runs of about the same length.
+        kept = crawled(plan.kind, plan.table, plan.after, -(-plan.total // 64) * 64)
     world = World(kind, table_of(plan), plan.seed, faults_of(plan), kept)
     world.until = kind.grid.shift(kind.start, plan.intervals + 1)
     if plan.whole:
