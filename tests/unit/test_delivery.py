@@ -36,12 +36,12 @@ from anomaly_detector.ledger.items import (
     delivery_key,
 )
 from anomaly_detector.ledger.ledger import Ledger
-from anomaly_detector.ledger.table import StateTable
+from anomaly_detector.ledger.table import StateTable, Write
 from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.panel import Scores
 from anomaly_detector.services.delivery import Delivered, Post, deliver
 from anomaly_detector.services.topic import Topic
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -335,7 +335,7 @@ def of_a_later_shape(cloud: Cloud, delivery: Delivery) -> None:
     [
         (without_groups, "part=0.groups.json does not exist"),
         (with_broken_groups, r"stored groups cannot be read: 0\.measure, 0\.start"),
-        (with_cut_groups, "Expecting value"),
+        (with_cut_groups, "Invalid JSON"),
         (without_a_window, "DELIVERY#.* cannot be read: window_end"),
         (of_a_later_shape, "DELIVERY#.* cannot be read: groups_keys"),
     ],
@@ -596,6 +596,30 @@ def test_a_lost_answer_is_reported_and_never_sent_again(cloud: Cloud) -> None:
     (report,) = cloud.received("operations")
     assert report["payload"] == alert
     assert cloud.states() == {alert_key("orders", group().id): "UNKNOWN"}
+
+
+def test_an_alert_whose_claim_got_no_reply_is_sent_by_the_next_run(cloud: Cloud) -> None:
+    cloud.commit([group()])
+    transact = cloud.table.transact
+    done: list[Sequence[Write]] = []
+
+    def unheard(writes: Sequence[Write]) -> bool:
+        assert transact(writes)
+        done.append(writes)
+        # The decision comes first, and then the claim.
+        if len(done) == 2:
+            raise ReadTimeoutError(endpoint_url="https://aws")
+        return True
+
+    cloud.table.transact = unheard  # type: ignore[method-assign]
+    with pytest.raises(ReadTimeoutError):
+        cloud.deliver()
+    (item,) = cloud.table.query(ALERT)
+    assert list(item["targets"].values()) == ["PENDING"]
+
+    assert cloud.deliver().sent == 1
+    assert len(cloud.received()) == 1
+    assert cloud.received("operations") == []
 
 
 def test_a_report_that_fails_is_made_again(cloud: Cloud) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from anomaly_detector.events.group import Group
 from anomaly_detector.intervals import iso
@@ -298,8 +301,17 @@ class Ledger:
     def claim_alert(self, before: AlertItem, after: AlertItem, now: datetime) -> bool:
         """Update an alert that `after.holder` is about to send, and renew the delivery lease; False
         if another run has updated the alert or has taken over.
+
+        If it remains unknown whether that was done, it is undone before the error is raised: only
+        this run knows that nothing was sent.
         """
-        return self._table.transact([_alert_write(before, after), self._renewal(after, now)])
+        try:
+            return self._table.transact([_alert_write(before, after), self._renewal(after, now)])
+        except (BotoCoreError, ClientError):
+            undone = {"targets": before.targets, "state": before.state}
+            with suppress(BotoCoreError, ClientError):
+                self.mark_alert(after, after.model_copy(update=undone))
+            raise
 
     def extend_alert(self, item: AlertItem) -> None:
         """Update how far the group of a decided alert extends."""
