@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.settings import DetectorSettings
-from anomaly_detector.detection.slots import Slots, day_slots, month_slots, shown_twice
+from anomaly_detector.detection.slots import Slots, dates, day_slots, month_slots, shown_twice
 from anomaly_detector.detection.state import Judged, State
 from anomaly_detector.events.bounds import Bounds
 from anomaly_detector.events.event import Event
@@ -146,7 +146,8 @@ def _slots(settings: DetectorSettings, starts: NDArray[np.datetime64]) -> list[S
     months: Iterable[int | None] = repeat(None)
     if settings.slots_a_month:
         months = month_slots(settings.grid, starts).tolist()
-    return [Slots(*of) for of in zip(days.tolist(), weeks.tolist(), months, strict=False)]
+    each = (dates(settings.grid, starts), days, weeks)
+    return [Slots(*of) for of in zip(*(one.tolist() for one in each), months, strict=False)]
 
 
 class _Kept:

@@ -11,6 +11,8 @@
   the expectation the new level is accepted: the profiles are scaled (shifted, if values can be
   negative) and the series returns to the warm-up for a day. If values are those of the level before
   again, by 15 nats, the acceptance is undone.
+* **Habits** (`recurring`) take the place of the day of the month's effect; where they may come or
+  may not, the value decides. Their doubt widens all scales.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from anomaly_detector.detection.arrays import Array, Mask, Part, Places, kept
 from anomaly_detector.detection.habits import SMALL_COUNT, Habits, Observed
 from anomaly_detector.detection.month import Month
+from anomaly_detector.detection.recurring import Habit
 from anomaly_detector.detection.rules import (
     SMALL,
     TINY,
@@ -63,8 +66,11 @@ class Expectation:
     experts : (E, M, K). day : daily profile. shape : daily and weekly profile.
     scale : standard deviation of the residual, with volatility. calm_scale : without it.
     floor : lower bound of both scales.
-    few : factor for means of few rows, included in both scales; otherwise 1.
-    month : day-of-month effect, included in the expectation. month_adds : its estimate.
+    few : factor for means of few rows and for the doubt about habits, included in both scales;
+        otherwise 1. unsure : the latter's part; None if 1 throughout.
+    special : effect of the day of the month, or of a habit, included in the expectation.
+    month_adds : estimate of the former. habit : the latter, if any series has one.
+    base : the expectation without them.
     """
 
     expected: Array
@@ -75,8 +81,11 @@ class Expectation:
     calm_scale: Array
     floor: Array
     few: Array
-    month: Array
+    unsure: Array | None
+    special: Array
     month_adds: Array
+    habit: Habit | None
+    base: Array
 
 
 @dataclass
@@ -102,7 +111,13 @@ class Forecast(Part):
     back: Array = kept()  # nats that speak for the level before them
 
     def judge(
-        self, rules: Rules, habits: Habits, month: Month, observed: Observed, slots: Slots
+        self,
+        rules: Rules,
+        habits: Habits,
+        month: Month,
+        habit: Habit | None,
+        observed: Observed,
+        slots: Slots,
     ) -> Expectation:
         """The expectation of one interval; uses its values only for series that are not born."""
         # The first value of a series is its own forecast.
@@ -130,7 +145,10 @@ class Forecast(Part):
         adds = added = np.zeros_like(level)
         if slots.month is not None:
             adds, added = month.judge(habits, slots.month, expected, spread)
-            expected += added
+        base, doubt = expected, None
+        if habit is not None:
+            added, doubt = _habitual(habits, habit, observed, base, added)
+        expected = base + added
         np.maximum(expected, 0.0, out=expected, where=habits.signed == 0)
         np.copyto(expected, observed.actual, where=first)
 
@@ -143,17 +161,26 @@ class Forecast(Part):
         spread *= few
         floor = _floor(rules, habits, observed, expected, level)
         volatility = np.minimum(np.maximum(self.volatility, VOLATILITY_MIN), VOLATILITY_MAX)
+        scale, calm = np.maximum(spread * volatility, floor), np.maximum(spread, floor)
+        unsure = None
+        if doubt is not None:
+            unsure = np.hypot(1.0, np.minimum(doubt / scale, 1e6))
+            for factor in (scale, calm, few):
+                factor *= unsure
         return Expectation(
             expected,
             experts,
             day,
             shape,
-            np.maximum(spread * volatility, floor),
-            np.maximum(spread, floor),
+            scale,
+            calm,
             floor,
             few,
+            unsure,
             added,
             adds,
+            habit,
+            base,
         )
 
     def learn(
@@ -186,9 +213,12 @@ class Forecast(Part):
         np.copyto(limit, np.inf, where=~settled & (seen < UNCLIPPED_UNTIL))
         limit /= np.maximum(np.abs(z), 1.0)
         clipped = residual * np.minimum(1.0, limit)
+        if expectation.unsure is not None:
+            # Little is learnt where little is certain.
+            clipped /= np.square(expectation.unsure)
         size = np.abs(clipped)
-        # Profiles are learned without the day-of-month effect.
-        learnt = expectation.expected + clipped - expectation.month
+        # Profiles are learned without the effects of special days.
+        learnt = expectation.expected + clipped - expectation.special
         # Plain means first, decayed means once there are enough values.
         left = learnt - expectation.experts
         error = np.abs(left)
@@ -254,6 +284,24 @@ class Forecast(Part):
         young = self.week_seen[slots.week] < HEALING_WEEKS * rules.an_hour
         return np.asarray(young & (habits.seen < rules.open_after))
 
+    def take_in(self, at: Places, slots: Slots, added: Array) -> None:
+        """Learn at once what comes every day at the same time."""
+        day, week = self.day[slots.day], self.week[:, *at]
+        before = day[at].astype(np.float64)
+        day[at] += added
+        # Weekdays deviate in proportion; at less than an hour they share their slot.
+        scales = (before > 0) & (day[at] > 0)
+        factor = np.where(scales, day[at] / np.where(scales, before, 1.0), 1.0)
+        hours = len(self.week) // 7
+        share = hours / len(self.day)
+        of_hour = slice(slots.week % hours, None, hours)
+        factor = np.clip(factor, 0.01, 100.0)
+        week[of_hour] *= factor**share
+        self.spread[slots.day][at] *= factor
+        self.week[:, *at] = week
+        seen = self.day_seen[slots.day]
+        seen[at] = np.minimum(seen[at], SEEN_AFTER_MOVE)
+
     def came_before(self, slots: Slots) -> Mask:
         """(M, K) series that have had values at this time of the day and of the week."""
         return np.asarray((self.day_seen[slots.day] > 0) & (self.week_seen[slots.week] > 0))
@@ -300,6 +348,27 @@ class Forecast(Part):
         self.moved[at] *= factor
         for sums in (self.run, self.run_length, self.run_actual, self.run_expected, self.back):
             sums[at] = 0.0
+
+
+def _habitual(
+    habits: Habits, habit: Habit, observed: Observed, base: Array, month: Array
+) -> tuple[Array, Array]:
+    """Effects of the month or of habits, and the doubt about the latter, in the series' unit."""
+    size = np.where(habit.moment, moment_size(habits, base), day_size(habits, base))
+    added = habit.share * size
+    nearer = np.abs(observed.actual - base - added) < np.abs(observed.actual - base - month)
+    used = habit.known & (habit.certain | nearer)
+    return np.where(used, added, month), np.where(used, habit.doubt * size, 0.0)
+
+
+def day_size(habits: Habits, base: Array) -> Array:
+    """(M, K) size that shares of whole days refer to."""
+    return np.abs(np.where(habits.signed > 0, habits.magnitude, base))
+
+
+def moment_size(habits: Habits, base: Array) -> Array:
+    """(M, K) size that shares of single intervals refer to: by night there may be none."""
+    return np.asarray(np.maximum(np.abs(base), habits.magnitude))
 
 
 def _floor(

@@ -45,6 +45,7 @@ class Rules:
     averages : indices of the measures whose values are less certain if they have few rows.
     band_beyond : share of the normal values on each side of the band. band_reach : deviations of a
         normal distribution within which the others lie.
+    half_day : intervals of half a day.
     one_sided, minima : whether any measure has a direction, or a minimum change.
     an_hour : intervals an hour, at least 1. pace : its inverse; rates an interval are those of PT1H
         times it.
@@ -83,6 +84,7 @@ class Rules:
     band_reach: float
     units: Units
     measures_in_all: int
+    half_day: float
     one_sided: bool
     minima: bool
 
@@ -136,6 +138,7 @@ class Rules:
                 maybe_whole=mask([rule.unit is None for rule in rules]),
             ),
             measures_in_all=settings.measures_in_all,
+            half_day=settings.slots_a_day / 2,
             one_sided=any(rule.direction != "both" for rule in rules),
             minima=any(rule.min_absolute_change or rule.min_relative_change for rule in rules),
         )

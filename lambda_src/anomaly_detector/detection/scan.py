@@ -475,6 +475,8 @@ def _newest(
         share = observed.count[m] / np.maximum(habits.rows[m], 1.0)
         share = np.sqrt(np.minimum(np.maximum(share, 0.1), 10.0))
         np.multiply(change[m], share, out=change[m], where=observed.count[m] > 0)
+    if expectation.unsure is not None:
+        change /= expectation.unsure
     base = np.where(counted, expected, 1.0)
     base *= taken
     return change, base, np.abs(expected) * taken

@@ -189,6 +189,22 @@ class DetectorSettings:
         return self.channels - 1
 
     @property
+    def remembered_days(self) -> int:
+        """Days that stood out and are remembered: of two years in daily data, of a few months in
+        shorter intervals; longer ones have none.
+        """
+        if self.grid.seconds > _DAY:
+            return 0
+        return 40 if self.grid.seconds == _DAY else 16
+
+    @property
+    def remembered_moments(self) -> int:
+        """Intervals of a day that stood out and are remembered; in hourly data 24."""
+        if self.grid.seconds >= _DAY:
+            return 0
+        return min(64, 24 * 3600 // self.grid.seconds)
+
+    @property
     def intervals_a_week(self) -> float:
         """Intervals that a series is scored in, in a week."""
         return _WEEK / self.grid.seconds

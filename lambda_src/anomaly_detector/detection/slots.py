@@ -17,8 +17,14 @@ _DAY = 86_400
 
 @dataclass(frozen=True)
 class Slots:
-    """Slots of one interval in the profiles of day, week and, for P1D, month."""
+    """Slots of one interval in the profiles of day, week and, for P1D, month.
 
+    Attributes
+    ----------
+    date : days since 1970, in the detector's zone; `alike` knows which days it is like.
+    """
+
+    date: int
     day: int
     week: int
     month: int | None
@@ -42,6 +48,11 @@ def day_slots(
     # A week or a month has no weekday, on whichever day it begins.
     weekdays = (days + 3) % 7 if grid.seconds <= _DAY else np.zeros_like(days)
     return (local % _DAY) // grid.seconds, weekdays
+
+
+def dates(grid: Grid, starts: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """(T,) date of each start in the detector's zone: days since 1970."""
+    return _local(grid, starts) // _DAY
 
 
 def month_slots(grid: Grid, starts: NDArray[np.datetime64]) -> NDArray[np.int64]:

@@ -20,10 +20,26 @@ from numpy.typing import NDArray
 
 from anomaly_detector.detection.arrays import Array, Mask, Part, Places
 from anomaly_detector.detection.band import Band
-from anomaly_detector.detection.forecast import BACK_AGAIN, Expectation, Forecast
+from anomaly_detector.detection.forecast import (
+    BACK_AGAIN,
+    Expectation,
+    Forecast,
+    day_size,
+    moment_size,
+)
 from anomaly_detector.detection.habits import Habits, Observed
 from anomaly_detector.detection.month import Month
-from anomaly_detector.detection.rules import Rules
+from anomaly_detector.detection.recurring import (
+    LARGEST,
+    ODD,
+    RARE,
+    RENEWED,
+    STANDS_OUT,
+    Days,
+    Moments,
+    habit,
+)
+from anomaly_detector.detection.rules import SMALL, Rules
 from anomaly_detector.detection.scan import Evidence, Scan
 from anomaly_detector.detection.settings import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.slots import Slots
@@ -95,6 +111,8 @@ class State:
     habits: Habits
     forecast: Forecast
     month: Month
+    days: Days
+    moments: Moments
     surprise: Surprise
     band: Band
     scan: Scan
@@ -161,7 +179,9 @@ class State:
         habits = self.habits
         usual = self.forecast.came_before(slots) & known
         observed = habits.judge(rules, value, count, self.forecast.spread_all, usual, known=known)
-        expectation = self.forecast.judge(rules, habits, self.month, observed, slots)
+        self.days.begin(slots.date, rules.half_day)
+        again = habit(self.days, self.moments, slots.date, slots.day)
+        expectation = self.forecast.judge(rules, habits, self.month, again, observed, slots)
         value = np.where(observed.live, observed.actual, expectation.expected)
         residual = value - expectation.expected
         z = np.minimum(np.maximum(residual / expectation.scale, -1e6), 1e6)
@@ -246,8 +266,8 @@ class State:
             self.month.learn(
                 habits,
                 slots.month,
-                expectation.expected - expectation.month,
-                residual + expectation.month,
+                expectation.expected - expectation.special,
+                residual + expectation.special,
                 expectation.month_adds,
                 expectation.calm_scale,
                 known,
@@ -257,6 +277,7 @@ class State:
         learnt = self.forecast.learn(
             rules, habits, expectation, residual, shown.z, slots, on, profiles, young
         )
+        self._remember(rules, shown, known & (habits.seen >= rules.score_after))
         habits.learn(rules, shown.observed, value, learnt, on, young)
         self._go_back(rules)
         moved = self.forecast.follow_run(rules, value, expectation.expected, shown.z, on)
@@ -269,6 +290,43 @@ class State:
                 sums.run_actual[moved],
                 sums.run_length[moved],
             )
+
+    def _remember(self, rules: Rules, shown: Shown, live: Mask) -> None:
+        """Remember what stands out in the `live` series; call this after `forecast` has learned."""
+        if not len(self.days.day):
+            return
+        habits, slots, expectation = self.habits, shown.slots, shown.expectation
+        known, residual = expectation.habit, shown.residual
+        total = residual + expectation.special
+        left, aside, whole_day = residual, residual, live
+        if known is not None:
+            left = np.where(known.known, total, residual)
+            aside = np.where(known.moment, total, residual)
+            whole_day = live & ~known.moment
+        self.days.learn(total, left, day_size(habits, expectation.base), whole_day)
+        if not len(self.moments.slot):
+            return
+        scale = (
+            expectation.scale
+            if expectation.unsure is None
+            else (expectation.scale / expectation.unsure)
+        )
+        away = np.abs(aside)
+        odd = live & (away > ODD * scale)
+        out = odd & (away > STANDS_OUT * scale) & (shown.surprisal.surprise > RARE)
+        size = moment_size(habits, expectation.base)
+        share = total / np.maximum(size, SMALL)
+        if known is not None:
+            again = (known.share * share > 0) & (np.abs(share) >= RENEWED * np.abs(known.share))
+            out |= live & known.moment & again
+        if not out.any():
+            self.moments.learn(slots.date, slots.day, share, out, odd, live, 1 / rules.half_day)
+            return
+        share = np.minimum(np.maximum(share, -LARGEST), LARGEST)
+        self.moments.learn(slots.date, slots.day, share, out, odd, live, 1 / rules.half_day)
+        daily = self.moments.daily(slots.date, slots.day)
+        if daily is not None:
+            self.forecast.take_in(daily, slots, total[daily])
 
     def accept_windows(self, rules: Rules, evidence: Evidence, m: int, slices: Mask) -> None:
         """Accept the longest window as the new level of some slices (K,) of a measure."""
@@ -323,6 +381,8 @@ PARTS: Mapping[str, type[Part]] = {
     "habits": Habits,
     "forecast": Forecast,
     "month": Month,
+    "days": Days,
+    "moments": Moments,
     "surprise": Surprise,
     "band": Band,
     "scan": Scan,
