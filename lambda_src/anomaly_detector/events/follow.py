@@ -372,7 +372,11 @@ class _Now:
             born = self.state.habits.born[m].astype(np.float64)
             slices = np.bincount(lattice.level, born, lattice.count)[lattice.level]
             likely = likely - np.log(np.maximum(slices, 1.0))
-        return int(np.where(may, likely, -np.inf).argmax())
+        likely = np.where(may, likely, -np.inf)
+        # Leaves whose change is clipped explain equally much, and rounding must not decide.
+        most = likely.max()
+        near = likely >= most - 1e-6 * abs(most)
+        return int(np.where(near, found.evidence[m], -np.inf).argmax())
 
     def _alike(self, one: int, other: int) -> bool:
         """Whether two slices have most of their leaves in common: a Jaccard index of half."""
