@@ -265,8 +265,11 @@ class Forecast(Part):
             self.back *= 0.0
             return
         before = expectation.expected / self.moved
-        gain = np.square(value - expectation.expected) - np.square(value - before)
-        gain /= 2.0 * np.square(expectation.scale)
+        now, then = (
+            np.minimum(np.abs(value - level) / expectation.scale, 1e6)
+            for level in (expectation.expected, before)
+        )
+        gain = 0.5 * (np.square(now) - np.square(then))
         clip = BACK_CLIP * math.sqrt(rules.pace)
         self.back += np.minimum(np.maximum(gain, -clip), clip)
         np.maximum(self.back, 0.0, out=self.back)
