@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from anomaly_detector.detection.forecast import Forecast
+from anomaly_detector.detection.habits import Habits
+from anomaly_detector.detection.rules import Rules
 from anomaly_detector.panel import Panel, Scores
 from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
@@ -106,6 +110,23 @@ def test_a_detector_in_parts_gives_what_it_gives_in_one(whole: Panel, seed: int)
         for kind in ("actual", "expected", "lower", "upper", "severity", "anomalous"):
             of_measure = np.ascontiguousarray(getattr(full.scores, kind)[:, m][:, at])
             assert of_measure.tobytes() == getattr(alone.scores, kind)[:, 0].tobytes(), kind
+
+
+def test_what_is_missing_does_not_speak_for_a_former_level_whatever_other_measures_have() -> None:
+    found = []
+    for names in (["views", "price"], ["views"]):
+        chosen = CHOSEN.part(names)
+        forecast, habits = Forecast.fresh(chosen, 1), Habits.fresh(chosen, 1)
+        forecast.moved[:], forecast.back[:] = 0.5, 6.0
+        numbers = np.full((len(names), 1), 10.0)
+        expectation: Any = SimpleNamespace(expected=numbers, scale=numbers / 10)
+        # Views have no value, the price has one.
+        live = np.arange(len(names))[:, None] > 0
+
+        forecast.follow_back(Rules.of(chosen), habits, expectation, numbers, live)
+
+        found.append(float(forecast.back[0, 0]))
+    assert found == [6.0, 6.0]
 
 
 @hypothesis_settings(max_examples=20)

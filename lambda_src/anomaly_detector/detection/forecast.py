@@ -261,8 +261,9 @@ class Forecast(Part):
     ) -> None:
         """Add up the log-likelihood ratio of the level before an accepted one to the latter."""
         may = live & (self.moved != 1.0) & (habits.seen < BACK_WITHIN * rules.open_after)
+        # What is missing speaks for neither, whatever other series have.
+        self.back *= may | ~live
         if not may.any():
-            self.back *= 0.0
             return
         before = expectation.expected / self.moved
         now, then = (
@@ -271,9 +272,8 @@ class Forecast(Part):
         )
         gain = 0.5 * (np.square(now) - np.square(then))
         clip = BACK_CLIP * math.sqrt(rules.pace)
-        self.back += np.minimum(np.maximum(gain, -clip), clip)
+        self.back += np.minimum(np.maximum(gain, -clip), clip) * may
         np.maximum(self.back, 0.0, out=self.back)
-        self.back *= may | ~live
 
     @property
     def returning(self) -> Mask:
