@@ -305,7 +305,7 @@ def test_windows_of_hours_hold_the_sums_of_the_latest_intervals() -> None:
     done = replay(chosen, Snapshot.initial(chosen), panel({"a": values}, 300))
     scan = done.after.state.scan
 
-    sums = scan._sums(rules, done.after.state.clock - 1)[:, :, 0, 0]
+    sums = scan._sums(rules, done.after.state.clock)[:, :, 0, 0]
 
     expected = done.scores.expected[:, 0, 0]
     for (change, base), window in zip(sums, rules.windows, strict=True):
