@@ -15,7 +15,7 @@ CLI := $(wildcard tests/unit/test_cli*.py)
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit cli contract benchmarks simulation simulation-calls simulation-first simulation-second end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench bench-simulation clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit cli contract benchmarks simulation end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench bench-simulation clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -66,16 +66,9 @@ contract: $(VENV)/ready ## contract tests: local cloud, payloads and state machi
 benchmarks: $(VENV)/ready ## short versions of the benchmarks, and the reference series
 	@$(PY) -m pytest tests/benchmarks
 
-simulation: simulation-calls simulation-first simulation-second ## crashes, lost replies and more at any call of simulated runs, compared with clean runs
-
-simulation-calls: $(VENV)/ready
+simulation: $(VENV)/ready ## crashes, lost replies and more at any call of simulated runs, compared with clean runs
 	@$(PY) -m pytest tests/simulation
-
-simulation-first: $(VENV)/ready
-	@$(PY) -m tests.simulation --seeds 0-199 --shard 1/2
-
-simulation-second: $(VENV)/ready
-	@$(PY) -m tests.simulation --seeds 0-199 --shard 2/2
+	@$(PY) -m tests.simulation --seeds 0-7
 
 newest-provider: $(VENV)/ready ## check the Terraform code against the newest AWS provider
 	@$(PY) -m scripts.newest_provider
