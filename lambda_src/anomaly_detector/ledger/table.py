@@ -167,13 +167,15 @@ class StateTable:
         return self._attempted(writes, lambda: call(TableName=self._table, **arguments))
 
     def _attempted(self, writes: Sequence[Write], call: Callable[[], object]) -> bool:
-        """Whether the writes are done; a call whose outcome is unknown is made once more."""
+        """Whether the writes are done; a call that was throttled to the end, or whose outcome is
+        unknown, is made once more: an alert that was sent must not go unrecorded.
+        """
         try:
             return self._called(writes, call)
         except BotoCoreError:
             pass
         except ClientError as error:
-            if not aws_faults.is_uncertain(error):
+            if not aws_faults.is_transient(error):
                 raise
         return self._called(writes, call)
 
