@@ -12,10 +12,11 @@ TERRAFORM := $(PY) -m local.terraform
 KEEP ?=
 NEW_ROLE := tests/end_to_end/test_4_new_role.py
 CLI := $(wildcard tests/unit/test_cli*.py)
+DETECTOR := $(wildcard tests/unit/test_detection*.py tests/unit/test_event*.py tests/unit/test_recurring.py)
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit cli contract benchmarks simulation end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench bench-simulation clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract benchmarks simulation end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench bench-simulation clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -54,8 +55,11 @@ terraform-test: $(VENV)/ready ## terraform test with a mocked provider
 	@$(PY) -m scripts.terraform_gates test
 	@$(PY) -m pytest tests/terraform
 
-unit: $(VENV)/ready ## unit tests: pure core, services and adapters
-	@$(PY) -m pytest tests/unit tests/adapters --ignore-glob 'tests/unit/test_cli*'
+unit: $(VENV)/ready ## unit tests: services, adapters and what of the core has no gate of its own
+	@$(PY) -m pytest tests/unit tests/adapters $(addprefix --ignore=,$(CLI) $(DETECTOR))
+
+detector: $(VENV)/ready ## unit tests of the detector: what it learns and finds, bit for bit in any pieces
+	@$(PY) -m pytest $(DETECTOR)
 
 cli: $(VENV)/ready ## unit tests of the command line: local files as people write them
 	@$(PY) -m pytest $(CLI)

@@ -29,6 +29,7 @@ LONG = (
     "end-to-end",
     "end-to-end-role",
     "unit",
+    "detector",
     "cli",
     "simulation",
     "terraform-test",

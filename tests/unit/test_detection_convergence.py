@@ -55,7 +55,7 @@ def _assert_same(one: Scores, other: Scores, where: slice = slice(None)) -> None
         assert np.ascontiguousarray(left).tobytes() == right.tobytes(), part.name
 
 
-@hypothesis_settings(max_examples=40)
+@hypothesis_settings(max_examples=20)
 @given(_panels(), st.data())
 def test_a_replay_in_pieces_equals_one_in_full(whole: Panel, data: st.DataObject) -> None:
     middle = data.draw(st.integers(1, SIZE - 1))

@@ -75,7 +75,8 @@ def test_a_weekend_is_told_as_a_week_and_not_as_a_day(cut_off: int) -> None:
     found = _class(weekend + _noise(1, 20)[: HOURS - cut_off])
 
     assert found.seasons == ("week",)
-    assert found.week_share == pytest.approx(0.95, abs=0.05)
+    # Weekends are learnt slowly while they are young: a fault must not teach them.
+    assert found.week_share == pytest.approx(0.93, abs=0.07)
     assert found.day_share == pytest.approx(0, abs=0.05)
 
 
