@@ -243,6 +243,25 @@ def test_a_fault_does_not_teach_the_weekday_on_which_it_lasted() -> None:
     assert np.abs(scores.expected[-24:, 0, 0] / 1000 - 1).max() < 0.04
 
 
+@pytest.mark.parametrize("factor", [0.2, 2.3])
+def test_a_fault_before_events_may_open_is_forgotten_within_a_month(factor: float) -> None:
+    # The second week is the first that teaches weekly slots.
+    random = np.random.default_rng(1)
+    size = 12 * WEEK
+    usual = 1000 * (1 + 0.5 * np.sin(np.arange(size) * 2 * np.pi / 24))
+    values = (usual * random.normal(1, 0.03, size)).round()
+    begin = 11 * 24 + 4
+    values[begin : begin + 6] *= factor
+    whole = panel({"a": values})
+
+    chosen = settings(false_events_per_week=1)
+    done = replay(chosen, Snapshot.initial(chosen), whole, score_from=whole.starts[5 * WEEK])
+
+    assert done.groups == ()
+    expected = done.scores.expected[:, 0, 0]
+    assert np.abs(expected / usual[5 * WEEK :] - 1).max() < 0.1
+
+
 def test_a_second_fault_of_a_day_is_found_where_there_was_one_ten_days_before() -> None:
     random = np.random.default_rng(1)
     size = 150

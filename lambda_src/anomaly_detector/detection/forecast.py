@@ -39,6 +39,7 @@ from anomaly_detector.detection.slots import Slots
 EXPERTS = 4
 CLIP, CLIP_LEARNING = 2.0, 6.0
 HEALING_WEEKS = 6  # weeks up to which a weekly slot of a moved series is learned during an event
+REFUTED = 0.5  # share of a residual that is left without a weekly slot that was learned wrongly
 WHOLE_WEEK = 7  # days before a daily slot represents an average day
 RUN_LEVEL = 2.0
 BACK_CLIP = 5.0  # nats of an hour for the level before an accepted one
@@ -50,6 +51,7 @@ SLOT_SEEN_MAX = 250
 SEEN_AFTER_MOVE = 3
 RATE_OFFSET, RATE_ERROR = 0.03, 0.01
 RATE_DAY, RATE_WEEK, RATE_SPREAD = 0.1, 0.2, 0.04
+RATE_HEALING = 0.7
 RATE_SPREAD_ALL, RATE_VOLATILITY = 0.01, 0.02
 
 Narrow = NDArray[np.float32]
@@ -236,13 +238,15 @@ class Forecast(Part):
         np.copyto(factor, 1.0, where=habits.signed > 0)
         day_seen = self.day_seen[slots.day]
         whole = profiles & (day_seen >= WHOLE_WEEK)
-        _learn_slot(
-            self.week[slots.week],
-            self.week_seen[slots.week],
-            whole,
-            RATE_WEEK * rules.pace,  # a slot of an hour has several values a week
-            learnt - expectation.day,
-        )
+        # A slot of an hour has several values a week.
+        rate, target = np.full_like(z, RATE_WEEK * rules.pace), learnt - expectation.day
+        # The first weeks may have been a fault's: they are not averaged with what refutes them.
+        value = expectation.expected + residual
+        wrong = _refuted(expectation, value) & self._young_week(rules, slots)
+        wrong &= np.abs(z) > 1.0
+        np.copyto(rate, RATE_HEALING * rules.pace, where=wrong)
+        target += (residual - clipped) * wrong
+        _learn_slot(self.week[slots.week], self.week_seen[slots.week], whole, rate, target)
         spread = self.spread[slots.day]
         spread += on * np.maximum(1.0 / (day_seen + 1.0), RATE_SPREAD) * (size - spread)
         _learn_slot(self.day[slots.day], day_seen, profiles, RATE_DAY, learnt)
@@ -280,12 +284,18 @@ class Forecast(Part):
         """(M, K) series that seem to be back at the level before an accepted one."""
         return np.asarray(self.back >= BACK_HOLDS)
 
-    def heals(self, rules: Rules, habits: Habits, slots: Slots) -> Mask:
-        """(M, K) series that learn their profiles even during an event: the weekly slot is young,
-        as they have just been moved to a new level. Others would learn the fault.
+    def heals(
+        self, rules: Rules, habits: Habits, expectation: Expectation, value: Array, slots: Slots
+    ) -> Mask:
+        """(M, K) series that learn their profiles even during an event: those that have just been
+        moved to a new level, while the weekly slot is young, and those whose slot is refuted, which
+        would open the same event every week. Others would learn the fault.
         """
-        young = self.week_seen[slots.week] < HEALING_WEEKS * rules.an_hour
-        return np.asarray(young & (habits.seen < rules.open_after))
+        moved = self._young_week(rules, slots) & (habits.seen < rules.open_after)
+        return np.asarray(moved | _refuted(expectation, value))
+
+    def _young_week(self, rules: Rules, slots: Slots) -> Mask:
+        return np.asarray(self.week_seen[slots.week] < HEALING_WEEKS * rules.an_hour)
 
     def take_in(self, at: Places, slots: Slots, added: Array) -> None:
         """Learn at once what comes every day at the same time."""
@@ -395,7 +405,13 @@ def _floor(
     return np.maximum(floor, TINY)
 
 
-def _learn_slot(slot: Narrow, seen: Count, on: Mask, rate: float, target: Array) -> None:
+def _refuted(expectation: Expectation, value: Array) -> Mask:
+    """(M, K) series that were as usual without their weekly slot: it was learned from a fault."""
+    left = np.abs(value - expectation.experts[1:3])
+    return np.asarray(left[0] < REFUTED * left[1])
+
+
+def _learn_slot(slot: Narrow, seen: Count, on: Mask, rate: float | Array, target: Array) -> None:
     slot += on * np.maximum(1.0 / (seen + 1.0), rate) * (target - slot)
     seen[:] = np.minimum(seen + on.astype(np.float64), SLOT_SEEN_MAX)
 

@@ -273,7 +273,8 @@ class State:
                 known,
                 frozen,
             )
-        profiles = known & (~frozen | self.forecast.heals(rules, habits, slots))
+        heals = self.forecast.heals(rules, habits, expectation, value, slots)
+        profiles = known & (~frozen | heals)
         learnt = self.forecast.learn(
             rules, habits, expectation, residual, shown.z, slots, on, profiles, young
         )
