@@ -46,7 +46,7 @@ SPARE = 0.25
 _DAY = 86_400
 _FEWEST_DAYS = 14  # shortest history to propose
 _STEP_MB = 64
-_NUMBER, _OFFSET = 8, 4  # bytes of a number, and of a text's offset in its column
+_NUMBER, _NORM, _OFFSET = 8, 4, 4  # bytes of a number, a norm, and a text's offset in its column
 _NAMES = 1_500  # bytes of a slice's names as Python objects, in lists and dictionaries
 
 
@@ -167,7 +167,7 @@ class _Step:
             series=series,
             values=max(series, min(values_at_once(config.memory_mb), series * size.intervals)),
             rows=max(of_interval, min(rows_at_once(config.memory_mb, count), size.rows)),
-            row=_OFFSET * (2 + dimensions) + 2 * _NUMBER * count,
+            row=_OFFSET * (2 + dimensions) + (2 * _NUMBER + _NORM) * count,
             text=size.text + _OFFSET * dimensions,
             # Time, five numbers, the direction, whether it is anomalous, and offsets of the texts.
             scored_row=_NUMBER * 6 + _OFFSET * (2 + dimensions) + name + 1,
@@ -179,9 +179,9 @@ class _Step:
         return self.rows * (2 * self.row + self.text + 2 * _NUMBER)
 
     def score(self, scored: int) -> float:
-        """Values and counts, arrays of the scored values, and the table made of them."""
+        """Values, counts and norms, arrays of the scored values, and the table made of them."""
         arrays = 5 * _NUMBER + 2
-        return 2 * _NUMBER * self.values + scored * (arrays + 2 * self.scored_row)
+        return (2 * _NUMBER + _NORM) * self.values + scored * (arrays + 2 * self.scored_row)
 
     def publish(self, measures: int) -> float:
         """Tables of one interval of all parts, as read and merged."""

@@ -222,10 +222,15 @@ class Measure(_Model):
         return (name,)
 
     @property
+    def normed(self) -> bool:
+        """Whether the norm of the aggregated values is unloaded, too."""
+        return self.aggregation == "SUM"
+
+    @property
     def unloaded(self) -> list[str]:
         """Everything that the unloaded values depend on."""
-        exact = ["exact"] if self.exact else []
-        return [self.aggregation, *(self.columns("") if self.numerator else ()), *exact]
+        more = [name for name in ("exact", "normed") if getattr(self, name)]
+        return [self.aggregation, *(self.columns("") if self.numerator else ()), *more]
 
     @model_validator(mode="after")
     def _columns_of_a_ratio(self) -> Self:

@@ -29,6 +29,8 @@ class Panel:
     measures : M names.
     values : (T, M, K) float64, NaN if no row landed.
     counts : (T, M, K) float64, number of non-null values aggregated, 0 if none.
+    norms : (T, M, K) float32, root of the sum of the squares of the values aggregated in a sum, NaN
+        if unknown; None if it is unknown throughout.
     """
 
     starts: NDArray[np.datetime64]
@@ -37,6 +39,7 @@ class Panel:
     measures: tuple[str, ...]
     values: NDArray[np.float64]
     counts: NDArray[np.float64]
+    norms: NDArray[np.float32] | None = None
 
     def cut(self, low: int, high: int) -> Self:
         """The intervals `low` to `high`, as views."""
@@ -45,6 +48,7 @@ class Panel:
             starts=self.starts[low:high],
             values=self.values[low:high],
             counts=self.counts[low:high],
+            norms=None if self.norms is None else self.norms[low:high],
         )
 
 

@@ -93,10 +93,10 @@ def replay(
         if begins and t == skipped:
             for event in events:
                 event.restart()
-        value, count = rows.at(t)
+        value, count, norm = rows.at(t)
         if unclear[t]:
             value, count = np.full_like(value, np.nan), np.zeros_like(count)
-        shown = now.judge(rules, value, count, slots[t], known=not unclear[t])
+        shown = now.judge(rules, value, count, norm, slots[t], known=not unclear[t])
         judged = None if t < skipped else now.score(rules, shown)
         crossed = None if bounds is None else bounds.crossed(shown.observed, known=not unclear[t])
         if bounds is not None and crossed is not None and judged is not None:
@@ -226,7 +226,7 @@ def _union(
 
 
 class _Rows:
-    """Values and counts (M, K) of each interval of a panel, for all measures and slices."""
+    """Values, counts and norms (M, K) of each interval of a panel, for all measures and slices."""
 
     def __init__(self, panel: Panel, state: State, places: NDArray[np.int64]) -> None:
         """`places` are the indices of the panel's slices among the state's."""
@@ -236,15 +236,23 @@ class _Rows:
         self._whole = panel.measures == state.measures and np.array_equal(places, np.arange(size))
         self._from, self._to = measures, places
 
-    def at(self, t: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Values and counts of one interval; read only."""
+    def at(
+        self, t: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+        """Values, counts and norms of one interval; read only."""
         values, counts = self._panel.values[t], self._panel.counts[t]
+        norms = self._panel.norms
+        own = None if norms is None else norms[t].astype(np.float64)
         if self._whole:
-            return values, counts
+            return values, counts, own
         value, count = np.full(self._shape, np.nan), np.zeros(self._shape)
         value[:, self._to] = values[self._from]
         count[:, self._to] = counts[self._from]
-        return value, count
+        if own is None:
+            return value, count, None
+        norm = np.full(self._shape, np.nan)
+        norm[:, self._to] = own[self._from]
+        return value, count, norm
 
 
 def _copied(

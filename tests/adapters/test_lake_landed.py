@@ -211,6 +211,32 @@ def test_digests_tell_a_changed_value_and_nothing_else(world: World) -> None:
     assert found[0][1] != found[2][1]
 
 
+def test_norms_of_sums_are_read_and_unknown_in_files_of_earlier_versions(world: World) -> None:
+    # given a file without and one with them, of a sum and a mean
+    config = load(document(measures={"views": {"aggregation": "AVG"}, "revenue": {}}))
+
+    def table(days: list[int]) -> pa.Table:
+        one = rows(days, ["web"] * len(days), [3.0] * len(days))
+        other = pa.array([7.0] * len(days), pa.float64())
+        number = pa.array([2] * len(days), pa.int64())
+        return one.append_column("measure_1_value", other).append_column("measure_1_count", number)
+
+    early = land(world, table([0, 1]), name="early")
+    norm = pa.array([5.0, None], pa.float64())
+    late = land(world, table([1, 2]).append_column("measure_1_norm", norm), name="late")
+    sources = [source(early, days=2), source(late, START + DAY, 2)]
+    # when they are read
+    whole = read_landed(world.store, sources, config, AXIS)
+    part = read_landed(world.store, sources, config, AXIS, ["views"])
+    # then
+    found = [panel.norms for panel in whole.panels(1)]
+    np.testing.assert_array_equal(
+        np.concatenate([one for one in found if one is not None])[:, :, 0],
+        np.array([[np.nan, np.nan], [np.nan, 5.0], [np.nan, np.nan]], dtype=np.float32),
+    )
+    assert part.panel.norms is None
+
+
 def test_a_part_is_read_without_the_others(world: World) -> None:
     # given an interval of which the part's own measure has nothing, and one without any value
     config = load(document(measures={"revenue": {}, "views": {}}))

@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 VISIBLE = 25.0
+FEW = 50  # amounts that are drawn one by one
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,16 @@ def roll_up(
     leaves: tuple[tuple[str, ...], ...],
     values: dict[str, Array],
     counts: dict[str, Array],
+    squares: dict[str, Array],
     settings: DetectorSettings,
 ) -> tuple[Panel, NDArray[np.int64]]:
-    """The panel of all roll-ups, and which slice each leaf (L, T) lies in, (levels, L)."""
+    """The panel of all roll-ups, and which slice each leaf lies in, (levels, L).
+
+    Parameters
+    ----------
+    values, counts, squares : by measure, of each leaf (L, T); the last, the sum of the squares of
+        single values, of sums.
+    """
     measures = tuple(rule.name for rule in settings.measures)
     size = len(names)
     kept = [()] + [(i,) for i in range(size)]
@@ -102,7 +110,7 @@ def roll_up(
         ]
     )
     rolled = np.full((len(place), len(measures), len(starts)), np.nan)
-    weights = np.zeros_like(rolled)
+    weights, norms = np.zeros_like(rolled), np.full_like(rolled, np.nan)
     for m, rule in enumerate(settings.measures):
         value, count = values[rule.name], counts[rule.name]
         weighted = np.where(np.isfinite(value), value, 0.0) * (1.0 if rule.additive else count)
@@ -114,10 +122,35 @@ def roll_up(
             divisor = 1.0 if rule.additive else np.maximum(rows[own], 1.0)
             rolled[own, m] = np.where(rows[own] > 0, total[own] / divisor, np.nan)
             weights[own, m] = rows[own]
+            if rule.name in squares:
+                total = np.zeros((len(place), len(starts)))
+                np.add.at(total, level, np.where(count > 0, squares[rule.name], 0.0))
+                norms[own, m] = np.where(rows[own] > 0, np.sqrt(total[own]), np.nan)
     slices = np.empty((len(place), size), dtype=object)
     for key, at in place.items():
         slices[at] = key
-    return Panel(starts, names, slices, measures, rolled.T, weights.T), levels
+    kept_norms = norms.T.astype(np.float32) if squares else None
+    return Panel(starts, names, slices, measures, rolled.T, weights.T, kept_norms), levels
+
+
+def gamma_squares(
+    random: np.random.Generator, count: Array, total: Array, shape: float
+) -> Array:
+    """Sum of the squares of so many gamma-distributed amounts that sum up to `total`.
+
+    The shares of a gamma sum do not depend on it. Of many amounts the mean is taken.
+    """
+    found = np.square(total) * (shape + 1) / np.maximum(count * shape + 1, shape + 1)
+    few = np.nonzero((count >= 2) & (count <= FEW))
+    number = count[few].astype(np.int64)
+    if not len(number):
+        return found
+    parts = np.maximum(random.gamma(shape, size=int(number.sum())), 1e-100)
+    begins = np.concatenate([[0], np.cumsum(number)[:-1]])
+    whole = np.add.reduceat(parts, begins)
+    share = np.add.reduceat(np.square(parts), begins) / np.square(whole)
+    found[few] = np.square(total[few]) * share
+    return found
 
 
 def evidence(

@@ -36,7 +36,14 @@ from anomaly_detector.detection.slots import day_slots
 from anomaly_detector.intervals import Grid
 from numpy.typing import NDArray
 
-from tests.benchmarks.ground_truth import Simulated, Truth, evidence, leaves_in, roll_up
+from tests.benchmarks.ground_truth import (
+    Simulated,
+    Truth,
+    evidence,
+    gamma_squares,
+    leaves_in,
+    roll_up,
+)
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -130,7 +137,8 @@ def generate(
     planted = _plant(random, world.leaves, first, size, per_kind) if faults else ()
     effect = _effect(random, world, planted)
     values, counts = _simulate(np.random.default_rng([seed, 2]), world, effect)
-    panel, levels = roll_up(names, starts, world.leaves, values, counts, settings)
+    squares = _squares(np.random.default_rng([seed, 4]), values, counts)
+    panel, levels = roll_up(names, starts, world.leaves, values, counts, squares, settings)
     truths: tuple[Truth, ...] = ()
     if planted:
         none = _effect(random, world, ())
@@ -324,6 +332,15 @@ def _simulate(
         },
         {"latency": requests, "orders": counts, "revenue": counts},
     )
+
+
+def _squares(
+    random: np.random.Generator, values: dict[str, Array], counts: dict[str, Array]
+) -> dict[str, Array]:
+    """Sums of squares (L, T): each order is one, and prices make up the revenue."""
+    orders, revenue = (np.nan_to_num(values[name]) for name in ("orders", "revenue"))
+    prices = gamma_squares(random, counts["revenue"], revenue, PRICE_SHAPE)
+    return {"orders": orders, "revenue": prices}
 
 
 def _common(random: np.random.Generator, size: int, spread: float) -> Array:

@@ -37,7 +37,14 @@ from anomaly_detector.detection.slots import day_slots, month_slots
 from anomaly_detector.intervals import Grid
 from numpy.typing import NDArray
 
-from tests.benchmarks.ground_truth import Simulated, Truth, evidence, leaves_in, roll_up
+from tests.benchmarks.ground_truth import (
+    Simulated,
+    Truth,
+    evidence,
+    gamma_squares,
+    leaves_in,
+    roll_up,
+)
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -321,11 +328,15 @@ def generate(
     means = _means(random, world, settings, starts)
     planted = _plant(random, means, stretch, first, size, shrink) if faults else ()
     means = _born(means, planted)
-    values, counts = _simulate(np.random.default_rng([*key, 2]), means, planted)
-    panel, levels = roll_up(settings.dimensions, starts, means.leaves, values, counts, settings)
+    # What single things amount to is drawn apart from how many there are.
+    draws = np.random.default_rng([*key, 2]), np.random.default_rng([*key, 4])
+    values, counts, squares = _simulate(*draws, means, planted)
+    panel, levels = roll_up(
+        settings.dimensions, starts, means.leaves, values, counts, squares, settings
+    )
     truths: tuple[Truth, ...] = ()
     if planted:
-        twin = _simulate(np.random.default_rng([*key, 3]), means, ())
+        twin = _simulate(np.random.default_rng([*key, 3]), draws[1], means, ())
         truths = tuple(_truths(means, planted, twin))
     return Simulated(seed, settings, panel, first, means.leaves, levels, truths)
 
@@ -649,9 +660,15 @@ def _deviation(world: World, fault: Fault) -> float:
 
 
 def _simulate(
-    random: np.random.Generator, means: _Means, faults: Sequence[Fault]
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Values and counts (L, T) of each measure; NaN and 0 where a leaf has no row."""
+    random: np.random.Generator,
+    single: np.random.Generator,
+    means: _Means,
+    faults: Sequence[Fault],
+) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    """Values, counts and sums of squares (L, T) of each measure; NaN and 0 where a leaf has no row.
+
+    `single` draws the shares of single things in their sum.
+    """
     world, shape = means.world, means.count.shape
     effect = _effect(random, means, faults)
     noise = _common(random, shape[1], world.common, means)[None]
@@ -667,12 +684,14 @@ def _simulate(
     for role, held, span in effect.stuck:
         if role == COUNT:
             count[held, span] = count[held, span.start][:, None]
-    amount = _amounts(random, world, count, means.price)
+    amount, square = _amounts(random, single, world, count, means.price)
     amount = np.round(amount * effect.factor[AMOUNT], 2)
+    square = square * np.square(effect.factor[AMOUNT])
     mean = _qualities(random, means, count, effect.factor[MEAN])
     for role, held, span in effect.stuck:
         if role == AMOUNT:
             amount[held, span] = amount[held, span.start][:, None]
+            square[held, span] = square[held, span.start][:, None]
         if role == MEAN:
             weight = count[held, span.start] + 1e-9
             mean[held, span] = np.average(mean[held, span.start], weights=weight)
@@ -681,21 +700,34 @@ def _simulate(
         absent = (count == 0) | effect.lost[role]
         values[name] = np.where(absent, np.nan, np.where(effect.zero[role], 0.0, value))
         counts[name] = np.where(absent, 0.0, count)
-    return values, counts
+    squares = {
+        world.measures[role]: np.where(effect.zero[role], 0.0, one)
+        for role, one in ((COUNT, count), (AMOUNT, square))
+    }
+    return values, counts, squares
 
 
-def _amounts(random: np.random.Generator, world: World, count: Array, price: Array) -> Array:
-    """Sums (L, T) of the amounts of so many things; a few of them are huge."""
+def _amounts(
+    random: np.random.Generator,
+    single: np.random.Generator,
+    world: World,
+    count: Array,
+    price: Array,
+) -> tuple[Array, Array]:
+    """Sums (L, T) of the amounts of so many things, and of their squares; a few are huge."""
     square = world.spread**2
     total = random.gamma(np.maximum(count / square, 1e-12)) * square * price
     total = np.where(count > 0, np.maximum(total, 0.01), 0.0)
+    squares = gamma_squares(single, count, total, 1 / square)
     giants = random.poisson(count * world.giants)
     leaf, at = np.nonzero(giants)
     times = giants[leaf, at]
     leaf, at = np.repeat(leaf, times), np.repeat(at, times)
     huge = GIANT * (1 + random.pareto(GIANTS, len(leaf)))
-    np.add.at(total, (leaf, at), huge * np.broadcast_to(price, count.shape)[leaf, at])
-    return total
+    huge = huge * np.broadcast_to(price, count.shape)[leaf, at]
+    np.add.at(total, (leaf, at), huge)
+    np.add.at(squares, (leaf, at), np.square(huge))
+    return total, squares
 
 
 def _qualities(random: np.random.Generator, means: _Means, count: Array, factor: Array) -> Array:
@@ -724,7 +756,7 @@ def _common(random: np.random.Generator, size: int, spread: float, means: _Means
 
 
 def _truths(
-    means: _Means, faults: Sequence[Fault], twin: tuple[dict[str, Array], dict[str, Array]]
+    means: _Means, faults: Sequence[Fault], twin: tuple[dict[str, Array], ...]
 ) -> Iterator[Truth]:
     world, size = means.world, means.count.shape[1]
     for number, fault in enumerate(faults):
@@ -755,7 +787,7 @@ def _nats(
     fault: Fault,
     role: int,
     held: Mask,
-    twin: tuple[dict[str, Array], dict[str, Array]],
+    twin: tuple[dict[str, Array], ...],
 ) -> float:
     """Expected log-likelihood ratio at the true slice; see the head of this file."""
     span, name = slice(fault.begin, fault.end), means.world.measures[role]

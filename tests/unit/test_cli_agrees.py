@@ -117,6 +117,11 @@ def test_rows_are_aggregated_as_the_warehouse_does(
             counts[at] = count
     np.testing.assert_allclose(panel.values, values, rtol=1e-12, atol=1e-9)
     np.testing.assert_array_equal(panel.counts, counts)
+    norms = np.full(panel.values.shape, np.nan)
+    for row in landed:
+        norms[when[row[0]], 0, place[row[1], row[2]]] = row[3 + 2 * len(measures)]
+    assert panel.norms is not None
+    np.testing.assert_allclose(panel.norms, norms, rtol=1e-6)
 
 
 def read(tmp_path: Path, text: str, **stamp: str) -> list[datetime]:

@@ -209,6 +209,31 @@ def test_distinct_counts_and_percentiles_are_those_of_the_rows_of_each_level(
             assert row[f"measure_{at}_value"] == pytest.approx(value, rel=1e-12)
 
 
+def test_sums_come_with_their_norm() -> None:
+    rows = random_rows(4)
+    expected = slices_of(rows)
+
+    landed = aggregated(rows, revenue={}, views={"aggregation": "AVG"})
+
+    assert "measure_1_norm" not in landed[0]
+    for row in landed:
+        own = expected[row["interval_start"], row["dimension_0"], row["dimension_1"]]
+        values = [float(str(one[4])) for one in own if one[4] is not None]
+        assert row["measure_0_norm"] == pytest.approx(np.linalg.norm(values))
+
+
+def test_a_value_whose_square_no_number_holds_does_not_stop_the_query() -> None:
+    fill([(wall(2024, 1, 1), "web", "us", 3, "1")])
+    query = (
+        'select ts as "timestamp", platform, market, case n when 1 then cast(1e200 as float8) '
+        "else views end as views from shop, (select 1 as n union all select 2) as two "
+        "where ts >= {{ window_start }} and ts < {{ window_end }}"
+    )
+    given = config(query=query, measures={"views": {}})
+    landed = run(sql.aggregate(given, START, START + timedelta(hours=1), history=False))
+    assert {(row["measure_0_value"], row["measure_0_norm"]) for row in landed} == {(1e200, 3.0)}
+
+
 def test_a_ratio_is_that_of_the_sums_and_weighs_by_its_denominator() -> None:
     rows = random_rows(3)
     expected = slices_of(rows)

@@ -54,6 +54,11 @@ class MeasureRule:
         return self.aggregation in ("SUM", "COUNT")
 
     @property
+    def normed(self) -> bool:
+        """Whether the norm of the values behind it may be known."""
+        return self.aggregation == "SUM"
+
+    @property
     def absent_is_zero(self) -> bool:
         """Whether no row means zero."""
         return self.aggregation in ("SUM", "COUNT", "COUNT_DISTINCT")

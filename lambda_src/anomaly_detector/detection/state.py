@@ -44,6 +44,7 @@ from anomaly_detector.detection.scan import Evidence, Scan
 from anomaly_detector.detection.settings import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.slots import Slots
 from anomaly_detector.detection.surprise import Surprisal, Surprise
+from anomaly_detector.detection.tickets import Ticket, Tickets
 from anomaly_detector.lattice import Lattice
 
 _NEVER = np.datetime64("NaT", "s")
@@ -77,8 +78,10 @@ class Shown:
 
     Attributes
     ----------
-    value : the expectation if missing. residual : value minus expectation.
-    z : residual in units of the scale. lower, upper : band, before it is cut to possible values.
+    value : without what a single large ticket brought; the expectation if missing.
+    residual : value minus expectation. z : residual in units of the scale.
+    ticket : what it brought, None if unknown.
+    lower, upper : band, before it is cut to possible values.
     """
 
     observed: Observed
@@ -87,9 +90,15 @@ class Shown:
     value: Array
     residual: Array
     z: Array
+    ticket: Ticket | None
     lower: Array
     upper: Array
     slots: Slots
+
+    @property
+    def whole(self) -> Array:
+        """(M, K) value with all that tickets brought."""
+        return self.value if self.ticket is None else self.value + self.ticket.cut
 
 
 @dataclass
@@ -109,6 +118,7 @@ class State:
     slices: NDArray[np.object_]
     clock: int
     habits: Habits
+    tickets: Tickets
     forecast: Forecast
     month: Month
     days: Days
@@ -165,7 +175,14 @@ class State:
         return changed
 
     def judge(
-        self, rules: Rules, value: Array, count: Array, slots: Slots, *, known: bool = True
+        self,
+        rules: Rules,
+        value: Array,
+        count: Array,
+        norm: Array | None,
+        slots: Slots,
+        *,
+        known: bool = True,
     ) -> Shown:
         """Compare one interval with its expectation.
 
@@ -173,6 +190,7 @@ class State:
         ----------
         value, count : (M, K), NaN and 0 if no row landed. NaN, infinite and huge values are
             missing.
+        norm : (M, K), NaN where unknown; None if unknown throughout.
         slots : of the interval in the profiles.
         known : whether it is known which rows the interval has; if not, none is absent.
         """
@@ -184,12 +202,20 @@ class State:
         expectation = self.forecast.judge(rules, habits, self.month, again, observed, slots)
         value = np.where(observed.live, observed.actual, expectation.expected)
         residual = value - expectation.expected
+        ticket = self.tickets.judge(
+            rules, observed, norm, expectation.expected, residual, habits.signed, self.lattice
+        )
+        if ticket is not None:
+            value = value - ticket.cut
+            residual = value - expectation.expected
         z = np.minimum(np.maximum(residual / expectation.scale, -1e6), 1e6)
         surprisal = self.surprise.judge(rules, habits, observed, expectation, value, residual)
         lower, upper = self.band.judge(
             rules, expectation.expected, expectation.scale, surprisal.unit[1]
         )
-        return Shown(observed, expectation, surprisal, value, residual, z, lower, upper, slots)
+        return Shown(
+            observed, expectation, surprisal, value, residual, z, ticket, lower, upper, slots
+        )
 
     def score(self, rules: Rules, shown: Shown) -> Judged:
         """Scores of the interval, before it is learned."""
@@ -215,7 +241,8 @@ class State:
         unknown = ~scored
         for bound in (lower, upper):
             np.copyto(bound, np.nan, where=unknown)
-        direction = (z > 0).view(np.int8) - (z < 0).view(np.int8)
+        away = z if shown.ticket is None else shown.residual + shown.ticket.cut
+        direction = (away > 0).view(np.int8) - (away < 0).view(np.int8)
         direction *= born & live
         return Judged(
             actual=actual,
@@ -261,7 +288,8 @@ class State:
         known = live & (~frozen | habits.born)
         self.scan.learn(rules, habits, evidence, value, known, frozen)
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
-        self.band.learn(rules, habits, value, shown.lower, shown.upper, on)
+        self.band.learn(rules, habits, shown.whole, shown.lower, shown.upper, on)
+        self.tickets.learn(rules, habits, shown.observed, value, shown.ticket, on, self.lattice)
         if slots.month is not None:
             self.month.learn(
                 habits,
@@ -279,7 +307,7 @@ class State:
             rules, habits, expectation, residual, shown.z, slots, on, profiles, young
         )
         self._remember(rules, shown, known & (habits.seen >= rules.score_after))
-        habits.learn(rules, shown.observed, value, learnt, on, young)
+        habits.learn(rules, shown.observed, shown.whole, learnt, on, young)
         self._go_back(rules)
         moved = self.forecast.follow_run(rules, value, expectation.expected, shown.z, on)
         if moved is not None:
@@ -380,6 +408,7 @@ class State:
 
 PARTS: Mapping[str, type[Part]] = {
     "habits": Habits,
+    "tickets": Tickets,
     "forecast": Forecast,
     "month": Month,
     "days": Days,

@@ -55,6 +55,7 @@ class Landed:
     when, which : (N,) int32, interval and slice of each row.
     values : M arrays (N,) float64, NaN if missing.
     counts : M arrays (N,) float64, number of non-null values aggregated.
+    norms : as in `Panel`: by measure, (N,) float32, NaN in files that do not have them.
     rows : (T,) int64, rows of the query in each interval, counted in the leaves.
     """
 
@@ -66,6 +67,7 @@ class Landed:
     which: NDArray[np.int32]
     values: tuple[NDArray[np.float64], ...]
     counts: tuple[NDArray[np.float64], ...]
+    norms: dict[int, NDArray[np.float32]]
     rows: NDArray[np.int64]
 
     @property
@@ -93,6 +95,10 @@ class Landed:
         for place in range(len(self.measures)):
             values[when, place, which] = self.values[place][rows]
             counts[when, place, which] = self.counts[place][rows]
+        norms = np.full(shape, np.nan, dtype=np.float32) if self.norms else None
+        for place, norm in self.norms.items():
+            assert norms is not None
+            norms[when, place, which] = norm[rows]
         return Panel(
             self.starts[low:high],
             self.dimensions,
@@ -100,6 +106,7 @@ class Landed:
             self.measures,
             values,
             counts,
+            norms,
         )
 
 
@@ -223,8 +230,11 @@ class _Rows:
         self._texts = [f"dimension_{place}" for place in range(len(config.dimensions))]
         self._values = [f"measure_{place}_value" for place in own]
         self._counts = [f"measure_{place}_count" for place in own]
-        self._kept: dict[str, list[NDArray[np.float64]]] = {
-            name: [] for name in (*self._values, *self._counts)
+        normed = {n: f"measure_{at}_norm" for n, at in enumerate(own)}
+        rules = config.measures
+        self._norms = {n: name for n, name in normed.items() if rules[measures[n]].normed}
+        self._kept: dict[str, list[NDArray[np.floating]]] = {
+            name: [] for name in (*self._values, *self._counts, *self._norms.values())
         }
         self._when: list[NDArray[np.int32]] = []
         self._codes: list[list[NDArray[np.int32]]] = [[] for _ in config.dimensions]
@@ -237,9 +247,12 @@ class _Rows:
             pa.BufferReader(body), read_dictionary=self._texts, coerce_int96_timestamp_unit="us"
         )
         columns = ["interval_start", *self._texts, *self._values, *self._counts, "row_count"]
-        lacking = sorted(set(columns) - set(file.schema_arrow.names))
+        given = set(file.schema_arrow.names)
+        lacking = sorted(set(columns) - given)
         if lacking:
             raise PermanentError(f"{key} lacks the column '{lacking[0]}'.")
+        # Files of earlier versions have no norms.
+        columns += [name for name in self._norms.values() if name in given]
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns, use_threads=False)
             if not table.num_rows:
@@ -267,6 +280,12 @@ class _Rows:
             self._kept[name].append(_numbers(table[name], np.nan)[rows])
         for name in self._counts:
             self._kept[name].append(_numbers(table[name], 0.0)[rows])
+        for name in self._norms.values():
+            if name in table.column_names:
+                norm = _numbers(table[name], np.nan)[rows].astype(np.float32)
+            else:
+                norm = np.full(len(when), np.nan, dtype=np.float32)
+            self._kept[name].append(norm)
 
     def _numbered(self, place: int, column: pa.ChunkedArray) -> NDArray[np.int32]:
         """The number of each row's value."""
@@ -297,6 +316,7 @@ class _Rows:
         when = np.concatenate(self._when)
         slices, which = self._slices(len(when))
         measures = [self._joined(name) for name in (*self._values, *self._counts)]
+        norms = {place: self._joined(name) for place, name in self._norms.items()}
         size = len(self._measures)
         return Landed(
             starts=self._axis,
@@ -307,6 +327,7 @@ class _Rows:
             which=which,
             values=tuple(measures[:size]),
             counts=tuple(measures[size:]),
+            norms={n: norm.astype(np.float32) for n, norm in norms.items()},
             rows=self._weights.astype(np.int64),
         )
 

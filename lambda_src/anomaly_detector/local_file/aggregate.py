@@ -293,12 +293,15 @@ def _panel(config: Config, engine: Engine, axis: NDArray[np.datetime64]) -> tupl
         slices[place] = key
     shape = (len(axis), len(config.measures), len(found))
     values, counts = np.full(shape, np.nan), np.zeros(shape)
+    normed = [place for place, one in enumerate(config.measures.values()) if one.normed]
+    norms = np.full(shape, np.nan, dtype=np.float32) if normed else None
     known = axis.astype("datetime64[s]").astype(np.int64)
     columns = [
         f"coalesce(CAST(measure_{place}_{what} AS DOUBLE), {missing}) AS measure_{place}_{what}"
         for place in range(len(config.measures))
         for what, missing in (("value", "'nan'"), ("count", "0"))
     ]
+    columns += [f"coalesce(measure_{place}_norm, 'nan') AS measure_{place}_norm" for place in normed]
     of_slice = "slice" if keys else "0 AS slice"
     joined = f"landed JOIN slices USING ({', '.join(keys)})" if keys else "landed"
     for batch in engine.batches(
@@ -309,9 +312,12 @@ def _panel(config: Config, engine: Engine, axis: NDArray[np.datetime64]) -> tupl
         for place in range(len(config.measures)):
             values[when, place, which] = numbers[2 * place]
             counts[when, place, which] = numbers[2 * place + 1]
+        for place, norm in zip(normed, numbers[2 * len(config.measures) :], strict=True):
+            assert norms is not None
+            norms[when, place, which] = norm
     leaf = " AND ".join(f"{key} <> '*'" for key in keys) or "true"
     passed = engine.rows(f"SELECT coalesce(sum(row_count), 0) FROM landed WHERE {leaf}")[0][0]
-    panel = Panel(axis, config.dimensions, slices, tuple(config.measures), values, counts)
+    panel = Panel(axis, config.dimensions, slices, tuple(config.measures), values, counts, norms)
     return panel, int(passed)
 
 

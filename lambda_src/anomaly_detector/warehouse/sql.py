@@ -77,6 +77,7 @@ MAX_STATEMENT_BYTES: Final = 100_000
 
 # Up to here, doubles are exact integers.
 _MOST_COUNT: Final = 2**53
+_MOST_SQUARED: Final = "1e30"
 # In Redshift, a week begins on Monday.
 _TRUNCATED: Final[Mapping[IntervalName, str]] = {"P1D": "day", "P1W": "week", "P1M": "month"}
 _UNIT_SEPARATOR: Final = "chr(31)"
@@ -329,7 +330,7 @@ def aggregate(config: Config, start: datetime, end: datetime, *, history: bool) 
 
     Columns: interval_start TIMESTAMP (UTC), dimension_0 … VARCHAR (`*` if rolled up, else the name
     of the value), measure_0_value DOUBLE PRECISION, measure_0_count BIGINT, …, row_count BIGINT,
-    shard INTEGER. Distinct counts and percentiles of all levels are those of their rows.
+    shard INTEGER, and for each SUM measure_0_norm DOUBLE PRECISION. Distinct counts and percentiles of all levels are those of their rows.
 
     Parameters
     ----------
@@ -363,6 +364,8 @@ def aggregate(config: Config, start: datetime, end: datetime, *, history: bool) 
         if i not in alone:
             rolled.append(f"{_value(measure, i)} AS measure_{i}_value")
         rolled.append(f"{_count(measure, i)} AS measure_{i}_count")
+    norms = {f"measure_{i}_norm": i for i, one in enumerate(config.measures.values()) if one.normed}
+    rolled += [f"{_norm(i)} AS {name}" for name, i in norms.items()]
     rolled.append("count(*) AS row_count")
     guard = [
         f"interval_start >= {_utc(start)}",
@@ -374,7 +377,7 @@ def aggregate(config: Config, start: datetime, end: datetime, *, history: bool) 
     landed = ["interval_start", *(f"dimension_{i}" for i in range(len(keys)))]
     for i in range(len(config.measures)):
         landed += [f"measure_{i}_value", f"measure_{i}_count"]
-    landed += ["row_count", f"{_shard(len(keys), config.shards)} AS shard"]
+    landed += [*norms, "row_count", f"{_shard(len(keys), config.shards)} AS shard"]
     if not alone:
         table = f"SELECT {_list(rolled)}\nFROM (\n{located}\n){where}"
     else:
@@ -438,6 +441,14 @@ def _count(measure: Measure, place: int) -> str:
     if measure.aggregation != "RATIO":
         return f"count(column_{place})"
     return f"CAST(ceil(least(greatest({_divisor(place)}, 0), {_MOST_COUNT})) AS bigint)"
+
+
+def _norm(place: int) -> str:
+    """SQL of the root of the sum of the squared values behind a sum, DOUBLE PRECISION: what single
+    large ones add to it. Squares of huge values would overflow.
+    """
+    value = f"CAST(column_{place} AS double precision)"
+    return f"sqrt(sum(CASE WHEN abs({value}) < {_MOST_SQUARED} THEN power({value}, 2) END))"
 
 
 def _divisor(place: int) -> str:

@@ -1,0 +1,150 @@
+"""Single large orders: no event if orders of that size are known, whatever many of them are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from anomaly_detector.panel import Panel
+from anomaly_detector.replay import Replay
+from anomaly_detector.replay import replay as replayed
+from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
+from numpy.typing import NDArray
+
+from tests.unit.detection_panels import settings, starts
+
+DAYS, LEARNT = 70, 42
+SIZE = 24 * DAYS
+HUGE, PRICE = 40.0, 25.0
+Values = NDArray[np.float64]
+
+
+class Orders:
+    """Orders of leaves, hour by hour, with all amounts; some are huge."""
+
+    def __init__(self, seed: int, rates: tuple[float, ...] = (0.3, 1.0, 3.0, 8.0)) -> None:
+        self.random = np.random.default_rng(seed)
+        self.rates = rates
+        shape = len(rates), SIZE
+        day = 1 + 0.5 * np.sin(2 * np.pi * np.arange(SIZE) / 24)
+        self.count = self.random.poisson(np.array(rates)[:, None] * day).astype(np.float64)
+        self.total, self.squares = np.zeros(shape), np.zeros(shape)
+        for place in zip(*np.nonzero(self.count), strict=True):
+            amounts = PRICE * self.random.gamma(1.5, 1 / 1.5, int(self.count[place]))
+            self.total[place] += amounts.sum()
+            self.squares[place] += np.square(amounts).sum()
+
+    def add(self, leaf: int, at: int, amount: float, many: int = 1) -> None:
+        """More orders of an amount."""
+        self.count[leaf, at] += many
+        self.total[leaf, at] += many * amount
+        self.squares[leaf, at] += many * amount**2
+
+    def add_huge(self, share: float) -> None:
+        """Turn a share of the orders into huge ones, like those of a Pareto distribution."""
+        for leaf, at in zip(*np.nonzero(self.random.poisson(self.count * share)), strict=True):
+            self.add(leaf, at, PRICE * HUGE * float(self.random.uniform(0.5, 1.5)))
+
+    def panel(self, *, norms: bool = True) -> Panel:
+        """Leaves and total, revenue."""
+        names = [*(f"p{number}" for number in range(len(self.rates))), "*"]
+        slices = np.empty((len(names), 1), dtype=object)
+        slices[:, 0] = names
+        count, total, squares = (
+            np.vstack([one, one.sum(axis=0)]).T[:, None, :]
+            for one in (self.count, self.total, self.squares)
+        )
+        norm = np.where(count > 0, np.sqrt(squares), np.nan).astype(np.float32)
+        return Panel(
+            starts(SIZE),
+            ("platform",),
+            slices,
+            ("revenue",),
+            np.where(count > 0, np.round(total, 2), np.nan),
+            count,
+            norm if norms else None,
+        )
+
+
+CHOSEN = settings(measures={"revenue": {}}, false_events_per_week=0.2)
+
+
+def run(panel: Panel) -> Replay:
+    score_from = panel.starts[24 * LEARNT]
+    return replayed(CHOSEN, Snapshot.initial(CHOSEN), panel, score_from=score_from)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_single_large_orders_of_a_known_size_are_no_events(seed: int) -> None:
+    # given a shop with now and then a huge order
+    orders = Orders(seed)
+    orders.add_huge(0.004)
+    # when the sums of squares are known, then none of them is an event, and otherwise some are
+    assert run(orders.panel()).groups == ()
+    without = run(orders.panel(norms=False))
+    assert len(without.groups) > 0
+
+
+@pytest.mark.parametrize("leaf", [0, 2])
+def test_a_larger_order_than_any_before_is_an_event(leaf: int) -> None:
+    orders = Orders(4)
+    orders.add_huge(0.004)
+    at = 24 * 60 + 15
+    orders.add(leaf, at, 100 * PRICE * HUGE)
+    done = run(orders.panel())
+    assert [group.start.replace(tzinfo=None) for group in done.groups] == [
+        starts(SIZE)[at].item()
+    ]
+
+
+@pytest.mark.parametrize("seed", [5, 6])
+@pytest.mark.parametrize("kind", ["prices", "orders"])
+def test_many_larger_orders_and_more_orders_are_events(seed: int, kind: str) -> None:
+    # given four times the prices, or the orders, of one leaf for a day
+    orders = Orders(seed)
+    orders.add_huge(0.004)
+    begin = 24 * 60 + 6
+    span = slice(begin, begin + 24)
+    orders.total[2, span] *= 4
+    orders.squares[2, span] *= 16 if kind == "prices" else 4
+    orders.count[2, span] *= 1 if kind == "prices" else 4
+    # when it is replayed, then it is found where it is
+    done = run(orders.panel())
+    assert [group.slices for group in done.groups] == [({"platform": "p2"},)]
+    (group,) = done.groups
+    assert abs((group.start.replace(tzinfo=None) - starts(SIZE)[begin].item()).days) < 1
+    # and all is told of it, single large orders too
+    shown = [p for p in group.points if p.slice == ("p2",)]
+    told = {starts(SIZE)[t].item(): orders.total[2, t] for t in range(begin, begin + 24)}
+    for point in shown:
+        assert point.actual == pytest.approx(told.get(point.start.replace(tzinfo=None), -1), abs=0.01)
+
+
+@pytest.mark.parametrize("seed", [7, 8])
+def test_in_pieces_and_at_once_are_the_same(seed: int) -> None:
+    orders = Orders(seed)
+    orders.add_huge(0.01)
+    whole = orders.panel()
+    # of some files the squares are not known
+    assert whole.norms is not None
+    whole.norms[200:300] = np.nan
+    once = replayed(CHOSEN, Snapshot.initial(CHOSEN), whole)
+    snapshot = Snapshot.initial(CHOSEN)
+    cuts = [0, *sorted(np.random.default_rng(seed).integers(1, SIZE, 4).tolist()), SIZE]
+    for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+        part = whole.cut(begin, end)
+        snapshot = from_bytes(to_bytes(replayed(CHOSEN, snapshot, part).after))
+    assert to_bytes(snapshot) == to_bytes(once.after)
+
+
+def test_unknown_squares_change_nothing() -> None:
+    orders = Orders(9)
+    orders.add_huge(0.01)
+    none = orders.panel(norms=False)
+    unknown = replace(none, norms=np.full(none.values.shape, np.nan, dtype=np.float32))
+    first, other = (
+        replayed(CHOSEN, Snapshot.initial(CHOSEN), panel) for panel in (none, unknown)
+    )
+    assert to_bytes(first.after) == to_bytes(other.after)
+    np.testing.assert_array_equal(first.scores.severity, other.scores.severity)
