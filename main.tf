@@ -173,6 +173,7 @@ locals {
     rollups               = var.detection.rollups
     false_events_per_week = var.detection.false_events_per_week
     band                  = var.detection.band
+    season_intervals      = var.detection.season_intervals
     max_series            = var.detection.max_series
     shards                = var.detection.shards
     memory_mb             = var.lambda.memory_mb

@@ -558,6 +558,7 @@ variable "detection" {
     - `rollups` - (Optional) Roll-ups to monitor in addition to the full combinations of dimension values: any of `total`, `single` (each dimension alone) and `pairs`. Defaults to all three.
     - `false_events_per_week` - (Optional) Expected number of false events per week, over all series, at severity 50; greater than 0, at most 1000. Defaults to `1`.
     - `band` - (Optional) Share of normal values that lie between the bounds `lower` and `upper` of the scores, 0.5-0.999. It decides what charts show as normal, not what is an event. Defaults to `0.99`.
+    - `season_intervals` - (Optional) Length of a season that the calendar does not have, in intervals, 2-1000: `12` for shifts of twelve hours in hourly data, `10` for a cycle of ten days in daily data. The seasons of day, week, two weeks, month, quarter and year are found without it.
     - `lookback_intervals` - (Optional) Number of earlier intervals that each crawl reads again to pick up late data, 0-24. Defaults to `3`.
     - `max_series` - (Optional) Maximum number of series (measures × combinations of dimension values, including roll-ups), 1-1000000. A query that returns more is rejected before the history is loaded. Defaults to as many as `lambda.memory_mb` can hold; see docs/capacity.md.
     - `shards` - (Optional) Number of parts that rows are unloaded in, so that the warehouse writes and the functions read in parallel, 1-64. One model scores all of them. Defaults to `1`.
@@ -566,6 +567,7 @@ variable "detection" {
     rollups               = optional(list(string), ["total", "single", "pairs"])
     false_events_per_week = optional(number, 1)
     band                  = optional(number, 0.99)
+    season_intervals      = optional(number)
     lookback_intervals    = optional(number, 3)
     max_series            = optional(number)
     shards                = optional(number, 1)
@@ -586,6 +588,11 @@ variable "detection" {
   validation {
     condition     = var.detection.band >= 0.5 && var.detection.band <= 0.999
     error_message = "detection.band must be a number from 0.5 to 0.999; got ${var.detection.band}."
+  }
+
+  validation {
+    condition     = var.detection.season_intervals == null ? true : var.detection.season_intervals >= 2 && var.detection.season_intervals <= 1000 && floor(var.detection.season_intervals) == var.detection.season_intervals
+    error_message = "detection.season_intervals must be a whole number from 2 to 1000; got ${jsonencode(var.detection.season_intervals)}."
   }
 
   validation {

@@ -171,7 +171,7 @@ class _Step:
             text=size.text + _OFFSET * dimensions,
             # Time, five numbers, the direction, whether it is anomalous, and offsets of the texts.
             scored_row=_NUMBER * 6 + _OFFSET * (2 + dimensions) + name + 1,
-            state=series * _state_bytes(config.interval),
+            state=series * _state_bytes(config.interval, config.season_intervals or 0),
         )
 
     def read(self) -> float:
@@ -195,10 +195,12 @@ class _Step:
 
 
 @cache
-def _state_bytes(interval: IntervalName) -> int:
+def _state_bytes(interval: IntervalName, season: int) -> int:
     """What a model holds of one series."""
     measure = MeasureRule("one", "SUM")
-    settings = DetectorSettings("any", Grid(interval, "UTC"), (), (measure,))
+    settings = DetectorSettings(
+        "any", Grid(interval, "UTC"), (), (measure,), season_intervals=season
+    )
     parts = (part.fresh(settings, 1) for part in PARTS.values())
     return sum(array.nbytes for part in parts for array in part.named().values())
 

@@ -410,10 +410,13 @@ def _line(group: Group) -> str:
         for one in group.slices[:2]
     )
     more = f" and {len(group.slices) - 2} more" if len(group.slices) > 2 else ""
+    then = ", accepted as the new level" if group.accepted else ""
+    if group.habit:
+        then += f", a habit by now ({group.habit}): expected from now on"
     return (
         f"{group.severity:3.0f}  {iso(group.start)} to {iso(group.end)}  {group.measure} "
         f"{group.words} ({where}{more}): {_figure(group.actual)} instead of "
-        f"{_figure(group.expected)}{', accepted as the new level' if group.accepted else ''}"
+        f"{_figure(group.expected)}{then}"
     )
 
 

@@ -101,6 +101,7 @@ _RULES = {
     "rollups": "must be any of total, single and pairs, each at most once",
     "false_events_per_week": "must be greater than 0 and at most 1000",
     "band": "must be a number from 0.5 to 0.999",
+    "season_intervals": "must be a whole number from 2 to 1000",
     "max_series": "must be a whole number from 1 to 1000000",
     "memory_mb": "must be a whole number from 512 to 10240",
     "shards": "must be a whole number from 1 to 64",
@@ -133,7 +134,8 @@ _TYPES = {
 # Inputs of the Terraform module whose keys stand at the top of the document.
 _GROUPS = {
     "schedule": "timezone, offset_seconds",
-    "detection": "rollups, false_events_per_week, band, lookback_intervals, max_series, shards",
+    "detection": "rollups, false_events_per_week, band, season_intervals, lookback_intervals, "
+    "max_series, shards",
 }
 
 
@@ -390,6 +392,7 @@ class Config(_Model):
     rollups: tuple[Rollup, ...] = ("total", "single", "pairs")
     false_events_per_week: float = Field(default=1, gt=0, le=1000)
     band: float = Field(default=0.99, ge=0.5, le=0.999)
+    season_intervals: int | None = Field(default=None, ge=2, le=1000)
     max_series: int | None = Field(default=None, ge=1, le=1_000_000)
     memory_mb: int = Field(default=1_769, ge=512, le=MOST_MEMORY_MB)
     shards: int = Field(default=1, ge=1, le=64)
@@ -466,6 +469,7 @@ class Config(_Model):
             "measures": {name: one.model_dump(mode="json") for name, one in self.measures.items()},
             "false_events_per_week": self.false_events_per_week,
             "band": self.band,
+            "season_intervals": self.season_intervals,
             # The snapshot is taken at the start of the look-back.
             "lookback_intervals": self.lookback_intervals,
             "history": (

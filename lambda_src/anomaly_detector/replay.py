@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.settings import DetectorSettings
-from anomaly_detector.detection.slots import Slots, dates, day_slots, month_slots, shown_twice
+from anomaly_detector.detection.slots import (
+    Slots,
+    dates,
+    day_slots,
+    month_slots,
+    season_slots,
+    shown_twice,
+)
 from anomaly_detector.detection.state import Judged, State
 from anomaly_detector.events.bounds import Bounds
 from anomaly_detector.events.event import Event
@@ -120,6 +127,10 @@ def replay(
         )
         if bounds is not None and crossed is not None:
             events = bounds.follow((*events, *of_bounds), crossed, judged, at)
+        for event in events:
+            if event.last == at and not event.habit:
+                m, k = state.measures.index(event.measure), lattice.index[event.slices[0]]
+                event.habit = now.habit(rules, shown, m, k)
         now.learn(rules, shown, evidence, frozen)
         if judged is not None:
             kept.add(t - skipped, judged)
@@ -146,8 +157,12 @@ def _slots(settings: DetectorSettings, starts: NDArray[np.datetime64]) -> list[S
     months: Iterable[int | None] = repeat(None)
     if settings.slots_a_month:
         months = month_slots(settings.grid, starts).tolist()
+    seasons: Iterable[int | None] = repeat(None)
+    if settings.season_intervals:
+        seasons = season_slots(settings.grid, starts, settings.season_intervals).tolist()
     each = (dates(settings.grid, starts), days, weeks)
-    return [Slots(*of) for of in zip(*(one.tolist() for one in each), months, strict=False)]
+    every = (*(one.tolist() for one in each), months, seasons)
+    return [Slots(*of) for of in zip(*every, strict=False)]
 
 
 class _Kept:

@@ -133,9 +133,7 @@ def roll_up(
     return Panel(starts, names, slices, measures, rolled.T, weights.T, kept_norms), levels
 
 
-def gamma_squares(
-    random: np.random.Generator, count: Array, total: Array, shape: float
-) -> Array:
+def gamma_squares(random: np.random.Generator, count: Array, total: Array, shape: float) -> Array:
     """Sum of the squares of so many gamma-distributed amounts that sum up to `total`.
 
     The shares of a gamma sum do not depend on it. Of many amounts the mean is taken.

@@ -374,6 +374,13 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     ],
     *[
         (
+            {"detection": {"season_intervals": number}},
+            f"season_intervals must be a whole number from 2 to 1000; got {number}",
+        )
+        for number in (1, 1001, 2.5)
+    ],
+    *[
+        (
             {"detection": {"lookback_intervals": number}},
             f"lookback_intervals must be a whole number from 0 to 24; got {number}",
         )

@@ -1,5 +1,5 @@
 """Clocks go back: wall-clock times come twice, their rows land in one of two intervals, and neither
-the doubled nor the empty one is an event.
+the doubled nor the empty one is an event. Clocks go forward: times are skipped, and that is none.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from anomaly_detector.snapshot import Snapshot
 from anomaly_detector.warehouse import sql
 from moto import mock_aws
 
+from tests.unit import standin
 from tests.unit.cli_files import aggregated, write_csv
 from tests.unit.detection_panels import panel, seasonal, settings
 from tests.unit.services_world import Sale, World, document
@@ -42,12 +43,20 @@ CHANGES = [
     ("Antarctica/Troll", "2024-10-27T01:00Z", "PT5M", "UTC", 48),
     ("Asia/Kolkata", "2024-10-27T01:00Z", "PT1H", "UTC", 0),
 ]
+# The same of clocks that go forward.
+FORWARD = [
+    ("Europe/Berlin", "2024-03-31T01:00Z", "PT1H", "Europe/Berlin", 0),
+    ("America/New_York", "2024-03-10T07:00Z", "PT15M", "UTC", 0),
+    ("America/New_York", "2024-03-10T07:00Z", "PT1H", "America/New_York", 0),
+    ("Australia/Lord_Howe", "2024-10-05T15:30Z", "PT1H", "UTC", 0),
+    ("Australia/Lord_Howe", "2024-10-05T15:30Z", "PT1H", "Australia/Lord_Howe", 0),
+]
 
 
 def read(
     folder: Path, zone: str, change: str, interval: str, detector: str, days: int = 3
 ) -> tuple[Aggregated, list[datetime]]:
-    """A file in the wall-clock times of a zone, whose clocks go back near its end; its times."""
+    """A file in the wall-clock times of a zone, whose clocks change near its end; its times."""
     random = np.random.default_rng(7)
     begin = parse_iso(change) - timedelta(days=days)
     instants = [begin + number * STEP for number in range((days + 2) * 96)]
@@ -66,7 +75,9 @@ def read(
     return aggregated(config, write_csv(folder / "rows.csv", rows, ("ts", "orders"))), instants
 
 
-@pytest.mark.parametrize(("zone", "change", "interval", "detector", "unscored"), CHANGES)
+@pytest.mark.parametrize(
+    ("zone", "change", "interval", "detector", "unscored"), [*CHANGES, *FORWARD]
+)
 def test_what_holds_rows_of_another_interval_is_not_scored_and_the_user_is_told(
     tmp_path: Path, zone: str, change: str, interval: str, detector: str, unscored: int
 ) -> None:
@@ -87,14 +98,43 @@ def test_what_holds_rows_of_another_interval_is_not_scored_and_the_user_is_told(
     assert not said or said[0].startswith(f"{unscored} intervals, the first from ")
 
 
-def test_the_hour_that_comes_twice_is_no_event(tmp_path: Path) -> None:
-    zone, change, interval, detector, _ = CHANGES[0]
+@pytest.mark.parametrize(
+    "case",
+    [CHANGES[0], CHANGES[3], ("America/New_York", "2024-11-03T06:00Z", "PT1H", "UTC", 2), *FORWARD],
+)
+def test_neither_what_comes_twice_nor_what_is_skipped_is_an_event(
+    tmp_path: Path, case: tuple[str, str, str, str, int]
+) -> None:
+    zone, change, interval, detector, unscored = case
     rows, _ = read(tmp_path, zone, change, interval, detector, days=15)
+    assert not events(rows.config, rows, change)
     # given a reader that takes the doubled hour for what it seems, then it is an event
     column = rows.config.timestamp_column.model_copy(update={"timezone": "UTC"})
     unaware = rows.config.model_copy(update={"timestamp_column": column})
-    assert events(unaware, rows, change)
-    assert not events(rows.config, rows, change)
+    assert bool(events(unaware, rows, change)) == bool(unscored)
+
+
+@pytest.mark.parametrize("case", [*CHANGES, *FORWARD])
+def test_the_warehouse_has_the_rows_where_the_file_has_them(
+    tmp_path: Path, case: tuple[str, str, str, str, int]
+) -> None:
+    # given a file around a change of the clocks
+    zone = case[0]
+    rows, instants = read(tmp_path, *case[:4], days=1)
+    # when the same rows are aggregated in a warehouse
+    opened = standin.open_database()
+    opened.execute("create table rows(ts timestamp, orders double)")
+    opened.executemany(
+        "insert into rows values (?, 1)",
+        [[instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)] for instant in instants],
+    )
+    query = "select * from rows where ts >= {{ window_start }} and ts < {{ window_end }}"
+    config = rows.config.model_copy(update={"query": query})
+    landed = standin.run(opened, sql.aggregate(config, rows.begin, rows.end, history=False))
+    # then each interval has as many
+    found = {row["interval_start"]: row["measure_0_count"] for row in landed}
+    starts = rows.panel.starts.tolist()
+    assert [found.get(one, 0) for one in starts] == rows.panel.counts[:, 0, 0].tolist()
 
 
 def events(config: Config, rows: Aggregated, change: str) -> tuple[Group, ...]:

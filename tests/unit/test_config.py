@@ -81,6 +81,7 @@ def test_a_local_file_needs_four_keys_only():
     assert small.query is None
     assert small.false_events_per_week == 1
     assert small.band == 0.99
+    assert small.season_intervals is None
 
 
 # Every field: a change of it, and whether the landed rows and the model stay the same.
@@ -124,6 +125,7 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     ],
     "false_events_per_week": [(2, True, False)],
     "band": [(0.9, True, False)],
+    "season_intervals": [(10, True, False)],
     "max_series": [(10, True, True)],
     "memory_mb": [(4096, True, True)],
     "shards": [(8, True, True)],

@@ -129,12 +129,13 @@ def test_a_group_has_its_kind_its_value_may_be_none_and_it_may_be_the_new_level(
     (told,) = json.loads(text)["groups"]
     assert (told["Kind"], told["Actual"], told["Accepted"]) == ("no data", None, False)
     assert group_item(group(kind="level", accepted=True))["Accepted"] is True
+    assert (told["Habit"], group_item(group(habit="month"))["Habit"]) == ("", "month")
 
 
 def test_groups_of_a_former_version_have_no_kind() -> None:
     stored = json.loads(groups_to_bytes([group()]))
     for one in stored:
-        del one["kind"], one["accepted"]
+        del one["kind"], one["accepted"], one["habit"]
 
     (found,) = groups_from_bytes(json.dumps(stored).encode())
 

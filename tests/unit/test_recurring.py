@@ -134,6 +134,22 @@ def test_a_fault_is_not_expected_again_a_year_later() -> None:
         assert np.all(np.abs(expected / 1000 - 1) < 0.1), name
 
 
+def test_the_third_time_is_told_as_a_habit() -> None:
+    # given days of the month that are three times as large, and a fault
+    random = np.random.default_rng(8)
+    at = Calendar(200)
+    series = {"first": noisy(200, 0.03, random), "fault": noisy(200, 0.03, random)}
+    series["first"][at.day == 1] *= 3.0
+    series["fault"][120] *= 3.0
+    # when they are replayed
+    groups = daily(series).groups
+    # then the last of those that are events says so, and nothing else does
+    (fault,) = [group for group in groups if group.measure == "fault"]
+    *before, last = [group for group in groups if group.measure == "first"]
+    assert {group.habit for group in (fault, *before)} == {""}
+    assert (last.habit, last.start.date()) == ("month", date(2023, 4, 1))
+
+
 # --- hours --------------------------------------------------------------------------------------
 
 
@@ -161,6 +177,9 @@ def test_a_job_that_moved_by_an_hour_is_learnt_within_a_week(seed: int) -> None:
     # then the first nights are events, the others none, and the night without it is one
     first = whole.starts[24 * (moved + 7)].item()
     missed = whole.starts[24 * skipped].item().date()
+    # and one of the first nights says that it is expected from now on
+    told = {(group.measure, group.habit) for group in done.groups if group.habit}
+    assert told == {(name, "day") for name in series}
     for name in series:
         starts = [
             group.start.replace(tzinfo=None) for group in done.groups if group.measure == name

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from anomaly_detector.detection.arrays import Array, Mask, Part, Places, kept
 from anomaly_detector.detection.habits import SMALL_COUNT, Habits, Observed
-from anomaly_detector.detection.month import Month
+from anomaly_detector.detection.month import Month, Season
 from anomaly_detector.detection.recurring import Habit
 from anomaly_detector.detection.rules import (
     SMALL,
@@ -70,9 +70,11 @@ class Expectation:
     floor : lower bound of both scales.
     few : factor for means of few rows and for the doubt about habits, included in both scales;
         otherwise 1. unsure : the latter's part; None if 1 throughout.
-    special : effect of the day of the month, or of a habit, included in the expectation.
-    month_adds : estimate of the former. habit : the latter, if any series has one.
-    base : the expectation without them.
+    season : effect of the season that an input names, included in the expectation.
+    special : likewise of the day of the month, or of a habit.
+    season_adds, month_adds : estimates of those of season and month. habit : the habit, if any
+        series has one.
+    base : the expectation without what is special.
     """
 
     expected: Array
@@ -84,6 +86,8 @@ class Expectation:
     floor: Array
     few: Array
     unsure: Array | None
+    season: Array | float
+    season_adds: Array
     special: Array
     month_adds: Array
     habit: Habit | None
@@ -116,6 +120,7 @@ class Forecast(Part):
         self,
         rules: Rules,
         habits: Habits,
+        season: Season,
         month: Month,
         habit: Habit | None,
         observed: Observed,
@@ -144,7 +149,11 @@ class Forecast(Part):
         expected /= weight.sum(axis=0)
         spread = (trust * self.spread[slots.day] + 3.0 * self.spread_all) / (trust + 3.0)
         spread *= TO_DEVIATION
-        adds = added = np.zeros_like(level)
+        adds = added = season_adds = np.zeros_like(level)
+        of_season: Array | float = 0.0
+        if slots.season is not None:
+            season_adds, of_season = season.judge(habits, slots.season, expected, spread)
+            expected = expected + of_season
         if slots.month is not None:
             adds, added = month.judge(habits, slots.month, expected, spread)
         base, doubt = expected, None
@@ -179,6 +188,8 @@ class Forecast(Part):
             floor,
             few,
             unsure,
+            of_season,
+            season_adds,
             added,
             adds,
             habit,
@@ -219,8 +230,8 @@ class Forecast(Part):
             # Little is learnt where little is certain.
             clipped /= np.square(expectation.unsure)
         size = np.abs(clipped)
-        # Profiles are learned without the effects of special days.
-        learnt = expectation.expected + clipped - expectation.special
+        # Profiles are learned without the effects of the season and of special days.
+        learnt = expectation.expected + clipped - expectation.special - expectation.season
         # Plain means first, decayed means once there are enough values.
         left = learnt - expectation.experts
         error = np.abs(left)
@@ -407,8 +418,10 @@ def _floor(
 
 def _refuted(expectation: Expectation, value: Array) -> Mask:
     """(M, K) series that were as usual without their weekly slot: it was learned from a fault."""
-    left = np.abs(value - expectation.experts[1:3])
-    return np.asarray(left[0] < REFUTED * left[1])
+    # The offset of the daily profile alone is that of the last days, such as a weekend.
+    left = value - expectation.experts[2]
+    without = left + (expectation.shape - expectation.day)
+    return np.asarray(np.abs(without) < REFUTED * np.abs(left))
 
 
 def _learn_slot(slot: Narrow, seen: Count, on: Mask, rate: float | Array, target: Array) -> None:

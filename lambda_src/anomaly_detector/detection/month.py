@@ -1,9 +1,10 @@
-"""Day-of-month effects of daily series: pay days, first and last days.
+"""Effects beside those of day and week: of the day of the month in daily series (pay days, first
+and last days), and of the slots of a season whose length an input names.
 
 A slot is the decayed mean residual of its day (the last day of a month has its own), as a share of
-the forecast (of the level, if values can be negative). It is used after two months, if it exceeds
-the noise, and while forecasts with it have smaller errors than without: series without such days
-are not affected.
+the forecast (of the level, if values can be negative). It is used from its third time on, if it
+exceeds the noise, and while forecasts with it have smaller errors than without: series without
+such days are not affected.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from anomaly_detector.detection.arrays import Array, Mask, Part, kept
 from anomaly_detector.detection.habits import Habits
 from anomaly_detector.detection.rules import SMALL
 
-SEEN_FROM = 2  # months before a slot is used
-YOUNG = 12  # months in which a slot is learned even during an event
+SEEN_FROM = 2  # times that a slot has come before it is used
+YOUNG = 12  # times in which a slot is learned even during an event
 STANDS_OUT = 2.5  # standard errors of a slot's mean
 CLIP = 30.0  # standard deviations at which residuals are clipped
 RATE = 0.3
@@ -43,7 +44,7 @@ class Month(Part):
 
         Parameters
         ----------
-        forecast : without the month.
+        forecast : without the effect.
         deviation : standard deviation of residuals.
         """
         seen = self.seen[slot].astype(np.float64)
@@ -63,11 +64,11 @@ class Month(Part):
         live: Mask,
         frozen: Mask,
     ) -> None:
-        """Learn one day of the series that are `live`.
+        """Learn one interval of the series that are `live`.
 
         Parameters
         ----------
-        residual : of the forecast without the month.
+        residual : of the forecast without the effect.
         adds : the slot's estimated effect.
         frozen : series in an open event, which learn young slots only.
         """
@@ -83,6 +84,15 @@ class Month(Part):
         step = on * np.maximum(1.0 / (seen + 1.0), RATE)
         self.adds[slot] += step * (share - self.adds[slot])
         self.seen[slot] = np.minimum(seen + on, SEEN_MAX)
+
+
+@dataclass
+class Season(Month):
+    """Effects of the slots of the season that an input names; empty without it."""
+
+    adds: NDArray[np.float32] = kept("season_intervals", dtype=np.float32)
+    seen: NDArray[np.uint8] = kept("season_intervals", dtype=np.uint8)
+    error: Array = kept("season_errors")
 
 
 def _size(habits: Habits, forecast: Array) -> Array:

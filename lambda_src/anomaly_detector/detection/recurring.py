@@ -149,6 +149,20 @@ class Days(Part):
         self.day[(entry, *places)] = when
         self.share[(entry, *places)] = share[stored]
 
+    def again(self, number: int, m: int, k: int, total: float, size: float, whole: float) -> str:
+        """The kind of days on which a series has now deviated alike as often as it takes for the
+        same to be expected, empty if there is none.
+
+        Parameters
+        ----------
+        number : days since 1970. total, size : of the newest interval, not yet learned.
+        whole : intervals that make a day.
+        """
+        if not len(self.day) or self.count[m, k] + 1 < whole:
+            return ""
+        share = (self.total[m, k] + total) / max(self.size[m, k] + size, SMALL)
+        return _again(number, self.day[:, m, k], self.share[:, m, k], share, days_in_a_row=False)
+
     def learn(self, total: Array, left: Array, size: Array, on: Mask) -> None:
         """Add one interval to the sums of its day; arrays (M, K)."""
         for sums, one in (
@@ -202,6 +216,11 @@ class Moments(Part):
             self.slot[(entry, *places)] = slot
             self.share[(entry, *places)] = share[places]
 
+    def again(self, number: int, slot: int, m: int, k: int, share: float) -> str:
+        """As `Days.again`, of an interval at a slot of the day; `share` is what it deviates by."""
+        at = self.slot[:, m, k] == slot
+        return _again(number, self.day[at, m, k], self.share[at, m, k], share, days_in_a_row=True)
+
     def daily(self, number: int, slot: int) -> Places | None:
         """Series that stood out at this slot on three of the last four days.
 
@@ -246,6 +265,21 @@ def habit(days: Days, moments: Moments, number: int, slot: int) -> Habit | None:
         ):
             array.reshape(-1)[found.places] = values
     return Habit(share, doubt, whole | moment, certain, moment)
+
+
+def _again(number: int, days: _Days, shares: _Shares, share: float, *, days_in_a_row: bool) -> str:
+    """The kind of like days that a deviation completes among those remembered, empty if none."""
+    ages = number - days.astype(np.int64)
+    for kind in kinds(number):
+        if not kind.certain or (kind.name == "day" and not days_in_a_row):
+            continue
+        alike = np.append(shares[np.isin(ages, kind.ages)].astype(np.float64), share)
+        one_side = abs(alike.sum()) >= 0.999 * np.abs(alike).sum() > 0
+        if len(alike) < kind.needed or not one_side:
+            continue
+        if np.std(alike, ddof=1) <= SIMILAR * abs(float(alike.mean())):
+            return kind.name
+    return ""
 
 
 def _bit(number: int, name: str) -> np.uint16:

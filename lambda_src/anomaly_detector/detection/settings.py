@@ -76,6 +76,7 @@ class DetectorSettings:
     Attributes
     ----------
     band : share of the normal values that lie between the bounds.
+    season_intervals : length of a season beside day, week and month; 0 if there is none.
     clock : zone of the wall-clock times of the rows.
     measures_elsewhere : measures of the detector that are not among these: thresholds count them,
         so that a part of a detector gives what the whole gives.
@@ -87,6 +88,7 @@ class DetectorSettings:
     measures: tuple[MeasureRule, ...]
     false_events_per_week: float = 1.0
     band: float = 0.99
+    season_intervals: int = 0
     clock: str = "UTC"
     measures_elsewhere: int = 0
 
@@ -114,6 +116,7 @@ class DetectorSettings:
             measures,
             config.false_events_per_week,
             config.band,
+            config.season_intervals or 0,
             config.timestamp_column.timezone,
         )
 
@@ -182,6 +185,11 @@ class DetectorSettings:
     def month_errors(self) -> int:
         """Errors that the monthly profile is weighed by: without it, and with it."""
         return 2 if self.slots_a_month else 0
+
+    @property
+    def season_errors(self) -> int:
+        """Errors that the profile of the season is weighed by: without it, and with it."""
+        return 2 if self.season_intervals else 0
 
     @property
     def channels(self) -> int:

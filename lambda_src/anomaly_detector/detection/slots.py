@@ -17,17 +17,19 @@ _DAY = 86_400
 
 @dataclass(frozen=True)
 class Slots:
-    """Slots of one interval in the profiles of day, week and, for P1D, month.
+    """Slots of one interval in the profiles of day and week, and those that not all have.
 
     Attributes
     ----------
     date : days since 1970, in the detector's zone; `alike` knows which days it is like.
+    month : day of the month, for P1D. season : if an input names the length of one.
     """
 
     date: int
     day: int
     week: int
     month: int | None
+    season: int | None
 
 
 def day_slots(
@@ -66,6 +68,22 @@ def month_slots(grid: Grid, starts: NDArray[np.datetime64]) -> NDArray[np.int64]
     slot = (dates - first).astype(np.int64)
     last = (following - dates).astype(np.int64) == 1
     return np.asarray(np.where(last, MONTH_SLOTS - 1, np.minimum(slot, MONTH_SLOTS - 2)))
+
+
+def season_slots(grid: Grid, starts: NDArray[np.datetime64], length: int) -> NDArray[np.int64]:
+    """(T,) slot of each start in a season of `length` intervals.
+
+    Seasons of whole days follow the clocks of the detector's zone, shorter or uneven ones do not.
+    """
+    if grid.interval == "P1M":
+        months = dates(grid, starts).astype("datetime64[D]").astype("datetime64[M]")
+        return months.astype(np.int64) % length
+    if grid.interval == "P1W":
+        return (dates(grid, starts) + 3) // 7 % length
+    if length * grid.seconds % _DAY == 0:
+        return _local(grid, starts) // grid.seconds % length
+    seconds = starts.astype("datetime64[s]").astype(np.int64)
+    return (seconds + grid.anchor_seconds) // grid.seconds % length
 
 
 def shown_twice(grid: Grid, starts: NDArray[np.datetime64], clock: str) -> NDArray[np.bool_]:

@@ -28,7 +28,7 @@ from anomaly_detector.detection.forecast import (
     moment_size,
 )
 from anomaly_detector.detection.habits import Habits, Observed
-from anomaly_detector.detection.month import Month
+from anomaly_detector.detection.month import Month, Season
 from anomaly_detector.detection.recurring import (
     LARGEST,
     ODD,
@@ -120,6 +120,7 @@ class State:
     habits: Habits
     tickets: Tickets
     forecast: Forecast
+    season: Season
     month: Month
     days: Days
     moments: Moments
@@ -199,7 +200,9 @@ class State:
         observed = habits.judge(rules, value, count, self.forecast.spread_all, usual, known=known)
         self.days.begin(slots.date, rules.half_day)
         again = habit(self.days, self.moments, slots.date, slots.day)
-        expectation = self.forecast.judge(rules, habits, self.month, again, observed, slots)
+        expectation = self.forecast.judge(
+            rules, habits, self.season, self.month, again, observed, slots
+        )
         value = np.where(observed.live, observed.actual, expectation.expected)
         residual = value - expectation.expected
         ticket = self.tickets.judge(
@@ -254,6 +257,19 @@ class State:
             anomalous=severity >= THRESHOLD_SEVERITY,
         )
 
+    def habit(self, rules: Rules, shown: Shown, m: int, k: int) -> str:
+        """What a deviation is from now on expected as, because this is its last time as a surprise:
+        a kind of like days (`alike`); empty if it is not. Call this before `learn`.
+        """
+        expectation, slots = shown.expectation, shown.slots
+        total = float(shown.residual[m, k] + expectation.special[m, k])
+        size = float(day_size(self.habits, expectation.base)[m, k])
+        found = self.days.again(slots.date, m, k, total, size, rules.half_day)
+        if found or not len(self.moments.slot):
+            return found
+        share = total / max(float(moment_size(self.habits, expectation.base)[m, k]), SMALL)
+        return self.moments.again(slots.date, slots.day, m, k, share)
+
     def weigh(self, rules: Rules, shown: Shown, lattice: Lattice) -> Evidence:
         """Add the interval to the windows and compute the evidence of events."""
         self.forecast.follow_back(
@@ -290,6 +306,17 @@ class State:
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
         self.band.learn(rules, habits, shown.whole, shown.lower, shown.upper, on)
         self.tickets.learn(rules, habits, shown.observed, value, shown.ticket, on, self.lattice)
+        if slots.season is not None:
+            self.season.learn(
+                habits,
+                slots.season,
+                expectation.base - expectation.season,
+                residual + expectation.season,
+                expectation.season_adds,
+                expectation.calm_scale,
+                known,
+                frozen,
+            )
         if slots.month is not None:
             self.month.learn(
                 habits,
@@ -410,6 +437,7 @@ PARTS: Mapping[str, type[Part]] = {
     "habits": Habits,
     "tickets": Tickets,
     "forecast": Forecast,
+    "season": Season,
     "month": Month,
     "days": Days,
     "moments": Moments,

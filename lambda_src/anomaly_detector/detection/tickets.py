@@ -128,6 +128,4 @@ class Tickets(Part):
         most = np.where(seen > 0, GROWTH * seen, np.inf)
         self.largest *= 1.0 - RATE_LARGEST * rules.pace
         tells = ticket.known & observed.born
-        np.maximum(
-            self.largest, np.minimum(ticket.largest, most), out=self.largest, where=tells
-        )
+        np.maximum(self.largest, np.minimum(ticket.largest, most), out=self.largest, where=tells)

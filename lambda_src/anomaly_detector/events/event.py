@@ -120,6 +120,7 @@ class Event:
     no_data : whether it is that values are missing that always came, in another measure than SUM or
         COUNT, for which no row means zero.
     accepted : whether it ended because it lasted: what it brought is the new level.
+    habit : on which days it will be expected, as it has come alike often enough; else empty.
     """
 
     measure: str
@@ -144,6 +145,7 @@ class Event:
     bound: bool = False
     no_data: bool = False
     accepted: bool = False
+    habit: str = ""
 
     def id(self, detector: str) -> str:
         """The id of its group, the same in every replay."""

@@ -52,6 +52,7 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
         points=tuple(event.points),
         kind=found.kind,
         accepted=event.accepted,
+        habit=event.habit,
     )
 
 

@@ -60,6 +60,8 @@ class Group:
     kind : see `events.kind`; it may change while the event grows. None in what a former version
         left.
     accepted : whether it ended because it lasted, so that it is the new level.
+    habit : the like days (`alike`) on which the same is expected from now on, as it has come often
+        enough; else empty.
     """
 
     id: str
@@ -77,6 +79,7 @@ class Group:
     points: tuple[Point, ...]
     kind: Kind | None = None
     accepted: bool = False
+    habit: str = ""
 
     @property
     def words(self) -> str:

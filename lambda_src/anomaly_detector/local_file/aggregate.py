@@ -301,7 +301,9 @@ def _panel(config: Config, engine: Engine, axis: NDArray[np.datetime64]) -> tupl
         for place in range(len(config.measures))
         for what, missing in (("value", "'nan'"), ("count", "0"))
     ]
-    columns += [f"coalesce(measure_{place}_norm, 'nan') AS measure_{place}_norm" for place in normed]
+    columns += [
+        f"coalesce(measure_{place}_norm, 'nan') AS measure_{place}_norm" for place in normed
+    ]
     of_slice = "slice" if keys else "0 AS slice"
     joined = f"landed JOIN slices USING ({', '.join(keys)})" if keys else "landed"
     for batch in engine.batches(

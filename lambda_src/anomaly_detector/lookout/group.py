@@ -45,6 +45,7 @@ def anomaly_group(group: Group) -> dict[str, Any]:
         "Direction": group.direction,
         "Kind": group.kind,
         "Accepted": group.accepted,
+        "Habit": group.habit,
         "Actual": group.actual,
         "Expected": group.expected,
         "Slices": [dict(one) for one in group.slices],

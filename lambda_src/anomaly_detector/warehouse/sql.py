@@ -329,8 +329,9 @@ def aggregate(config: Config, start: datetime, end: datetime, *, history: bool) 
     """The SELECT whose rows leave the warehouse: one per interval, level and slice.
 
     Columns: interval_start TIMESTAMP (UTC), dimension_0 … VARCHAR (`*` if rolled up, else the name
-    of the value), measure_0_value DOUBLE PRECISION, measure_0_count BIGINT, …, row_count BIGINT,
-    shard INTEGER, and for each SUM measure_0_norm DOUBLE PRECISION. Distinct counts and percentiles of all levels are those of their rows.
+    of the value), measure_0_value DOUBLE PRECISION, measure_0_count BIGINT, …, of each SUM measure
+    measure_0_norm DOUBLE PRECISION, row_count BIGINT, shard INTEGER. Distinct counts and
+    percentiles of all levels are those of their rows.
 
     Parameters
     ----------
