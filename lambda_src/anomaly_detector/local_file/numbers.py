@@ -319,23 +319,27 @@ def _written(
     tidy = f"regexp_replace(translate({name}, {text(_ODD)}, {text(_PLAIN)}), ' +', ' ', 'g')"
     parts = ["opened", "sign", "before", "sign_2", "body", "dash", "after", "dash_2", "closed"]
     struct = f"regexp_extract({tidy}, {text(_WRITTEN)}, {parts})"
-    body, unit = f"nullif({struct}.body, '')", f"upper(trim({struct}.before || {struct}.after))"
+    # Once for each row: in all of what is asked, it would take long to plan.
+    read = (
+        f"SELECT held, nullif(written.body, '') AS body, upper(trim(written.before || "
+        f"written.after)) AS unit FROM (SELECT {name} AS held, {struct} AS written FROM {relation})"
+    )
     matches = [
-        f"count(*) FILTER (regexp_matches({body}, {text(style.pattern)})) AS style_{place}"
+        f"count(*) FILTER (regexp_matches(body, {text(style.pattern)})) AS style_{place}"
         for place, style in enumerate(_STYLES)
     ]
     used = [
-        f"bool_or(instr({body}, {text(mark)}) > 0) AS used_{place}"
+        f"bool_or(instr(body, {text(mark)}) > 0) AS used_{place}"
         for place, mark in enumerate(_MARKS)
     ]
     found = engine.row(
-        f"SELECT {', '.join(matches + used)}, list(DISTINCT {unit}) FILTER "
-        f"({body} IS NOT NULL) AS units, {_ambiguity(body, '.')} AS dots, "
-        f"{_ambiguity(body, ',')} AS commas, any_value({body}) FILTER (instr({body}, '.') + "
-        f"instr({body}, ',') > 0) AS example, count(*) FILTER ({unit} = '%') AS "
-        f"shares, bool_or(instr({body}, '.') + instr({body}, ',') = 0) AS bare, "
-        f"any_value({name}) FILTER ({body} IS NOT NULL AND {name} <> {body}) AS odd "
-        f"FROM {relation}"
+        f"SELECT {', '.join(matches + used)}, list(DISTINCT unit) FILTER "
+        f"(body IS NOT NULL) AS units, {_ambiguity('body', '.')} AS dots, "
+        f"{_ambiguity('body', ',')} AS commas, any_value(body) FILTER (instr(body, '.') + "
+        f"instr(body, ',') > 0) AS example, count(*) FILTER (unit = '%') AS "
+        f"shares, bool_or(instr(body, '.') + instr(body, ',') = 0) AS bare, "
+        f"any_value(held) FILTER (body IS NOT NULL AND held <> body) AS odd "
+        f"FROM ({read})"
     )
     counts = [found[f"style_{place}"] for place in range(len(_STYLES))]
     allowed = [
@@ -362,6 +366,7 @@ def _written(
             f"column '{column}': some values have '{units[0]}' and others no currency; all are "
             "taken as amounts of one currency"
         )
+    body, unit = f"nullif({struct}.body, '')", f"upper(trim({struct}.before || {struct}.after))"
     # In 717,- the dash stands for no cents.
     dashes = f"{struct}.dash || {struct}.dash_2"
     last = f"CASE WHEN right({body}, 1) IN ('.', ',') THEN '' ELSE {dashes} END"
