@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -35,6 +34,16 @@ class Line(Protocol):
 
     def through(self, service: str, operation: str, attempts: int, call: Call, given: Any) -> Any:
         """Make the call, or fail it."""
+
+
+class Undisturbed:
+    """A line on which nothing happens."""
+
+    def through(
+        self, _service: str, _operation: str, _attempts: int, call: Call, given: Any
+    ) -> Any:
+        """Make the call."""
+        return call(**given)
 
 
 class Client:
@@ -145,7 +154,7 @@ class Bucket:
 
 @dataclass
 class Table:
-    """DynamoDB: one table's items, typed as the API gives them."""
+    """DynamoDB: one table's items, typed as the API gives them; nobody changes a given one."""
 
     clock: Callable[[], datetime]
     items: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
@@ -157,7 +166,7 @@ class Table:
 
     def put_item(self, *, Item: dict[str, Any], **given: Any) -> dict[str, Any]:  # noqa: N803
         self._check(Item, given, "PutItem")
-        self.items[_key(Item)] = deepcopy(Item)
+        self.items[_key(Item)] = Item
         return {}
 
     def update_item(self, *, Key: dict[str, Any], **given: Any) -> dict[str, Any]:  # noqa: N803
@@ -194,7 +203,7 @@ class Table:
         for write in TransactItems:
             ((kind, given),) = write.items()
             if kind == "Put":
-                self.items[_key(given["Item"])] = deepcopy(given["Item"])
+                self.items[_key(given["Item"])] = given["Item"]
             elif kind == "Update":
                 self._update(given["Key"], given)
             elif kind == "Delete":
@@ -211,10 +220,13 @@ class Table:
         **_: Any,
     ) -> dict[str, Any]:
         holds = expressions.condition(KeyConditionExpression)
+        # All sort keys are told apart by what they begin with.
+        begin = ExpressionAttributeValues[":first"]["S"].partition("#")[0]
         found = sorted(
             (key, item)
             for key, item in self.items.items()
-            if (ExclusiveStartKey is None or key > ExclusiveStartKey)
+            if key[1].startswith(begin)
+            and (ExclusiveStartKey is None or key > ExclusiveStartKey)
             and holds({"pk": {"S": key[0]}, "sk": {"S": key[1]}}, {}, ExpressionAttributeValues)
         )
         page: dict[str, Any] = {"Items": [item for _, item in found[:_PAGE]]}
@@ -235,7 +247,7 @@ class Table:
         names, values = _placeholders(given)
         item = self.items.get(_key(key), dict(key))
         after = expressions.update(given["UpdateExpression"])(item, names, values)
-        self.items[_key(key)] = deepcopy(after)
+        self.items[_key(key)] = after
 
 
 def _key(item: dict[str, Any]) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from moto import mock_aws
 
 from tests import state_table
 from tests.simulation import shop
-from tests.simulation.cloud import Bucket, Client, Table
+from tests.simulation.cloud import Bucket, Client, Table, Undisturbed
 from tests.simulation.loop import Loop
 from tests.simulation.machines import Run, StepError
 from tests.simulation.warehouse import MEASURES
@@ -26,13 +26,6 @@ from tests.unit import standin
 from tests.unit.services_world import client
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
-
-
-class Through:
-    """A line on which nothing happens."""
-
-    def through(self, _service: str, _operation: str, _attempts: int, call: Any, given: Any) -> Any:
-        return call(**given)
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +80,7 @@ def test_the_table_answers_as_dynamodb(seed: int) -> None:
     dynamodb = client("dynamodb")
     state_table.create(dynamodb, "shop")
     real = StateTable(dynamodb, "shop", "shop")
-    ours = StateTable(Client(Through(), "dynamodb", Table(lambda: NOW), 4), "shop", "shop")
+    ours = StateTable(Client(Undisturbed(), "dynamodb", Table(lambda: NOW), 4), "shop", "shop")
     for number in range(120):
         name, arguments = drawn_step(random)
         answers = []
@@ -106,7 +99,7 @@ def test_the_bucket_answers_as_s3() -> None:
     s3.create_bucket(Bucket="shop-bucket")
     stores = [
         ObjectStore(s3, "shop-bucket"),
-        ObjectStore(Client(Through(), "s3", Bucket(lambda: NOW), 4), "shop-bucket"),
+        ObjectStore(Client(Undisturbed(), "s3", Bucket(lambda: NOW), 4), "shop-bucket"),
     ]
 
     def told(store: ObjectStore) -> list[Any]:
@@ -122,7 +115,7 @@ def test_the_bucket_answers_as_s3() -> None:
 
 def test_a_listing_of_several_pages_is_whole() -> None:
     bucket = Bucket(lambda: NOW)
-    store = ObjectStore(Client(Through(), "s3", bucket, 4), "shop-bucket")
+    store = ObjectStore(Client(Undisturbed(), "s3", bucket, 4), "shop-bucket")
     keys = [f"k/{number:04}" for number in range(450)]
     for key in keys:
         bucket.write(key, b"")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import duckdb
 import pytest
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.warehouse import sql
 from anomaly_detector.warehouse.tokens import Kind, tokenize
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from sqlglot.dialects.redshift import Redshift
+from sqlglot.errors import TokenError
 
 WINDOW = "ts >= {{ window_start }} AND ts < {{window_end}}"
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)
@@ -105,6 +108,58 @@ def test_tokens_join_to_the_statement_or_it_is_refused(text: str) -> None:
     except PermanentError:
         return
     assert "".join(token.text for token in tokens) == text
+
+
+# What ends a statement, or changes how deep it is nested.
+EDGES = ";()"
+texts = st.lists(st.sampled_from([*PIECES, "\r", "-", "/", "*", "$", "é"]), max_size=20).map(
+    "".join
+)
+
+
+def edges(text: str) -> list[int]:
+    """Where a statement that is accepted has edges that are no text, name or comment."""
+    found, position = [], 0
+    for token in tokenize(text):
+        if token.kind is Kind.SYMBOL and token.text in EDGES:
+            found.append(position)
+        position += len(token.text)
+    return found
+
+
+@given(texts)
+def test_a_statement_ends_where_duckdb_ends_it(text: str) -> None:
+    # DuckDB's texts have no escapes.
+    text = text.replace("\\", "")
+    try:
+        own = edges(text)
+    except PermanentError:
+        return
+    encoded = text.encode()
+
+    found = [
+        len(encoded[:offset].decode())
+        for offset, kind in duckdb.tokenize(text)
+        if kind == duckdb.token_type.operator and encoded[offset : offset + 1].decode() in EDGES
+    ]
+
+    assert own == found
+
+
+@given(texts)
+def test_a_statement_ends_where_sqlglot_ends_it(text: str) -> None:
+    try:
+        own = edges(text)
+    except PermanentError:
+        return
+    try:
+        theirs = Redshift().tokenize(text)
+    except TokenError:
+        assume(False)
+
+    assert own == [
+        token.start for token in theirs if text[token.start : token.end + 1] in (*EDGES,)
+    ]
 
 
 @pytest.mark.parametrize(
