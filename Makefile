@@ -16,7 +16,7 @@ DETECTOR := $(wildcard tests/unit/test_detection*.py tests/unit/test_event*.py t
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract benchmarks simulation end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench bench-simulation clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract benchmarks simulation simulation-calls simulation-first simulation-second end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench bench-simulation bench-properties clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -70,9 +70,16 @@ contract: $(VENV)/ready ## contract tests: local cloud, payloads and state machi
 benchmarks: $(VENV)/ready ## short versions of the benchmarks, and the reference series
 	@$(PY) -m pytest tests/benchmarks
 
-simulation: $(VENV)/ready ## crashes, lost replies and more at any call of simulated runs, compared with clean runs
+simulation: simulation-calls simulation-first simulation-second ## the three gates of simulated runs
+
+simulation-calls: $(VENV)/ready ## each call of a crawl and of a pipeline fails once, in turn
 	@$(PY) -m pytest tests/simulation
-	@$(PY) -m tests.simulation --seeds 0-7
+
+simulation-first: $(VENV)/ready ## attacks at any call of 200 runs, compared with clean runs: half of the detectors
+	@$(PY) -m tests.simulation --seeds 0-199 --shard 1/2
+
+simulation-second: $(VENV)/ready ## the other half of the detectors
+	@$(PY) -m tests.simulation --seeds 0-199 --shard 2/2
 
 newest-provider: $(VENV)/ready ## check the Terraform code against the newest AWS provider
 	@$(PY) -m scripts.newest_provider
@@ -109,11 +116,14 @@ docs: $(VENV)/ready ## generate the tables of inputs, outputs and costs in the R
 docs-check: $(VENV)/ready ## check that these tables are up to date
 	@$(PY) scripts/terraform_docs.py --check
 
-bench: .venv-bench/ready bench-simulation ## accuracy, calibration and speed compared with other detectors: docs/benchmarks.md
+bench: .venv-bench/ready bench-simulation bench-properties ## accuracy, calibration and speed compared with other detectors: docs/benchmarks.md
 	@nice -n 10 .venv-bench/bin/python -m tests.benchmarks
 
 bench-simulation: $(VENV)/ready ## 2,000 simulated runs
 	@nice -n 10 $(PY) -m tests.simulation --seeds 0-1999 --jobs $$(nproc)
+
+bench-properties: $(VENV)/ready ## ten times as many examples as in `make test`, where one takes long
+	@EXAMPLES_TIMES=10 nice -n 10 $(PY) -m pytest $$(grep -l 'tests.examples' tests/unit/*.py)
 
 .venv-bench/ready: requirements-bench.txt
 	@echo "Setting up .venv-bench (once) …"

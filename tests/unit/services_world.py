@@ -32,6 +32,7 @@ from anomaly_detector.services.payloads import CrawlPlan, Detected, LandedFiles
 from anomaly_detector.services.topic import Topic
 
 from tests import state_table
+from tests.simulation.cloud import Bucket, Client, Table, Targets, Undisturbed
 
 BUCKET, TABLE = "shop-bucket", "shop"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:alerts"
@@ -63,6 +64,10 @@ def client(service: str) -> Any:
     found.meta = copy(made.meta)
     found.meta.events = copy(found.meta.events)
     return found
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def document(**changes: Any) -> bytes:
@@ -155,20 +160,36 @@ class Mailbox:
 
 
 class World:
-    """One detector with everything it owns; use within `moto.mock_aws`."""
+    """One detector with everything it owns, in memory.
 
-    def __init__(self, rows: list[Sale], name: str = "shop") -> None:
+    Parameters
+    ----------
+    emulated : whether its clients are boto3's instead, with hooks; use it within `moto.mock_aws`.
+    """
+
+    def __init__(self, rows: list[Sale], name: str = "shop", *, emulated: bool = False) -> None:
         self.rows = rows
-        s3, dynamodb = client("s3"), client("dynamodb")
         bucket = f"{name}-bucket"
-        s3.create_bucket(Bucket=bucket)
-        state_table.create(dynamodb, name)
+        if emulated:
+            s3, dynamodb, sns = map(client, ("s3", "dynamodb", "sns"))
+            s3.create_bucket(Bucket=bucket)
+            state_table.create(dynamodb, name)
+            topic = sns.create_topic(Name=f"{name}-operations")["TopicArn"]
+        else:
+            s3, dynamodb, sns = (
+                Client(Undisturbed(), service, backend, 1)
+                for service, backend in (
+                    ("s3", Bucket(_now)),
+                    ("dynamodb", Table(_now)),
+                    ("sns", Targets()),
+                )
+            )
+            topic = TOPIC
         self.store = ObjectStore(s3, bucket)
         self.table = StateTable(dynamodb, name, "shop")
         self.ledger = Ledger(self.table)
         self.mail = Mailbox()
-        sns = client("sns")
-        self.operations = Topic(sns, sns.create_topic(Name=f"{name}-operations")["TopicArn"])
+        self.operations = Topic(sns, topic)
         self.config_hash = ""
 
     @property

@@ -184,15 +184,21 @@ def test_the_share_that_is_learnt_is_given(tmp_path: Path) -> None:
     assert first == iso(MONDAY + timedelta(days=9))
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return backtest(DOCUMENT, write_csv(tmp_path_factory.mktemp("plain") / "plain.csv", shop(16)))
+
+
 @pytest.mark.parametrize("kind", ["csv.gz", "parquet", "semicolons", "shuffled"])
-def test_the_kind_of_file_and_the_order_of_rows_change_nothing(tmp_path: Path, kind: str) -> None:
-    rows = shop(21)
-    plain = backtest(DOCUMENT, write_csv(tmp_path / "plain.csv", rows))
+def test_the_kind_of_file_and_the_order_of_rows_change_nothing(
+    tmp_path: Path, plain: Path, kind: str
+) -> None:
+    rows = shop(16)
     if kind == "csv.gz":
         data = write_csv(tmp_path / "rows.csv.gz", rows)
     elif kind == "semicolons":
         data = tmp_path / "rows.csv"
-        text = (tmp_path / "plain.csv").read_text(encoding="utf-8")
+        text = (plain.parent / "plain.csv").read_text(encoding="utf-8")
         data.write_text("\ufeff" + text.replace(",", ";"), encoding="utf-8")
     elif kind == "shuffled":
         order = np.random.default_rng(3).permutation(len(rows))
@@ -244,15 +250,13 @@ def test_a_summary_in_words_goes_to_standard_output(
     assert "Replaying 384 intervals: 100 %" in said.err
 
 
-def test_wild_numbers_change_no_other_slice(tmp_path: Path) -> None:
+def test_wild_numbers_change_no_other_slice(tmp_path: Path, plain: Path) -> None:
     rows = shop(16)
     wild = [
         (row[0], "tv", "de", value, "NaN", "x")
         for index, row in enumerate(rows)
         for value in [("1e300", "inf", "-Infinity", "NaN", None)[index // 8 % 5]]
     ]
-    plain = backtest(DOCUMENT, write_csv(tmp_path / "plain.csv", rows))
-
     found = backtest(DOCUMENT, write_csv(tmp_path / "wild.csv", rows + wild))
 
     def forecasts(out: Path) -> list[tuple[Any, ...]]:

@@ -14,9 +14,9 @@ from anomaly_detector.panel import Panel, Scores
 from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.detection_panels import cut, panel, settings, starts
 
 SIZE = 90
@@ -55,7 +55,7 @@ def _assert_same(one: Scores, other: Scores, where: slice = slice(None)) -> None
         assert np.ascontiguousarray(left).tobytes() == right.tobytes(), part.name
 
 
-@hypothesis_settings(max_examples=20)
+@examples(6)
 @given(_panels(), st.data())
 def test_a_replay_in_pieces_equals_one_in_full(whole: Panel, data: st.DataObject) -> None:
     middle = data.draw(st.integers(1, SIZE - 1))
@@ -91,7 +91,7 @@ def _part(whole: Panel, m: int) -> Panel:
     )
 
 
-@hypothesis_settings(max_examples=20)
+@examples(6)
 @given(_panels(), st.integers(0, 2**32 - 1))
 def test_a_detector_in_parts_gives_what_it_gives_in_one(whole: Panel, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -129,7 +129,7 @@ def test_what_is_missing_does_not_speak_for_a_former_level_whatever_other_measur
     assert found == [6.0, 6.0]
 
 
-@hypothesis_settings(max_examples=20)
+@examples(6)
 @given(_panels(), st.randoms(use_true_random=False))
 def test_the_order_of_slices_is_irrelevant(whole: Panel, random: Any) -> None:
     order = list(range(len(whole.slices)))
@@ -150,7 +150,7 @@ def test_the_order_of_slices_is_irrelevant(whole: Panel, random: Any) -> None:
     assert to_bytes(one.after) == to_bytes(other.after)
 
 
-@hypothesis_settings(max_examples=20)
+@examples(6)
 @given(_panels(), st.integers(1, SIZE - 1), st.floats(-1e9, 1e9))
 def test_later_data_changes_no_earlier_score(whole: Panel, end: int, other: float) -> None:
     values = whole.values.copy()

@@ -22,10 +22,10 @@ from anomaly_detector.panel import Panel, Scores, second
 from anomaly_detector.replay import Replay, replay
 from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.examples import examples
 from tests.unit.cli_files import DOCUMENT, backtest, shop, write_csv
 from tests.unit.detection_panels import DIMENSIONS, cut, panel, settings, starts
 
@@ -36,8 +36,8 @@ CHOSEN = settings("P1D", MEASURES, DIMENSIONS, false_events_per_week=1)
 LEAVES = [(platform, market) for platform in ("app", "pc", "web") for market in ("de", "fr", "uk")]
 # Few, so that properties share what one replay of a panel gives.
 SEEDS = st.sampled_from([3, 1415, 92653, 58979, 3238462, 643383279])
-few = hypothesis_settings(max_examples=4, derandomize=True)
-more = hypothesis_settings(max_examples=8, derandomize=True)
+few = examples(3, derandomize=True)
+more = examples(4, derandomize=True)
 
 
 # --- panels and what is said of them ------------------------------------------------------------

@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
 
-from tests.unit.detection_panels import cut, panel, seasonal, settings
+from tests.unit.detection_panels import by_measure, cut, panel, seasonal, settings
 
 DAY = 24
+BOTH, FACTORS = ["SUM", "AVG"], (0.4, 2.0)
 
 
-@pytest.mark.parametrize(
-    ("aggregation", "weeks"), [("SUM", 3), ("SUM", 5), ("SUM", 8), ("AVG", 5), ("AVG", 8)]
-)
-@pytest.mark.parametrize("factor", [0.4, 2.0])
+@pytest.mark.parametrize(("weeks", "aggregations"), [(3, ["SUM"]), (5, BOTH), (8, BOTH)])
 def test_an_event_of_three_days_quotes_the_level_before_it(
-    aggregation: str, weeks: int, factor: float
+    weeks: int, aggregations: list[str]
 ) -> None:
     begin = weeks * 7 * DAY
     normal = seasonal(begin + 4 * DAY, 3000.0, 0.0)
     random = np.random.default_rng(weeks)
-    values = normal * np.exp(random.normal(0, 0.02, len(normal)))
-    values[begin : begin + 3 * DAY] *= factor
-    whole = panel({"a": np.round(values)})
-    chosen = settings(measures={"views": {"aggregation": aggregation}})
+    usual = normal * np.exp(random.normal(0, 0.02, len(normal)))
+    series, rules = {}, {}
+    for aggregation, factor in product(aggregations, FACTORS):
+        values = usual.copy()
+        values[begin : begin + 3 * DAY] *= factor
+        series[f"{aggregation} {factor}"] = [np.round(values)]
+        rules[f"{aggregation} {factor}"] = {"aggregation": aggregation}
+    whole = by_measure(series)
+    chosen = settings(measures=rules, false_events_per_week=0.02 * len(rules))
 
     done = replay(chosen, Snapshot.initial(chosen), whole, score_from=whole.starts[begin - DAY])
 
-    group = max(done.groups, key=lambda one: one.end - one.start)
-    assert group.kind == "level"
     hours = whole.starts.tolist()
-    shown = [hours.index(point.start.replace(tzinfo=None)) for point in group.points]
-    assert len(shown) > 1.5 * DAY
-    true = normal[shown].sum() if aggregation == "SUM" else normal[shown].mean()
-    assert group.expected / true == pytest.approx(1.0, abs=0.06)
-    assert group.actual / group.expected == pytest.approx(factor, rel=0.06)
-    # what the young profiles expect has followed it
-    last = [point.expected / normal[at] for point, at in zip(group.points, shown, strict=True)]
-    if weeks == 3:
-        assert abs(np.mean(last[-DAY:]) - 1) > abs(group.expected / true - 1)
+    for aggregation, factor in product(aggregations, FACTORS):
+        groups = [one for one in done.groups if one.measure == f"{aggregation} {factor}"]
+        group = max(groups, key=lambda one: one.end - one.start)
+        assert group.kind == "level"
+        shown = [hours.index(point.start.replace(tzinfo=None)) for point in group.points]
+        assert len(shown) > 1.5 * DAY
+        true = normal[shown].sum() if aggregation == "SUM" else normal[shown].mean()
+        assert group.expected / true == pytest.approx(1.0, abs=0.06)
+        assert group.actual / group.expected == pytest.approx(factor, rel=0.06)
+        # what the young profiles expect has followed it
+        last = [point.expected / normal[at] for point, at in zip(group.points, shown, strict=True)]
+        if weeks == 3:
+            assert abs(np.mean(last[-DAY:]) - 1) > abs(group.expected / true - 1)
 
 
 def test_what_is_quoted_is_the_same_however_intervals_come() -> None:

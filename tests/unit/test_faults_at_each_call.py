@@ -18,8 +18,6 @@ from tests.unit.services_world import DAY, H1, World, document, sales
 NOON = timedelta(hours=12)
 CRAWL = "arn:aws:states:eu-west-1:123456789012:execution:shop-crawl:one"
 T = TypeVar("T")
-# Of the calls of a crawl, so many apart: all of them take minutes.
-EVERY = 9
 
 
 class Line:
@@ -55,17 +53,6 @@ def until_done(step: Callable[[], T]) -> T:
         return step()
 
 
-def crawl(world: World) -> None:
-    """One crawl, step by step."""
-    at = H1 + DAY * 4 + NOON
-    plan = until_done(lambda: world.plan(at, CRAWL))
-    assert plan.due, plan.held_by
-    landed = until_done(lambda: world.unload(plan, at, CRAWL))
-    shards = until_done(lambda: world.detect(plan, landed, at))
-    assert until_done(lambda: world.commit(plan, landed, shards, at)).committed
-    until_done(lambda: world.deliver(at))
-
-
 @pytest.fixture(autouse=True)
 def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -75,42 +62,10 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def active(name: str) -> World:
-    world = World(sales(5), name)
+    world = World(sales(5), name, emulated=True)
     world.upload(document())
     world.activate()
     return world
-
-
-def ended(world: World) -> tuple[Any, ...]:
-    """All that a crawl leaves behind, but for what counts tries, and when the world was made."""
-    detector = world.ledger.detector().model_dump(exclude={"revision", "wanted_at"})
-    kinds = ("INTERVAL#", "DELIVERY#", "LEASE#", "LOCK#")
-    items = [item for kind in kinds for item in world.table.query(kind)]
-    sent = {message["anomalyGroupId"] for message in world.mail.messages}
-    assert len(sent) == len(world.mail.messages)
-    alerts = world.table.query("ALERT#")
-    assert {item["group_id"] for item in alerts} == sent
-    return world.published(), world.groups(), detector, items, sent
-
-
-@pytest.mark.parametrize("lost", [False, True], ids=["refused", "reply lost"])
-def test_a_crawl_ends_as_a_clean_one_whichever_call_fails(lost: bool) -> None:  # noqa: FBT001
-    clean = active("clean")
-    line = Line(clean)
-    crawl(clean)
-    total, wanted = line.calls, ended(clean)
-    assert total > 50
-    for number in range(1 + EVERY // 2 * lost, total + 1, EVERY):
-        world = active(f"faulty-{number}")
-        line = Line(world)
-        line.fails_at, line.lost = number, lost
-
-        crawl(world)
-
-        assert line.struck
-        names = ("results", "groups", "detector", "items", "sent")
-        for name, left, right in zip(names, ended(world), wanted, strict=True):
-            assert left == right, (number, line.struck, name)
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["refused", "reply lost"])

@@ -7,10 +7,11 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from tests.examples import examples
 from tests.unit.services_world import DAY, H1, PLATFORMS, World, document, sales
 
 LIVE_DAYS = 8
@@ -112,8 +113,8 @@ def doubled_crawl(found: World, day: int, execution: str) -> None:
 
 
 # Shrinking would take minutes; the drawn crawls are few enough to read.
-@settings(
-    max_examples=6,
+@examples(
+    3,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
