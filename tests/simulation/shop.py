@@ -193,15 +193,15 @@ class _Incidents:
         return found
 
 
-def changed(given: Rows, kind: Kind, random: Random, intervals: int, how: tuple[str, ...]) -> Rows:
-    """The same table in the end, but some rows come late, were others at first, or were there and
-    are deleted: within the look-back.
+def changed(given: Rows, kind: Kind, random: Random, numbers: range, how: tuple[str, ...]) -> Rows:
+    """The same table in the end, but some rows of the intervals with these numbers come late, were
+    others at first, or were there and are deleted: within the look-back.
     """
     if not kind.lookback:
         return given
     found = dict(given.by_interval)
     for _ in range(random.randrange(2, 8)):
-        number = random.randrange(intervals)
+        number = random.choice(numbers)
         at = kind.grid.shift(kind.start, number)
         delay = random.randrange(1, kind.lookback + 1)
         until = kind.grid.shift(at, 1 + delay)

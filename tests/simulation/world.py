@@ -27,6 +27,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from tests.simulation.cloud import Bucket, Call, Client, Table, Targets, refused
 from tests.simulation.loop import Loop, Task
 from tests.simulation.machines import Run, StepError
+from tests.simulation.pure import answers_kept
 from tests.simulation.shop import OFFSET, Kind
 from tests.simulation.warehouse import Rows, Warehouse
 from tests.state_machines import MACHINES, ROOT, render
@@ -133,12 +134,18 @@ def seconds_of(function: str) -> int:
 
 @dataclass
 class Kept:
-    """What a world keeps, to begin others from."""
+    """What a world keeps, to begin others from.
+
+    Attributes
+    ----------
+    received : what targets have got, in order.
+    """
 
     now: datetime
     objects: dict[str, Any]
     items: dict[Any, Any]
     executions: dict[str, Execution]
+    received: list[tuple[str, str, str]]
 
 
 class World:
@@ -176,7 +183,7 @@ class World:
 
         self.bucket = Bucket(clock, dict(kept.objects) if kept else {})
         self.table = Table(clock, dict(kept.items) if kept else {})
-        self.targets = Targets()
+        self.targets = Targets(list(kept.received) if kept else [])
         self.warehouse = Warehouse(rows, self.bucket, clock, self.loop.after, random)
         self.bucket.changed = self._changed
         self._backends = {
@@ -192,13 +199,17 @@ class World:
 
     def run(self, until: datetime) -> None:
         """Let time pass."""
-        with self._here():
+        with self._here(), answers_kept():
             self.loop.run(until)
 
     def kept(self) -> Kept:
         """What there is now."""
         return Kept(
-            self.loop.now, dict(self.bucket.objects), dict(self.table.items), dict(self.executions)
+            self.loop.now,
+            dict(self.bucket.objects),
+            dict(self.table.items),
+            dict(self.executions),
+            list(self.targets.received),
         )
 
     def upload(self, document: bytes) -> None:

@@ -77,7 +77,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         }.items():
             monkeypatch.setenv(name, value)
         wiring.cache_clear()
-        yield World(sales(4))
+        yield World(sales(4), emulated=True)
         wiring.cache_clear()
 
 
