@@ -226,7 +226,7 @@ class Measure(_Model):
     @property
     def normed(self) -> bool:
         """Whether the norm of the aggregated values is unloaded, too."""
-        return self.aggregation == "SUM"
+        return self.aggregation in ("SUM", "AVG")
 
     @property
     def unloaded(self) -> list[str]:

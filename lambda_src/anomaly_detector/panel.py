@@ -29,8 +29,8 @@ class Panel:
     measures : M names.
     values : (T, M, K) float64, NaN if no row landed.
     counts : (T, M, K) float64, number of non-null values aggregated, 0 if none.
-    norms : (T, M, K) float32, root of the sum of the squares of the values aggregated in a sum, NaN
-        if unknown; None if it is unknown throughout.
+    norms : (T, M, K) float32, root of the sum of the squares of the values aggregated in a sum or a
+        mean, NaN if unknown; None if it is unknown throughout.
     """
 
     starts: NDArray[np.datetime64]

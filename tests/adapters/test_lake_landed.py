@@ -212,8 +212,8 @@ def test_digests_tell_a_changed_value_and_nothing_else(world: World) -> None:
 
 
 def test_norms_of_sums_are_read_and_unknown_in_files_of_earlier_versions(world: World) -> None:
-    # given a file without and one with them, of a sum and a mean
-    config = load(document(measures={"views": {"aggregation": "AVG"}, "revenue": {}}))
+    # given a file without and one with them, of a sum and a number
+    config = load(document(measures={"views": {"aggregation": "COUNT"}, "revenue": {}}))
 
     def table(days: list[int]) -> pa.Table:
         one = rows(days, ["web"] * len(days), [3.0] * len(days))

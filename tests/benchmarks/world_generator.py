@@ -52,6 +52,7 @@ Range = tuple[float, float]
 
 WINDOWS = (1, 2, 3, 6, 12, 24, 48, 96, 192)
 GIANTS = 1.6  # Pareto exponent of huge tickets
+TIMES = 0.5  # deviation of one time, of the mean
 GIANT = 15.0  # smallest of them, in usual tickets
 SURE = 1e3  # nats are not counted beyond
 
@@ -700,9 +701,12 @@ def _simulate(
         absent = (count == 0) | effect.lost[role]
         values[name] = np.where(absent, np.nan, np.where(effect.zero[role], 0.0, value))
         counts[name] = np.where(absent, 0.0, count)
+    spread = means.quality * {"share": 0.0, "time": TIMES, "level": 0.01}[world.quality]
+    around = np.maximum(count - 1.0, 0.0) * np.square(spread) + count * np.square(mean)
+    around = mean * count if world.quality == "share" else around
     squares = {
         world.measures[role]: np.where(effect.zero[role], 0.0, one)
-        for role, one in ((COUNT, count), (AMOUNT, square))
+        for role, one in ((COUNT, count), (AMOUNT, square), (MEAN, around))
     }
     return values, counts, squares
 
@@ -743,7 +747,7 @@ def _qualities(random: np.random.Generator, means: _Means, count: Array, factor:
     wide = 0.02 if world.quality == "time" else 0.01
     noise = _common(random, shape[1], wide, means)[None] + random.normal(0, wide, shape)
     if world.quality == "time":
-        noise = noise + 0.5 * random.normal(size=shape) / np.sqrt(np.maximum(count, 1))
+        noise = noise + TIMES * random.normal(size=shape) / np.sqrt(np.maximum(count, 1))
     return np.round(usual * np.exp(noise), 2)
 
 

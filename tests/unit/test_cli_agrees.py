@@ -118,8 +118,10 @@ def test_rows_are_aggregated_as_the_warehouse_does(
     np.testing.assert_allclose(panel.values, values, rtol=1e-12, atol=1e-9)
     np.testing.assert_array_equal(panel.counts, counts)
     norms = np.full(panel.values.shape, np.nan)
+    normed = [place for place, one in enumerate(config.measures.values()) if one.normed]
     for row in landed:
-        norms[when[row[0]], 0, place[row[1], row[2]]] = row[3 + 2 * len(measures)]
+        of_row = row[3 + 2 * len(measures) :]
+        norms[when[row[0]], normed, place[row[1], row[2]]] = of_row[: len(normed)]
     assert panel.norms is not None
     np.testing.assert_allclose(panel.norms, norms, rtol=1e-6)
 

@@ -331,3 +331,20 @@ def test_windows_of_hours_hold_the_sums_of_the_latest_intervals() -> None:
         # the oldest hour counts by the share that the window reaches into
         assert base == pytest.approx(expected[-window:].sum(), rel=0.01)
         assert base + change == pytest.approx(values[-window:].sum(), rel=0.02)
+
+
+def test_a_value_that_ended_stays_accepted_when_its_total_is_again_as_it_was() -> None:
+    # given one of two values that ends for good, and another that makes up for it a week later
+    random = np.random.default_rng(3)
+    size, ends, back = 9 * WEEK, 6 * WEEK, 6 * WEEK + 5 * 24
+    usual = 1 + 0.4 * np.sin(np.arange(size) * 2 * np.pi / 24)
+    first, second = random.poisson(200 * usual) * 1.0, random.poisson(800 * usual) * 1.0
+    second[back:] = random.poisson(1000 * usual[back:])
+    first[ends:] = np.nan
+    whole = panel({"first": first, "second": second, "*": np.nan_to_num(first) + second})
+    # when it is replayed, then the end is told once
+    groups = _groups(whole, settings(false_events_per_week=1))
+    ended = [group for group in groups if {"platform": "first"} in group.slices]
+    assert [np.datetime64(group.start.replace(tzinfo=None), "s") for group in ended] == [
+        whole.starts[ends]
+    ]

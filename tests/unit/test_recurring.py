@@ -167,7 +167,7 @@ def test_a_job_that_moved_by_an_hour_is_learnt_within_a_week(seed: int) -> None:
     size, moved, skipped = 24 * 70, 40, 65
     hour, day = np.arange(size) % 24, np.arange(size) // 24
     series = {}
-    for number, factor in enumerate((1.6, 3.0, 10.0)):
+    for number, factor in enumerate((1.8, 3.0, 10.0)):
         values = seasonal(size, noise=0.05, seed=10 * seed + number)
         comes = np.where(day < moved, hour == 2, (hour == 3) & (day != skipped))
         values[comes] *= factor

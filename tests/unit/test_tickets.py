@@ -149,3 +149,40 @@ def test_unknown_squares_change_nothing() -> None:
     first, other = (replayed(CHOSEN, Snapshot.initial(CHOSEN), panel) for panel in (none, unknown))
     assert to_bytes(first.after) == to_bytes(other.after)
     np.testing.assert_array_equal(first.scores.severity, other.scores.severity)
+
+
+def clicks(seed: int, fault: slice | None = None, *, norms: bool = True) -> Panel:
+    """A share of clicks, by leaves of few views an hour and one of many; a leaf each has a row."""
+    random = np.random.default_rng(seed)
+    views = random.poisson(np.array([0.5, 1.0, 2.0, 4.0, 200.0])[:, None], (5, SIZE))
+    share = np.full((5, SIZE), 0.002)
+    if fault is not None:
+        share[4, fault] *= 6
+    hits = random.binomial(views, share)
+    views, hits = (np.vstack([one, one.sum(axis=0)]) for one in (views, hits))
+    slices = np.empty((6, 1), dtype=object)
+    slices[:, 0] = [*(f"p{number}" for number in range(5)), "*"]
+    count = views.T[:, None, :].astype(np.float64)
+    mean = np.where(views > 0, hits / np.maximum(views, 1), np.nan).T[:, None, :]
+    norm = np.sqrt(np.where(count > 0, hits.T[:, None, :], np.nan)).astype(np.float32)
+    dimensions, measures = ("platform",), ("rate",)
+    return Panel(starts(SIZE), dimensions, slices, measures, mean, count, norm if norms else None)
+
+
+RATE = settings(measures={"rate": {"aggregation": "AVG"}}, false_events_per_week=1)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_only_click_of_an_hour_is_no_event_and_many_are(seed: int) -> None:
+    # given a share that is mostly 0 of a few rows, and now and then 1 of 1
+    begin = 24 * 60 + 6
+    score_from = starts(SIZE)[24 * LEARNT]
+    # when it is replayed, then no leaf opens an event
+    calm = replayed(RATE, Snapshot.initial(RATE), clicks(seed), score_from=score_from)
+    assert [group for group in calm.groups if group.slices != ({},)] == []
+    without = clicks(seed, norms=False)
+    assert len(replayed(RATE, Snapshot.initial(RATE), without, score_from=score_from).groups) > 2
+    # and a higher share of many rows does
+    panel = clicks(seed, slice(begin, begin + 12))
+    found = replayed(RATE, Snapshot.initial(RATE), panel, score_from=score_from).groups
+    assert [group.slices for group in found] in ([({},)], [({"platform": "p4"},)])

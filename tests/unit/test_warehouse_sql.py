@@ -209,14 +209,16 @@ def test_distinct_counts_and_percentiles_are_those_of_the_rows_of_each_level(
             assert row[f"measure_{at}_value"] == pytest.approx(value, rel=1e-12)
 
 
-def test_sums_come_with_their_norm() -> None:
+@pytest.mark.parametrize("aggregation", ["SUM", "AVG", "MAX"])
+def test_sums_and_means_come_with_their_norm(aggregation: str) -> None:
     rows = random_rows(4)
     expected = slices_of(rows)
 
-    landed = aggregated(rows, revenue={}, views={"aggregation": "AVG"})
+    landed = aggregated(rows, revenue={"aggregation": aggregation}, views={"aggregation": "COUNT"})
 
     assert "measure_1_norm" not in landed[0]
-    for row in landed:
+    assert ("measure_0_norm" in landed[0]) == (aggregation != "MAX")
+    for row in landed if aggregation != "MAX" else []:
         own = expected[row["interval_start"], row["dimension_0"], row["dimension_1"]]
         values = [float(str(one[4])) for one in own if one[4] is not None]
         assert row["measure_0_norm"] == pytest.approx(np.linalg.norm(values))

@@ -54,7 +54,6 @@ class Rules:
     """
 
     additive: Mask
-    normed: Mask
     absent_is_zero: Mask
     averages: tuple[int, ...]
     up: Mask
@@ -103,7 +102,6 @@ class Rules:
 
         return Rules(
             additive=mask([rule.additive for rule in rules]),
-            normed=mask([rule.normed for rule in rules]),
             absent_is_zero=mask([rule.absent_is_zero for rule in rules]),
             averages=tuple(m for m, rule in enumerate(rules) if rule.average),
             up=mask([rule.direction != "down" for rule in rules]),

@@ -13,6 +13,11 @@ repeats by chance. A missing value of a mean, minimum or maximum whose values al
 D = -ln p, with p the usual share of missing values of the slice; the event is then that there is no
 data.
 
+Where the squares behind a mean are known, n is at most the number of rows that make the change,
+C^2 / the sum of the squares of the rows' differences from the expectation: the only click of an
+hour is one row, however far it is away. What few rows make is learned whole, without a clip. (Of
+sums, `tickets` cuts what a single row brings.)
+
 The dispersion phi of a slice and window is the decayed mean of C^2 / B, clipped at three
 deviations, shrunk towards that of slices of its size, and no smaller than that of shorter windows.
 
@@ -53,6 +58,7 @@ READY_FROM = 28  # learned windows before a slice may open an event
 FEWEST_TELL = 3  # least number of slices to fit a line
 UNCLIPPED_WINDOWS = 20  # learned windows before new ones are clipped
 CLIP_LEAF = 8.0
+A_FEW = 3.0  # rows of a change that is learned without a clip
 RATE_SAME, SAME_PRIOR = 0.002, 50.0
 FEWEST_SAME = 3
 LEAST_CHANCE = 0.003  # of a repeat, or of a missing value
@@ -138,11 +144,11 @@ class Evidence:
 class Scan(Part):
     """The latest residuals of each series, and the usual dispersion of its windows."""
 
-    # Sums of residuals an hour, indexed by the hour modulo their number, each with its base:
-    # expectation, or 1 for a mean. Seven digits are enough.
-    ring: NDArray[np.float32] = kept("blocks", 2, dtype=np.float32)
+    # Sums of residuals an hour, indexed by the hour modulo their number, each with its base
+    # (expectation, or 1 for a mean), and the squares of a mean. Seven digits are enough.
+    ring: NDArray[np.float32] = kept("blocks", "window_sums", dtype=np.float32)
     # The same of the latest intervals, indexed by the clock, where an hour has several.
-    recent: NDArray[np.float32] = kept("recent", 2, dtype=np.float32)
+    recent: NDArray[np.float32] = kept("recent", "window_sums", dtype=np.float32)
     ring_fill: Array = kept()  # intervals in it since it was last reset
     dispersion: Array = kept("window_count")  # decayed mean of change^2 / base per window
     dispersion_seen: Array = kept()
@@ -160,6 +166,7 @@ class Scan(Part):
         expectation: Expectation,
         surprise: Array,
         value: Array,
+        squares: Array | None,
         long_level: Array,
         lattice: Lattice,
         clock: int,
@@ -170,6 +177,7 @@ class Scan(Part):
         ----------
         surprise : L if the series is scored, otherwise 0.
         value : the expectation if missing.
+        squares : sums of the squares of the rows' values, NaN if unknown; None if all are.
         long_level : mean of the values; unlike a short one, it hardly follows a fault.
         clock : number of the interval, by which rings are indexed.
         """
@@ -178,7 +186,8 @@ class Scan(Part):
         told = observed.live | (observed.absent & (gone >= MISSING_TELLS))
         counted = rules.additive & (habits.signed == 0)
         change, base, now_base = _newest(rules, habits, observed, expectation, value, counted, told)
-        self._add(rules, change, base, clock)
+        around = _squares(rules, habits, observed, expectation, squares)
+        self._add(rules, change, base, around, clock)
         np.minimum(self.ring_fill + born, rules.windows[-1], out=self.ring_fill)
         self._follow_repeats(rules, habits, expectation.expected, observed.live & born, value)
         sums = self._sums(rules, clock)
@@ -204,6 +213,9 @@ class Scan(Part):
         raw = np.square(changes) / safe
         fresh = raw / tide
         settled = (self.dispersion_seen >= UNCLIPPED_WINDOWS) & (calm > 0)
+        rows = _rows(sums)
+        if rows is not None:
+            settled &= rows >= A_FEW
         np.minimum(fresh, CLIP_DISPERSION * calm, out=fresh, where=settled)
         # An adapting forecast makes long sums calmer than chance does; a frozen one does not.
         _accumulate(np.maximum, calm)
@@ -232,6 +244,8 @@ class Scan(Part):
         if burst is not None:
             most = np.where(burst, np.inf, most)
         terms = np.minimum(np.maximum(terms, 1.0), most)
+        if rows is not None:
+            np.minimum(terms, np.maximum(rows, 1.0), out=terms)
         heavy = terms * np.log1p(np.maximum(d, 0.0) / terms)
         # Low counts have no heavy tail. Multiplying by irregular masks is faster than selecting.
         light = counted & (changes < 0)
@@ -337,21 +351,24 @@ class Scan(Part):
         phi = _phi(calmest, habits.small(unit, habits.level))
         return np.asarray(counted & (np.abs(habits.level) * rules.lengths < FEWEST * phi))
 
-    def _add(self, rules: Rules, change: Array, base: Array, clock: int) -> None:
+    def _add(
+        self, rules: Rules, change: Array, base: Array, squares: Array | float, clock: int
+    ) -> None:
         """Add an interval to the windows."""
         hour, place = divmod(clock, rules.an_hour)
         block = self.ring[hour % len(self.ring)]
-        if not len(self.recent):
-            block[0], block[1] = change, base
-            return
-        newest = self.recent[place]
+        newest = self.recent[place] if len(self.recent) else block
         newest[0], newest[1] = change, base
+        if len(newest) > 2:
+            newest[2] = squares
+        if newest is block:
+            return
         if not place:
             block[:] = 0.0
         block += newest
 
     def _sums(self, rules: Rules, clock: int) -> Array:
-        """(V, 2, M, K) residuals and bases, summed over the latest intervals of each window.
+        """(V, 2 or 3, M, K) residuals, bases and squares, summed over the intervals of a window.
 
         A window of several hours takes of the oldest hour the share that it reaches into.
         """
@@ -480,6 +497,36 @@ def _newest(
     base = np.where(counted, expected, 1.0)
     base *= taken
     return change, base, np.abs(expected) * taken
+
+
+def _squares(
+    rules: Rules,
+    habits: Habits,
+    observed: Observed,
+    expectation: Expectation,
+    squares: Array | None,
+) -> Array | float:
+    """(M, K) sums of squares around the expectation of means, in units of C^2, 0 if unknown."""
+    if squares is None:
+        return 0.0
+    found = np.zeros(squares.shape)
+    known = observed.born & observed.live & np.isfinite(squares)
+    for m in rules.averages:
+        count, expected = np.maximum(observed.count[m], 1.0), expectation.expected[m]
+        around = expected * (expected - 2.0 * observed.actual[m]) + squares[m] / count
+        around = np.maximum(around, 0.0) / np.maximum(habits.rows[m], 1.0)
+        np.copyto(found[m], around, where=known[m])
+    return found
+
+
+def _rows(sums: Array) -> Array | None:
+    """(V, M, K) rows that make the change of a mean, infinite if unknown; None if all are."""
+    if sums.shape[1] < 3:
+        return None
+    changes, squares = sums[:, 0], sums[:, 2]
+    rows = np.full_like(changes, np.inf)
+    np.divide(np.square(changes), squares, out=rows, where=squares > 0)
+    return rows
 
 
 def _missing(rules: Rules, habits: Habits, observed: Observed, nats: Array, gone: Array) -> Array:

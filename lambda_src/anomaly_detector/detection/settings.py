@@ -54,11 +54,6 @@ class MeasureRule:
         return self.aggregation in ("SUM", "COUNT")
 
     @property
-    def normed(self) -> bool:
-        """Whether the norm of the values behind it may be known."""
-        return self.aggregation == "SUM"
-
-    @property
     def absent_is_zero(self) -> bool:
         """Whether no row means zero."""
         return self.aggregation in ("SUM", "COUNT", "COUNT_DISTINCT")
@@ -148,6 +143,11 @@ class DetectorSettings:
     def window_count(self) -> int:
         """Number of windows."""
         return len(self.windows)
+
+    @property
+    def window_sums(self) -> int:
+        """Number of sums that are kept for the windows."""
+        return 3 if any(rule.average for rule in self.measures) else 2
 
     @property
     def recent(self) -> int:

@@ -27,6 +27,7 @@ from anomaly_detector.detection.forecast import (
     day_size,
     moment_size,
 )
+from anomaly_detector.detection.habits import LARGEST as LARGEST_NORM
 from anomaly_detector.detection.habits import Habits, Observed
 from anomaly_detector.detection.month import Month, Season
 from anomaly_detector.detection.recurring import (
@@ -80,7 +81,8 @@ class Shown:
     ----------
     value : without what a single large ticket brought; the expectation if missing.
     residual : value minus expectation. z : residual in units of the scale.
-    ticket : what it brought, None if unknown.
+    ticket : what it brought, None if unknown. squares : sum of the squares of the rows' values, NaN
+        if unknown; None if all are.
     lower, upper : band, before it is cut to possible values.
     """
 
@@ -91,6 +93,7 @@ class Shown:
     residual: Array
     z: Array
     ticket: Ticket | None
+    squares: Array | None
     lower: Array
     upper: Array
     slots: Slots
@@ -211,13 +214,24 @@ class State:
         if ticket is not None:
             value = value - ticket.cut
             residual = value - expectation.expected
+        squares = None if norm is None else np.square(np.where(norm <= LARGEST_NORM, norm, np.nan))
         z = np.minimum(np.maximum(residual / expectation.scale, -1e6), 1e6)
         surprisal = self.surprise.judge(rules, habits, observed, expectation, value, residual)
         lower, upper = self.band.judge(
             rules, expectation.expected, expectation.scale, surprisal.unit[1]
         )
         return Shown(
-            observed, expectation, surprisal, value, residual, z, ticket, lower, upper, slots
+            observed,
+            expectation,
+            surprisal,
+            value,
+            residual,
+            z,
+            ticket,
+            squares,
+            lower,
+            upper,
+            slots,
         )
 
     def score(self, rules: Rules, shown: Shown) -> Judged:
@@ -283,6 +297,7 @@ class State:
             shown.expectation,
             shown.surprisal.surprise * scored,
             shown.value,
+            shown.squares,
             self.surprise.long_level,
             lattice,
             self.clock,
@@ -399,7 +414,7 @@ class State:
 
     def _go_back(self, rules: Rules) -> None:
         """Undo the acceptance of a level where values are those of the level before again, and of
-        slices within that moved in the same direction.
+        slices within that moved in the same direction, unless their own values speak against it.
         """
         forecast, lattice = self.forecast, self.lattice
         again = forecast.back >= BACK_AGAIN
@@ -407,7 +422,8 @@ class State:
             return
         for m, place in zip(*np.nonzero(again), strict=True):
             alike = (forecast.moved[m] > 1.0) == (forecast.moved[m, place] > 1.0)
-            again[m] |= lattice.within(int(place)) & alike & (forecast.moved[m] != 1.0)
+            alike &= (forecast.moved[m] != 1.0) & (forecast.back[m] > 0)
+            again[m] |= lattice.within(int(place)) & alike
         measures, slices = np.nonzero(again)
         at = (measures, slices)
         level = np.abs(self.habits.level[at])

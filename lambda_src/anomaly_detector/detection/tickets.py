@@ -77,7 +77,7 @@ class Tickets(Part):
         """
         if norm is None:
             return None
-        known = (norm <= LARGEST) & observed.live & rules.normed & (observed.count > 0)
+        known = (norm <= LARGEST) & observed.live & rules.additive & (observed.count > 0)
         if not known.any():
             return None
         square = np.square(np.where(known, norm, 0.0))
@@ -114,7 +114,7 @@ class Tickets(Part):
         if ticket is None:
             return
         # A sum without rows is zero, and so are its squares.
-        told = on & (ticket.known | (rules.normed & (observed.count == 0)))
+        told = on & (ticket.known | (rules.additive & (observed.count == 0)))
         rate = np.maximum(habits.young, RATE * rules.pace)
         rate *= told
         for mean, one in (

@@ -329,7 +329,7 @@ def aggregate(config: Config, start: datetime, end: datetime, *, history: bool) 
     """The SELECT whose rows leave the warehouse: one per interval, level and slice.
 
     Columns: interval_start TIMESTAMP (UTC), dimension_0 … VARCHAR (`*` if rolled up, else the name
-    of the value), measure_0_value DOUBLE PRECISION, measure_0_count BIGINT, …, of each SUM measure
+    of the value), measure_0_value DOUBLE PRECISION, measure_0_count BIGINT, …, of each SUM or AVG
     measure_0_norm DOUBLE PRECISION, row_count BIGINT, shard INTEGER. Distinct counts and
     percentiles of all levels are those of their rows.
 
@@ -445,8 +445,8 @@ def _count(measure: Measure, place: int) -> str:
 
 
 def _norm(place: int) -> str:
-    """SQL of the root of the sum of the squared values behind a sum, DOUBLE PRECISION: what single
-    large ones add to it. Squares of huge values would overflow.
+    """SQL of the root of the sum of the squared values behind a sum or mean, DOUBLE PRECISION: what
+    single large ones add to it. Squares of huge values would overflow.
     """
     value = f"CAST(column_{place} AS double precision)"
     return f"sqrt(sum(CASE WHEN abs({value}) < {_MOST_SQUARED} THEN power({value}, 2) END))"
