@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,9 +30,26 @@ def _with_total(leaves: Sequence[Series], seconds: int = 3600) -> Panel:
     return panel({name: np.where(one == 0, np.nan, one) for name, one in series.items()}, seconds)
 
 
+def _beside(panels: Mapping[str, Panel]) -> Panel:
+    """Panels of the same intervals and slices as measures of one: each is looked at alone."""
+    first = next(iter(panels.values()))
+    values, counts = (
+        np.concatenate([getattr(one, name) for one in panels.values()], axis=1)
+        for name in ("values", "counts")
+    )
+    return replace(first, measures=tuple(panels), values=values, counts=counts)
+
+
+def _of(groups: Sequence[Group], measure: str) -> list[Group]:
+    return [one for one in groups if one.measure == measure]
+
+
 def _groups(whole: Panel, chosen: DetectorSettings | None = None, **others: Any) -> list[Group]:
-    """Groups, at the default budget unless told otherwise."""
-    chosen = chosen or settings(**{"false_events_per_week": 1, **others})
+    """Groups, each measure with the default budget unless told otherwise."""
+    size = len(whole.measures)
+    rules = {name: {} for name in whole.measures}
+    budget = others.pop("false_events_per_week", 1)
+    chosen = chosen or settings(measures=rules, false_events_per_week=size * budget, **others)
     return list(replay(chosen, Snapshot.initial(chosen), whole).groups)
 
 
@@ -45,12 +62,14 @@ def _within(groups: Sequence[Group], whole: Panel, begin: int, end: int) -> list
 # --- values that repeat -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_small_counts_that_repeat_by_chance_are_no_event(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    leaves = [random.poisson(rate, 8 * WEEK) * 1.0 for rate in np.linspace(0.05, 1.2, 60)]
+def test_small_counts_that_repeat_by_chance_are_no_event() -> None:
+    panels = {}
+    for seed in (1, 2):
+        random = np.random.default_rng(seed)
+        leaves = [random.poisson(rate, 8 * WEEK) * 1.0 for rate in np.linspace(0.05, 1.2, 60)]
+        panels[f"seed {seed}"] = _with_total(leaves)
 
-    assert not _groups(_with_total(leaves))
+    assert not _groups(_beside(panels))
 
 
 def test_a_count_that_is_stuck_is_an_event() -> None:
@@ -71,23 +90,24 @@ def test_a_count_that_is_stuck_is_an_event() -> None:
 
 
 @pytest.mark.parametrize(("interval", "seconds"), [("PT1H", 3600), ("P1D", 86_400)])
-@pytest.mark.parametrize("aggregation", ["SUM", "COUNT"])
-def test_hours_without_any_row_are_an_event(aggregation: str, interval: str, seconds: int) -> None:
+def test_hours_without_any_row_are_an_event(interval: str, seconds: int) -> None:
     random = np.random.default_rng(1)
     size = 4 * WEEK if seconds == 3600 else 100
     leaves = [random.poisson(rate, size) * 1.0 for rate in (50.0, 200.0, 5.0)]
     for leaf in leaves:
         leaf[size - 20 : size - 16] = 0
 
-    whole = _with_total(leaves, seconds)
-    groups = _groups(whole, settings(interval, {"views": {"aggregation": aggregation}}))
+    names = ("SUM", "COUNT")
+    whole = _beside({name: _with_total(leaves, seconds) for name in names})
+    rules = {name: {"aggregation": name} for name in names}
+    groups = _groups(whole, settings(interval, rules, false_events_per_week=0.04))
 
-    (group,) = _within(groups, whole, size - 20, size - 16)
-    assert second(group.start) == whole.starts[size - 20]
-    assert second(group.end) == whole.starts[size - 16]
-    assert (group.direction, group.slices, group.actual) == ("down", ({},), 0.0)
-    assert group.expected == pytest.approx(4 * 255, rel=0.1)
-    assert groups == [group]
+    for name in names:
+        (group,) = _of(groups, name)
+        assert second(group.start) == whole.starts[size - 20]
+        assert second(group.end) == whole.starts[size - 16]
+        assert (group.direction, group.slices, group.actual) == ("down", ({},), 0.0)
+        assert group.expected == pytest.approx(4 * 255, rel=0.1)
 
 
 def test_hours_at_which_rows_never_came_are_no_event() -> None:
@@ -102,8 +122,7 @@ def test_hours_at_which_rows_never_came_are_no_event() -> None:
         assert not _groups(_with_total(leaves), false_events_per_week=0.1)
 
 
-@pytest.mark.parametrize("aggregation", ["AVG", "MIN", "MAX"])
-def test_a_mean_without_data_is_an_event_of_its_own(aggregation: str) -> None:
+def test_a_mean_without_data_is_an_event_of_its_own() -> None:
     random = np.random.default_rng(1)
     size = 4 * WEEK
     series = {name: random.normal(100, 5, size) for name in (ROLLED_UP, "a", "b", "c")}
@@ -111,19 +130,22 @@ def test_a_mean_without_data_is_an_event_of_its_own(aggregation: str) -> None:
     for one in series.values():
         one[begin:end] = np.nan
     series["a"][size - 16 : size - 10] = np.nan
-    chosen = settings(measures={"views": {"aggregation": aggregation}}, false_events_per_week=1)
+    names = ("AVG", "MIN", "MAX")
+    rules = {name: {"aggregation": name} for name in names}
+    chosen = settings(measures=rules, false_events_per_week=len(names))
 
-    whole = panel(series)
+    whole = _beside({name: panel(series) for name in names})
     done = replay(chosen, Snapshot.initial(chosen), whole)
 
-    of_all, of_one = done.groups
-    assert second(of_all.start) == whole.starts[begin + 1]
-    assert second(of_all.end) == whole.starts[end]
-    assert (of_all.slices, of_all.direction) == (({},), "down")
-    assert of_one.slices == ({"platform": "a"},)
-    assert of_all.expected == pytest.approx(100, rel=0.1)
-    (event,) = done.after.events
-    assert (event.no_data, event.closed > 0) == (True, True)
+    for name in names:
+        of_all, of_one = _of(done.groups, name)
+        assert second(of_all.start) == whole.starts[begin + 1]
+        assert second(of_all.end) == whole.starts[end]
+        assert (of_all.slices, of_all.direction) == (({},), "down")
+        assert of_one.slices == ({"platform": "a"},)
+        assert of_all.expected == pytest.approx(100, rel=0.1)
+        (event,) = [one for one in done.after.events if one.measure == name]
+        assert (event.no_data, event.closed > 0) == (True, True)
 
 
 def test_a_measure_that_is_null_while_rows_of_others_come_is_an_event() -> None:
@@ -143,55 +165,63 @@ def test_a_measure_that_is_null_while_rows_of_others_come_is_an_event() -> None:
     assert second(group.start) == whole.starts[size - 20]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_series_that_comes_every_night_and_does_not_is_an_event(seed: int) -> None:
-    random = np.random.default_rng(seed)
+def test_a_series_that_comes_every_night_and_does_not_is_an_event() -> None:
     size = 8 * WEEK
     night = np.arange(size) % 24 == 2
-    jobs = [np.where(night, random.normal(5000, 250, size).round(2), 0.0) for _ in range(2)]
     missed = size - 24 * 3 + 2
-    jobs[0][missed] = 0
+    panels = {}
+    for seed in (1, 2):
+        random = np.random.default_rng(seed)
+        jobs = [np.where(night, random.normal(5000, 250, size).round(2), 0.0) for _ in range(2)]
+        jobs[0][missed] = 0
+        panels[f"seed {seed}"] = _with_total(jobs)
 
-    whole = _with_total(jobs)
+    whole = _beside(panels)
     groups = _groups(whole)
 
-    assert [one.slices for one in _within(groups, whole, missed, missed + 1)] == [
-        ({"platform": "leaf 00"},)
+    assert [(one.measure, one.slices) for one in _within(groups, whole, missed, missed + 1)] == [
+        (name, ({"platform": "leaf 00"},)) for name in panels
     ]
-    assert len(groups) == 1
+    assert len(groups) == len(panels)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_burst_of_something_rare_is_an_event(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    size = 6 * WEEK
-    errors = [random.poisson(0.02, size) * 1.0 for _ in range(6)]
-    errors[2][size - 30 : size - 28] = 12
+def test_a_burst_of_something_rare_is_an_event() -> None:
+    size, panels = 6 * WEEK, {}
+    for seed in (1, 2):
+        random = np.random.default_rng(seed)
+        errors = [random.poisson(0.02, size) * 1.0 for _ in range(6)]
+        errors[2][size - 30 : size - 28] = 12
+        panels[f"seed {seed}"] = _with_total(errors)
 
-    whole = _with_total(errors)
+    whole = _beside(panels)
     whole = replace(whole, counts=np.nan_to_num(whole.values))
-    groups = _groups(whole, settings(measures={"views": {"aggregation": "COUNT"}}))
+    rules = {name: {"aggregation": "COUNT"} for name in panels}
+    groups = _groups(whole, settings(measures=rules, false_events_per_week=0.04))
 
-    (group,) = groups
-    assert (group.direction, group.slices) == ("up", ({"platform": "leaf 02"},))
-    assert second(group.start) == whole.starts[size - 30]
+    assert [one.measure for one in groups] == list(panels)
+    for group in groups:
+        assert (group.direction, group.slices) == ("up", ({"platform": "leaf 02"},))
+        assert second(group.start) == whole.starts[size - 30]
 
 
-@pytest.mark.parametrize("rate", [2.5, 3.2, 4.0])
-def test_a_small_slice_that_stops_is_an_event_until_it_is_the_new_level(rate: float) -> None:
+def test_a_small_slice_that_stops_is_an_event_until_it_is_the_new_level() -> None:
     """At these rates the share of nonzero values crosses that from which zeros are usual."""
-    random = np.random.default_rng(1)
-    size = 6 * WEEK
-    leaves = [random.poisson(one, size) * 1.0 for one in (rate, 60.0, 25.0, 9.0)]
+    size, panels = 6 * WEEK, {}
     stop = size - 24 * 5
-    leaves[0][stop:] = 0
+    for rate in (2.5, 3.2, 4.0):
+        random = np.random.default_rng(1)
+        leaves = [random.poisson(one, size) * 1.0 for one in (rate, 60.0, 25.0, 9.0)]
+        leaves[0][stop:] = 0
+        panels[f"rate {rate}"] = _with_total(leaves)
 
-    whole = _with_total(leaves)
-    (group,) = _groups(whole, false_events_per_week=0.02)
+    whole = _beside(panels)
+    groups = _groups(whole, false_events_per_week=0.02)
 
-    assert (group.direction, group.slices) == ("down", ({"platform": "leaf 00"},))
-    assert second(group.start) < whole.starts[stop + 12]
-    assert second(group.end) > whole.starts[stop + 48]
+    for name in panels:
+        (group,) = _of(groups, name)
+        assert (group.direction, group.slices) == ("down", ({"platform": "leaf 00"},))
+        assert second(group.start) < whole.starts[stop + 12]
+        assert second(group.end) > whole.starts[stop + 48]
 
 
 def test_a_level_that_lasts_ends_its_event_as_accepted() -> None:
@@ -243,23 +273,25 @@ def test_a_fault_does_not_teach_the_weekday_on_which_it_lasted() -> None:
     assert np.abs(scores.expected[-24:, 0, 0] / 1000 - 1).max() < 0.04
 
 
-@pytest.mark.parametrize("factor", [0.2, 2.3])
-def test_a_fault_before_events_may_open_is_forgotten_within_a_month(factor: float) -> None:
+def test_a_fault_before_events_may_open_is_forgotten_within_a_month() -> None:
     # The second week is the first that teaches weekly slots.
     random = np.random.default_rng(1)
     size = 12 * WEEK
     usual = 1000 * (1 + 0.5 * np.sin(np.arange(size) * 2 * np.pi / 24))
-    values = (usual * random.normal(1, 0.03, size)).round()
-    begin = 11 * 24 + 4
-    values[begin : begin + 6] *= factor
-    whole = panel({"a": values})
+    noisy = (usual * random.normal(1, 0.03, size)).round()
+    begin, panels = 11 * 24 + 4, {}
+    for factor in (0.2, 2.3):
+        values = noisy.copy()
+        values[begin : begin + 6] *= factor
+        panels[f"times {factor}"] = panel({"a": values})
+    whole = _beside(panels)
 
-    chosen = settings(false_events_per_week=1)
+    chosen = settings(measures={name: {} for name in panels}, false_events_per_week=2)
     done = replay(chosen, Snapshot.initial(chosen), whole, score_from=whole.starts[5 * WEEK])
 
     assert done.groups == ()
-    expected = done.scores.expected[:, 0, 0]
-    assert np.abs(expected / usual[5 * WEEK :] - 1).max() < 0.1
+    expected = done.scores.expected[:, :, 0]
+    assert np.abs(expected / usual[5 * WEEK :, None] - 1).max() < 0.1
 
 
 def test_a_second_fault_of_a_day_is_found_where_there_was_one_ten_days_before() -> None:
