@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -153,27 +153,25 @@ def test_the_third_time_is_told_as_a_habit() -> None:
 # --- hours --------------------------------------------------------------------------------------
 
 
-def hourly(series: dict[str, Values], chosen_zone: str = "UTC") -> tuple[Panel, Replay]:
-    chosen = settings(
-        "PT1H", {name: {} for name in series}, false_events_per_week=0.2, timezone=chosen_zone
-    )
+def hourly(series: dict[str, Values], seeds: int = 1) -> tuple[Panel, Replay]:
+    """The replay of series of hours, each a measure; a budget for the series of each seed."""
+    chosen = settings("PT1H", {name: {} for name in series}, false_events_per_week=0.2 * seeds)
     whole = by_measure({name: [values] for name, values in series.items()})
     return whole, replayed(chosen, Snapshot.initial(chosen), whole)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_job_that_moved_by_an_hour_is_learnt_within_a_week(seed: int) -> None:
+def test_a_job_that_moved_by_an_hour_is_learnt_within_a_week() -> None:
     # given nightly jobs of several sizes that come an hour later from day 40 on, but for one night
     size, moved, skipped = 24 * 70, 40, 65
     hour, day = np.arange(size) % 24, np.arange(size) // 24
     series = {}
-    for number, factor in enumerate((1.8, 3.0, 10.0)):
+    for seed, (number, factor) in product((1, 2), enumerate((1.8, 3.0, 10.0))):
         values = seasonal(size, noise=0.05, seed=10 * seed + number)
         comes = np.where(day < moved, hour == 2, (hour == 3) & (day != skipped))
         values[comes] *= factor
-        series[f"times_{factor}".replace(".", "_")] = values
+        series[f"seed_{seed}_times_{factor}".replace(".", "_")] = values
     # when they are replayed
-    whole, done = hourly(series)
+    whole, done = hourly(series, seeds=2)
     # then the first nights are events, the others none, and the night without it is one
     first = whole.starts[24 * (moved + 7)].item()
     missed = whole.starts[24 * skipped].item().date()
@@ -190,8 +188,7 @@ def test_a_job_that_moved_by_an_hour_is_learnt_within_a_week(seed: int) -> None:
         assert len([start for start in late if start.date() != missed]) <= 1, (name, late)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_jobs_and_days_of_the_month_are_learnt_in_hourly_data(seed: int) -> None:
+def test_jobs_and_days_of_the_month_are_learnt_in_hourly_data() -> None:
     # given jobs on the first of the month at two, and last days that are larger
     size = 24 * 200
     starts = np.datetime64("2025-01-06T00", "h") + np.arange(size)
@@ -200,13 +197,13 @@ def test_jobs_and_days_of_the_month_are_learnt_in_hourly_data(seed: int) -> None
     last = days + 1 == (starts.astype("datetime64[M]") + 1).astype("datetime64[D]")
     night = np.isin(np.arange(size) % 24, (2, 3))
     series = {}
-    for number, (where, factor) in enumerate(
-        [(first & night, 1.8), (first & night, 8.0), (last, 1.5), (last, 4.0)]
-    ):
-        series[f"m{number}"] = seasonal(size, noise=0.05, seed=20 * seed + number)
-        series[f"m{number}"][where] *= factor
+    cases = [(first & night, 1.8), (first & night, 8.0), (last, 1.5), (last, 4.0)]
+    for seed, (number, (where, factor)) in product((1, 2), enumerate(cases)):
+        name = f"seed_{seed}_{number}"
+        series[name] = seasonal(size, noise=0.05, seed=20 * seed + number)
+        series[name][where] *= factor
     # when they are replayed
-    _, done = hourly(series)
+    _, done = hourly(series, seeds=2)
     # then after four months there is no event
     late = [group for group in done.groups if group.start.date() >= date(2025, 5, 10)]
     early = {group.measure for group in done.groups} - {group.measure for group in late}
