@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from anomaly_detector.intervals import SECONDS
 from anomaly_detector.panel import Panel, Scores
 from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
+from numpy.typing import NDArray
 
 from tests.unit.detection_panels import by_measure, panel, seasonal, settings
 
@@ -42,28 +44,53 @@ def _of_measures(
     return replay(chosen, Snapshot.initial(chosen), whole).scores
 
 
+def _ending(values: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+    """The series, whose last value is another one."""
+    values[-1] *= factor
+    return values
+
+
+CALM = seasonal(HOURS, noise=0.03)
+# What ends otherwise than it was, and series that tests compare with the truth.
+CASES = {
+    "trend": seasonal(HOURS, noise=0.05, growth=2.0),
+    "times 0.7": _ending(seasonal(HOURS), 0.7),
+    "times 0.4": _ending(seasonal(HOURS), 0.4),
+    "times 0.1": _ending(seasonal(HOURS), 0.1),
+    "constant": _ending(np.full(HOURS, 20.5), 40 / 20.5),
+    "zeros": np.r_[np.zeros(HOURS - 1), 0.37],
+    "calm": CALM,
+    "fault": np.r_[CALM[:-60], 5 * CALM[-60:-54], CALM[-54:]],
+}
+
+
+@cache
+def _of_cases() -> Scores:
+    """Scores of all of them, each a measure."""
+    return _of_measures({name: [values] for name, values in CASES.items()})
+
+
+def _place(name: str) -> int:
+    return list(CASES).index(name)
+
+
 def test_expectation_follows_day_week_and_trend() -> None:
     clean = seasonal(HOURS, noise=0.0, growth=2.0)
 
-    scores = _scores(seasonal(HOURS, noise=0.05, growth=2.0))
+    scores = _of_cases()
 
-    late = slice(HOURS - 14 * 24, None)
-    assert np.mean(np.abs(scores.expected[late, 0, 0] / clean[late] - 1)) < 0.03
-    assert np.all(scores.lower[late, 0, 0] < scores.expected[late, 0, 0])
-    assert np.all(scores.upper[late, 0, 0] > scores.expected[late, 0, 0])
+    late, m = slice(HOURS - 14 * 24, None), _place("trend")
+    assert np.mean(np.abs(scores.expected[late, m, 0] / clean[late] - 1)) < 0.03
+    assert np.all(scores.lower[late, m, 0] < scores.expected[late, m, 0])
+    assert np.all(scores.upper[late, m, 0] > scores.expected[late, m, 0])
 
 
 def test_a_fault_is_anomalous_and_its_size_ranks_it() -> None:
-    faults = {}
-    for factor in (0.7, 0.4, 0.1):
-        values = seasonal(HOURS)
-        values[-1] *= factor
-        faults[f"times {factor}"] = [values]
+    scores = _of_cases()
 
-    scores = _of_measures(faults)
-
-    severity = scores.severity[-1, :, 0]
-    assert (scores.direction[-1, :, 0] == -1).all()
+    faults = [_place(f"times {factor}") for factor in (0.7, 0.4, 0.1)]
+    severity = scores.severity[-1, faults, 0]
+    assert (scores.direction[-1, faults, 0] == -1).all()
     assert severity[0] < severity[1] < severity[2] < 100
     assert severity[1] > THRESHOLD_SEVERITY
 
@@ -93,17 +120,11 @@ def test_constant_series_with_float_noise_never_alerts() -> None:
 
 
 def test_constant_series_that_jumps_alerts() -> None:
-    values = np.full(HOURS, 20.5)
-    values[-1] = 40.0
-
-    assert _scores(values).anomalous[-1, 0, 0]
+    assert _of_cases().anomalous[-1, _place("constant"), 0]
 
 
 def test_first_value_of_a_series_that_was_always_zero_is_no_event() -> None:
-    values = np.zeros(HOURS)
-    values[-1] = 0.37
-
-    assert not _scores(values).anomalous.any()
+    assert not _of_cases().anomalous[:, _place("zeros")].any()
 
 
 def test_small_counts_stay_within_the_budget() -> None:
@@ -169,16 +190,12 @@ def test_an_interval_without_any_row_is_one_like_others() -> None:
 
 
 def test_a_fault_is_not_learnt() -> None:
-    calm = seasonal(HOURS, noise=0.03)
-    fault = calm.copy()
-    fault[-60:-54] *= 5
+    scores, fault, calm = _of_cases(), _place("fault"), _place("calm")
 
-    scores = _of_measures({"fault": [fault], "calm": [calm]})
-
-    assert scores.anomalous[-60:-54, 0, 0].all()
-    after = scores.expected[-48:, 0, 0] / scores.expected[-48:, 1, 0]
+    assert scores.anomalous[-60:-54, fault, 0].all()
+    after = scores.expected[-48:, fault, 0] / scores.expected[-48:, calm, 0]
     assert np.all(np.abs(after - 1) < 0.05)
-    assert not scores.anomalous[-54:, 0, 0].any()
+    assert not scores.anomalous[-54:, fault, 0].any()
 
 
 def test_a_new_level_is_accepted_after_three_days() -> None:
