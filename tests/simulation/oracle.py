@@ -12,7 +12,9 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from anomaly_detector.lake import layout
+from anomaly_detector.intervals import iso, parse_iso
+from anomaly_detector.lake import layout, parquet
+from anomaly_detector.lake.results import by_interval
 from boto3.dynamodb.types import TypeDeserializer
 
 from tests.simulation import pure
@@ -57,25 +59,33 @@ class Ending:
     failed: frozenset[tuple[str, str]]
     suppressed: frozenset[str]
 
-    def since(self, live_from: str) -> Ending:
-        """Only what a new model has scored: history is on file in another form."""
+    def since(self, live_from: str, base: str) -> Ending:
+        """Only what a new model has scored since `live_from`; it has items of the intervals from
+        `base` on, and those before are on file with the days of its history.
+        """
         groups = {sk: one for sk, one in self.groups.items() if one["start"] >= live_from}
         ids = {sk.rpartition("#")[2] for sk in groups}
-
-        def kept(key: str) -> bool:
-            name = key.rpartition("/")[2].partition(".")[0]
-            if not key.startswith(layout.SCORES):
-                return name in ids
-            day = layout.date_of(key)
-            assert day is not None
-            return f"{day}T{name[:2]}:{name[2:]}:00Z" >= live_from and name.isdigit()
-
+        results = {
+            key: body
+            for key, body in self.results.items()
+            if not key.startswith(layout.SCORES) and key.rpartition("/")[2].partition(".")[0] in ids
+        }
         return replace(
             self,
-            results={key: body for key, body in self.results.items() if kept(key)},
+            results=results | self._scores(live_from),
             groups=groups,
-            intervals={sk: one for sk, one in self.intervals.items() if one["start"] >= live_from},
+            intervals={sk: one for sk, one in self.intervals.items() if one["start"] >= base},
         )
+
+    def _scores(self, begin: str) -> dict[str, Any]:
+        """Rows by interval, in whatever files."""
+        found: dict[str, Any] = {}
+        for key, body in self.results.items():
+            if key.startswith(layout.SCORES) and str(layout.date_of(key)) >= begin[:10]:
+                for start, rows in by_interval(parquet.read(body)):
+                    if iso(start) >= begin:
+                        found.setdefault(f"scores of {iso(start)}", []).extend(rows.to_pylist())
+        return {name: repr(rows).encode() for name, rows in found.items()}
 
 
 def ending(kept: Kept) -> Ending:
@@ -104,7 +114,8 @@ def ending(kept: Kept) -> Ending:
             facts = json.loads(body[body.index("\n{") :])
             reported = failed if facts["event"] == "ALERT_FAILED" else unknown
             reported.add((facts["target"], facts["payload"]["alertEventId"]))
-    told = ("watermark", "base", "status", "status_reason", "config_hash", "live_from", "parts")
+    told = ("watermark", "base", "status", "status_reason", "config_hash", "parts")
+    told = (*told, "live_from", "history_end")
     objects = kept.objects
     return Ending(
         results={
@@ -193,8 +204,10 @@ def problems(plan: Plan) -> list[str]:
         return [f"the run broke off: {type(error).__name__}: {error}"]
     found, wanted = ending(world.kept()), clean(plan)
     if "retrain" in {one.name for one in plan.attacks}:
-        live_from = str(found.detector["live_from"])
-        found, wanted = found.since(live_from), wanted.since(live_from)
+        live_from, end = (str(found.detector[name]) for name in ("live_from", "history_end"))
+        kind = kind_named(plan.kind)
+        base = max(live_from, iso(kind.grid.shift(parse_iso(end), -kind.lookback)))
+        found, wanted = found.since(live_from, base), wanted.since(live_from, base)
     told = [
         *_different("results", found.results, wanted.results),
         *_different("groups", found.groups, wanted.groups),
@@ -214,7 +227,7 @@ def problems(plan: Plan) -> list[str]:
 def _as_clean(plan: Plan, detector: Mapping[str, Any]) -> dict[str, Any]:
     names = {one.name for one in plan.attacks}
     other = {"config_hash"} if "configure" in names else set()
-    other |= {"live_from"} if "retrain" in names else set()
+    other |= {"live_from", "history_end"} if "retrain" in names else set()
     return {name: value for name, value in detector.items() if name not in other}
 
 
