@@ -167,33 +167,87 @@ def test_where_two_chunks_overlap_the_later_one_counts(world: World) -> None:
     assert landed.panel.values[:, 0, 0].tolist() == [1.0, 5.0, 6.0]
 
 
+FILE = "s3://shop-bucket/live/one/shard=0/0000_part_00.parquet"
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("off the grid", "not on the interval grid"),
-        ("no column", "lacks the column 'measure_0_count'"),
-        ("other bucket", "not in the bucket"),
-        ("no file", "does not exist"),
-        ("no manifest", "does not exist"),
+        ("off the grid", f"{FILE} contains an interval_start that is not on the interval grid"),
+        ("no column", f"{FILE} lacks the column 'measure_0_count'"),
+        ("another bucket", "lists s3://else/x.parquet, which is not in the bucket shop-bucket"),
+        ("no file", f"{FILE} does not exist"),
+        ("no manifest", "s3://shop-bucket/live/one/manifest does not exist"),
+        ("no entries", "s3://shop-bucket/live/one/manifest is not a manifest of UNLOAD"),
+        ("no listed file", "s3://shop-bucket/live/one/manifest lists no file, but 2 rows"),
+        ("a file twice", f"s3://shop-bucket/live/one/manifest lists {FILE} twice"),
+        ("another total", "lists files of 2 rows, but 3 rows in total"),
+        ("another count", f"{FILE} has 2 rows, but its manifest says 5"),
+        (
+            "a slice twice",
+            f"{FILE} contains a second row of a slice in the interval of 2026-01-05T",
+        ),
+        ("empty", f"{FILE} cannot be read: it is empty, incomplete or damaged"),
+        ("cut", f"{FILE} cannot be read: it is empty, incomplete or damaged"),
+        ("damaged", f"{FILE} cannot be read: it is empty, incomplete or damaged"),
+        ("another type", f"{FILE} cannot be read: it is empty, incomplete or damaged"),
     ],
 )
-def test_faults_name_what_is_wrong(world: World, fault: str, message: str) -> None:
-    table = rows([0], ["web"], [1.0])
+def test_faults_are_one_sentence_that_names_the_file(
+    world: World, fault: str, message: str
+) -> None:
+    # given
+    store, key = world.store, FILE.removeprefix("s3://shop-bucket/")
+    table = rows([0, 1], ["web", "web"], [1.0, 2.0])
     if fault == "off the grid":
-        moved = pa.array([datetime(2026, 1, 5, 1)], pa.timestamp("us"))  # noqa: DTZ001
-        table = table.set_column(0, "interval_start", moved)
-    if fault == "no column":
+        moved = [datetime(2026, 1, 5, 1), datetime(2026, 1, 6)]  # noqa: DTZ001
+        table = table.set_column(0, "interval_start", pa.array(moved, pa.timestamp("us")))
+    elif fault == "no column":
         table = table.drop_columns(["measure_0_count"])
+    elif fault == "a slice twice":
+        table = rows([0, 0], ["web", "web "], [1.0, 2.0])
+    elif fault == "another type":
+        table = table.set_column(2, "measure_0_value", pa.array(["jane@example.com", "1"]))
     manifest = land(world, table)
-    if fault == "no file":
-        world.store.delete(["live/one/shard=0/0000_part_00.parquet"])
-    if fault == "no manifest":
-        world.store.delete([manifest])
-    if fault == "other bucket":
-        world.store.put_json(manifest, {"entries": [{"url": "s3://else/shard=0/x.parquet"}]})
+    body, entry = store.get(key), world.manifest({key: 2})["entries"][0]
+    if fault in ("no file", "no manifest"):
+        store.delete([key if fault == "no file" else manifest])
+    bodies = {"empty": b"", "cut": body[: len(body) // 2], "damaged": body[:20] + bytes(40)}
+    bodies["damaged"] += body[len(bodies["damaged"]) :]
+    if fault in bodies:
+        store.put(key, bodies[fault])
+    manifests: dict[str, Any] = {
+        "another bucket": {"entries": [{"url": "s3://else/x.parquet"}]},
+        "no entries": {"meta": {"record_count": 0}},
+        "no listed file": {"entries": [], "meta": {"record_count": 2}},
+        "a file twice": {"entries": [entry, entry]},
+        "another total": {"entries": [entry], "meta": {"record_count": 3}},
+        "another count": world.manifest({key: 5}),
+    }
+    if fault in manifests:
+        store.put_json(manifest, manifests[fault])
+    # when
+    with pytest.raises(PermanentError) as caught:
+        _ = read_landed(store, [source(manifest)], CONFIG, AXIS).panel
+    # then
+    told = str(caught.value)
+    assert message in told
+    assert (told.count(". "), told[-1]) == (0, ".")
+    assert "jane" not in told
 
-    with pytest.raises(PermanentError, match=message):
-        read_landed(world.store, [source(manifest)], CONFIG, AXIS)
+
+def test_the_file_of_a_slice_that_comes_twice_is_named(world: World) -> None:
+    # given three files, the last of which repeats a row of the first
+    tables = [rows([0], ["a"], [1.0]), rows([1], ["a"], [2.0]), rows([2, 0], ["a", "a"], [3, 4])]
+    keys = {f"history/run=x/chunk=1/{n}.parquet": one.num_rows for n, one in enumerate(tables)}
+    for key, one in zip(keys, tables, strict=True):
+        world.put_parquet(key, one)
+    world.store.put_json("history/run=x/chunk=1/manifest", world.manifest(keys))
+    landed = read_landed(world.store, [source("history/run=x/chunk=1/manifest")], CONFIG, AXIS)
+    # when
+    said = r"/2\.parquet contains a second row .* start the pipeline again"
+    with pytest.raises(PermanentError, match=said):
+        list(landed.panels(2))
 
 
 def test_digests_tell_a_changed_value_and_nothing_else(world: World) -> None:

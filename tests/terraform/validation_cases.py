@@ -117,6 +117,7 @@ BOTH: list[tuple[dict[str, Any], str]] = [
             f"select * from orders -- where {WINDOW}",
             f"select * from orders /* where {WINDOW} */",
             "select * from orders",
+            f"select * from orders -- where {WINDOW}\rlimit 5",
         )
         for inputs in _query(text)
     ],
@@ -135,6 +136,7 @@ BOTH: list[tuple[dict[str, Any], str]] = [
             f"select * from orders where {WINDOW}; drop table orders",
             f"select ';' from orders where {WINDOW}; select 1",
             f"select * from orders where {WINDOW}; -- and\nselect 1",
+            f"select * from orders where {WINDOW} -- done\r; drop table orders",
         )
         for inputs in _query(text)
     ],
@@ -622,6 +624,7 @@ TERRAFORM: list[tuple[dict[str, Any], str]] = [
 ACCEPTED: list[dict[str, Any]] = [
     {},
     {"query": f"-- revenue; by hour\n/* and\nviews; */\nSELECT * FROM orders WHERE {WINDOW}"},
+    {"query": f"-- a carriage return ends a comment\rselect * from orders where {WINDOW}"},
     {"query": f"with a as (select * from orders) select * from a where {WINDOW}"},
     {"query": f"select * from orders where {WINDOW};\n ; -- done\n"},
     {

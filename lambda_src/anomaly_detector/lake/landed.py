@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anomaly_detector.config import ROLLED_UP, Config
 from anomaly_detector.errors import PermanentError
+from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.panel import Panel, second
 
@@ -57,6 +58,7 @@ class Landed:
     counts : M arrays (N,) float64, number of non-null values aggregated.
     norms : as in `Panel`: by measure, (N,) float32, NaN in files that do not have them.
     rows : (T,) int64, rows of the query in each interval, counted in the leaves.
+    files, ends : the files that the rows come from, and the number of rows up to the end of each.
     """
 
     starts: NDArray[np.datetime64]
@@ -69,6 +71,8 @@ class Landed:
     counts: tuple[NDArray[np.float64], ...]
     norms: dict[int, NDArray[np.float32]]
     rows: NDArray[np.int64]
+    files: tuple[str, ...]
+    ends: NDArray[np.int64]
 
     @property
     def panel(self) -> Panel:
@@ -77,7 +81,13 @@ class Landed:
         return whole
 
     def panels(self, intervals: int) -> Iterator[Panel]:
-        """Consecutive panels of this number of intervals each; the last may be shorter."""
+        """Consecutive panels of this number of intervals each; the last may be shorter.
+
+        Raises
+        ------
+        PermanentError
+            If a slice has two rows in one interval.
+        """
         size = len(self.starts)
         if intervals >= size:
             yield self._panel(0, size, slice(None))
@@ -92,6 +102,7 @@ class Landed:
         shape = (high - low, len(self.measures), len(self.slices))
         values, counts = np.full(shape, np.nan), np.zeros(shape)
         when, which = self.when[rows] - low, self.which[rows]
+        self._refuse_second_rows(rows, when.astype(np.int64) * shape[2] + which)
         for place in range(len(self.measures)):
             values[when, place, which] = self.values[place][rows]
             counts[when, place, which] = self.counts[place][rows]
@@ -109,10 +120,27 @@ class Landed:
             norms,
         )
 
+    def _refuse_second_rows(
+        self, rows: NDArray[np.int64] | slice, cells: NDArray[np.int64]
+    ) -> None:
+        seen = np.zeros(int(cells.max(initial=-1)) + 1, dtype=np.bool_)
+        seen[cells] = True
+        if np.count_nonzero(seen) == len(cells):
+            return
+        order = np.argsort(cells, kind="stable")
+        again = order[1:][np.diff(cells[order]) == 0].min()
+        row = int(np.arange(len(self.when))[rows][again])
+        file = self.files[int(np.searchsorted(self.ends, row, side="right"))]
+        start = np.datetime_as_string(self.starts[self.when[row]])
+        raise PermanentError(
+            f"{file} contains a second row of a slice in the interval of {start}Z; "
+            f"{_unload_again(file)}."
+        )
+
 
 class _Meta(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
-    record_count: int = 0
+    record_count: int | None = None
 
 
 class _Entry(BaseModel):
@@ -125,15 +153,29 @@ class Manifest(BaseModel):
     """The used part of a manifest of UNLOAD (MANIFEST VERBOSE)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-    entries: tuple[_Entry, ...] = ()
+    entries: tuple[_Entry, ...]
     meta: _Meta | None = None
 
     @property
     def rows(self) -> int:
         """Number of aggregated rows in all files."""
-        if self.meta is not None:
+        if self.meta is not None and self.meta.record_count is not None:
             return self.meta.record_count
-        return sum(entry.meta.record_count for entry in self.entries)
+        return sum(entry.meta.record_count or 0 for entry in self.entries)
+
+    def fault(self) -> str | None:
+        """What contradicts itself in the manifest, or None."""
+        urls = [entry.url for entry in self.entries]
+        doubled = next((url for url in urls if urls.count(url) > 1), None)
+        if doubled is not None:
+            return f"lists {doubled} twice"
+        if not urls and self.rows:
+            return f"lists no file, but {self.rows} rows"
+        counted = [entry.meta.record_count for entry in self.entries]
+        total = sum(count or 0 for count in counted)
+        if None not in counted and total != self.rows:
+            return f"lists files of {total} rows, but {self.rows} rows in total"
+        return None
 
 
 def read_manifest(store: ObjectStore, key: str) -> Manifest:
@@ -142,12 +184,19 @@ def read_manifest(store: ObjectStore, key: str) -> Manifest:
     Raises
     ------
     PermanentError
-        If it does not exist or is invalid.
+        If it does not exist, is invalid or contradicts itself.
     """
+    place = f"s3://{store.bucket}/{key}"
     try:
-        return Manifest.model_validate_json(store.get(key))
+        manifest = Manifest.model_validate_json(store.get(key))
     except ValidationError:
-        raise PermanentError(f"s3://{store.bucket}/{key} is not a manifest of UNLOAD.") from None
+        raise PermanentError(
+            f"{place} is not a manifest of UNLOAD; {_unload_again(key)}."
+        ) from None
+    fault = manifest.fault()
+    if fault is not None:
+        raise PermanentError(f"The manifest {place} {fault}; {_unload_again(key)}.")
+    return manifest
 
 
 def read_landed(
@@ -168,21 +217,23 @@ def read_landed(
     Raises
     ------
     PermanentError
-        If a listed file does not exist, is in another bucket, has a missing column, or contains a
-        time that is not on the grid.
+        Names the file that does not exist, is in another bucket, cannot be read, has another number
+        of rows than the manifest says, lacks a column, or contains a time that is not on the grid.
     """
     axis = np.array([second(start) for start in starts], dtype="datetime64[s]")
     owner = owners_of(sources, axis)
-    files: list[tuple[int, str]] = []
+    files: list[tuple[int, str, int | None]] = []
     for index, source in enumerate(sources):
         if source.manifest is not None and np.any(owner == index):
             manifest = read_manifest(store, source.manifest)
-            keys = [_key_of(store, entry.url) for entry in manifest.entries]
-            files.extend((index, key) for key in keys)
+            files.extend(
+                (index, _key_of(store, entry.url), entry.meta.record_count)
+                for entry in manifest.entries
+            )
     found = _Rows(config, axis, tuple(config.measures if measures is None else measures))
-    bodies = store.bodies([key for _, key in files])
-    for (index, key), body in zip(files, bodies, strict=True):
-        found.add(key, body, owner == index)
+    bodies = store.bodies([key for _, key, _ in files])
+    for (index, key, rows), body in zip(files, bodies, strict=True):
+        found.add(f"s3://{store.bucket}/{key}", body, rows, owner == index)
     return found.landed()
 
 
@@ -239,35 +290,59 @@ class _Rows:
         self._when: list[NDArray[np.int32]] = []
         self._codes: list[list[NDArray[np.int32]]] = [[] for _ in config.dimensions]
         self._weights = np.zeros(len(axis))
+        self._files: list[str] = []
+        self._ends: list[int] = []
+        self._size = 0
 
-    def add(self, key: str, body: bytes, wanted: NDArray[np.bool_]) -> None:
-        """Add the rows of the `wanted` (T,) intervals of a file."""
+    def add(self, file: str, body: bytes, rows: int | None, wanted: NDArray[np.bool_]) -> None:
+        """Add the rows of the `wanted` (T,) intervals of a file, which has `rows` rows in all."""
+        try:
+            self._add(file, body, rows, wanted)
+        except MemoryError:
+            raise
+        # Arrow raises OSError for files that are damaged, and its own errors for others.
+        except (pa.ArrowException, OSError) as error:
+            # Arrow's texts quote values, so only the function's log may have them.
+            raise PermanentError(
+                f"{file} cannot be read: it is empty, incomplete or damaged, or a column has "
+                f"another type than UNLOAD writes; {_unload_again(file)}."
+            ) from error
+        self._files.append(file)
+        self._ends.append(self._size)
+
+    def _add(self, file: str, body: bytes, rows: int | None, wanted: NDArray[np.bool_]) -> None:
         # INT96 timestamps are read as microseconds, as nanoseconds end in 2262.
-        file = pq.ParquetFile(
+        parquet = pq.ParquetFile(
             pa.BufferReader(body), read_dictionary=self._texts, coerce_int96_timestamp_unit="us"
         )
+        found = parquet.metadata.num_rows
+        if rows is not None and found != rows:
+            raise PermanentError(
+                f"{file} has {found} rows, but its manifest says {rows}; {_unload_again(file)}."
+            )
         columns = ["interval_start", *self._texts, *self._values, *self._counts, "row_count"]
-        given = set(file.schema_arrow.names)
+        given = set(parquet.schema_arrow.names)
         lacking = sorted(set(columns) - given)
         if lacking:
-            raise PermanentError(f"{key} lacks the column '{lacking[0]}'.")
+            raise PermanentError(f"{file} lacks the column '{lacking[0]}'; {_unload_again(file)}.")
         # Files of earlier versions have no norms.
         columns += [name for name in self._norms.values() if name in given]
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns, use_threads=False)
+        for group in range(parquet.num_row_groups):
+            table = parquet.read_row_group(group, columns, use_threads=False)
             if not table.num_rows:
                 continue
-            when = _when(table, self._axis, key)
+            when = _when(table, self._axis, file)
             kept = (when >= 0) & wanted[when]
             if not kept.any():
                 continue
-            rows: NDArray[np.bool_] | slice = slice(None) if kept.all() else kept
-            self._take(table, rows, when[rows])
+            some: NDArray[np.bool_] | slice = slice(None) if kept.all() else kept
+            self._take(table, some, when[some])
 
     def _take(
         self, table: pa.Table, rows: NDArray[np.bool_] | slice, when: NDArray[np.int32]
     ) -> None:
         """Store the rows."""
+        self._size += len(when)
         leaf = np.ones(len(when), dtype=np.bool_)
         for place, name in enumerate(self._texts):
             codes = self._numbered(place, table[name])[rows]
@@ -329,6 +404,8 @@ class _Rows:
             counts=tuple(measures[size:]),
             norms={n: norm.astype(np.float32) for n, norm in norms.items()},
             rows=self._weights.astype(np.int64),
+            files=tuple(self._files),
+            ends=np.array(self._ends, dtype=np.int64),
         )
 
     def _joined(self, name: str) -> NDArray[np.float64]:
@@ -370,26 +447,36 @@ def _distinct(key: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], NDA
     return np.flatnonzero(seen), (np.cumsum(seen) - 1)[key]
 
 
-def _when(table: pa.Table, axis: NDArray[np.datetime64], key: str) -> NDArray[np.int32]:
+def _when(table: pa.Table, axis: NDArray[np.datetime64], file: str) -> NDArray[np.int32]:
     """Index of each row's interval on the axis, -1 outside it."""
     column = table["interval_start"]
     zone = getattr(column.type, "tz", None)
     times = column.cast(pa.timestamp("us", tz=zone)).cast(pa.int64())
     if times.null_count:
-        raise PermanentError(f"{key} holds a row without interval_start.")
+        raise PermanentError(f"{file} contains a row without interval_start.")
     seconds = np.asarray(times.to_numpy()) // 1_000_000
     known = axis.astype(np.int64)
     place = np.minimum(np.searchsorted(known, seconds), len(known) - 1)
     matches = known[place] == seconds
     within = (seconds >= known[0]) & (seconds <= known[-1])
     if np.any(within & ~matches):
-        raise PermanentError(f"{key} holds an interval_start that is not on the interval grid.")
+        raise PermanentError(f"{file} contains an interval_start that is not on the interval grid.")
     return np.where(matches, place, -1).astype(np.int32)
 
 
 def _numbers(column: pa.ChunkedArray, missing: float) -> NDArray[np.float64]:
     # Files of one UNLOAD may differ in the type of a column.
     return np.asarray(column.cast(pa.float64()).fill_null(missing).to_numpy(), dtype=np.float64)
+
+
+def _unload_again(place: str) -> str:
+    """What brings the rows of a file or manifest back: they are all in the warehouse."""
+    if f"/{layout.HISTORY}" in f"/{place}":
+        return (
+            "delete the manifest of this chunk and start the pipeline again, which unloads the "
+            "chunk again"
+        )
+    return "the next crawl unloads these intervals again"
 
 
 def _key_of(store: ObjectStore, url: str) -> str:

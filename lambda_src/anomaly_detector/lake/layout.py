@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 CONFIGURATION = "config/detector.json"
 PREVIEW = "reports/preview.json"
 TRAINING = "reports/training.json"
+HISTORY = "history/"
 MODELS = "models/"
 SCORES = "results/scores/"
 ANOMALIES = "results/anomalies/"
@@ -32,7 +33,7 @@ def configuration_version(config_hash: str) -> str:
 
 def history_run(query_hash: str) -> str:
     """Prefix of the landed history of a query."""
-    return f"history/run={query_hash}/"
+    return f"{HISTORY}run={query_hash}/"
 
 
 def history_attempt(query_hash: str, begin: datetime, end: datetime, attempt: str) -> str:
