@@ -1,4 +1,6 @@
-"""`python -m anomaly_detector backtest`: the detector on a local file, without AWS."""
+"""`python -m anomaly_detector`: the detector on a local file, without AWS (backtest), and commands
+for a deployed detector (operate).
+"""
 
 from __future__ import annotations
 
@@ -26,6 +28,7 @@ from anomaly_detector.local_file.files import Files, open_files
 from anomaly_detector.local_file.infer import infer
 from anomaly_detector.local_file.progress import Progress
 from anomaly_detector.lookout.group import groups_json
+from anomaly_detector.operate import commands as operate
 from anomaly_detector.panel import second
 
 SCORES, GROUPS, PREVIEW, TRAINING, CONFIGURATION = (
@@ -85,8 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        with Progress(sys.stderr) as progress:
-            said = _run(options, progress)
+        if options.command in operate.COMMANDS:
+            said = operate.run(options)
+        else:
+            with Progress(sys.stderr) as progress:
+                said = _run(options, progress)
     except PermanentError as error:
         print(f"anomaly_detector: {error}", file=sys.stderr)  # noqa: T201 this is a command
         return _FAULT
@@ -104,7 +110,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m anomaly_detector", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="backtest")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     command = commands.add_parser(
         "backtest",
         help="train on the older part of a file, score the newer part, and list the events",
@@ -156,6 +162,7 @@ def _parser() -> argparse.ArgumentParser:
         help="propose a configuration from the file; print it, or write it to --config; "
         "with --out, run with it",
     )
+    operate.add_commands(commands)
     return parser
 
 

@@ -93,6 +93,14 @@ def _config(kind: Kind) -> Config:
     return load(_raw(kind, "2020-01-01T00:00:00Z"))
 
 
+# What the functions' environment says.
+WAREHOUSE = {
+    "cluster_identifier": "c",
+    "database": "d",
+    "unload_role": "arn:aws:iam::123456789012:role/unload",
+}
+
+
 def _document(kind: Kind, **changes: Any) -> bytes:
     start = kind.grid.shift(kind.start, -kind.history)
     return _raw(kind, f"{start:%Y-%m-%dT%H:%M:%SZ}", **changes)
@@ -110,11 +118,6 @@ def _raw(kind: Kind, start: str, **changes: Any) -> bytes:
         "measures": measures,
         "dimensions": ["platform", "market"],
         "query": "SELECT * FROM t WHERE ts >= {{ window_start }} AND ts < {{ window_end }}",
-        "redshift": {
-            "cluster_identifier": "c",
-            "database": "d",
-            "unload_role": "arn:aws:iam::123456789012:role/unload",
-        },
         "history": {"start": start, "chunk": "P30D"},
         "alerts": {
             "any": {"threshold": 10, "sns_topic_arns": [TOPIC], "lambda_function_arns": [FUNCTION]},

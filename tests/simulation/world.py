@@ -28,7 +28,7 @@ from tests.simulation.cloud import Bucket, Call, Client, Table, Targets, refused
 from tests.simulation.loop import Loop, Task
 from tests.simulation.machines import Run, StepError
 from tests.simulation.pure import answers_kept
-from tests.simulation.shop import OFFSET, Kind
+from tests.simulation.shop import OFFSET, WAREHOUSE, Kind
 from tests.simulation.warehouse import Rows, Warehouse
 from tests.state_machines import MACHINES, ROOT, render
 
@@ -39,6 +39,7 @@ ENVIRONMENT = {
     "BUCKET_NAME": "shop-bucket",
     "PIPELINE_ARN": ACCOUNT.format("states", "stateMachine:shop-pipeline"),
     "CRAWL_ARN": ACCOUNT.format("states", "stateMachine:shop-crawl"),
+    "REDSHIFT": json.dumps(WAREHOUSE),
     "OPERATIONS_TOPIC_ARN": ACCOUNT.format("sns", "operations"),
     "AWS_REGION": "eu-central-1",
 }
@@ -464,7 +465,8 @@ class World:
         return made
 
     def _execute(self, execution: Execution) -> None:
-        context = {"Execution": {"Id": execution.arn, "StartTime": iso(execution.started)}}
+        named = {"Id": execution.arn, "StartTime": iso(execution.started), "Input": execution.given}
+        context = {"Execution": named}
         try:
             machinery = _Machinery(self, execution)
             execution.output = Run(machinery, context).states(

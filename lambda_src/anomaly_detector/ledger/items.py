@@ -121,7 +121,12 @@ class Run(_Item):
 
 
 class Chunk(_Item):
-    """A landed chunk `[window_start, window_end)` of history; without rows, `manifest` is None."""
+    """A landed chunk `[window_start, window_end)` of history; without rows, `manifest` is None.
+
+    Attributes
+    ----------
+    landed_at : when its end was noticed; None for a chunk of a former version.
+    """
 
     window_start: datetime
     window_end: datetime
@@ -130,6 +135,7 @@ class Chunk(_Item):
     rows: int = 0
     statement_id: str | None = None
     milliseconds: int | None = None
+    landed_at: datetime | None = None
 
 
 class Interval(_Item):

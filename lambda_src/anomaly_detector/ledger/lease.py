@@ -61,8 +61,12 @@ class Lease:
 
     def is_held_by(self, holder: str) -> bool:
         """Whether the lease is the holder's, expired or not."""
+        return self.holder() == holder
+
+    def holder(self) -> str | None:
+        """Who has the lease, expired or not."""
         held = self._table.get(self._key)
-        return held is not None and held["holder"] == holder
+        return None if held is None else str(held["holder"])
 
     def release(self, holder: str) -> None:
         """Release the lease, if this holder has it."""

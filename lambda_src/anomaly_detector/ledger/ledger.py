@@ -233,6 +233,10 @@ class Ledger:
         """Whether the crawl lease has not been released."""
         return self._crawl.is_held_by(execution)
 
+    def crawling(self) -> str | None:
+        """The execution that has the crawl lease, or None."""
+        return self._crawl.holder()
+
     def end_crawl(self, execution: str) -> None:
         """Release the crawl lease, unless another execution holds it."""
         self._crawl.release(execution)
@@ -278,6 +282,18 @@ class Ledger:
         """Put a delivery aside that cannot be read, as `PARKED#` and its sort key."""
         self._table.put(f"{PARKED}{stored['sk']}", dict(stored))
         self._table.delete(stored["sk"])
+
+    def parked(self) -> list[dict[str, Any]]:
+        """Deliveries that were put aside, as they are stored."""
+        return self._table.query(PARKED)
+
+    def unpark_deliveries(self) -> int:
+        """Put parked deliveries back, so that the next run tries them again; their number."""
+        found = self.parked()
+        for stored in found:
+            self._table.put(str(stored["sk"]).removeprefix(PARKED), stored)
+            self._table.delete(stored["sk"])
+        return len(found)
 
     def alert(self, alert: str, group_id: str) -> AlertItem | None:
         """The decision on an alert for a group, or None."""

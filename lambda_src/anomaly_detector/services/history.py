@@ -20,10 +20,11 @@ from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk, Detector
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services import documents
-from anomaly_detector.services.payloads import Counted, HistoryPlan, Part, Window
+from anomaly_detector.services.payloads import Counted, HistoryPlan, Part, Retraining, Window
 
 # Limit of one inline Map of the pipeline with a payload of 256 KB.
 MOST_CHUNKS = 500
+NOT_ASKED = Retraining()
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 # Chunk lengths below history.chunk: whole days, and divisors of a day.
@@ -40,6 +41,7 @@ def plan_history(
     config_hash: str,
     started_at: datetime,
     counted: Counted | None = None,
+    asked: Retraining = NOT_ASKED,
 ) -> HistoryPlan:
     """Plan the chunks to unload, whether to train a model, and in how many parts.
 
@@ -50,17 +52,27 @@ def plan_history(
     ----------
     counted : result of the query check. Without it, chunks have the maximum length, and the
         detector has one part.
+    asked : what an operator has asked for. Chunks that overlap what is to be unloaded again are
+        unloaded again as a whole.
 
     Raises
     ------
     PermanentError
-        If the history is empty or would need more than 500 chunks.
+        If the history is empty, would need more than 500 chunks, or does not contain what is to be
+        unloaded again.
     """
     config = documents.load(store, config_hash)
     grid = Grid.of(config)
     end = grid.due_end(started_at, config.offset_seconds)
     begin = grid.floor(config.history.begin(end, config.interval))
-    train = not is_trained(ledger.detector(), config)
+    train = asked.retrain or asked.again is not None or not is_trained(ledger.detector(), config)
+    again = asked.again
+    if again is not None and not _overlap(again.window_start, again.window_end, begin, end):
+        raise PermanentError(
+            f"The time from {iso(again.window_start)} to {iso(again.window_end)} lies outside of "
+            f"the history, which is from {iso(begin)} to {iso(end)}: lengthen history.length or "
+            "history.start."
+        )
     size = Size(0, grid.count(begin, end), 0)
     if counted is not None:
         size = Size(counted.slices, counted.intervals, counted.rows, counted.text)
@@ -68,7 +80,14 @@ def plan_history(
     chunks: Sequence[tuple[datetime, datetime]] = ()
     if train:
         landed = landed_chunks(store, ledger, config.query_hash)
-        pieces = [(chunk.window_start, chunk.window_end) for chunk in landed]
+        pieces = [
+            (chunk.window_start, chunk.window_end)
+            for chunk in landed
+            if again is None
+            or not _overlap(
+                chunk.window_start, chunk.window_end, again.window_start, again.window_end
+            )
+        ]
         most = rows_at_once(config.memory_mb, max(len(measures) for measures in parts))
         length = chunk_length(config, size, most)
         chunks = missing_chunks(grid, begin, end, length, pieces, config.lookback_intervals)
@@ -119,10 +138,14 @@ def landed_chunks(store: ObjectStore, ledger: Ledger, query_hash: str) -> list[C
 
 
 def sources(grid: Grid, chunks: Sequence[Chunk]) -> list[Source]:
-    """Sources to read, ordered by their end: if chunks overlap, the one with the later end was
-    unloaded later and contains late rows.
+    """Sources to read, in the order in which they were unloaded: if chunks overlap, the later one
+    contains late rows.
     """
-    ordered = sorted(chunks, key=lambda chunk: (chunk.window_end, chunk.window_start))
+    # A chunk of a former version has no time; then the one with the later end was unloaded later.
+    ordered = sorted(
+        chunks,
+        key=lambda chunk: (chunk.landed_at or _EPOCH, chunk.window_end, chunk.window_start),
+    )
     return [
         Source(
             chunk.manifest,
@@ -169,6 +192,10 @@ def missing_chunks(
         bounds = [grid.shift(begin, steps) for steps in (low, *inner, high)]
         chunks.extend(pairwise(bounds))
     return chunks
+
+
+def _overlap(begin: datetime, end: datetime, other: datetime, other_end: datetime) -> bool:
+    return begin < other_end and other < end
 
 
 def _boundaries(grid: Grid, begin: datetime, end: datetime, length: timedelta) -> list[datetime]:

@@ -71,6 +71,19 @@ class Counted(Payload):
     text: float
 
 
+class Retraining(Payload):
+    """What an operator asks of a pipeline; nothing unless its input says so.
+
+    Attributes
+    ----------
+    retrain : train a new model, although the one in force fits the configuration.
+    again : unload these intervals again, although they were unloaded before.
+    """
+
+    retrain: bool = False
+    again: Window | None = None
+
+
 class HistoryPlan(Payload):
     """What to unload and train; each part is trained separately."""
 

@@ -1,0 +1,132 @@
+"""What each command does: reads the ledger or starts a machine, and returns a value for JSON."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from anomaly_detector.errors import PermanentError
+from anomaly_detector.intervals import iso
+from anomaly_detector.ledger.items import Detector
+from anomaly_detector.operate.deployment import Deployment
+
+Facts = dict[str, Any]
+
+# Intervals that `status` counts.
+_RECENT: Final = timedelta(days=7)
+
+
+def status(detector: Deployment, now: datetime) -> Facts:
+    """The state of the detector, and what is under way or waits.
+
+    Parameters
+    ----------
+    now : UTC.
+    """
+    ledger = detector.ledger
+    found = ledger.detector()
+    wanted = None if found.wanted_hash is None else ledger.run(found.wanted_hash)
+    end = found.watermark or now
+    counted = Counter(one.status for one in ledger.intervals(end - _RECENT, now).values())
+    return {
+        "name": detector.name,
+        "account": detector.account,
+        "region": detector.region,
+        "status": found.status,
+        "reason": found.status_reason,
+        "in_force": found.is_live,
+        "watermark": _time(found.watermark),
+        "seconds_since_watermark": (
+            None if found.watermark is None else round((now - found.watermark).total_seconds())
+        ),
+        "schedule": detector.schedule.state(),
+        "crawl": ledger.crawling(),
+        "pipeline": None if wanted is None else wanted.model_dump(mode="json"),
+        "configuration": {"active": found.config_hash, "uploaded": found.wanted_hash},
+        "model": {"trained": found.trained, "history_end": _time(found.history_end)},
+        "intervals_of_7_days": dict(sorted(counted.items())),
+        "pending_deliveries": len(ledger.deliveries()),
+        "parked_deliveries": [str(one["sk"]) for one in ledger.parked()],
+    }
+
+
+def intervals(
+    detector: Deployment, begin: datetime | None, end: datetime | None, last: int, now: datetime
+) -> Facts:
+    """The items of intervals that start in `[begin, end)`, ascending; without `begin` the last of
+    them.
+    """
+    ledger = detector.ledger
+    until = end or now
+    if begin is not None:
+        found = list(ledger.intervals(begin, until).values())
+    else:
+        found = []
+        # Items are sparse or dense, depending on the interval: widened until enough are found.
+        for days in (1, 7, 31, 366, 3_660):
+            found = list(ledger.intervals(until - timedelta(days=days), until).values())
+            if len(found) >= last:
+                break
+        found = found[-last:]
+    return {"intervals": [one.model_dump(mode="json", exclude_none=True) for one in found]}
+
+
+def retrain(detector: Deployment, now: datetime) -> Facts:
+    """Start the pipeline, which loads what is missing of the history and trains a new model."""
+    return _start(detector, {"retrain": True}, now)
+
+
+def replay(detector: Deployment, begin: datetime, end: datetime, now: datetime) -> Facts:
+    """Start the pipeline, which unloads `[begin, end)` again and trains and scores with it."""
+    if begin >= end:
+        raise PermanentError(f"--from must be before --to; got {iso(begin)} and {iso(end)}.")
+    if begin >= now:
+        raise PermanentError(f"--from must be in the past; got {iso(begin)}.")
+    again = {"window_start": iso(begin), "window_end": iso(end)}
+    return _start(detector, {"retrain": True, "again": again}, now)
+
+
+def pause(detector: Deployment) -> Facts:
+    """Disable the schedule; a crawl that is running ends as usual."""
+    changed = detector.schedule.switch("DISABLED")
+    return {"schedule": "DISABLED", "changed": changed}
+
+
+def resume(detector: Deployment, *, parked: bool) -> Facts:
+    """Enable the schedule; the next crawl takes what has become due, oldest first.
+
+    Parameters
+    ----------
+    parked : whether deliveries that could not be read are tried again.
+    """
+    facts: Facts = {"changed": detector.schedule.switch("ENABLED"), "schedule": "ENABLED"}
+    if parked:
+        facts["unparked_deliveries"] = detector.ledger.unpark_deliveries()
+    return facts
+
+
+def _start(detector: Deployment, value: Facts, now: datetime) -> Facts:
+    machine, found = detector.machine("pipeline"), detector.ledger.detector()
+    _refuse_second(found, machine.running())
+    # The same command within a minute is the same execution.
+    digest = hashlib.sha256(repr(sorted(value.items())).encode()).hexdigest()[:8]
+    execution = machine.start(f"operator-{now:%Y%m%dT%H%M}-{digest}", value)
+    return {"execution": execution, "input": value}
+
+
+def _refuse_second(found: Detector, running: tuple[str, ...]) -> None:
+    if found.wanted_hash is None:
+        raise PermanentError(
+            "No configuration has been uploaded yet: apply the module, which uploads it and starts "
+            "the pipeline."
+        )
+    if running:
+        raise PermanentError(
+            f"The pipeline is running already ({running[0]}): wait for its end, or stop it."
+        )
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else iso(moment)

@@ -1,0 +1,97 @@
+"""Results of the commands as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Facts = dict[str, Any]
+
+_COLUMNS = ("start", "status", "rows", "series", "anomalous", "milliseconds", "reason")
+
+
+def status(facts: Facts) -> str:
+    """The state of the detector, one fact per line."""
+    pipeline = facts["pipeline"] or {}
+    since = facts["seconds_since_watermark"]
+    counted = ", ".join(f"{count:,} {key}" for key, count in facts["intervals_of_7_days"].items())
+    lines = [
+        ("status", facts["status"]),
+        ("reason", facts["reason"]),
+        ("scored until", _watermark(facts["watermark"], since)),
+        ("schedule", facts["schedule"]),
+        ("crawl running", facts["crawl"] or "no"),
+        ("pipeline", " ".join(filter(None, (pipeline.get("status"), pipeline.get("execution"))))),
+        ("pipeline failed", pipeline.get("reason") if pipeline.get("status") == "FAILED" else None),
+        ("configuration", facts["configuration"]["active"]),
+        ("newer upload", _newer(facts["configuration"])),
+        ("trained until", facts["model"]["history_end"]),
+        ("last 7 days", counted or "no interval"),
+        ("pending deliveries", str(facts["pending_deliveries"])),
+        ("parked deliveries", ", ".join(facts["parked_deliveries"]) or None),
+    ]
+    width = max(len(label) for label, _ in lines)
+    shown = [f"  {label:<{width}}  {value}" for label, value in lines if value]
+    return "\n".join([f"{facts['name']} ({facts['account']}, {facts['region']})", *shown]) + "\n"
+
+
+def intervals(facts: Facts) -> str:
+    """A table, one interval per line."""
+    found = facts["intervals"]
+    if not found:
+        return "No interval is stored in this time.\n"
+    rows = [_COLUMNS, *(tuple(_cell(one.get(key)) for key in _COLUMNS) for one in found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "".join(
+        "  ".join(
+            cell.rjust(width) if 2 <= place <= 5 else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        + "\n"
+        for row in rows
+    )
+
+
+def started(facts: Facts) -> str:
+    """What was started, and how to follow it."""
+    return f"Started {facts['execution']}. Follow it with the command status.\n"
+
+
+def paused(facts: Facts) -> str:
+    """What pausing means."""
+    done = "Paused" if facts["changed"] else "It was paused already"
+    return (
+        f"{done}: no crawl is started until you resume. Intervals that become due meanwhile are "
+        "crawled then, oldest first. An apply of the module enables the schedule again, unless "
+        "schedule.enabled is false.\n"
+    )
+
+
+def resumed(facts: Facts) -> str:
+    """What resuming means."""
+    done = "Resumed" if facts["changed"] else "The schedule was enabled already"
+    text = f"{done}: the next scheduled crawl takes all due intervals, oldest first.\n"
+    if "unparked_deliveries" in facts:
+        text += f"{facts['unparked_deliveries']} parked deliveries are tried again by it.\n"
+    return text
+
+
+def _watermark(watermark: str | None, since: int | None) -> str:
+    if watermark is None or since is None:
+        return "nothing yet"
+    days, rest = divmod(max(since, 0), 86_400)
+    hours, minutes = rest // 3600, rest % 3600 // 60
+    ago = (
+        f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    )
+    return f"{watermark} ({ago} ago)"
+
+
+def _newer(configuration: Facts) -> str | None:
+    uploaded = configuration["uploaded"]
+    return None if uploaded == configuration["active"] else uploaded
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else str(value)
