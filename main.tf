@@ -30,6 +30,7 @@ locals {
     policy   = "^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$"
     role     = "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^, ]+$"
     secret   = "^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+$"
+    writer   = "^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/.+$"
     topic    = "^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:.+$"
   }
 
@@ -159,6 +160,23 @@ locals {
 
   machine_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${var.name}"
 
+  # In the functions' environment, not in the document: who may write the document must not choose warehouse, user or role.
+  warehouse = jsonencode({
+    cluster_identifier = var.redshift.cluster_identifier
+    workgroup_name     = var.redshift.workgroup_name
+    database           = var.redshift.database
+    secret_arn         = var.redshift.secret_arn
+    db_user            = var.redshift.db_user
+    unload_role        = module.iam.unload_role_arn
+    kms_key_arn        = try(var.encryption.kms_key_arn, null)
+  })
+
+  # The functions that keep a copy of each configuration, by the ARNs that their roles will have.
+  configuration_writer_arns = var.storage.configuration_writer_arns == null ? null : concat(
+    var.storage.configuration_writer_arns,
+    [for key in ["prepare", "reconcile"] : "arn:${local.partition}:iam::${local.account_id}:role${var.iam.path}${var.name}-${key}"],
+  )
+
   document = jsonencode({
     name                  = var.name
     description           = var.description
@@ -186,16 +204,6 @@ locals {
       parallelism = var.history.parallelism
     }
 
-    redshift = {
-      cluster_identifier = var.redshift.cluster_identifier
-      workgroup_name     = var.redshift.workgroup_name
-      database           = var.redshift.database
-      secret_arn         = var.redshift.secret_arn
-      db_user            = var.redshift.db_user
-      unload_role        = module.iam.unload_role_arn
-      kms_key_arn        = try(var.encryption.kms_key_arn, null)
-    }
-
     alerts = {
       for name, alert in var.alerts : name => merge({ for key, value in alert : key => value if key != "kms_key_arns" }, {
         sns_topic_arns = length(alert.sns_topic_arns) + length(alert.lambda_function_arns) > 0 ? alert.sns_topic_arns : [module.alerts.alerts_topic_arn]
@@ -221,6 +229,8 @@ module "storage" {
   unload_role_arn        = var.redshift.unload_role.arn
   encryption             = var.encryption
   tags                   = var.tags
+
+  configuration_writer_arns = local.configuration_writer_arns
 }
 
 module "alerts" {
@@ -261,22 +271,27 @@ module "iam" {
 module "functions" {
   source = "./modules/functions"
 
-  name        = var.name
-  role_arns   = module.iam.function_role_arns
-  lambda      = var.lambda
-  bucket_name = module.storage.bucket_name
-  logging     = var.logging
-  encryption  = var.encryption
-  tags        = var.tags
+  name       = var.name
+  region     = local.region
+  account_id = local.account_id
+  role_arns  = module.iam.function_role_arns
+  lambda     = var.lambda
+  logging    = var.logging
+  encryption = var.encryption
+  tags       = var.tags
 
-  environment = {
-    DETECTOR_NAME        = var.name
-    BUCKET_NAME          = module.storage.bucket_name
-    TABLE_NAME           = module.storage.table_name
-    OPERATIONS_TOPIC_ARN = module.alerts.operations_topic_arn
-    PIPELINE_ARN         = "${local.machine_arn}-pipeline"
-    CRAWL_ARN            = "${local.machine_arn}-crawl"
-  }
+  environment = merge(
+    {
+      DETECTOR_NAME        = var.name
+      BUCKET_NAME          = module.storage.bucket_name
+      TABLE_NAME           = module.storage.table_name
+      OPERATIONS_TOPIC_ARN = module.alerts.operations_topic_arn
+      PIPELINE_ARN         = "${local.machine_arn}-pipeline"
+      CRAWL_ARN            = "${local.machine_arn}-crawl"
+      REDSHIFT             = local.warehouse
+    },
+    var.redshift.unload_role.create ? { ATTACHED_ROLE_ARN = module.iam.unload_role_attach_arn } : {},
+  )
 }
 
 module "pipeline" {
@@ -289,6 +304,7 @@ module "pipeline" {
   machine_role_arns     = module.iam.machine_role_arns
   bucket_name           = module.storage.bucket_name
   document              = local.document
+  warehouse             = local.warehouse
   history_parallelism   = var.history.parallelism
   retry                 = local.retry
   dead_letter_queue_arn = module.alerts.dead_letter_queue_arn

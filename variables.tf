@@ -764,11 +764,13 @@ variable "logging" {
     - `retention_days` - (Optional) Log retention in days, one of the values that CloudWatch Logs supports; `0` keeps logs forever. Defaults to `365`.
     - `level` - (Optional) Log level: `DEBUG`, `INFO`, `WARNING` or `ERROR`. Defaults to `INFO`.
     - `tracing` - (Optional) Whether AWS X-Ray traces are recorded. Defaults to `true`.
+    - `row_values` - (Optional) Whether the functions log complete error texts of the warehouse and of unreadable files. Such texts may quote values of rows, which are cut out of everything else: the detector's status, the executions' history and notifications. Defaults to `false`.
   EOT
   type = object({
     retention_days = optional(number, 365)
     level          = optional(string, "INFO")
     tracing        = optional(bool, true)
+    row_values     = optional(bool, false)
   })
   default  = {}
   nullable = false
@@ -873,14 +875,16 @@ variable "storage" {
     - `live_retention_days` - (Optional) Days to keep the unloaded rows of crawls, at least 30. Defaults to `90`. Every crawl unloads its look-back again, so nothing reads them after their interval is published.
     - `results_retention_days` - (Optional) Days to keep results, at least 1. Defaults to null: forever.
     - `point_in_time_recovery` - (Optional) Whether point-in-time recovery of the table is enabled. Defaults to `true`.
+    - `configuration_writer_arns` - (Optional) ARNs of the IAM users and roles that may write and delete the configuration (`config/` in the bucket), besides the detector's own functions; the bucket policy denies it to all others, whatever their own policies say. Name the role that applies the module as well. `*` stands for any characters, as in `arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Deploy_*`. Defaults to null: whoever may write to the bucket.
   EOT
   type = object({
-    bucket_name            = optional(string)
-    force_destroy          = optional(bool, false)
-    history_retention_days = optional(number)
-    live_retention_days    = optional(number, 90)
-    results_retention_days = optional(number)
-    point_in_time_recovery = optional(bool, true)
+    bucket_name               = optional(string)
+    force_destroy             = optional(bool, false)
+    history_retention_days    = optional(number)
+    live_retention_days       = optional(number, 90)
+    results_retention_days    = optional(number)
+    point_in_time_recovery    = optional(bool, true)
+    configuration_writer_arns = optional(list(string))
   })
   default  = {}
   nullable = false
@@ -908,6 +912,13 @@ variable "storage" {
   validation {
     condition     = try(var.storage.results_retention_days >= 1 && floor(var.storage.results_retention_days) == var.storage.results_retention_days, var.storage.results_retention_days == null)
     error_message = "storage.results_retention_days must be a whole number, at least 1, or null; got ${jsonencode(var.storage.results_retention_days)}."
+  }
+
+  validation {
+    condition = var.storage.configuration_writer_arns == null ? true : length(var.storage.configuration_writer_arns) > 0 && alltrue([
+      for arn in var.storage.configuration_writer_arns : can(regex(local.arns.writer, arn))
+    ])
+    error_message = "storage.configuration_writer_arns must be ARNs of IAM users or roles, at least one, or null; got ${jsonencode(var.storage.configuration_writer_arns)}."
   }
 }
 

@@ -16,8 +16,9 @@ from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from anomaly_detector.config import document_hash
+from anomaly_detector.config import Redshift, document_hash
 from anomaly_detector.intervals import iso, parse_iso
+from anomaly_detector.services.documents import complete
 from boto3.dynamodb.types import TypeDeserializer
 
 from local.cloud import LocalCloud
@@ -155,11 +156,15 @@ class Deployment:
     # Pipeline and crawl
 
     def config_hash(self) -> str:
-        """Hash of the document in the bucket."""
+        """Hash of the document in the bucket, completed as the functions do."""
         answer = self.cloud.client("s3").get_object(
             Bucket=self.outputs["bucket_name"], Key=self.outputs["configuration_key"]
         )
-        return document_hash(answer["Body"].read())
+        function = self.cloud.client("lambda").get_function_configuration(
+            FunctionName=self.outputs["function_names"]["reconcile"]
+        )
+        redshift = Redshift.model_validate_json(function["Environment"]["Variables"]["REDSHIFT"])
+        return document_hash(complete(answer["Body"].read(), redshift))
 
     def pipelines(self, config_hash: str | None = None) -> list[Execution]:
         """Executions of the pipeline for one document, oldest first; without it, for all."""

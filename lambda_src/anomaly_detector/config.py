@@ -273,6 +273,11 @@ class Redshift(_Model):
     kms_key_arn: str | None = None
 
     @property
+    def place(self) -> tuple[str | None, str | None, str]:
+        """Cluster, workgroup and database."""
+        return (self.cluster_identifier, self.workgroup_name, self.database)
+
+    @property
     def encrypted(self) -> bool:
         """Whether the bucket is encrypted with a customer managed key."""
         return self.kms_key_arn is not None

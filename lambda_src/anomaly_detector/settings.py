@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
+from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError
 
 
@@ -15,6 +16,10 @@ class Settings(BaseModel):
 
     Attributes
     ----------
+    redshift : the warehouse, how to sign in, and the role of UNLOAD; no event and no document can
+        name others.
+    attached_role_arn : the UNLOAD role that the module attaches to the warehouse; None if it uses
+        an existing one.
     clock_tolerance_seconds : how far a scheduled time may be ahead of the function's clock.
     """
 
@@ -26,6 +31,8 @@ class Settings(BaseModel):
     pipeline_arn: str = Field(alias="PIPELINE_ARN", min_length=1)
     crawl_arn: str = Field(alias="CRAWL_ARN", min_length=1)
     operations_topic_arn: str = Field(alias="OPERATIONS_TOPIC_ARN", min_length=1)
+    redshift: Json[Redshift] = Field(alias="REDSHIFT")
+    attached_role_arn: str | None = Field(alias="ATTACHED_ROLE_ARN", default=None)
     clock_tolerance_seconds: int = Field(alias="CLOCK_TOLERANCE_SECONDS", default=60, ge=0)
     region: str = Field(alias="AWS_REGION", default="us-east-1")
 
@@ -36,7 +43,7 @@ class Settings(BaseModel):
         Raises
         ------
         PermanentError
-            Names every variable that is missing or empty.
+            Names every variable that is missing or invalid.
         """
         try:
             return cls.model_validate(dict(environment))

@@ -18,6 +18,8 @@ locals {
   names = { for key in keys(local.functions) : key => "${var.name}-${replace(key, "_", "-")}" }
 
   package_file = "${path.module}/../../lambda_src/dist/package.zip"
+  # At most 8 + 32 + 12 characters and two hyphens; S3 allows 63.
+  package_bucket = "package-${var.name}-${substr(sha256("${var.account_id}/${var.region}"), 0, 12)}"
 
   python_version = trimprefix(var.lambda.runtime, "python")
   # Looked up by path, so that a missing parameter is reported by the postcondition, which says what to do.
@@ -46,6 +48,7 @@ locals {
     {
       DETECTOR_NAME             = var.name
       LOG_LEVEL                 = var.logging.level
+      LOG_ROW_VALUES            = tostring(var.logging.row_values)
       POWERTOOLS_LOG_LEVEL      = var.logging.level
       POWERTOOLS_SERVICE_NAME   = var.name
       POWERTOOLS_TRACE_DISABLED = tostring(!var.logging.tracing)
@@ -67,13 +70,95 @@ data "aws_ssm_parameters_by_path" "layer" {
   }
 }
 
+# The package has a bucket of its own: who may write documents or results must not be able to replace code.
+resource "aws_s3_bucket" "package" {
+  #checkov:skip=CKV_AWS_18:Access logs need a separate bucket; CloudTrail data events can be enabled for this one.
+  #checkov:skip=CKV_AWS_21:The only object is a file of the module.
+  #checkov:skip=CKV_AWS_144:The functions belong to one region.
+  #checkov:skip=CKV_AWS_145:A customer managed key is an input (encryption); without one, S3 encrypts with its own keys.
+  #checkov:skip=CKV2_AWS_61:The only object is kept as long as the functions.
+  #checkov:skip=CKV2_AWS_62:Nothing has to be notified of the package.
+  count = var.lambda.package == null ? 1 : 0
+
+  bucket        = local.package_bucket
+  force_destroy = true
+  tags          = var.tags
+}
+
+resource "aws_s3_bucket_public_access_block" "package" {
+  count = length(aws_s3_bucket.package)
+
+  bucket                  = aws_s3_bucket.package[0].id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_ownership_controls" "package" {
+  count = length(aws_s3_bucket.package)
+
+  bucket = aws_s3_bucket.package[0].id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "package" {
+  count = length(aws_s3_bucket.package)
+
+  bucket = aws_s3_bucket.package[0].id
+
+  rule {
+    bucket_key_enabled = var.encryption != null
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = var.encryption == null ? "AES256" : "aws:kms"
+      kms_master_key_id = try(var.encryption.kms_key_arn, null)
+    }
+  }
+}
+
+data "aws_iam_policy_document" "package" {
+  count = length(aws_s3_bucket.package)
+
+  statement {
+    sid       = "DenyWithoutTls"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [aws_s3_bucket.package[0].arn, "${aws_s3_bucket.package[0].arn}/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "package" {
+  count = length(aws_s3_bucket.package)
+
+  bucket = aws_s3_bucket.package[0].id
+  policy = data.aws_iam_policy_document.package[0].json
+
+  # S3 rejects concurrent changes of a bucket's access settings.
+  depends_on = [aws_s3_bucket_public_access_block.package]
+}
+
 # Uploaded once to S3: the provider creates functions with a local package one after the other, five seconds each.
 resource "aws_s3_object" "package" {
   #checkov:skip=CKV_AWS_186:A customer managed key is an input (encryption); without one, S3 encrypts with its own keys.
   count = var.lambda.package == null ? 1 : 0
 
-  bucket      = var.bucket_name
-  key         = "package/anomaly_detector.zip"
+  bucket      = aws_s3_bucket.package[0].bucket
+  key         = "anomaly_detector.zip"
   source      = local.package_file
   source_hash = filebase64sha256(local.package_file)
   kms_key_id  = one(var.encryption[*].kms_key_arn)
@@ -102,7 +187,7 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115:Reserved concurrency would be taken from the account's other functions; the state machines limit concurrency.
   #checkov:skip=CKV_AWS_116:Only reconcile, record_failure and statement are invoked asynchronously; modules/pipeline configures their failure destination.
   #checkov:skip=CKV_AWS_117:The functions call AWS APIs only; the Data API needs no access to the warehouse's network.
-  #checkov:skip=CKV_AWS_173:A customer managed key is an input (encryption); the environment contains names, no secrets.
+  #checkov:skip=CKV_AWS_173:A customer managed key is an input (encryption); the environment contains names and ARNs, no secrets.
   #checkov:skip=CKV_AWS_272:The package is part of the module and pinned by its hash.
   for_each = local.functions
 

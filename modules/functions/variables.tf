@@ -22,8 +22,14 @@ variable "environment" {
   nullable    = false
 }
 
-variable "bucket_name" {
-  description = "Name of the bucket that the deployment package is uploaded to, unless `lambda.package` names one in S3."
+variable "region" {
+  description = "AWS Region of the functions."
+  type        = string
+  nullable    = false
+}
+
+variable "account_id" {
+  description = "ID of the AWS account that owns the resources."
   type        = string
   nullable    = false
 }
@@ -62,11 +68,13 @@ variable "logging" {
     - `retention_days` - (Required) Log retention in days; 0 keeps logs forever.
     - `level` - (Required) Log level: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
     - `tracing` - (Required) Whether AWS X-Ray traces are recorded.
+    - `row_values` - (Required) Whether error texts that may quote values of rows are logged.
   EOT
   type = object({
     retention_days = number
     level          = string
     tracing        = bool
+    row_values     = bool
   })
   nullable = false
 }

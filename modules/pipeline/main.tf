@@ -30,7 +30,6 @@ resource "aws_sfn_state_machine" "statement" {
   definition = templatefile("${path.module}/statement.asl.json", {
     functions = var.function_arns
     retry     = var.retry
-    place     = jsonencode(var.attach.create ? local.place : null)
   })
 
   logging_configuration {
@@ -127,13 +126,15 @@ resource "aws_cloudwatch_event_target" "ended" {
   depends_on = [aws_lambda_permission.ended]
 }
 
-# aws_redshift_cluster_iam_roles would manage the warehouse's complete role list and detach the user's other roles. Any change of
-# the input replaces this invocation, and a failed one is not kept in the Terraform state, so the next apply tries again.
+# aws_redshift_cluster_iam_roles would manage the warehouse's complete role list and detach the user's other roles. The function
+# takes role and warehouse from its environment. Any change of them replaces this invocation, and a failed one is not kept in the
+# Terraform state, so the next apply tries again.
 resource "aws_lambda_invocation" "attach" {
   count = var.attach.create ? 1 : 0
 
   function_name = var.function_arns["warehouse_role"]
-  input         = jsonencode({ action = "attach", place = local.place })
+  input         = jsonencode({ action = "attach" })
+  triggers      = { place = jsonencode(local.place) }
 
   # The state machines depend on the functions' policies.
   depends_on = [aws_sfn_state_machine.pipeline]
@@ -268,7 +269,8 @@ resource "aws_lambda_invocation" "reconcile" {
   function_name = var.function_arns["reconcile"]
   input         = jsonencode({})
   triggers = {
-    document = sha256(var.document)
+    document  = sha256(var.document)
+    warehouse = sha256(var.warehouse)
   }
 
   depends_on = [aws_s3_object.configuration]

@@ -88,6 +88,12 @@ variable "document" {
   nullable    = false
 }
 
+variable "warehouse" {
+  description = "Warehouse, sign-in and UNLOAD role in the functions' environment, as JSON. With another warehouse, the same document is another configuration."
+  type        = string
+  nullable    = false
+}
+
 variable "history_parallelism" {
   description = "Maximum number of history chunks that are unloaded concurrently."
   type        = number

@@ -111,6 +111,27 @@ data "aws_iam_policy_document" "bucket" {
   }
 
   dynamic "statement" {
+    for_each = var.configuration_writer_arns == null ? {} : { writers = var.configuration_writer_arns }
+    content {
+      sid       = "DenyConfigurationOfOthers"
+      effect    = "Deny"
+      actions   = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"]
+      resources = ["${aws_s3_bucket.this.arn}/config/*"]
+
+      principals {
+        type        = "*"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = "ArnNotLike"
+        variable = "aws:PrincipalArn"
+        values   = statement.value
+      }
+    }
+  }
+
+  dynamic "statement" {
     for_each = local.foreign_writer
     content {
       sid       = "LookAtTheBucketFromAnotherAccount"

@@ -43,6 +43,11 @@ variable "unload_role_arn" {
   type        = string
 }
 
+variable "configuration_writer_arns" {
+  description = "ARNs of the IAM users and roles that may write and delete the configuration, all that do; null for whoever may write to the bucket. `*` stands for any characters."
+  type        = list(string)
+}
+
 variable "results_retention_days" {
   description = "Days to keep results; null keeps them forever."
   type        = number

@@ -440,6 +440,7 @@ def _apart(cloud: LocalCloud, name: str, function: str, event: dict[str, Any]) -
         "PIPELINE_ARN": nowhere,
         "CRAWL_ARN": nowhere,
         "OPERATIONS_TOPIC_ARN": nowhere,
+        "REDSHIFT": json.dumps({"workgroup_name": name, "database": "d", "unload_role": "default"}),
         "POWERTOOLS_TRACE_DISABLED": "true",
         "POWERTOOLS_LOG_LEVEL": "ERROR",
         "POWERTOOLS_METRICS_DISABLED": "true",

@@ -65,10 +65,10 @@ run "every_input" {
       operations = { me = { protocol = "email", endpoint = "me@example.com" } }
     }
     encryption = { kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000" }
-    logging    = { retention_days = 30, level = "DEBUG", tracing = false }
+    logging    = { retention_days = 30, level = "DEBUG", tracing = false, row_values = true }
     lambda     = { runtime = "python3.12", architecture = "x86_64", memory_mb = 2048, layers = [] }
     iam        = { path = "/detectors/", permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary" }
-    storage    = { bucket_name = "my-bucket", force_destroy = true, history_retention_days = 400, live_retention_days = 90, results_retention_days = 400, point_in_time_recovery = false }
+    storage    = { bucket_name = "my-bucket", force_destroy = true, history_retention_days = 400, live_retention_days = 90, results_retention_days = 400, point_in_time_recovery = false, configuration_writer_arns = ["arn:aws:iam::123456789012:role/deploy"] }
     tags       = { team = "data" }
   }
 

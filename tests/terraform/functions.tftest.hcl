@@ -9,7 +9,8 @@ variables {
     ] : key => "arn:aws:iam::111122223333:role/shop-${replace(key, "_", "-")}"
   }
   environment = { TABLE_NAME = "shop" }
-  bucket_name = "shop-111122223333-eu-west-1"
+  region      = "eu-west-1"
+  account_id  = "111122223333"
   # The package itself has its own test; here another file of the repository stands in for one in S3.
   lambda = {
     runtime                = "python3.13"
@@ -20,7 +21,7 @@ variables {
     package                = { bucket = "packages", key = "package.zip", version = "1", hash = "aGFzaA==" }
     layers                 = []
   }
-  logging    = { retention_days = 365, level = "INFO", tracing = true }
+  logging    = { retention_days = 365, level = "INFO", tracing = true, row_values = false }
   encryption = null
   tags       = {}
 }
@@ -56,6 +57,11 @@ run "thirteen_functions_of_their_own_role" {
       function.environment[0].variables.TABLE_NAME == "shop" && function.environment[0].variables.POWERTOOLS_SERVICE_NAME == "shop"
     ])
     error_message = "Every function gets the whole environment."
+  }
+
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.this : function.environment[0].variables.LOG_ROW_VALUES == "false"])
+    error_message = "Values of rows are not logged unless that is asked for."
   }
 
   assert {
@@ -108,7 +114,7 @@ run "given_layers_key_and_package" {
       package                = { bucket = "packages", key = "package.zip", version = "1", hash = "aGFzaA==" }
     }
     encryption = { kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/1" }
-    logging    = { retention_days = 30, level = "DEBUG", tracing = false }
+    logging    = { retention_days = 30, level = "DEBUG", tracing = false, row_values = true }
   }
 
   assert {
@@ -120,8 +126,14 @@ run "given_layers_key_and_package" {
       && function.architectures == tolist(["x86_64"])
       && function.tracing_config[0].mode == "PassThrough"
       && function.environment[0].variables.POWERTOOLS_LOG_LEVEL == "DEBUG"
+      && function.environment[0].variables.LOG_ROW_VALUES == "true"
     ])
     error_message = "What is given reaches every function."
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket.package) + length(aws_s3_object.package) == 0
+    error_message = "A package that is given needs no bucket."
   }
 
   assert {

@@ -32,6 +32,7 @@ variables {
   }
   bucket_name = "shop-bucket"
   document    = "{\"name\":\"shop\"}"
+  warehouse   = "{\"database\":\"prod\"}"
   attach = {
     create             = true
     cluster_identifier = "warehouse"
@@ -131,8 +132,8 @@ run "configuration_is_heard_and_reconciled" {
   }
 
   assert {
-    condition     = aws_lambda_invocation.reconcile.triggers.document == sha256(var.document)
-    error_message = "A changed document is reconciled."
+    condition     = aws_lambda_invocation.reconcile.triggers == tomap({ document = sha256(var.document), warehouse = sha256(var.warehouse) })
+    error_message = "A changed document is reconciled, and the same document for another warehouse."
   }
 }
 
@@ -146,13 +147,11 @@ run "the_role_is_attached" {
   assert {
     condition = (
       coalesce(aws_lambda_invocation.attach[0].lifecycle_scope, "CREATE_ONLY") == "CREATE_ONLY"
-      && jsondecode(aws_lambda_invocation.attach[0].input) == {
-        action = "attach"
-        place = {
-          cluster_identifier = "warehouse"
-          workgroup_name     = null
-          role_arn           = "arn:aws:iam::111122223333:role/shop-unload"
-        }
+      && jsondecode(aws_lambda_invocation.attach[0].input) == { action = "attach" }
+      && jsondecode(aws_lambda_invocation.attach[0].triggers.place) == {
+        cluster_identifier = "warehouse"
+        workgroup_name     = null
+        role_arn           = "arn:aws:iam::111122223333:role/shop-unload"
       }
     )
     error_message = "The role is attached whenever role or warehouse change."
@@ -162,18 +161,18 @@ run "the_role_is_attached" {
     condition = (
       aws_lambda_invocation.detach[0].lifecycle_scope == "CRUD"
       && jsondecode(aws_lambda_invocation.detach[0].input).action == "detach"
-      && jsondecode(aws_lambda_invocation.detach[0].input).place == jsondecode(aws_lambda_invocation.attach[0].input).place
+      && jsondecode(aws_lambda_invocation.detach[0].input).place == jsondecode(aws_lambda_invocation.attach[0].triggers.place)
       && aws_lambda_invocation.detach[0].triggers == tomap({ role_arn = "arn:aws:iam::111122223333:role/shop-unload" })
     )
     error_message = "The role is detached at destroy, from another warehouse by an update, and before it is replaced."
   }
 
   assert {
-    condition = (
-      jsondecode(aws_sfn_state_machine.statement.definition).States.Attach.Parameters.place
-      == jsondecode(aws_lambda_invocation.attach[0].input).place
-    )
-    error_message = "A statement that fails without the role attaches it again."
+    condition = jsondecode(aws_sfn_state_machine.statement.definition).States.Attach.Parameters == {
+      action        = "attach"
+      "execution.$" = "$$.Execution.Id"
+    }
+    error_message = "A statement that fails without the role attaches it again; the function knows which role, and to what."
   }
 }
 
@@ -238,7 +237,7 @@ run "a_given_role_is_not_attached" {
   assert {
     condition = length(concat(
       aws_lambda_invocation.attach, aws_lambda_invocation.detach, aws_iam_role_policy.detach,
-    )) == 0 && jsondecode(aws_sfn_state_machine.statement.definition).States.Attach.Parameters.place == null
+    )) == 0
     error_message = "The warehouse of a user who gives the role is left alone."
   }
 }

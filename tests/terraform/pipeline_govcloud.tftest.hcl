@@ -33,6 +33,7 @@ variables {
   }
   bucket_name = "shop-bucket"
   document    = "{\"name\":\"shop\"}"
+  warehouse   = "{\"database\":\"prod\"}"
   attach = {
     create             = true
     workgroup_name     = "warehouse"

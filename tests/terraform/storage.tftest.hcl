@@ -17,6 +17,8 @@ variables {
   unload_role_arn        = null
   encryption             = null
   tags                   = {}
+
+  configuration_writer_arns = null
 }
 
 run "rows_of_crawls_expire_and_history_stays" {
@@ -86,5 +88,34 @@ run "roles_of_this_account_need_nothing" {
   assert {
     condition     = length(data.aws_iam_policy_document.bucket.statement) == 1
     error_message = "The role's own policy is enough."
+  }
+}
+
+run "only_these_write_the_configuration" {
+  command = apply
+
+  module {
+    source = "./modules/storage"
+  }
+
+  variables {
+    configuration_writer_arns = ["arn:aws:iam::123456789012:role/deploy", "arn:aws:iam::123456789012:role/shop-reconcile"]
+  }
+
+  assert {
+    condition = [
+      for statement in data.aws_iam_policy_document.bucket.statement : {
+        effect    = statement.effect
+        actions   = statement.actions
+        resources = [for resource in statement.resources : split("/", resource)[1]]
+        condition = [for each in statement.condition : { test = each.test, variable = each.variable, values = each.values }]
+      } if statement.sid == "DenyConfigurationOfOthers"
+      ] == [{
+        effect    = "Deny"
+        actions   = toset(["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"])
+        resources = ["config"]
+        condition = [{ test = "ArnNotLike", variable = "aws:PrincipalArn", values = var.configuration_writer_arns }]
+    }]
+    error_message = "Whoever is not named can neither write nor delete the configuration."
   }
 }

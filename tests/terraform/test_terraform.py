@@ -65,6 +65,17 @@ def _document(state: dict[str, Any]) -> config.Config:
     return config.load(text)
 
 
+def _warehouse(state: dict[str, Any]) -> config.Redshift:
+    """What every function's environment says about the warehouse, and the document does not."""
+    assert _document(state).redshift is None
+    found = {
+        each["environment"][0]["variables"]["REDSHIFT"]
+        for each in _resources(state, "aws_lambda_function")
+    }
+    (text,) = found
+    return config.Redshift.model_validate_json(text)
+
+
 def test_least_input_makes_the_documents_defaults(states: dict[str, dict[str, Any]]) -> None:
     made = _document(states["least_input"])
     least = {
@@ -72,7 +83,7 @@ def test_least_input_makes_the_documents_defaults(states: dict[str, dict[str, An
         "timestamp_column": {"name": "ts"},
         "measures": {"revenue": {}},
     }
-    given = {"name", "query", "redshift"}
+    given = {"name", "query"}
     assert made.model_dump(exclude=given) == config.load(json.dumps(least)).model_dump(
         exclude=given
     )
@@ -96,9 +107,9 @@ def test_every_input_reaches_the_document(states: dict[str, dict[str, Any]]) -> 
     assert (made.history.chunk, made.history.parallelism) == ("P60D", 8)
     assert (made.rollups, made.shards, made.max_series) == (("total", "single"), 4, 1000)
     assert made.memory_mb == 2048  # what the functions have
-    assert made.redshift is not None
-    assert made.redshift.unload_role.count("role/") == 2
-    assert made.redshift.kms_key_arn is not None
+    warehouse = _warehouse(states["every_input"])
+    assert warehouse.unload_role.count("role/") == 2
+    assert warehouse.kms_key_arn is not None
     # An alert without a target goes to the module's own topic, and only such a one.
     assert made.alerts["own"].sns_topic_arns == ("arn:aws:sns:eu-west-1:123456789012:topic",)
     assert made.alerts["function"].sns_topic_arns == ()
@@ -119,9 +130,39 @@ def test_connector_fills_the_document(states: dict[str, dict[str, Any]]) -> None
     assert made.alerts["old-alert"].threshold == 70
     assert made.alerts["old-alert"].sns_topic_arns == ()
     assert len(made.alerts["old-alert"].lambda_function_arns) == 1
-    assert made.redshift is not None
-    assert made.redshift.secret_arn is not None
-    assert "found-by-name" in made.redshift.secret_arn
+    assert "found-by-name" in str(_warehouse(states["connector"]).secret_arn)
+
+
+def test_the_bucket_policy_lets_only_named_writers_and_own_functions_write_documents(
+    states: dict[str, dict[str, Any]],
+) -> None:
+    state = states["every_input"]
+    (denied,) = [
+        statement
+        for document in _resources(state, "aws_iam_policy_document")
+        for statement in document.get("statement") or ()
+        if statement["sid"] == "DenyConfigurationOfOthers"
+    ]
+    writers = {arn for each in denied["condition"] for arn in each["values"]}
+    roles = {
+        f"arn:aws:iam::123456789012:role{each['path']}{each['name']}"
+        for each in _resources(state, "aws_iam_role")
+        if each["name"] in ("shop-prepare", "shop-reconcile")
+    }
+    assert len(roles) == 2
+    assert writers == {"arn:aws:iam::123456789012:role/deploy", *roles}
+
+
+def test_the_package_lies_where_no_document_does(states: dict[str, dict[str, Any]]) -> None:
+    objects = {
+        each["key"]: each["bucket"] for each in _resources(states["least_input"], "aws_s3_object")
+    }
+    assert objects.keys() == {"anomaly_detector.zip", "config/detector.json"}
+    assert len(set(objects.values())) == 2
+    own = {each["bucket"] for each in _resources(states["least_input"], "aws_s3_bucket")}
+    assert set(objects.values()) == own
+    roles = json.dumps(_resources(states["least_input"], "aws_iam_role_policy"))
+    assert objects["anomaly_detector.zip"] not in roles
 
 
 def test_govcloud_names_no_commercial_arn(states: dict[str, dict[str, Any]]) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import boto3
 import numpy as np
+import pyarrow as pa
 import pytest
+from anomaly_detector import observability
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.handlers import (
     activate,
@@ -31,6 +33,7 @@ from anomaly_detector.lake import layout
 from anomaly_detector.ledger.items import Chunk
 from anomaly_detector.services.payloads import CrawlPlan
 from anomaly_detector.settings import Settings
+from anomaly_detector.warehouse.redaction import UnredactedError
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 from moto import mock_aws
 
@@ -71,6 +74,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             "DETECTOR_NAME": "shop",
             "TABLE_NAME": "shop",
             "BUCKET_NAME": "shop-bucket",
+            "REDSHIFT": json.dumps(json.loads(document())["redshift"]),
             "PIPELINE_ARN": machine,
             "CRAWL_ARN": machine.replace("pipeline", "crawl"),
             "OPERATIONS_TOPIC_ARN": topics.create_topic(Name="operations")["TopicArn"],
@@ -133,6 +137,57 @@ def test_the_whole_way_through_the_handlers(world: World) -> None:
     again = commit.handler({"plan": crawl, "landed": files.answer(), "parts": found}, context)
     assert again["committed"]
     assert deliver.handler({}, context) == {"sent": 0, "published": 6}
+
+
+def _without_warehouse() -> bytes:
+    found = json.loads(document())
+    del found["redshift"]
+    return json.dumps(found).encode()
+
+
+def test_a_document_chooses_neither_warehouse_nor_role(world: World) -> None:
+    # given a document that names the role of somebody else
+    given = json.loads(document())["redshift"]
+    other = given | {"unload_role": "arn:aws:iam::123456789012:role/admin"}
+    world.upload(document(redshift=other))
+    config_hash = reconcile.handler({}, Context())["config_hash"]
+    event = {"config_hash": config_hash, "execution": "arn:pipeline:1", "started_at": iso(H1)}
+    # when
+    with pytest.raises(PermanentError, match="redshift must be left out of the document"):
+        prepare.handler(event, Context())
+
+
+def test_another_warehouse_is_another_configuration(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a document that runs on the warehouse of the environment
+    world.upload(_without_warehouse())
+    first = reconcile.handler({}, Context())
+    assert first["started"]
+    assert not reconcile.handler({}, Context())["started"]
+    kept = world.store.get_json(layout.configuration_version(first["config_hash"]))
+    assert kept["redshift"]["cluster_identifier"] == "c"
+    # when Terraform changes the cluster, and with it nothing but the environment
+    other = kept["redshift"] | {"cluster_identifier": "other"}
+    monkeypatch.setenv("REDSHIFT", json.dumps(other))
+    wiring.cache_clear()
+    second = reconcile.handler({}, Context())
+    # then
+    assert second["started"]
+    assert second["config_hash"] != first["config_hash"]
+    kept = world.store.get_json(layout.configuration_version(second["config_hash"]))
+    assert kept["redshift"]["cluster_identifier"] == "other"
+
+
+@pytest.mark.usefixtures("world")
+def test_statements_run_where_and_as_whom_the_environment_says() -> None:
+    own = wiring().settings.redshift
+    kept = own.model_copy(update={"db_user": "admin", "unload_role": "arn:of:another"})
+    assert wiring().warehouse(kept).redshift == own
+
+    elsewhere = own.model_copy(update={"database": "other"})
+    with pytest.raises(PermanentError, match="for another warehouse or database"):
+        wiring().warehouse(elsewhere)
 
 
 def test_a_scheduled_time_counts_before_the_start() -> None:
@@ -220,6 +275,37 @@ def test_faults_leave_as_one_of_two_classes(fault: Exception, kind: type[Excepti
 
     with pytest.raises(kind):
         handler({}, Context())
+
+
+@pytest.mark.parametrize("logged", [False, True])
+@pytest.mark.parametrize("fault", ["arrow", "python", "parameter", "warehouse"])
+def test_values_of_rows_stay_in_the_log_if_at_all(
+    fault: str, *, logged: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given texts that quote a value
+    value = "jane@example.com"
+
+    @boundary
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        del event, context
+        if fault == "arrow":
+            pa.array([value]).cast(pa.float64())
+        if fault == "python":
+            float(value)
+        if fault == "parameter":
+            boto3.client("sns", region_name=REGION).publish(Message={value: 1})
+        raise PermanentError("cut") from UnredactedError(f"Value '{value}'")
+
+    monkeypatch.setattr(observability, "_ROW_VALUES", logged)
+    # when
+    with caplog.at_level("INFO", logger=observability.logger.name):
+        observability.logger.addHandler(caplog.handler)
+        with pytest.raises(PermanentError) as caught:
+            handler({}, Context())
+        observability.logger.removeHandler(caplog.handler)
+    # then
+    assert "jane" not in str(caught.value)
+    assert ("jane" in "".join(str(vars(one)) for one in caplog.records)) == logged
 
 
 def test_memory_that_cannot_be_had_is_told_with_what_to_set() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.handlers import warehouse_role
 from anomaly_detector.services.warehouse_role import Place
+from anomaly_detector.settings import Settings
 from anomaly_detector.warehouse.roles import Attached
 from botocore.exceptions import ClientError
 
-OLD = {"cluster_identifier": "old", "workgroup_name": None, "role_arn": "r"}
-NEW = {"cluster_identifier": None, "workgroup_name": "new", "role_arn": "r"}
+ROLE = "arn:aws:iam::123456789012:role/detectors/shop-unload"
+OLD = {"cluster_identifier": "old", "workgroup_name": None, "role_arn": ROLE}
+NEW = {"cluster_identifier": None, "workgroup_name": "new", "role_arn": ROLE}
 
 
 class Context:
@@ -39,10 +42,25 @@ class Parts:
     silent: bool = False
     done: list[tuple[str, str, str, float]] = field(default_factory=list)
 
-    class Settings:
-        detector_name = "shop"
+    place: dict[str, Any] | None = field(default_factory=lambda: OLD)
 
-    settings = Settings()
+    @property
+    def settings(self) -> Settings:
+        place = self.place or OLD
+        warehouse = {key: place[key] for key in ("cluster_identifier", "workgroup_name")}
+        own = {"ATTACHED_ROLE_ARN": ROLE} if self.place else {}
+        return Settings.of(
+            {
+                "DETECTOR_NAME": "shop",
+                "TABLE_NAME": "t",
+                "BUCKET_NAME": "b",
+                "PIPELINE_ARN": "p",
+                "CRAWL_ARN": "c",
+                "OPERATIONS_TOPIC_ARN": "o",
+                "REDSHIFT": json.dumps({**warehouse, "database": "d", "unload_role": ROLE}),
+                **own,
+            }
+        )
 
     @property
     def operations(self) -> Parts:
@@ -87,8 +105,13 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
     return made
 
 
-def call(action: str, place: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
-    return warehouse_role.handler({"action": action, "place": place, **more}, Context())
+def attach(parts: Parts, place: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
+    parts.place = place
+    return warehouse_role.handler({"action": "attach", **more}, Context())
+
+
+def detach(place: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return warehouse_role.handler({"action": "detach", "place": place, **more}, Context())
 
 
 def life(action: str, place: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -98,10 +121,10 @@ def life(action: str, place: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def test_at_apply_the_role_is_attached_with_the_time_that_the_function_has(parts: Parts) -> None:
-    answer = call("attach", OLD)
+    answer = attach(parts, OLD)
 
-    assert answer == {"roles": ["r", "theirs"], "changed": True, "left": None}
-    assert parts.done == [("attach", "old", "r", 870)]
+    assert answer == {"roles": [ROLE, "theirs"], "changed": True, "left": None}
+    assert parts.done == [("attach", "old", ROLE, 870)]
     # Terraform tells what it did.
     assert parts.told == []
 
@@ -110,19 +133,19 @@ def test_an_apply_that_cannot_attach_fails(parts: Parts) -> None:
     parts.refused["old"] = "Cluster 'old' is paused: resume it, then try again."
 
     with pytest.raises(PermanentError, match="resume it"):
-        call("attach", OLD)
+        attach(parts, OLD)
 
 
 def test_a_role_that_was_given_is_left_alone(parts: Parts) -> None:
-    assert call("attach", None, execution="e") == {"roles": [], "changed": False, "left": None}
+    assert attach(parts, None, execution="e") == {"roles": [], "changed": False, "left": None}
     assert parts.done == []
 
 
 def test_a_role_that_somebody_detached_comes_back_and_the_operators_are_told_once(
     parts: Parts,
 ) -> None:
-    assert call("attach", NEW, execution="arn:execution")["changed"]
-    assert not call("attach", NEW, execution="arn:execution")["changed"]
+    assert attach(parts, NEW, execution="arn:execution")["changed"]
+    assert not attach(parts, NEW, execution="arn:execution")["changed"]
 
     ((subject, text),) = parts.told
     assert subject == "shop: role attached again"
@@ -130,16 +153,16 @@ def test_a_role_that_somebody_detached_comes_back_and_the_operators_are_told_onc
 
 
 def test_the_life_of_an_invocation_that_detaches(parts: Parts) -> None:
-    call("attach", OLD)
+    attach(parts, OLD)
 
-    assert not call("detach", OLD, **life("create"))["changed"]
-    assert not call("detach", OLD, **life("update", OLD))["changed"]
-    assert parts.attached["old"] == {"theirs", "r"}
+    assert not detach(OLD, **life("create"))["changed"]
+    assert not detach(OLD, **life("update", OLD))["changed"]
+    assert parts.attached["old"] == {"theirs", ROLE}
     # the warehouse changes: the new place was attached by the invocation before this one
-    assert call("detach", NEW, **life("update", OLD))["changed"]
+    assert detach(NEW, **life("update", OLD))["changed"]
     assert parts.attached["old"] == {"theirs"}
-    call("attach", NEW)
-    assert call("detach", NEW, **life("delete", NEW))["changed"]
+    attach(parts, NEW)
+    assert detach(NEW, **life("delete", NEW))["changed"]
     assert parts.attached["new"] == {"theirs"}
     assert parts.told == []
 
@@ -156,17 +179,35 @@ def test_what_cannot_be_detached_is_reported_and_left(
     parts.refused["old"] = "Cluster 'old' is paused: resume it, then try again."
     parts.silent = silent
 
-    answer = call("detach", place, **tf)
+    answer = detach(place, **tf)
 
-    assert answer["left"].startswith("The role r could not be detached from old")
+    assert answer["left"].startswith(f"The role {ROLE} could not be detached from old")
     assert answer["left"].endswith("resume it, then try again.")
     assert parts.told == ([] if silent else [("shop: role not detached", answer["left"])])
+
+
+def test_the_event_chooses_neither_role_nor_warehouse(parts: Parts) -> None:
+    # given an event that names another cluster and another role
+    other = {"cluster_identifier": "new", "workgroup_name": None, "role_arn": "arn:admin"}
+    # when
+    event = {"action": "attach", "place": other, "role_arn": "arn:admin"}
+    warehouse_role.handler(event, Context())
+    # then
+    assert parts.attached == {"old": {"theirs", ROLE}, "new": {"theirs"}}
+
+
+def test_the_roles_of_others_are_not_detached(parts: Parts) -> None:
+    theirs = {**OLD, "role_arn": "arn:aws:iam::123456789012:role/theirs"}
+
+    with pytest.raises(PermanentError, match="Only the role shop-unload of this detector"):
+        detach(theirs, **life("delete"))
+
+    assert parts.attached["old"] == {"theirs"}
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        {"action": "attach"},
         {"action": "detach", "place": OLD},
         {"action": "detach", "place": None, **life("delete")},
         {"place": OLD},

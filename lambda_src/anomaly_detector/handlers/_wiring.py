@@ -74,8 +74,25 @@ class Wiring:
         return Targets(_sender)
 
     def warehouse(self, redshift: Redshift | None) -> DataApi:
-        """The configured warehouse; None for calls that need no authentication."""
-        return DataApi(_client("redshift-data"), redshift)
+        """The warehouse of the environment; None for calls that need no authentication.
+
+        Parameters
+        ----------
+        redshift : what the configuration was activated for.
+
+        Raises
+        ------
+        PermanentError
+            If that is another warehouse, as until the pipeline has activated a new one.
+        """
+        own = self.settings.redshift
+        if redshift is not None and redshift.place != own.place:
+            raise PermanentError(
+                "This configuration is for another warehouse or database than the functions are: "
+                "it is replaced as soon as the pipeline has activated the configuration for the "
+                "new one."
+            )
+        return DataApi(_client("redshift-data"), None if redshift is None else own)
 
     def attachment(self, place: Place) -> Attachment:
         """The roles of a cluster or workgroup."""

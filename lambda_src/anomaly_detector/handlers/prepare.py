@@ -24,5 +24,10 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
     parts = wiring()
     wanted = Prepare.model_validate(event)
     return prepare(
-        parts.store, parts.ledger, wanted.config_hash, wanted.execution, wanted.started_at
+        parts.store,
+        parts.ledger,
+        wanted.config_hash,
+        wanted.execution,
+        wanted.started_at,
+        parts.settings.redshift,
     ).answer()

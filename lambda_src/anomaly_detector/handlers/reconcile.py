@@ -18,6 +18,8 @@ from anomaly_detector.services.reconcile import reconcile
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 the bucket decides, not the event
     """Return the document's hash, whether the pipeline was started, and the detector's status."""
     parts = wiring()
-    answer = reconcile(parts.store, parts.ledger, parts.pipeline, time.sleep)
+    answer = reconcile(
+        parts.store, parts.ledger, parts.pipeline, time.sleep, parts.settings.redshift
+    )
     logger.info("reconciled", extra=answer.answer())
     return answer.answer()

@@ -20,10 +20,11 @@ _MARGIN_SECONDS = 30.0
 
 
 class Attach(Payload):
-    """Attach the role; without a place (an existing role is used) there is nothing to do."""
+    """Attach the role of the environment to the warehouse of the environment, whatever else the
+    event says.
+    """
 
     action: Literal["attach"]
-    place: Place | None
     execution: str | None = None
 
 
@@ -70,10 +71,9 @@ def handler(event: Event, context: LambdaContext) -> Event:
     name, operations = parts.settings.detector_name, parts.operations
     report = RoleReport()
     if isinstance(wanted, Attach):
-        if wanted.place is not None:
-            report = attach(
-                parts.attachment, wanted.place, seconds, operations, name, wanted.execution
-            )
+        place = Place.of(parts.settings)
+        if place is not None:
+            report = attach(parts.attachment, place, seconds, operations, name, wanted.execution)
     elif wanted.left is not None:
         report = detach(parts.attachment, wanted.left, seconds, operations, name)
     return report.answer()

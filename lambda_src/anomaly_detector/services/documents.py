@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from anomaly_detector import config as document
-from anomaly_detector.config import Config
+from anomaly_detector.config import Config, Redshift
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
 
 
-def keep_current(store: ObjectStore) -> tuple[str, datetime]:
+def complete(body: bytes, redshift: Redshift | None) -> bytes:
+    """The document with the warehouse of the functions' environment, so that another warehouse is
+    another configuration. A document that names one itself, or is not valid, stays as it is.
+    """
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return body
+    if redshift is None or not isinstance(found, dict) or "redshift" in found:
+        return body
+    return json.dumps(found | {"redshift": redshift.model_dump(mode="json")}).encode()
+
+
+def keep_current(store: ObjectStore, redshift: Redshift | None = None) -> tuple[str, datetime]:
     """Copy the uploaded document, valid or not, to a key with its hash; return the hash, and when
     the document was uploaded.
+
+    Parameters
+    ----------
+    redshift : completes the document: see `complete`.
 
     Raises
     ------
@@ -26,8 +44,9 @@ def keep_current(store: ObjectStore) -> tuple[str, datetime]:
             f"s3://{store.bucket}/{layout.CONFIGURATION} does not exist: apply the module, or "
             "upload the document."
         )
-    config_hash = document.document_hash(found.body)
-    store.put(layout.configuration_version(config_hash), found.body, "application/json")
+    body = complete(found.body, redshift)
+    config_hash = document.document_hash(body)
+    store.put(layout.configuration_version(config_hash), body, "application/json")
     return config_hash, found.modified
 
 

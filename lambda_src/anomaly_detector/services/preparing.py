@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from anomaly_detector.config import Config
+from anomaly_detector.config import Config, Redshift
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout
@@ -26,6 +26,7 @@ def prepare(
     config_hash: str | None,
     execution: str,
     started_at: datetime,
+    redshift: Redshift | None = None,
 ) -> Prepared:
     """Begin with a document: the detector is ACTIVATING. Meanwhile crawls go on with the
     configuration in force, if there is one.
@@ -34,6 +35,7 @@ def prepare(
     ----------
     config_hash : None if the pipeline was started manually; then the uploaded document is used.
     started_at : start of the execution, UTC.
+    redshift : the warehouse of the functions' environment, the only one that a document may name.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def prepare(
         or a newer document has been uploaded.
     """
     if config_hash is None:
-        config_hash = _by_hand(store, ledger)
+        config_hash = _by_hand(store, ledger, redshift)
     detector = ledger.detector()
     if detector.wanted_hash not in (None, config_hash):
         raise PermanentError(
@@ -63,13 +65,19 @@ def prepare(
         if not ledger.advance_detector(detector, detector.model_copy(update=begun)):
             raise RetryableError("The detector was changed concurrently.")
     config = _complete(documents.load(store, config_hash))
+    if redshift is not None and config.redshift != redshift:
+        raise PermanentError(
+            "The configuration is not valid: redshift must be left out of the document, because "
+            "warehouse, sign-in and UNLOAD role are set by Terraform, and this document names "
+            "others."
+        )
     window_start, window_end = _sample(config, started_at)
     _refuse_unsendable(store, config, window_start, window_end)
     return Prepared(config_hash=config_hash, window_start=window_start, window_end=window_end)
 
 
-def _by_hand(store: ObjectStore, ledger: Ledger) -> str:
-    config_hash, uploaded_at = documents.keep_current(store)
+def _by_hand(store: ObjectStore, ledger: Ledger, redshift: Redshift | None) -> str:
+    config_hash, uploaded_at = documents.keep_current(store, redshift)
     run = ledger.run(config_hash)
     attempt = 1 if run is None else run.attempt
     claim = Run(attempt=attempt, status="RUNNING", uploaded_at=uploaded_at)

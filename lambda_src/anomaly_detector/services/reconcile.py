@@ -9,6 +9,7 @@ from typing import TypeVar
 from botocore.exceptions import ClientError
 
 from anomaly_detector import aws_faults
+from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Run
@@ -28,7 +29,13 @@ FORMER_VERSION = (
 _PAUSES = (2, 4, 8, 16, 30, 30, 30)
 
 
-def reconcile(store: ObjectStore, ledger: Ledger, pipeline: Executions, sleep: Sleep) -> Reconciled:
+def reconcile(
+    store: ObjectStore,
+    ledger: Ledger,
+    pipeline: Executions,
+    sleep: Sleep,
+    redshift: Redshift | None = None,
+) -> Reconciled:
     """Compare the uploaded document with the ledger; start `<hash>-<attempt>` if necessary.
 
     The pipeline is started for a new document, for one that was active before another document, for
@@ -37,12 +44,16 @@ def reconcile(store: ObjectStore, ledger: Ledger, pipeline: Executions, sleep: S
     reading of the document this is called, each is started once, and none replaces one that was
     uploaded later.
 
+    Parameters
+    ----------
+    redshift : the warehouse of the functions' environment; another one is another configuration.
+
     Raises
     ------
     PermanentError
         If no document was uploaded, or access is still denied after two minutes.
     """
-    config_hash, uploaded_at = patiently(lambda: documents.keep_current(store), sleep)
+    config_hash, uploaded_at = patiently(lambda: documents.keep_current(store, redshift), sleep)
     started = patiently(lambda: _start(ledger, pipeline, config_hash, uploaded_at), sleep)
     detector = ledger.detector()
     if detector.wanted_hash == config_hash and _is_later(uploaded_at, detector.wanted_at):

@@ -26,6 +26,7 @@ from anomaly_detector.warehouse import checks, sql
 from anomaly_detector.warehouse.checks import SeriesNumbers
 from anomaly_detector.warehouse.data_api import DataApi
 from anomaly_detector.warehouse.faults import Fault, FaultKind, classify
+from anomaly_detector.warehouse.redaction import UnredactedError
 from anomaly_detector.warehouse.statement import Statement as Submitted
 
 Warehouse = Callable[[Redshift], DataApi]
@@ -68,10 +69,9 @@ def submit(
         If the warehouse is busy, or rejects a role that may not have propagated.
     """
     config = documents.load(store, request.config_hash)
-    redshift = _redshift(config)
+    api = warehouse(_redshift(config))
     attempt_id = layout.attempt_id(execution, attempt)
-    text = _text(store, config, redshift, request, attempt_id)
-    api = warehouse(redshift)
+    text = _text(store, config, api.redshift, request, attempt_id)
     _keep_lease(ledger, request, now)
     if request.purpose == "live" and cancelling.cancel_left_behind(api, config.name, execution):
         return Statement(
@@ -149,7 +149,7 @@ def poll(
             parts = detector.parts if is_trained(detector, config) else ()
             result = _series(config, api, request, statement, parts)
         else:
-            result = _landed(store, ledger, config, request, statement, found).answer()
+            result = _landed(store, ledger, config, request, statement, found, now).answer()
         return statement.model_copy(update={"status": "FINISHED", "result": result})
     if found.status in ("FAILED", "ABORTED"):
         if statement.cancelled:
@@ -213,13 +213,13 @@ def _paused(
     store: ObjectStore, config: Config, request: Request, statement: Statement, found: Submitted
 ) -> Statement:
     text = found.error or f"The statement was {found.status.lower()}, and no reason was given."
-    fault = classify(text)
+    fault = classify(text, found.sql)
     if found.status == "ABORTED" and fault.kind in (FaultKind.UNCERTAIN, FaultKind.PERMANENT):
         fault = Fault(FaultKind.PASSING, fault.sentence)
     if statement.attempt > _AGAIN[fault.kind]:
         several = f"Failed after {statement.attempt} attempts: " if statement.attempt > 1 else ""
         told = _told(store, config, request, statement, found, fault.sentence)
-        raise PermanentError(several + told)
+        raise PermanentError(several + told) from UnredactedError(text)
     pause = _PAUSES[statement.attempt - 1]
     failed = {"failed": True, "role": fault.kind is FaultKind.ROLE, "wait_seconds": pause}
     return statement.model_copy(update=failed)
@@ -233,18 +233,23 @@ def _told(
     found: Submitted,
     sentence: str,
 ) -> str:
-    """A sentence, followed by the statement ID and where the SQL is stored."""
+    """A sentence, followed by the statement ID and where the SQL is stored.
+
+    The error itself stays in the warehouse, as it may quote values of rows.
+    """
     # UNLOAD requires an empty prefix, so the SQL is stored when the statement has ended. If this
     # function cannot write to the bucket either, that must not hide the reason.
     key = layout.statement_sql(_prefix(config, request, statement.attempt_id))
-    answer = (found.error or found.status).replace("\n", "\n-- ")
-    heading = f"-- statement {found.id}, query {found.query_id}\n-- {answer}\n\n"
+    heading = f"-- statement {found.id}, query {found.query_id}\n-- {sentence}\n\n"
     body = (heading + found.sql).encode()
     if store.put_if_it_can(key, body, "text/plain; charset=utf-8"):
-        place = f"its SQL and the complete error are in s3://{store.bucket}/{key}"
+        place = f"s3://{store.bucket}/{key}"
     else:
-        place = f"its SQL is in the warehouse's SYS_QUERY_TEXT, query {found.query_id}"
-    return f"{sentence} Statement {found.id}; {place}."
+        place = "the warehouse's SYS_QUERY_TEXT"
+    return (
+        f"{sentence} Statement {found.id}, query {found.query_id}; the complete error is in the "
+        f"warehouse's SYS_QUERY_HISTORY, the SQL in {place}."
+    )
 
 
 def _columns(config: Config, api: DataApi, statement_id: str) -> dict[str, object]:
@@ -300,6 +305,7 @@ def _landed(
     request: Request,
     statement: Statement,
     found: Submitted,
+    now: datetime,
 ) -> LandedFiles:
     prefix = _prefix(config, request, statement.attempt_id)
     manifest = layout.manifest(prefix)
@@ -329,6 +335,7 @@ def _landed(
             rows=landed.rows,
             statement_id=statement.statement_id,
             milliseconds=milliseconds,
+            landed_at=now,
         )
         ledger.put_chunk(config.query_hash, chunk)
     else:

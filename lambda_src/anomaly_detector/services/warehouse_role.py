@@ -7,6 +7,7 @@ not block moving or destroying a detector, so a role that stays attached is only
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,6 +15,7 @@ from anomaly_detector.errors import PermanentError
 from anomaly_detector.observability import logger
 from anomaly_detector.services.payloads import Payload
 from anomaly_detector.services.topic import Topic
+from anomaly_detector.settings import Settings
 from anomaly_detector.warehouse.roles import Attachment
 
 
@@ -23,6 +25,18 @@ class Place(Payload):
     cluster_identifier: str | None = None
     workgroup_name: str | None = None
     role_arn: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self | None:
+        """The module's role and warehouse; None if it uses an existing role."""
+        redshift, role = settings.redshift, settings.attached_role_arn
+        if role is None:
+            return None
+        return cls(
+            cluster_identifier=redshift.cluster_identifier,
+            workgroup_name=redshift.workgroup_name,
+            role_arn=role,
+        )
 
 
 class RoleReport(Payload):
@@ -91,8 +105,19 @@ def detach(
 
     Parameters
     ----------
+    place : where it was attached; its warehouse is no longer in the environment.
     seconds : maximum wait for a warehouse that is being changed.
+
+    Raises
+    ------
+    PermanentError
+        If it is not this detector's role: others' roles are not for us to detach.
     """
+    own = f"{detector_name}-unload"
+    if place.role_arn.rpartition("/")[2] != own:
+        raise PermanentError(
+            f"Only the role {own} of this detector is detached; got {place.role_arn}."
+        )
     warehouse = roles(place)
     try:
         found = warehouse.detach(place.role_arn, seconds)

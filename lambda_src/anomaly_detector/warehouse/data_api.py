@@ -33,6 +33,7 @@ class DataApi:
 
     def __init__(self, client: Any, redshift: Redshift | None) -> None:  # noqa: ANN401 boto3 has no types
         self._client = client
+        self._redshift = redshift
         self._place: dict[str, str] = {}
         if redshift is None:
             return
@@ -45,6 +46,13 @@ class DataApi:
             self._place["SecretArn"] = redshift.secret_arn
         elif redshift.db_user:
             self._place["DbUser"] = redshift.db_user
+
+    @property
+    def redshift(self) -> Redshift:
+        """The warehouse."""
+        if self._redshift is None:
+            raise PermanentError("No warehouse is given: redshift must be set.")
+        return self._redshift
 
     def submit(self, sql: str, token: str, name: str) -> str:
         """Submit a statement and return its ID.

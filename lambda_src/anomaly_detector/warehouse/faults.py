@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from anomaly_detector.warehouse.redaction import without_values
+
 
 class FaultKind(Enum):
     """Kind of a failure."""
@@ -376,14 +378,20 @@ _LONGEST: Final = 1_000
 _QUOTED: Final = re.compile(r'"[^"]*"|(?<!\w)\'[^\']*\'(?!\w)')
 
 
-def classify(text: str) -> Fault:
+def classify(text: str, sql: str | None = None) -> Fault:
     """Classify an error text, with one sentence of advice if the error is known.
 
     The sentence begins with the text itself, without "ERROR:" and cut to 1,000 characters.
+
+    Parameters
+    ----------
+    sql : the statement that failed; the sentence is then free of values of rows. None for an error
+        of a call, which has read no row.
     """
     reason = re.sub(r"^(ERROR|FATAL): *", "", " ".join(text.split()))
     matched = _QUOTED.sub('""', reason)
-    shown = _ended(reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}…")
+    told = reason if sql is None else without_values(reason, sql)
+    shown = _ended(told if len(told) <= _LONGEST else f"{told[:_LONGEST]}…")
     for kind, pattern, advice in _KNOWN:
         if pattern.search(matched):
             return Fault(kind, f"{shown} {advice}")
