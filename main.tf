@@ -110,8 +110,8 @@ locals {
 }
 
 # Errors that the state machines' tasks retry. Access may be denied for up to two minutes after a role or key has changed;
-# jitter halves the delays on average. A function that crashed or timed out ran either on a bad host, which a few attempts
-# solve, or with too little memory or time, which no number of attempts does.
+# jitter halves the delays on average. A function that crashed, timed out or did not answer ran either on a bad host, which a
+# few attempts solve, or with too little memory or time, which no number of attempts does. Every step may be repeated.
 locals {
   backoff = { IntervalSeconds = 2, BackoffRate = 2, MaxAttempts = 7, MaxDelaySeconds = 60, JitterStrategy = "FULL" }
   retry = {
@@ -130,7 +130,7 @@ locals {
           "Lambda.TooManyRequestsException",
         ]
       }),
-      merge(local.backoff, { ErrorEquals = ["Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"], MaxAttempts = 2 }),
+      merge(local.backoff, { ErrorEquals = ["Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.Timeout"], MaxAttempts = 2 }),
     ])
     execution = jsonencode([
       merge(local.backoff, {
@@ -184,6 +184,7 @@ locals {
     timezone              = var.schedule.timezone
     offset_seconds        = var.schedule.offset_seconds
     lookback_intervals    = var.detection.lookback_intervals
+    silence_intervals     = var.monitoring.silence_intervals
     timestamp_column      = var.timestamp_column
     measures              = var.measures
     dimensions            = var.dimensions
@@ -203,6 +204,8 @@ locals {
       chunk       = var.history.chunk
       parallelism = var.history.parallelism
     }
+
+    budget = var.budget
 
     alerts = {
       for name, alert in var.alerts : name => merge({ for key, value in alert : key => value if key != "kms_key_arns" }, {
@@ -349,6 +352,11 @@ module "monitoring" {
   account_id                  = local.account_id
   operations_topic_arn        = module.alerts.operations_topic_arn
   machine_arns                = { pipeline = module.pipeline.pipeline_arn, crawl = module.crawler.crawl_arn }
+  interval                    = var.interval
+  silence_intervals           = var.monitoring.silence_intervals
+  has_budget                  = var.budget.seconds != null || var.budget.dollars != null
+  commit_function_arn         = module.functions.function_arns["commit"]
+  plan_crawl_function_arn     = module.functions.function_arns["plan_crawl"]
   reconcile_function          = module.functions.function_names["reconcile"]
   record_failure_function_arn = module.functions.function_arns["record_failure"]
   dead_letter_queue_arn       = module.alerts.dead_letter_queue_arn

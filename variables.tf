@@ -616,6 +616,9 @@ variable "alerts" {
     Alerts to send, at most 10, keyed by a name of your choice.
     - `threshold` - (Optional) Minimum severity of an event that is sent, 0-100. Defaults to `50`.
     - `description` - (Optional) Text sent with the alert.
+    - `missing_data` - (Optional) Whether events of missing data are sent: no rows, or no values. Defaults to `true`.
+    - `max_age_days` - (Optional) Age in days above which an event that is found late, by late rows or after an outage, is recorded but not sent. Defaults to `7`, or to `detection.lookback_intervals` and one interval if that is longer.
+    - `digest_above` - (Optional) Number of alerts, 1-1000, above which those of one crawl are sent to a target as one message. Defaults to `10`.
     - `sns_topic_arns` - (Optional) ARNs of SNS topics to publish to, as JSON. An alert without topics and functions is published to the module's alerts topic.
     - `lambda_function_arns` - (Optional) ARNs of Lambda functions to invoke.
     - `kms_key_arns` - (Optional) ARNs of the customer managed KMS keys that these topics are encrypted with. The policy of a key in another account must allow this account to use it.
@@ -625,6 +628,9 @@ variable "alerts" {
   type = map(object({
     threshold            = optional(number, 50)
     description          = optional(string)
+    missing_data         = optional(bool, true)
+    max_age_days         = optional(number)
+    digest_above         = optional(number, 10)
     sns_topic_arns       = optional(list(string), [])
     lambda_function_arns = optional(list(string), [])
     kms_key_arns         = optional(list(string), [])
@@ -652,6 +658,16 @@ variable "alerts" {
   validation {
     condition     = alltrue([for alert in values(var.alerts) : alert.threshold >= 0 && alert.threshold <= 100 if alert != null])
     error_message = "alerts.*.threshold must be a number from 0 to 100; got ${jsonencode({ for name, alert in var.alerts : name => alert.threshold if alert != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for alert in values(var.alerts) : alert.max_age_days == null ? true : alert.max_age_days > 0 && alert.max_age_days <= 3650 if alert != null])
+    error_message = "alerts.*.max_age_days must be greater than 0 and at most 3650; got ${jsonencode({ for name, alert in var.alerts : name => alert.max_age_days if alert != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for alert in values(var.alerts) : alert.digest_above >= 1 && alert.digest_above <= 1000 && floor(alert.digest_above) == alert.digest_above if alert != null])
+    error_message = "alerts.*.digest_above must be a whole number from 1 to 1000; got ${jsonencode({ for name, alert in var.alerts : name => alert.digest_above if alert != null })}."
   }
 
   validation {
@@ -738,6 +754,44 @@ variable "subscriptions" {
       can(regex(lookup(local.endpoints, subscription.protocol, ""), subscription.endpoint)) if subscription != null
     ])
     error_message = "subscriptions.*.*.endpoint must fit the protocol: an email address, a URL https://…, a phone number +…, or the ARN of a Lambda function or of an SQS queue that is not FIFO; got ${jsonencode([for subscription in concat(values(var.subscriptions.alerts), values(var.subscriptions.operations)) : subscription if subscription != null])}."
+  }
+}
+
+variable "monitoring" {
+  description = <<-EOT
+    Monitoring of the detector itself.
+    - `silence_intervals` - (Optional) Number of intervals, 1-7, after which it is reported that none has been scored, or that a new configuration has not come into force. Defaults to `3`.
+  EOT
+  type = object({
+    silence_intervals = optional(number, 3)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.monitoring.silence_intervals >= 1 && var.monitoring.silence_intervals <= 7 && floor(var.monitoring.silence_intervals) == var.monitoring.silence_intervals
+    error_message = "monitoring.silence_intervals must be a whole number from 1 to 7; got ${var.monitoring.silence_intervals}."
+  }
+}
+
+variable "budget" {
+  description = <<-EOT
+    What the detector's statements may take in the warehouse in a calendar month (UTC). When it is spent, crawls pause until the next month and make up for all intervals then. A history that is expected to take more is not loaded.
+    - `seconds` - (Optional) Run time of statements.
+    - `dollars` - (Optional) Cost of that run time at `dollars_per_hour`; each statement counts as a minute at least, as Redshift Serverless charges it.
+    - `dollars_per_hour` - (Optional) Price of an hour of the warehouse. Defaults to `3`, which is 8 RPU in us-east-1.
+  EOT
+  type = object({
+    seconds          = optional(number)
+    dollars          = optional(number)
+    dollars_per_hour = optional(number, 3)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for value in [var.budget.seconds, var.budget.dollars, var.budget.dollars_per_hour] : value == null ? true : value > 0])
+    error_message = "budget.seconds, budget.dollars and budget.dollars_per_hour must be greater than 0; got ${jsonencode(var.budget)}."
   }
 }
 

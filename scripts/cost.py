@@ -40,7 +40,7 @@ RPU_HOUR = 0.375
 
 CPU_GB = 1769 / 1024
 
-ALARMS = 8
+ALARMS = 9
 # Cold starts: expected after an idle hour, hardly ever after a few idle minutes.
 CRAWLS = {"every 5 minutes": 12 * HOURS, "hourly": HOURS, "daily": HOURS / 24}
 COLD = ("hourly", "daily")
@@ -78,11 +78,11 @@ CRAWL = Crawl(
     invocations=7,
     gb_seconds=2.7,
     gb_seconds_to_start=20.0,
-    s3_writes=14,
-    s3_reads=16,
-    events=20,
+    s3_writes=11,
+    s3_reads=14,
+    events=16,
     table_writes=20,
-    table_reads=12,
+    table_reads=16,
     traces=2,
     log_bytes=8_000,
 )

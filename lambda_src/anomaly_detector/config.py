@@ -82,6 +82,7 @@ _RULES = {
     "timezone": "must be an IANA time zone such as Europe/Berlin, or UTC",
     "offset_seconds": "must be a whole number from 0 to 432000",
     "lookback_intervals": "must be a whole number from 0 to 24",
+    "silence_intervals": "must be a whole number from 1 to 7",
     "timestamp_column.name": "must be the name of a column, 1-127 characters and not *",
     "timestamp_column.timezone": "must be an IANA time zone such as Europe/Berlin, or UTC",
     "measures": "must have 1 to 10 entries",
@@ -117,8 +118,14 @@ _RULES = {
     "history.length": "must be a number of days such as P90D",
     "history.chunk": "must be a number of days such as P30D",
     "history.parallelism": "must be a whole number from 1 to 40",
+    "budget.seconds": "must be greater than 0",
+    "budget.dollars": "must be greater than 0",
+    "budget.dollars_per_hour": "must be greater than 0",
     "alerts": "must have at most 10 entries",
     "alerts.*.threshold": "must be a number from 0 to 100",
+    "alerts.*.missing_data": "must be true or false",
+    "alerts.*.max_age_days": "must be greater than 0 and at most 3650",
+    "alerts.*.digest_above": "must be a whole number from 1 to 1000",
     "alerts.*.sns_topic_arns": "must be ARNs of SNS topics",
     "alerts.*.lambda_function_arns": "must be ARNs of Lambda functions",
 }
@@ -134,6 +141,7 @@ _TYPES = {
 # Inputs of the Terraform module whose keys stand at the top of the document.
 _GROUPS = {
     "schedule": "timezone, offset_seconds",
+    "monitoring": "silence_intervals",
     "detection": "rollups, false_events_per_week, band, season_intervals, lookback_intervals, "
     "max_series, shards",
 }
@@ -370,10 +378,53 @@ def _days(text: str) -> timedelta:
     return timedelta(days=int(found.group(1)))
 
 
+class Budget(_Model):
+    """What the detector's statements may take in the warehouse in a month: seconds, or dollars at
+    `dollars_per_hour`, in which a statement counts as a minute at least.
+    """
+
+    seconds: float | None = Field(default=None, gt=0)
+    dollars: float | None = Field(default=None, gt=0)
+    dollars_per_hour: float = Field(default=3, gt=0)
+
+    def used(self, milliseconds: int, billed: int) -> float | None:
+        """Used share of the budget (1 is all), None if there is none.
+
+        Parameters
+        ----------
+        milliseconds : run time. billed : milliseconds that are charged.
+        """
+        shares = []
+        if self.seconds is not None:
+            shares.append(milliseconds / 1000 / self.seconds)
+        if self.dollars is not None:
+            shares.append(billed / 3_600_000 * self.dollars_per_hour / self.dollars)
+        return max(shares, default=None)
+
+    def refuses(self, seconds: float) -> str | None:
+        """Why a history is not loaded that is expected to take so many seconds, or None."""
+        share = self.used(round(seconds * 1000), round(seconds * 1000))
+        if share is None or share <= 1:
+            return None
+        return (
+            f"Loading the history is expected to take {seconds:,.0f} seconds in the warehouse, "
+            f"{share:.1f} times the month's budget: shorten the history, filter on the sort key in "
+            "the query, or raise the budget."
+        )
+
+
 class Alert(_Model):
-    """One alert: minimum severity, measures, dimension values and targets."""
+    """One alert: minimum severity, measures, dimension values and targets.
+
+    `missing_data` says whether findings about data that do not arrive are sent, `max_age_days` how
+    old an event may be when it is found, and `digest_above` from how many alerts on they are sent
+    as one message.
+    """
 
     threshold: float = Field(default=50, ge=0, le=100)
+    missing_data: bool = True
+    max_age_days: float | None = Field(default=None, gt=0, le=3650)
+    digest_above: int = Field(default=10, ge=1, le=1000)
     description: str | None = None
     sns_topic_arns: tuple[TopicArn, ...] = ()
     lambda_function_arns: tuple[FunctionArn, ...] = ()
@@ -390,6 +441,7 @@ class Config(_Model):
     timezone: Zone = "UTC"
     offset_seconds: int = Field(default=300, ge=0, le=432_000)
     lookback_intervals: int = Field(default=3, ge=0, le=24)
+    silence_intervals: int = Field(default=3, ge=1, le=7)
     timestamp_column: TimestampColumn
     measures: dict[str, Measure] = Field(min_length=1, max_length=10)
     dimensions: tuple[str, ...] = Field(default=(), max_length=10)
@@ -405,6 +457,7 @@ class Config(_Model):
     history_query: str | None = None
     redshift: Redshift | None = None
     history: History = Field(default_factory=History)
+    budget: Budget = Field(default_factory=Budget)
     alerts: dict[str, Alert] = Field(default_factory=dict, max_length=10)
 
     @model_validator(mode="after")

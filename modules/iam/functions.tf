@@ -9,6 +9,7 @@ locals {
       record_failure = local.record_failure
       deliver        = local.deliver
       stop           = local.stop
+      plan_crawl     = local.plan_crawl
 
       prepare = {
         table = ["GetItem", "PutItem", "UpdateItem"]
@@ -32,11 +33,6 @@ locals {
         read   = ["config/versions/*"]
         delete = ["models/*"]
         list   = ["config/versions/*", "models/*"]
-      }
-      plan_crawl = {
-        table = ["GetItem", "PutItem", "UpdateItem", "DeleteItem"]
-        read  = ["config/versions/*"]
-        list  = ["config/versions/*"]
       }
       detect = {
         table = ["GetItem", "UpdateItem"]
@@ -62,6 +58,7 @@ locals {
     record_failure = [data.aws_iam_policy_document.record_failure.json]
     deliver        = [data.aws_iam_policy_document.deliver.json]
     stop           = [data.aws_iam_policy_document.stop.json]
+    plan_crawl     = [data.aws_iam_policy_document.plan_crawl.json]
   }
 }
 

@@ -17,7 +17,18 @@ locals {
     }
   ]...)
 
-  alarms = merge(local.executions, {
+  budget = var.has_budget ? {
+    budget = {
+      description = "The detector's budget of the month is spent: crawls pause until the next month, unless the budget is raised."
+      namespace   = "AnomalyDetector"
+      metric      = "BudgetUsed"
+      statistic   = "Maximum"
+      threshold   = 100
+      dimensions  = { Detector = var.name }
+    }
+  } : {}
+
+  alarms = merge(local.executions, local.budget, {
     dead-letters = {
       description = "An event or a scheduled start could not be delivered. See the message in the dead-letter queue for the reason."
       namespace   = "AWS/SQS"
@@ -46,10 +57,42 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   statistic           = each.value.statistic
   period              = 300
   evaluation_periods  = 1
-  threshold           = 1
+  threshold           = lookup(each.value, "threshold", 1)
   comparison_operator = "GreaterThanOrEqualToThreshold"
   treat_missing_data  = "notBreaching"
   alarm_actions       = [var.operations_topic_arn]
+  tags                = var.tags
+}
+
+locals {
+  # An alarm looks back seven days at most, and a day where its period is below an hour. Weeks and months are watched by the crawl
+  # itself, which looks every day: then the alarm says that it does not.
+  watched = (
+    contains(["P1W", "P1M"], var.interval)
+    ? { function = var.plan_crawl_function_arn, seconds = 86400, what = "no crawl has begun for ${var.silence_intervals} days" }
+    : {
+      function = var.commit_function_arn
+      seconds  = { PT5M = 300, PT10M = 600, PT15M = 900, PT30M = 1800, PT1H = 3600, P1D = 86400 }[var.interval]
+      what     = "no interval (${var.interval}) has been scored for ${var.silence_intervals} intervals"
+    }
+  )
+}
+
+# A dead man's switch: missing data is what it is for. It is in alarm until the first crawl, too, and says OK then.
+resource "aws_cloudwatch_metric_alarm" "silence" {
+  alarm_name          = "${var.name}-silence"
+  alarm_description   = "Anomaly detector ${var.name}: ${local.watched.what}, whatever the reason. See the detector's status, the schedule and the executions of the crawl machine; after the first apply, the history is still being loaded."
+  namespace           = "AWS/States"
+  metric_name         = "LambdaFunctionsSucceeded"
+  dimensions          = { LambdaFunctionArn = local.watched.function }
+  statistic           = "Sum"
+  period              = local.watched.seconds
+  evaluation_periods  = var.silence_intervals
+  threshold           = 1
+  comparison_operator = "LessThanThreshold"
+  treat_missing_data  = "breaching"
+  alarm_actions       = [var.operations_topic_arn]
+  ok_actions          = [var.operations_topic_arn]
   tags                = var.tags
 }
 

@@ -1,11 +1,11 @@
 output "alarm_arns" {
   description = "ARN of each CloudWatch alarm, by alarm key."
-  value       = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => alarm.arn }
+  value       = { for key, alarm in merge(aws_cloudwatch_metric_alarm.this, { silence = aws_cloudwatch_metric_alarm.silence }) : key => alarm.arn }
 }
 
 output "alarm_names" {
   description = "Name of each CloudWatch alarm, by alarm key."
-  value       = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => alarm.alarm_name }
+  value       = { for key, alarm in merge(aws_cloudwatch_metric_alarm.this, { silence = aws_cloudwatch_metric_alarm.silence }) : key => alarm.alarm_name }
 }
 
 output "execution_ended_rule_arn" {

@@ -22,6 +22,36 @@ variable "machine_arns" {
   nullable    = false
 }
 
+variable "interval" {
+  description = "Length of the detector's intervals, such as `PT1H`."
+  type        = string
+  nullable    = false
+}
+
+variable "silence_intervals" {
+  description = "Number of intervals without a score after which the alarm `silence` goes off."
+  type        = number
+  nullable    = false
+}
+
+variable "has_budget" {
+  description = "Whether the detector has a budget, which has an alarm then."
+  type        = bool
+  nullable    = false
+}
+
+variable "commit_function_arn" {
+  description = "ARN of the function that commits a crawl."
+  type        = string
+  nullable    = false
+}
+
+variable "plan_crawl_function_arn" {
+  description = "ARN of the function that plans a crawl."
+  type        = string
+  nullable    = false
+}
+
 variable "reconcile_function" {
   description = "Name of the function that starts the pipeline."
   type        = string

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError, RetryableError
-from anomaly_detector.warehouse.data_api import DataApi
+from anomaly_detector.warehouse.data_api import BusyError, DataApi
 from anomaly_detector.warehouse.statement import Column
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import ANY, Stubber
@@ -90,9 +90,9 @@ def test_refusals_are_passing_or_permanent(
         api(stub).submit("select 1", "t", "n")
 
 
-def test_a_paused_cluster_is_permanent_and_says_to_resume_it(stub: Stubber) -> None:
+def test_a_paused_cluster_may_be_resumed_and_says_so(stub: Stubber) -> None:
     stub.add_client_error("execute_statement", "ValidationException", "Cluster shop is paused.")
-    with pytest.raises(PermanentError, match="resume it"):
+    with pytest.raises(BusyError, match="resume it"):
         api(stub).submit("select 1", "t", "n")
 
 

@@ -69,6 +69,8 @@ from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.limits import MOST_DUE
 from anomaly_detector.services import crawling, history, preparing
 from anomaly_detector.services.payloads import Counted, LandedFiles
+from anomaly_detector.services.topic import Topic
+from anomaly_detector.services.watching import Watch
 from botocore.client import BaseClient
 
 from local.cloud import LocalCloud
@@ -287,7 +289,8 @@ def case(cloud: LocalCloud, shape: Shape, name: str) -> dict[str, Any]:
     run("activate", {**own, "train": True, "parts": trained})
     run("deliver", {})
     at = grid.shift(NOW, shape.due)
-    crawl = crawling.plan_crawl(store, ledger, at, "crawl", datetime.now(UTC)).answer()
+    watch = Watch("shop", store, ledger, lambda: Topic(None, ""))
+    crawl = crawling.plan_crawl(store, ledger, watch, at, "crawl", datetime.now(UTC)).answer()
     begin, end = (datetime.fromisoformat(crawl[key]) for key in ("window_start", "window_end"))
     landed = warehouse.land(store, layout.live_attempt(begin, "a-1"), begin, end, NOW).answer()
     detected = [

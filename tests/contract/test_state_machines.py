@@ -26,7 +26,15 @@ LONGEST_FUNCTION = 900
     if hasattr(rule, "max_length")
 )
 # How a function that was killed, or ran out of time, is named by Step Functions.
-CRASHES = {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"}
+CRASHES = {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.Timeout"}
+
+# What follows a step that may fail without failing the execution.
+GOES_ON = {
+    # The pipeline has done its work by then; what is pending is left to the next crawl.
+    ("pipeline", "Deliver"): "Active",
+    # The configuration in force goes on without the document; the function's errors have an alarm.
+    ("crawl", "Reconcile"): "PlanCrawl",
+}
 
 
 def states_of(machine: State) -> Iterator[tuple[str, State]]:
@@ -85,12 +93,15 @@ def test_only_passing_faults_are_tried_again(machine: str, state: State) -> None
     of_the_functions = {error for error in named if "." not in error}
     assert of_the_functions <= our_errors(), machine
     assert "PermanentError" not in named
-    assert not {"States.ALL", "States.TaskFailed", "States.Timeout"} & set(named)
+    assert not {"States.ALL", "States.TaskFailed"} & set(named)
     if state["Resource"].startswith("<functions."):
         assert "RetryableError" in named
         assert {"Lambda.TooManyRequestsException", "Lambda.ServiceException"} <= set(named)
         assert "Lambda.KMSAccessDeniedException" in named  # As slow to settle as a new role.
         assert set(named) >= CRASHES
+    else:
+        # A nested execution that takes too long would take as long again.
+        assert not set(named) & CRASHES
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -113,12 +124,12 @@ def test_every_failure_goes_one_way_that_ends_in_fail(machine: str) -> None:
     for name, state in states.items():
         if state["Type"] not in ("Task", "Map") or name == "RecordFailure":
             continue
-        # The pipeline has done its work by then; what is pending is left to the next crawl.
-        after = "Active" if (machine, name) == ("pipeline", "Deliver") else "IsCauseGiven"
+        after = GOES_ON.get((machine, name), "IsCauseGiven")
         assert [(catch["ErrorEquals"], catch["Next"]) for catch in state["Catch"]] == [
             (["States.ALL"], after)
         ], name
-        assert state["Catch"][0]["ResultPath"] == "$.error", name
+        if (machine, name) not in GOES_ON:
+            assert state["Catch"][0]["ResultPath"] == "$.error", name
     assert states["IsCauseGiven"]["Choices"][0]["Next"] == way
     assert states["GiveCause"]["Next"] == way
     assert states["Failed"]["Type"] == "Fail"
@@ -146,7 +157,11 @@ def test_a_step_that_timed_out_without_a_cause_fails_with_words(scene: Scene, ma
 
     sleeps = start({"Sleep": {"Type": "Wait", "Seconds": 30, "End": True}})["stateMachineArn"]
     states = render(machine)["States"]
-    task = next(state for _, state in states_of(render(machine)) if "Catch" in state)
+    task = next(
+        state
+        for name, state in states_of(render(machine))
+        if "Catch" in state and (machine, name) not in GOES_ON
+    )
     late = {
         "Type": "Task",
         "Resource": "arn:aws:states:::states:startExecution.sync:2",

@@ -109,7 +109,9 @@ def ending(kept: Kept) -> Ending:
     unknown, failed = set(), set()
     for arn, subject, body in kept.received:
         if arn != OPERATIONS:
-            sent.setdefault(arn, Counter())[json.loads(body)["alertEventId"]] += 1
+            message = json.loads(body)
+            for one in message.get("alerts", [message]):
+                sent.setdefault(arn, Counter())[one["alertEventId"]] += 1
         elif "an alert" in subject:
             facts = json.loads(body[body.index("\n{") :])
             reported = failed if facts["event"] == "ALERT_FAILED" else unknown

@@ -25,7 +25,7 @@ run "least_input" {
   }
 
   assert {
-    condition     = length(output.alarm_names) == 8
+    condition     = length(output.alarm_names) == 9
     error_message = "alarms: ${jsonencode(output.alarm_names)}"
   }
 }

@@ -390,6 +390,18 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     ],
     *[
         (
+            {"monitoring": {"silence_intervals": number}},
+            f"silence_intervals must be a whole number from 1 to 7; got {number}",
+        )
+        for number in (0, 8, 1.5)
+    ],
+    *[
+        ({"budget": {key: number}}, "must be greater than 0; got")
+        for key in ("seconds", "dollars", "dollars_per_hour")
+        for number in (0, -1)
+    ],
+    *[
+        (
             {"detection": {"rollups": names}},
             "rollups must be any of total, single and pairs, each at most once; got",
         )
@@ -441,6 +453,14 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     *[
         (_alert(threshold=number), "threshold must be a number from 0 to 100; got")
         for number in (-1, 100.5)
+    ],
+    *[
+        (_alert(max_age_days=number), "max_age_days must be greater than 0 and at most 3650; got")
+        for number in (0, -1, 3651)
+    ],
+    *[
+        (_alert(digest_above=number), "digest_above must be a whole number from 1 to 1000; got")
+        for number in (0, 1001, 1.5)
     ],
     *[
         (_alert(sns_topic_arns=[arn]), "sns_topic_arns must be ARNs of SNS topics; got")

@@ -30,6 +30,7 @@ from anomaly_detector.services import committing, crawling, history, preparing, 
 from anomaly_detector.services.delivery import Post, deliver
 from anomaly_detector.services.payloads import CrawlPlan, Detected, LandedFiles
 from anomaly_detector.services.topic import Topic
+from anomaly_detector.services.watching import Watch
 
 from tests import state_table
 from tests.simulation.cloud import Bucket, Client, Table, Targets, Undisturbed
@@ -270,6 +271,7 @@ class World:
                     prefix=prefix,
                     manifest=landed.manifest,
                     rows=landed.rows,
+                    landed_at=at,
                 ),
             )
         trained = [
@@ -301,7 +303,8 @@ class World:
 
     def plan(self, at: datetime, execution: str, now: datetime | None = None) -> CrawlPlan:
         """First step of a crawl, begun when it is scheduled unless told otherwise."""
-        return crawling.plan_crawl(self.store, self.ledger, at, execution, now or at)
+        watch = Watch("shop", self.store, self.ledger, lambda: self.operations)
+        return crawling.plan_crawl(self.store, self.ledger, watch, at, execution, now or at)
 
     def unload(self, plan: CrawlPlan, at: datetime, execution: str) -> LandedFiles:
         """Second step."""
@@ -338,11 +341,11 @@ class World:
             origin=Origin("arn:aws:states:eu-central-1:123456789012:stateMachine:s", BUCKET),
             operations=self.operations,
         )
-        deliver(post, clock=lambda: at, holder=holder)
+        deliver(post, clock=lambda: at, holder=holder, sleep=lambda _: None)
 
-    def crawl(self, at: datetime, execution: str) -> bool:
+    def crawl(self, at: datetime, execution: str, now: datetime | None = None) -> bool:
         """A whole crawl; whether something was committed."""
-        plan = self.plan(at, execution)
+        plan = self.plan(at, execution, now)
         done = False
         if plan.due:
             landed = self.unload(plan, at, execution)

@@ -126,6 +126,7 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     "false_events_per_week": [(2, True, False)],
     "band": [(0.9, True, False)],
     "season_intervals": [(10, True, False)],
+    "silence_intervals": [(5, True, True)],
     "max_series": [(10, True, True)],
     "memory_mb": [(4096, True, True)],
     "shards": [(8, True, True)],
@@ -142,6 +143,9 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     "history.length": [("P10D", True, False), ("P90D", True, True)],  # the default of PT1H
     "history.chunk": [("P5D", True, True)],
     "history.parallelism": [(1, True, True)],
+    "budget.seconds": [(3600, True, True)],
+    "budget.dollars": [(5, True, True)],
+    "budget.dollars_per_hour": [(4, True, True)],
     "alerts": [({"a": {"threshold": 70}}, True, True)],
 }
 

@@ -78,7 +78,7 @@ def _crawl(world: World, number: int) -> None:
     )
     warehouse = Warehouse([{"Status": "FINISHED", "ResultRows": -1, "Duration": 1}])
     submitting = (world.store, world.ledger, warehouse.of, request, execution, 1, at)
-    begun = submit(*submitting, lambda _: None)
+    begun = submit(*submitting, lambda _: None, at)
     assert plan.due_start
     assert plan.window_start
     assert plan.window_end

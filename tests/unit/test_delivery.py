@@ -163,7 +163,9 @@ class Cloud:
         return delivery
 
     def deliver(self, *, now: datetime = NOW, post: Post | None = None) -> Delivered:
-        return deliver(post or self.post, clock=lambda: now, holder=now.isoformat())
+        return deliver(
+            post or self.post, clock=lambda: now, holder=now.isoformat(), sleep=lambda _: None
+        )
 
     def sending(self, send: Callable[[str, Message], None]) -> Post:
         class Sender:
@@ -406,6 +408,145 @@ def test_a_group_that_late_rows_undo_is_removed_with_its_files(cloud: Cloud) -> 
     assert set(pq.read_table(file)["actual"].to_pylist()) == {2.0}
 
 
+def test_a_group_that_late_rows_undo_is_retracted_once_at_whoever_was_told(cloud: Cloud) -> None:
+    both = config(alerts={"all": cloud.alert("orders", "second")})
+    cloud.commit([group(), group("views")], configuration=both)
+
+    def orders_only(arn: str, message: Message) -> None:
+        if arn.endswith(":second") and '"revenue"' in message.body:
+            raise PermanentError(arn)
+        cloud.post.targets.send(arn, message)
+
+    with pytest.raises(PermanentError):
+        cloud.deliver(post=cloud.sending(orders_only))
+    cloud.received()
+    cloud.received("second")
+    cloud.commit([group("views")], due=START + HOUR, attempt="two", configuration=both)
+
+    assert cloud.deliver().sent == 1
+    assert cloud.deliver().sent == 0
+
+    (void,) = cloud.received()
+    assert void["retracted"] is True
+    assert void["anomalyGroupId"] == group().id
+    assert void["impactedMetric"]["metricName"] == "revenue"
+    assert void["alertEventId"].endswith(f":event/{group().id}/retracted")
+    # It was never told there.
+    assert cloud.received("second") == []
+    assert cloud.states()[alert_key("all", group().id)] == "RETRACTED"
+
+
+def test_a_group_that_was_retracted_and_comes_back_is_told_again(cloud: Cloud) -> None:
+    for number, groups in enumerate([[group()], [], [group()]]):
+        cloud.commit(groups, due=START + number * HOUR, attempt=f"a{number}")
+        assert cloud.deliver().sent == 1
+
+    first, void, again = cloud.received()
+    assert "retracted" not in first
+    assert void["retracted"]
+    assert again["alertEventId"] == first["alertEventId"] + "/2"
+    # Its evidence lies before the intervals that were due.
+    assert again["late"]
+
+
+def test_a_group_that_nobody_was_told_of_is_not_retracted(cloud: Cloud) -> None:
+    cloud.commit([group(severity=20)])
+    cloud.deliver()
+    cloud.commit([], due=START + HOUR, attempt="two")
+
+    assert cloud.deliver().sent == 0
+    assert cloud.received() == []
+
+
+def test_a_retraction_survives_a_target_that_refuses(cloud: Cloud) -> None:
+    cloud.commit([group()])
+    cloud.deliver()
+    cloud.received()
+    cloud.commit([], due=START + HOUR, attempt="two")
+
+    def refuse(arn: str, _message: Message) -> None:
+        raise RetryableError(arn)
+
+    with pytest.raises(RetryableError):
+        cloud.deliver(post=cloud.sending(refuse))
+    assert cloud.table.query(GROUP) == []
+    assert cloud.deliver().sent == 1
+    assert cloud.received()[0]["retracted"]
+
+
+def test_a_group_that_late_rows_bring_is_told_and_marked_late(cloud: Cloud) -> None:
+    late, new = group(start=START - 2 * HOUR), group("views", start=START - HOUR, hours=2)
+    cloud.commit([late, new])
+
+    assert cloud.deliver().sent == 2
+
+    told = {one["anomalyGroupId"]: one.get("late") for one in cloud.received()}
+    assert told == {late.id: True, new.id: None}
+
+
+def test_an_event_that_is_too_old_is_recorded_and_not_sent(cloud: Cloud) -> None:
+    alerts = {
+        "day": cloud.alert(max_age_days=1),
+        "usual": cloud.alert("second"),
+    }
+    delivery = cloud.commit([group()], configuration=config(alerts=alerts))
+    asof = (START + 26 * HOUR).isoformat()
+    cloud.table.update(delivery_key(START, delivery.attempt_id), {"asof": asof})
+
+    assert cloud.deliver().sent == 1
+
+    assert cloud.received() == []
+    assert len(cloud.received("second")) == 1
+    assert cloud.states() == {
+        alert_key("day", group().id): "OLD",
+        alert_key("usual", group().id): "SENT",
+    }
+    assert len(cloud.table.query(GROUP)) == 1
+
+
+def test_many_alerts_are_one_message(cloud: Cloud) -> None:
+    groups = [
+        group(name, start=START + hour * HOUR, severity=60 + hour, id=f"{name}-{hour}")
+        for name in ("revenue", "views")
+        for hour in range(3)
+    ]
+    alerts = {
+        "digest": cloud.alert(digest_above=5),
+        "single": cloud.alert("second", digest_above=6),
+    }
+    cloud.commit(groups, hours=3, configuration=config(alerts=alerts))
+
+    assert cloud.deliver().sent == 1 + 6
+
+    (told,) = cloud.received()
+    assert told["count"] == 6
+    assert [one["anomalyScore"] for one in told["alerts"]] == [62, 62, 61, 61, 60, 60]
+    assert {one["anomalyGroupId"] for one in told["alerts"]} == {one.id for one in groups}
+    assert len(cloud.received("second")) == 6
+    assert set(cloud.states().values()) == {"SENT"}
+
+
+def test_events_of_missing_data_have_their_own_switch(cloud: Cloud) -> None:
+    silent = group("views", kind="no data", id="silent")
+    alerts = {"on": cloud.alert(), "off": cloud.alert("second", missing_data=False)}
+    cloud.commit([group(), silent], configuration=config(alerts=alerts))
+
+    cloud.deliver()
+
+    assert len(cloud.received()) == 2
+    assert [one["anomalyGroupId"] for one in cloud.received("second")] == [group().id]
+
+
+def test_unchanged_intervals_are_not_published_again(cloud: Cloud) -> None:
+    cloud.commit([])
+    assert cloud.deliver().published == 4
+    delivery = cloud.commit([], due=START + HOUR, attempt="two", level=2.0)
+    changed = (START + HOUR).isoformat()
+    cloud.table.update(delivery_key(START + HOUR, delivery.attempt_id), {"changed_from": changed})
+
+    assert cloud.deliver().published == 1
+
+
 def test_a_group_whose_start_moves_is_not_told_again_however_often(cloud: Cloud) -> None:
     cloud.commit([group(start=START, hours=1)])
     cloud.deliver()
@@ -641,14 +782,45 @@ def test_two_runs_at_once_do_not_both_deliver(cloud: Cloud) -> None:
     refused = []
 
     def meanwhile(arn: str, message: Message) -> None:
-        with pytest.raises(RetryableError, match="Another run"):
-            cloud.deliver(now=NOW + timedelta(seconds=1))
+        assert cloud.deliver(now=NOW + timedelta(seconds=1)).left
         refused.append(arn)
         cloud.post.targets.send(arn, message)
 
     assert cloud.deliver(post=cloud.sending(meanwhile)).sent == 1
     assert len(refused) == 1
     assert len(cloud.received()) == 1
+
+
+def test_a_run_that_finds_another_at_work_waits_for_its_turn(cloud: Cloud) -> None:
+    cloud.commit([group()])
+    assert cloud.post.ledger.begin_delivering("killed", NOW)
+    times = [NOW]
+
+    def sleep(seconds: float) -> None:
+        times.append(times[-1] + timedelta(seconds=seconds))
+
+    done = deliver(cloud.post, clock=lambda: times[-1], holder="next", sleep=sleep)
+
+    assert done.sent == 1
+    assert times[-1] - NOW < LEASE + timedelta(seconds=6)
+
+
+def test_what_is_committed_while_another_run_delivers_is_delivered_by_that_run(
+    cloud: Cloud,
+) -> None:
+    cloud.commit([group()])
+    others: list[Delivered] = []
+
+    def meanwhile(arn: str, message: Message) -> None:
+        if not others:
+            cloud.commit([group(), group("views")], due=START + HOUR, attempt="two")
+            others.append(cloud.deliver(now=NOW + timedelta(seconds=1)))
+        cloud.post.targets.send(arn, message)
+
+    assert cloud.deliver(post=cloud.sending(meanwhile)).sent == 2
+    assert [one.left for one in others] == [True]
+    assert cloud.table.query(DELIVERY) == []
+    assert len(cloud.received()) == 2
 
 
 def test_a_run_that_outlives_its_lease_sends_nothing_twice(cloud: Cloud) -> None:
@@ -702,12 +874,13 @@ def test_a_slow_run_keeps_its_lease(cloud: Cloud) -> None:
 
     def meanwhile(arn: str, message: Message) -> None:
         moment = next(times)
-        with pytest.raises(RetryableError, match="Another run is delivering"):
-            cloud.deliver(now=moment)
+        assert cloud.deliver(now=moment).left
         refused.append(moment)
         cloud.post.targets.send(arn, message)
 
-    done = deliver(cloud.sending(meanwhile), clock=lambda: next(times), holder="slow")
+    done = deliver(
+        cloud.sending(meanwhile), clock=lambda: next(times), holder="slow", sleep=lambda _: None
+    )
 
     assert (done.sent, len(refused)) == (2, 2)
     assert refused[-1] - NOW > 2 * LEASE

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,7 +30,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from tests.unit.services_world import DAY, H1, World, document, sales
+from tests.unit.services_world import DAY, H1, HISTORY_DAYS, World, document, sales
 
 NOON = timedelta(hours=12)
 REGION = "us-east-1"
@@ -142,6 +143,73 @@ def test_a_run_that_was_stopped_without_a_word_counts_as_failed(
     age_upload(world)
 
     assert run(world, pipeline)
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["with its event", "without an event"])
+def test_a_pipeline_that_was_stopped_is_started_again_a_few_times(
+    world: World,
+    pipeline: Pipeline,
+    recorded: bool,  # noqa: FBT001
+) -> None:
+    world.upload(document())
+    assert run(world, pipeline)
+    words = []
+    for _ in range(4):
+        stored = world.ledger.run(world.config_hash)
+        assert stored
+        assert stored.execution
+        assert not run(world, pipeline)
+        pipeline.client.stop_execution(executionArn=stored.execution)
+        if recorded:
+            words += ended(world, stored.execution)
+        run(world, pipeline)
+
+    assert pipeline.names() == [f"{world.config_hash}-{n}" for n in (1, 2, 3, 4)]
+    if recorded:
+        assert ["starts the pipeline again" in one for one in words] == [True, True, True, False]
+        assert "upload the document again" in words[3]
+    # An upload begins anew.
+    age_upload(world)
+    assert run(world, pipeline)
+
+
+def test_a_run_that_ended_well_while_it_was_looked_at_is_not_started_again(
+    world: World, pipeline: Pipeline
+) -> None:
+    world.upload(document())
+    assert run(world, pipeline)
+    stored = world.ledger.run(world.config_hash)
+    assert stored
+    is_running = pipeline.executions.is_running
+
+    def ends(execution: str) -> bool:
+        world.ledger.set_run(world.config_hash, stored.model_copy(update={"status": "SUCCEEDED"}))
+        pipeline.client.stop_execution(executionArn=execution)
+        return is_running(execution)
+
+    pipeline.executions.is_running = ends  # type: ignore[method-assign]
+
+    assert not run(world, pipeline)
+    assert len(pipeline.names()) == 1
+
+
+def test_a_document_that_is_not_valid_touches_nothing(world: World, pipeline: Pipeline) -> None:
+    world.upload(document())
+    run(world, pipeline)
+    world.activate()
+    in_force = world.ledger.detector()
+    world.upload(document(interval="PT7M"))
+    assert run(world, pipeline)
+
+    with pytest.raises(PermanentError, match="interval must be"):
+        prepare(world.store, world.ledger, world.config_hash, f"{PIPELINE}:bad", H1)
+
+    assert world.ledger.detector().status == "ACTIVE"
+    assert world.ledger.detector().revision == in_force.revision
+    (message,) = fail(world)
+    assert f"Configuration {in_force.config_hash} stays in force" in message
+    world.config_hash = str(in_force.config_hash)
+    assert world.crawl(H1 + DAY + NOON, "one")
 
 
 def test_going_back_to_an_earlier_document_starts_it(world: World, pipeline: Pipeline) -> None:
@@ -305,12 +373,46 @@ def test_a_resumed_run_lands_only_what_lacks(world: World) -> None:
     world.upload(document(false_events_per_week=2))
     prepare(world.store, world.ledger, None, "e2", H1)
     same = plan_history(world.store, world.ledger, world.config_hash, H1 + NOON)
-    later = plan_history(world.store, world.ledger, world.config_hash, H1 + DAY * 3)
+    later = plan_history(world.store, world.ledger, world.config_hash, H1 + DAY)
 
     assert (same.train, same.chunks) == (True, ())
     assert [(one.window_start, one.window_end) for one in later.chunks] == [
-        (H1 - DAY * 2, H1 + DAY * 3)
+        (H1 - DAY * 2, H1 + DAY)
     ]
+
+
+def test_rows_later_than_the_look_back_are_taken_in_and_counted_at_the_next_training(
+    world: World,
+) -> None:
+    world.upload(document())
+    world.activate("one")
+    for day in (1, 2, 3, 4, 5):
+        assert world.crawl(H1 + DAY * day + NOON, f"c{day}")
+    early = (H1 - DAY * 40, H1 + DAY)  # of history, and live; the look-back is two days
+    extra = [replace(one, rows=7) for one in world.rows if one.day in early]
+    world.rows = world.rows + extra
+
+    world.upload(document(false_events_per_week=2))
+    at = H1 + DAY * 6 + NOON
+    world.activate("two", at)
+
+    landed = world.ledger.chunks(world.config.query_hash)
+    again = [one for one in landed if one.landed_at == at]
+    assert any(one.window_start <= early[0] < one.window_end for one in again)
+    # Two platforms, two parts of each day's rows; what is of history had not been counted.
+    assert world.store.get_json(layout.TRAINING)["late_rows"] == 2 * 2 * 7
+
+
+def test_a_run_that_failed_reuses_what_it_has_landed_for_two_days(world: World) -> None:
+    world.upload(document())
+    world.activate("one")
+
+    def chunks(at: datetime) -> int:
+        world.table.update("DETECTOR", {"model": None})
+        return len(plan_history(world.store, world.ledger, world.config_hash, at).chunks)
+
+    assert chunks(H1 + timedelta(hours=20)) == 0
+    assert chunks(H1 + DAY * 2 + NOON) >= HISTORY_DAYS // 30
 
 
 def test_a_chunk_whose_files_have_expired_is_landed_again(world: World) -> None:
@@ -756,7 +858,7 @@ def test_a_pipeline_that_ends_without_a_word_is_on_file_and_told(
     assert words in (detector.status_reason or "")
     stored = world.ledger.run(world.config_hash)
     assert stored
-    assert stored.status == "FAILED"
+    assert stored.status == ("FAILED" if status == "FAILED" else "STOPPED")
     # The event may come twice.
     assert ended(world, f"{PIPELINE}:one", status) == []
 
@@ -924,6 +1026,44 @@ def test_an_interval_that_loses_all_its_rows_is_revised(world: World) -> None:
 
     assert (found[H1 + DAY].status, found[H1 + DAY].rows) == ("REVISED", 0)
     assert (found[H1 + DAY].series, found[H1 + DAY].anomalous) == (0, 0)
+
+
+def test_an_unchanged_look_back_writes_nothing_but_the_new_interval(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    for day in (1, 2, 3):
+        assert world.crawl(H1 + DAY * day + NOON, f"c{day}")
+    written: list[str] = []
+    count = lambda params, **_: written.append(params.get("Key", ""))  # noqa: E731
+    world.store._client.meta.events.register("provide-client-params.s3.PutObject", count)
+    world.store._client.meta.events.register("provide-client-params.s3.CopyObject", count)
+
+    assert world.crawl(H1 + DAY * 4 + NOON, "c4")
+
+    days = {key.partition("date=")[2][:10] for key in written if key.startswith(layout.SCORES)}
+    assert days == {"2026-03-05"}
+    scored = [key for key in written if key.startswith("live/") and key.endswith(".parquet")]
+    assert [key.rpartition("/")[2] for key in scored if "/scored/" in key] == [
+        "20260305T0000.parquet"
+    ]
+
+
+def test_a_changed_interval_publishes_itself_and_what_follows(world: World) -> None:
+    world.upload(document())
+    world.activate()
+    for day in (1, 2, 3):
+        assert world.crawl(H1 + DAY * day + NOON, f"c{day}")
+    before = world.published()
+    world.rows = [one for one in world.rows if one.day != H1 + DAY * 2 or one.platform != "pc_web"]
+
+    assert world.crawl(H1 + DAY * 4 + NOON, "c4")
+
+    after = world.published()
+    changed = {
+        key for key in after if key.startswith(layout.SCORES) and after[key] != before.get(key)
+    }
+    assert {key.partition("date=")[2][:10] for key in changed} >= {"2026-03-04", "2026-03-05"}
+    assert world.ledger.intervals(H1, H1 + DAY * 9)[H1 + DAY * 2].status == "REVISED"
 
 
 def test_nothing_is_due_before_the_offset_has_passed(world: World) -> None:

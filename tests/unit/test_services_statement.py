@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.lake import layout
 from anomaly_detector.services import documents
+from anomaly_detector.services.failures import record_failure
 from anomaly_detector.services.payloads import LandedFiles, Request, Statement
 from anomaly_detector.services.statement import poll, submit
 from anomaly_detector.warehouse.data_api import DataApi
@@ -34,9 +35,14 @@ class Warehouse:
     cancelled: list[str] = field(default_factory=list)
     # What CancelStatement refuses before it takes anything: a statement that waits for its start.
     refusals: list[str] = field(default_factory=list)
+    # Codes and texts with which ExecuteStatement refuses.
+    busy: list[tuple[str, str]] = field(default_factory=list)
 
     def execute_statement(self, **given: Any) -> dict[str, Any]:
         self.sent.append(given)
+        if self.busy:
+            code, text = self.busy.pop(0)
+            raise ClientError({"Error": {"Code": code, "Message": text}}, "ExecuteStatement")
         return {"Id": f"id-{len({one['ClientToken'] for one in self.sent})}"}
 
     def describe_statement(self, Id: str) -> dict[str, Any]:  # noqa: N803 boto3's name
@@ -97,11 +103,21 @@ def begin(
     purpose: str = "history",
     attempt: int = 1,
     now: datetime = H1,
+    busy: int = 0,
     **more: Any,
 ) -> Statement:
     wanted = request(world, purpose, **more)
     return submit(
-        world.store, world.ledger, warehouse.of, wanted, EXECUTION, attempt, now, lambda _: None
+        world.store,
+        world.ledger,
+        warehouse.of,
+        wanted,
+        EXECUTION,
+        attempt,
+        now,
+        lambda _: None,
+        H1,
+        busy,
     )
 
 
@@ -214,6 +230,143 @@ def test_a_passing_fault_is_tried_again_after_a_pause_and_given_up_in_the_end(
     assert waited <= 155
 
 
+BUSY = [
+    ("ValidationException", "Cluster c is paused. Resume it and try again."),
+    ("ActiveStatementsExceededException", "Active statements exceeded the allowed quota (500)."),
+    ("ThrottlingException", "Rate exceeded"),
+    ("InternalServerException", ""),
+    ("ValidationException", "The workgroup is resuming"),
+]
+
+
+@pytest.mark.parametrize("refusal", BUSY, ids=[f"{code} {text}" for code, text in BUSY])
+def test_a_warehouse_that_takes_no_statement_is_waited_for(
+    world: World, refusal: tuple[str, str]
+) -> None:
+    warehouse = Warehouse(busy=[refusal] * 9)
+    now, waits = H1, []
+    at = begin(world, warehouse, "live")
+    for _ in range(8):
+        assert (at.status, at.failed, at.statement_id) == ("RUNNING", True, "")
+        waits.append(at.wait_seconds)
+        now += timedelta(seconds=at.wait_seconds)
+        at = look(world, warehouse, at, "live", now)
+        assert (at.status, at.attempt) == ("AGAIN", 1)
+        at = begin(world, warehouse, "live", at.attempt, now, at.busy)
+
+    waits.append(at.wait_seconds)
+    assert all(2 ** (n + 1) / 2 <= wait <= 2 ** (n + 1) for n, wait in enumerate(waits[:8]))
+    assert waits[8] <= 300
+    at = begin(world, warehouse, "live", busy=at.busy, now=now)
+    assert at.statement_id
+    # Whether one of them was taken or not: the same token.
+    assert len({one["ClientToken"] for one in warehouse.sent}) == 1
+
+
+@pytest.mark.parametrize(("purpose", "hours"), [("live", 3), ("history", 3)])
+def test_a_warehouse_is_not_waited_for_for_ever(world: World, purpose: str, hours: int) -> None:
+    warehouse = Warehouse(busy=[BUSY[0]] * 2)
+    almost = H1 + timedelta(hours=hours, seconds=-1)
+    assert begin(world, warehouse, purpose, now=almost, busy=40).failed
+
+    with pytest.raises(PermanentError, match=r"waited for 180 minutes.*paused.*resume it"):
+        begin(world, warehouse, purpose, now=H1 + timedelta(hours=hours), busy=41)
+
+
+def test_a_statement_that_a_full_queue_ends_is_sent_again_for_as_long(world: World) -> None:
+    full = {"Status": "FAILED", "Error": "Query queue is full: too many queries"}
+    warehouse = Warehouse([full] * 12)
+    now = H1
+    at = begin(world, warehouse)
+    for attempt in range(1, 12):
+        at = look(world, warehouse, at, now=now)
+        now += timedelta(seconds=at.wait_seconds)
+        at = look(world, warehouse, at, now=now)
+        assert (at.status, at.attempt) == ("AGAIN", attempt + 1)
+        at = begin(world, warehouse, attempt=at.attempt, now=now, busy=at.busy)
+    with pytest.raises(PermanentError, match="queue is full"):
+        look(world, warehouse, at, now=H1 + timedelta(hours=4))
+
+
+def test_what_statements_took_is_on_file_once_however_often_they_are_looked_at(
+    world: World,
+) -> None:
+    prefix = layout.live_attempt(H1 - DAY, layout.attempt_id(EXECUTION, 1))
+    world.store.put_json(
+        layout.manifest(prefix), world.manifest({f"{prefix}a": 3, f"{prefix}b": 4})
+    )
+    done = {"Status": "FINISHED", "Duration": 5_000_000_000, "ResultRows": 7}
+    failed = {"Status": "FAILED", "Error": "deadlock detected", "Duration": 90_000_000_000}
+    warehouse = Warehouse([done, done, failed])
+    at = begin(world, warehouse, "live")
+    world.ledger.mark_intervals([H1 - DAY], "DUE")
+    look(world, warehouse, at, "live")
+    look(world, warehouse, at, "live")
+
+    interval = world.ledger.intervals(H1 - DAY, H1)[H1 - DAY]
+    assert (interval.milliseconds, interval.bytes) == (5000, 2)
+    look(world, warehouse, at.model_copy(update={"statement_id": "id-9"}), "live")
+    usage = world.ledger.usage(H1)
+    assert (usage.statements, usage.milliseconds, usage.rows, usage.bytes) == (2, 95_000, 7, 2)
+    # Serverless charges a minute at least.
+    assert usage.billed == 150_000
+    assert world.ledger.usage(H1 + DAY * 31).statements == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'ERROR: column "revenue" does not exist',
+        'ERROR: relation "shop.orders" does not exist',
+        "ERROR: function sum(character varying) does not exist",
+    ],
+)
+def test_a_query_that_no_longer_fits_its_tables_says_so_and_stays_due(
+    world: World, text: str
+) -> None:
+    world.activate()
+    at = H1 + DAY + DAY / 2
+    plan = world.plan(at, "arn:c1")
+    warehouse = Warehouse([{"Status": "FAILED", "Error": text}])
+    last = begin(world, warehouse, "live").model_copy(update={"attempt": 9})
+
+    with pytest.raises(PermanentError, match="no longer fits its tables") as caught:
+        look(world, warehouse, last, "live")
+
+    error = {"Error": "PermanentError", "Cause": str(caught.value)}
+    record_failure(
+        world.ledger, world.operations, "shop", "crawl", "arn:c1", plan.config_hash, error
+    )
+    interval = world.ledger.intervals(H1, H1 + DAY)[H1]
+    assert interval.status == "DUE"
+    assert "no longer fits its tables" in (interval.reason or "")
+    assert "no longer fits its tables" in (world.ledger.detector().status_reason or "")
+    # It heals by itself.
+    assert world.crawl(at + DAY, "arn:c2")
+    assert world.ledger.detector().status_reason is None
+    assert {one.status for one in world.ledger.intervals(H1, H1 + DAY * 2).values()} == {"SCORED"}
+
+
+def test_waits_of_statements_that_failed_together_differ(world: World) -> None:
+    found = set()
+    for name in ("one", "two", "three", "four", "five", "six"):
+        warehouse = Warehouse(busy=[BUSY[0]])
+        at = submit(
+            world.store,
+            world.ledger,
+            warehouse.of,
+            request(world),
+            f"{EXECUTION}-{name}",
+            1,
+            H1,
+            lambda _: None,
+            H1,
+            6,
+        )
+        found.add(at.wait_seconds)
+    assert len(found) >= 4
+
+
 def test_any_other_fault_is_final_and_told_as_the_warehouse_told_it(world: World) -> None:
     warehouse = Warehouse([{"Status": "FAILED", "Error": 'ERROR: column "revenue" does not exist'}])
 
@@ -312,6 +465,7 @@ def test_a_check_refuses_what_the_memory_cannot_hold(world: World) -> None:
     assert look(world, warehouse, at, "check_series").result == {
         "ok": True,
         "series": 2_002,
+        "backfill_seconds": 0.0,
         "slices": 1_001,
         "intervals": 730,
         "rows": 730 * 1_001,
@@ -325,6 +479,22 @@ def test_a_check_refuses_what_the_memory_cannot_hold(world: World) -> None:
         str(caught.value)
     )
     assert "lambda.memory_mb is 1,769; " in str(caught.value)
+
+
+def test_a_history_that_would_take_more_than_the_budget_is_not_loaded(world: World) -> None:
+    for seconds, refused in ((15_000, False), (14_000, True)):
+        world.upload(document(history={"length": "P730D"}, budget={"seconds": seconds}))
+        documents.keep_current(world.store)
+        timed = {"Status": "FINISHED", "HasResultSet": True, "Duration": 200_000_000_000}
+        warehouse = Warehouse([timed], counted(slices=10, rows=1000))
+        at = begin(world, warehouse, "check_series")
+        if refused:
+            with pytest.raises(PermanentError, match=r"take 14,600 seconds .* 1\.0 times"):
+                look(world, warehouse, at, "check_series")
+        else:
+            # Ten of 730 days took 200 seconds.
+            result = look(world, warehouse, at, "check_series").result
+            assert result["backfill_seconds"] == 14_600
 
 
 def test_few_rows_behind_many_series_are_expected_in_history(world: World) -> None:

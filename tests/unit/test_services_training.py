@@ -126,6 +126,7 @@ def landed(**changes: Any) -> tuple[World, HistoryPlan]:
                 prefix=prefix,
                 manifest=layout.manifest(prefix),
                 rows=rows.num_rows,
+                landed_at=H1,
             ),
         )
     return world, plan

@@ -7,6 +7,7 @@ from anomaly_detector.warehouse.faults import FaultKind, classify
 
 ROLE, PASSING = FaultKind.ROLE, FaultKind.PASSING
 UNCERTAIN, PERMANENT = FaultKind.UNCERTAIN, FaultKind.PERMANENT
+BUSY = FaultKind.BUSY
 
 # Texts from AWS's documentation and public reports (issues of dbt-redshift, awswrangler, airbyte,
 # arthur-redshift-etl, spark-redshift, spectrify, OpenMetadata, snowplow, rudder-server, sqlmesh,
@@ -38,7 +39,7 @@ TEXTS: list[tuple[FaultKind, str, str]] = [
     (PASSING, "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown", ""),
     (PASSING, "could not connect to server: Connection refused", ""),
     (PASSING, "SSL SYSCALL error: EOF detected", ""),
-    (PASSING, "The workgroup is resuming", ""),
+    (BUSY, "The workgroup is resuming", ""),
     (PASSING, "ERROR: Specified unload destination on S3 is not empty.", ""),
     (PASSING, "ERROR: could not open relation with OID 155466714", ""),
     (PASSING, "[Amazon](500310) Invalid operation: could not open relation with OID 99;", ""),
@@ -83,12 +84,12 @@ TEXTS: list[tuple[FaultKind, str, str]] = [
     ),
     (PASSING, "ERROR: 1023 (SQLSTATE XX000)", ""),
     (PASSING, "deadlock detected", ""),
-    (PASSING, 'FATAL: connection limit "500" exceeded for non-bootstrap users', ""),
-    (PASSING, "Exceeded maximum number of connections, limit of 100 sessions reached", ""),
+    (BUSY, 'FATAL: connection limit "500" exceeded for non-bootstrap users', ""),
+    (BUSY, "Exceeded maximum number of connections, limit of 100 sessions reached", ""),
     (PASSING, "terminating connection due to administrator command", ""),
-    (PASSING, "ERROR: cannot execute in read-only mode: cluster is being resized", ""),
+    (BUSY, "ERROR: cannot execute in read-only mode: cluster is being resized", ""),
     (PASSING, "Remote end closed: server closed the connection unexpectedly", ""),
-    (PERMANENT, "Cluster c is paused. Resume it and try again.", "resume it"),
+    (BUSY, "Cluster c is paused. Resume it and try again.", "resume it"),
     (PERMANENT, 'FATAL: password authentication failed for user "u"', "username and password"),
     (PERMANENT, 'FATAL: database "prod" does not exist', "redshift.database"),
     (PERMANENT, "Redshift endpoint doesn't exist in this region.", "the region"),
@@ -180,7 +181,7 @@ TEXTS: list[tuple[FaultKind, str, str]] = [
         "",
     ),
     (PASSING, "Query cancelled because of a cluster restart", ""),
-    (PASSING, "FATAL: remaining connection slots are reserved for superuser connections", ""),
+    (BUSY, "FATAL: remaining connection slots are reserved for superuser connections", ""),
     (
         PASSING,
         (

@@ -14,15 +14,23 @@ from anomaly_detector.ledger.items import AlertItem
 
 @dataclass(frozen=True)
 class Decision:
-    """An alert is sent for a group, unless `because` is the group that was alerted on instead."""
+    """An alert is sent for a group, unless `because` is the group that was alerted on instead.
+
+    `tellings` is above 1 if the group was told before, and retracted.
+    """
 
     alert: str
     group: Group
     because: str | None = None
+    tellings: int = 1
 
 
 def triggers(alert: Alert, group: Group, dimensions: Sequence[str]) -> bool:
-    """Whether the group matches the alert's threshold, measures and dimension filters."""
+    """Whether the group matches the alert's threshold, measures and dimension filters, and tells
+    of missing data only if the alert does.
+    """
+    if group.is_missing_data and not alert.missing_data:
+        return False
     if group.severity < alert.threshold:
         return False
     if alert.measures and group.measure not in alert.measures:
@@ -65,10 +73,15 @@ def decide(
         if live_from is not None and group.start < live_from:
             continue
         for name, alert in alerts.items():
-            if decided.on(name, group.id) or not triggers(alert, group, dimensions):
+            before = decided.on(name, group.id)
+            if before is not None and not before.retracted:
+                continue
+            if not triggers(alert, group, dimensions):
                 continue
             former = predecessors(group, decided.of(name), decided.stands)
-            found.append(Decision(name, group, former[0].group_id if former else None))
+            because = former[0].group_id if former else None
+            tellings = 1 if before is None else before.tellings + 1
+            found.append(Decision(name, group, because, tellings))
     return tuple(found)
 
 
@@ -84,12 +97,21 @@ def predecessors(
         one
         for one in decided.values()
         if one.group_id != group.id
-        and one.measure == group.measure
-        and one.start < group.end
-        and group.start < one.end
-        and one.direction in (None, group.direction)
+        and is_alike(one, group)
         and _was_told(one, decided)
         and (share_leaves(one.slices, group.slices) or not stands(one))
+    )
+
+
+def is_alike(item: AlertItem, group: Group) -> bool:
+    """Whether the group of a decision and another are of the same measure and direction, and share
+    an interval.
+    """
+    return (
+        item.measure == group.measure
+        and item.start < group.end
+        and group.start < item.end
+        and item.direction in (None, group.direction)
     )
 
 
@@ -107,7 +129,7 @@ def _was_told(item: AlertItem, decided: Mapping[str, AlertItem]) -> bool:
     while item.because is not None and item.because in decided and item.group_id not in seen:
         seen.add(item.group_id)
         item = decided[item.because]
-    return item.state not in ("FAILED", "SUPPRESSED")
+    return not item.retracted and item.state not in ("FAILED", "SUPPRESSED", "OLD")
 
 
 def _touches(filters: Mapping[str, Sequence[str]], group: Group, dimensions: Sequence[str]) -> bool:

@@ -82,6 +82,11 @@ class Group:
     habit: str = ""
 
     @property
+    def is_missing_data(self) -> bool:
+        """Whether it tells of data that do not arrive, instead of values."""
+        return self.kind == "no data"
+
+    @property
     def words(self) -> str:
         """What the measure does, to be said after its name."""
         up, down = _WORDS[self.kind]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -30,9 +31,10 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 what
         post,
         clock=lambda: datetime.now(UTC),
         holder=context.aws_request_id,
+        sleep=time.sleep,
     )
     logger.info(
-        "delivered",
+        "left to another run" if done.left else "delivered",
         extra={
             "alerts_sent": done.sent,
             "alerts_suppressed": done.suppressed,

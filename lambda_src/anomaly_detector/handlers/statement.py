@@ -24,7 +24,9 @@ class Submit(Payload):
     action: Literal["submit"]
     request: Request
     execution: str
+    started_at: Moment
     attempt: int = 1
+    busy: int = 0
 
 
 class Poll(Payload):
@@ -75,6 +77,8 @@ def _statement(wanted: Submit | Poll) -> Event:
             wanted.attempt,
             datetime.now(UTC),
             time.sleep,
+            wanted.started_at,
+            wanted.busy,
         )
     else:
         answer = poll(

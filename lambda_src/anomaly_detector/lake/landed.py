@@ -141,6 +141,7 @@ class Landed:
 class _Meta(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
     record_count: int | None = None
+    content_length: int = 0
 
 
 class _Entry(BaseModel):
@@ -176,6 +177,11 @@ class Manifest(BaseModel):
         if None not in counted and total != self.rows:
             return f"lists files of {total} rows, but {self.rows} rows in total"
         return None
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files."""
+        return sum(entry.meta.content_length for entry in self.entries)
 
 
 def read_manifest(store: ObjectStore, key: str) -> Manifest:

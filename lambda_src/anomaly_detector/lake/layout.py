@@ -118,6 +118,11 @@ def unfinished(version: str, part: int) -> str:
     return f"{_part(version, part)}.unfinished.npz"
 
 
+def late_rows(version: str, part: int) -> str:
+    """How many rows came later than any crawl read them, as counted by a training so far."""
+    return f"{_part(version, part)}.late.json"
+
+
 def learnt(version: str, part: int) -> str:
     """A part's training report, until activation publishes it."""
     return f"{_part(version, part)}.training.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -16,9 +16,9 @@ from anomaly_detector.model_format import FORMAT
 # A subset of the statuses of Lookout for Metrics.
 DetectorStatus = Literal["INACTIVE", "ACTIVATING", "ACTIVE", "FAILED"]
 IntervalStatus = Literal["DUE", "LANDED", "SCORED", "REVISED", "MISSING", "FAILED"]
-RunStatus = Literal["STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
+RunStatus = Literal["STARTING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED"]
 TargetStatus = Literal["PENDING", "CLAIMED", "SENT", "UNKNOWN", "FAILED"]
-AlertStatus = Literal["CLAIMED", "SENT", "UNKNOWN", "FAILED", "SUPPRESSED"]
+AlertStatus = Literal["CLAIMED", "SENT", "UNKNOWN", "FAILED", "SUPPRESSED", "OLD", "RETRACTED"]
 
 # Statuses of intervals that are not committed.
 OPEN = ("DUE", "LANDED", "FAILED")
@@ -34,6 +34,8 @@ ALERT = "ALERT#"
 CRAWLING = "LEASE#crawl"
 DELIVERING = "LOCK#deliver"
 STOPPED = "STOPPED#"
+SILENCE = "SILENCE#"
+USAGE = "USAGE#"
 
 
 class _Item(BaseModel):
@@ -111,10 +113,18 @@ class Detector(_Item):
 
 
 class Run(_Item):
-    """The pipeline's progress for one configuration; `attempt` counts its executions."""
+    """The pipeline's progress for one configuration.
+
+    Attributes
+    ----------
+    attempt : number of its executions.
+    status : STOPPED if somebody, or the time limit, stopped the execution.
+    stopped : number of executions before it that were stopped, since the document was uploaded.
+    """
 
     attempt: int
     status: RunStatus
+    stopped: int = 0
     uploaded_at: datetime | None = None
     execution: str | None = None
     reason: str | None = None
@@ -125,6 +135,7 @@ class Chunk(_Item):
 
     Attributes
     ----------
+    rows, bytes : of the unloaded files. milliseconds : run time in the warehouse.
     landed_at : when its end was noticed; None for a chunk of a former version.
     """
 
@@ -133,6 +144,7 @@ class Chunk(_Item):
     prefix: str
     manifest: str | None = None
     rows: int = 0
+    bytes: int = 0
     statement_id: str | None = None
     milliseconds: int | None = None
     landed_at: datetime | None = None
@@ -146,6 +158,7 @@ class Interval(_Item):
     rows : number of rows of the query in the interval.
     digest : hash of the landed values; a change in a later crawl indicates late rows.
     trained : `Detector.trained` of the model that scored it.
+    milliseconds, bytes : of the crawl's statement, whatever else it unloaded.
     """
 
     start: datetime
@@ -157,12 +170,32 @@ class Interval(_Item):
     trained: str | None = None
     statement_id: str | None = None
     milliseconds: int | None = None
+    bytes: int | None = None
     reason: str | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether no crawl has committed it."""
         return self.status in OPEN
+
+
+class Usage(_Item):
+    """What the statements of a month (UTC) took in the warehouse.
+
+    Attributes
+    ----------
+    milliseconds : run time. billed : run time, at least a minute for each statement, as a workgroup
+        is charged that would otherwise sleep.
+    rows, bytes : unloaded.
+    recent : statements that were added last, which are not added again.
+    """
+
+    statements: int = 0
+    milliseconds: int = 0
+    billed: int = 0
+    rows: int = 0
+    bytes: int = 0
+    recent: tuple[str, ...] = ()
 
 
 class Delivery(_Item):
@@ -176,8 +209,11 @@ class Delivery(_Item):
     groups_keys : objects with the groups that overlap the window, one per part of the detector.
     scored_prefixes : prefixes of the parts' scores, which have one object per interval.
     live_from, history_end, revision, trained : of the detector at the commit.
+    asof : end of the newest interval that was due when the crawl was planned.
+    changed_from : start of the first interval whose scores may differ from the published ones.
     base : of the model, if this is its backtest; crawls score the intervals from there on again.
     published : whether only alerts remain to be sent.
+    retracted : alerts and groups whose retraction it sends.
     """
 
     due_start: datetime
@@ -191,8 +227,11 @@ class Delivery(_Item):
     history_end: datetime | None = None
     revision: int = 0
     trained: str | None = None
+    asof: datetime | None = None
+    changed_from: datetime | None = None
     base: datetime | None = None
     published: bool = False
+    retracted: tuple[tuple[str, str], ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -228,7 +267,10 @@ class AlertItem(_Item):
     targets : ARN to status.
     attempt_id : of the delivery that sends it.
     holder : the run of the delivery that last changed it.
-    late : whether the group began in the history of the model that found it.
+    late : whether the group began in the history of the model that found it, or was found by rows
+        that came late.
+    retracted : whether `targets` are told that the group is void.
+    tellings : how often the group was told; more than once if it was retracted in between.
     """
 
     alert: str
@@ -246,6 +288,8 @@ class AlertItem(_Item):
     attempt_id: str
     holder: str | None = None
     late: bool = False
+    retracted: bool = False
+    tellings: int = 1
 
 
 def interval_key(start: datetime) -> str:
@@ -281,6 +325,11 @@ def group_key(start: datetime, group_id: str) -> str:
 def alert_key(alert: str, group_id: str) -> str:
     """Sort key of an alert for a group."""
     return f"{ALERT}{alert}#{group_id}"
+
+
+def usage_key(month: datetime) -> str:
+    """Sort key of what a month has taken."""
+    return f"{USAGE}{month.astimezone(UTC):%Y-%m}"
 
 
 def stopped_key(execution: str) -> str:

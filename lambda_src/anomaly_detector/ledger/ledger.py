@@ -10,8 +10,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from anomaly_detector.errors import RetryableError
 from anomaly_detector.events.group import Group
-from anomaly_detector.intervals import iso
+from anomaly_detector.intervals import iso, parse_iso
 from anomaly_detector.ledger.items import (
     CRAWLING,
     DELIVERING,
@@ -22,6 +23,7 @@ from anomaly_detector.ledger.items import (
     OPEN,
     PARKED,
     RUN,
+    SILENCE,
     AlertItem,
     Chunk,
     Delivery,
@@ -29,6 +31,7 @@ from anomaly_detector.ledger.items import (
     GroupItem,
     Interval,
     Run,
+    Usage,
     alert_key,
     chunk_key,
     chunk_prefix,
@@ -37,6 +40,7 @@ from anomaly_detector.ledger.items import (
     interval_key,
     run_key,
     stopped_key,
+    usage_key,
 )
 from anomaly_detector.ledger.lease import Lease
 from anomaly_detector.ledger.table import Item, NotAfter, StateTable, Write
@@ -50,6 +54,11 @@ _LEASE = timedelta(minutes=20)
 _DELIVERY_LEASE = timedelta(minutes=1)
 # Longer than any request of a stopped execution can be delayed.
 _STOPPED_KEPT = timedelta(days=2)
+# Writes that follow a concurrent change; that many in a row are not expected.
+_ATTEMPTS = 20
+# Statements that end at about the same time: at most 40 chunks, and their attempts.
+_RECENT = 100
+_BILLED = 60_000
 # Clocks of two functions may differ by ten seconds; expiry times are in whole seconds.
 _CLOCK_SKEW = timedelta(seconds=11)
 
@@ -95,7 +104,10 @@ class Ledger:
         if another call has stored a run since `before`, or has requested a document that was
         uploaded later.
         """
-        unchanged = {"attempt": None if before is None else before.attempt}
+        unchanged = {
+            "attempt": None if before is None else before.attempt,
+            "status": None if before is None else before.status,
+        }
         wanted: Item = {"wanted_hash": config_hash}
         newest: dict[str, object] = {}
         if after.uploaded_at is not None:
@@ -146,6 +158,54 @@ class Ledger:
         items = [Interval.of(item) for item in found]
         return {item.start: item for item in items if item.start < end}
 
+    def usage(self, now: datetime) -> Usage:
+        """What the statements of the month have taken so far."""
+        item = self._table.get(usage_key(now))
+        return Usage() if item is None else Usage.of(item)
+
+    def add_usage(
+        self, now: datetime, statement_id: str, milliseconds: int, rows: int = 0, size: int = 0
+    ) -> None:
+        """Add an ended statement to the month, once however often this is called.
+
+        Raises
+        ------
+        RetryableError
+            If others are changing the item all the time.
+        """
+        key = usage_key(now)
+        for _ in range(_ATTEMPTS):
+            item = self._table.get(key)
+            before = Usage() if item is None else Usage.of(item)
+            if statement_id in before.recent:
+                return
+            after = Usage(
+                statements=before.statements + 1,
+                milliseconds=before.milliseconds + milliseconds,
+                billed=before.billed + max(milliseconds, _BILLED),
+                rows=before.rows + rows,
+                bytes=before.bytes + size,
+                recent=(*before.recent, statement_id)[-_RECENT:],
+            )
+            unchanged = {"statements": None if item is None else before.statements}
+            if self._table.update(key, after.attributes(), unchanged):
+                return
+        raise RetryableError("The usage of the month is being changed concurrently.")
+
+    def interval(self, start: datetime) -> Interval | None:
+        """The stored interval that starts then, or None."""
+        item = self._table.get(interval_key(start))
+        return None if item is None else Interval.of(item)
+
+    def silence_told(self, what: str) -> datetime | None:
+        """The beginning of the silence of this kind that was reported last, or None."""
+        item = self._table.get(f"{SILENCE}{what}")
+        return None if item is None else parse_iso(item["since"])
+
+    def note_silence(self, what: str, since: datetime) -> None:
+        """Record that the silence of this kind since then was reported."""
+        self._table.put(f"{SILENCE}{what}", {"since": iso(since)})
+
     def mark_intervals(
         self, starts: Iterable[datetime], status: str, **attributes: str | int | None
     ) -> None:
@@ -157,11 +217,13 @@ class Ledger:
             values = {"start": iso(start), "status": status, **attributes}
             self._table.update(interval_key(start), values, {"status": before})
 
-    def fail_waiting(self, begin: datetime, reason: str) -> None:
-        """Set DUE and LANDED intervals that start at or after `begin` to FAILED."""
+    def fail_waiting(self, begin: datetime, reason: str, *, due: bool = False) -> None:
+        """Set DUE and LANDED intervals that start at or after `begin` to FAILED, or leave them DUE
+        with the reason.
+        """
         found = [Interval.of(item) for item in self._table.query(INTERVAL, iso(begin), None)]
         waiting = [item.start for item in found if item.status in ("DUE", "LANDED")]
-        self.mark_intervals(waiting, "FAILED", reason=reason)
+        self.mark_intervals(waiting, "DUE" if due else "FAILED", reason=reason)
 
     def forget_intervals(self, begin: datetime, gone: Callable[[Interval], bool]) -> None:
         """Delete intervals from `begin` on that another model has learned or will score."""
@@ -274,6 +336,11 @@ class Ledger:
         """Record that a delivery's results are published; only its alerts remain."""
         self._table.update(_delivery_key(delivery), {"published": True})
 
+    def note_retracted(self, delivery: Delivery) -> None:
+        """Record which alerts a delivery retracts, before their groups are deleted."""
+        pairs = [list(pair) for pair in delivery.retracted]
+        self._table.update(_delivery_key(delivery), {"retracted": pairs})
+
     def delete_delivery(self, delivery: Delivery) -> None:
         """Delete a completed delivery."""
         self._table.delete(_delivery_key(delivery))
@@ -307,10 +374,13 @@ class Ledger:
 
     def decide_alert(self, item: AlertItem, now: datetime) -> bool:
         """Store the decision on an alert and renew the delivery lease, which `item.holder` must
-        have; False if it has lost the lease, or a decision is already stored.
+        have; False if it has lost the lease, or a decision is already stored that was not
+        retracted.
         """
         key = alert_key(item.alert, item.group_id)
-        undecided = {"alert": None}
+        undecided: dict[str, object] = {"alert": None}
+        if item.tellings > 1:
+            undecided = {"retracted": True}
         write = Write(key, item.attributes(), undecided, fresh=True)
         return self._table.transact([write, self._renewal(item, now)])
 
@@ -334,6 +404,15 @@ class Ledger:
         values = item.model_dump(mode="json", include={"end", "direction", "slices"})
         key = alert_key(item.alert, item.group_id)
         self._table.update(key, values, {"group_id": item.group_id})
+
+    def retract_alert(self, before: AlertItem, after: AlertItem, now: datetime) -> bool:
+        """Replace an alert by its retraction and renew the delivery lease, which `after.holder`
+        must have; False if another run has updated it or has taken over.
+        """
+        key = alert_key(after.alert, after.group_id)
+        unchanged = {"targets": before.targets, "holder": before.holder}
+        write = Write(key, after.attributes(), unchanged, fresh=True)
+        return self._table.transact([write, self._renewal(after, now)])
 
     def mark_alert(self, before: AlertItem, after: AlertItem) -> bool:
         """Update the status of an alert and its targets; False if another run has updated it."""

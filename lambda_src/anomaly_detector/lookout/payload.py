@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from anomaly_detector.config import ROLLED_UP, Config
 from anomaly_detector.events.group import Group, Point
 from anomaly_detector.largest_remainder import apportion
+from anomaly_detector.ledger.items import AlertItem
 from anomaly_detector.lookout.exports import relevant_points
 from anomaly_detector.lookout.group import largest_first
 
@@ -55,6 +56,7 @@ def alert_payload(
     results_key: str,
     *,
     late: bool = False,
+    tellings: int = 1,
 ) -> dict[str, Any]:
     """The alert: key names, order, types and nesting are those of Lookout for Metrics.
 
@@ -66,11 +68,15 @@ def alert_payload(
     ----------
     results_key : object that the console link opens: the file of the group in the bucket.
     late : whether the event is told late, which a key of our own says at the end: `"late": true`.
+    tellings : of an event that is told again, after its retraction, the ID of the message ends with
+        this number.
     """
     series, values = MAX_SERIES, MAX_VALUES
     while True:
         payload = _payload(origin, config, name, group, results_key, series, values)
         payload |= {"late": True} if late else {}
+        if tellings > 1:
+            payload["alertEventId"] += f"/{tellings}"
         if len(encode(payload).encode()) <= MAX_BYTES or not (series or values):
             return payload
         series, values = (series // 2, values) if series > values else (series, values // 2)
@@ -124,6 +130,63 @@ def _payload(
     }
 
 
+def retraction(
+    origin: Origin, config: Config, name: str, item: AlertItem
+) -> tuple[str, dict[str, Any]]:
+    """Subject and payload which say that an event that was told is void: rows that came late, or
+    were changed, explain it. The keys are those of the alert, with `"retracted": true` at the end,
+    severity 0, and no series.
+    """
+    arn = f"{origin.detector_arn}:alert/{name}"
+    again = f"/{item.tellings}" if item.tellings > 1 else ""
+    when = item.start.astimezone(ZoneInfo(config.timezone)).strftime("%Y-%m-%d %H:%M")
+    payload = {
+        "anomalyDetectorArn": origin.detector_arn,
+        "anomalyScore": 0.0,
+        "consoleUrl": console_url(origin, ""),
+        "anomalyGroupId": item.group_id,
+        "alertName": name,
+        "alertArn": arn,
+        "alertEventId": f"{arn}:event/{item.group_id}{again}/retracted",
+        "alertDescription": config.alerts[name].description,
+        "impactedMetric": {
+            "metricName": item.measure,
+            "dimensionContribution": [],
+            "relevantTimeSeries": [],
+        },
+        "timestamp": zoned(item.start, config.timezone),
+        "retracted": True,
+    }
+    return _line(config, item.measure, f" is no anomaly any more, {when}"), payload
+
+
+def digest(
+    origin: Origin, config: Config, name: str, attempt: str, payloads: Sequence[Mapping[str, Any]]
+) -> tuple[str, dict[str, Any]]:
+    """Subject and payload of one message with many alerts, the most severe first. Those that do not
+    fit into `MAX_BYTES` are only counted: they are in the results.
+    """
+    ordered = sorted(payloads, key=lambda one: -float(one["anomalyScore"]))
+    arn = f"{origin.detector_arn}:alert/{name}"
+    worst = float(ordered[0]["anomalyScore"])
+    found: dict[str, Any] = {
+        "anomalyDetectorArn": origin.detector_arn,
+        "alertName": name,
+        "alertArn": arn,
+        "alertEventId": f"{arn}:digest/{attempt}",
+        "alertDescription": config.alerts[name].description,
+        "count": len(ordered),
+        "alerts": [],
+    }
+    size = len(encode(found).encode())
+    for one in ordered:
+        size += len(encode(one).encode()) + 2
+        if size > MAX_BYTES:
+            break
+        found["alerts"].append(one)
+    return _line(config, f"{len(ordered)} alerts", f", severity up to {worst:.0f}"), found
+
+
 def encode(payload: Mapping[str, Any]) -> str:
     """The payload as it is sent; NaN is rejected, because JSON does not support it."""
     return json.dumps(payload, ensure_ascii=False, allow_nan=False)
@@ -171,7 +234,11 @@ def subject(config: Config, group: Group, *, late: bool = False) -> str:
     """Subject of the message: one line, at most 100 printable ASCII characters (SNS)."""
     when = group.start.astimezone(ZoneInfo(config.timezone)).strftime("%Y-%m-%d %H:%M")
     ending = f" {group.words}, severity {group.severity:.0f}, {when}{' (late)' * late}"
-    beginning = f"{config.name}: {group.measure}".encode("ascii", "replace").decode()
+    return _line(config, group.measure, ending)
+
+
+def _line(config: Config, what: str, ending: str) -> str:
+    beginning = f"{config.name}: {what}".encode("ascii", "replace").decode()
     beginning = "".join(sign if sign.isprintable() else " " for sign in beginning)
     return beginning[: 100 - len(ending)] + ending
 

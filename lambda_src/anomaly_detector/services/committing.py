@@ -69,6 +69,22 @@ class Outcome:
     anomalous: int = 0
 
 
+def unchanged(plan: CrawlPlan, digests: Sequence[Sequence[str]]) -> int:
+    """How many of the first intervals of the window have the values that were scored before, so
+    that their published scores stand. Of several parts, one alone cannot tell: none.
+
+    Parameters
+    ----------
+    digests : of each part, by interval.
+    """
+    count = 0
+    for known, of_parts in zip(plan.digests, digests, strict=False):
+        if len(of_parts) != len(plan.parts) or joined(of_parts) != known:
+            break
+        count += 1
+    return count
+
+
 def commit(
     store: ObjectStore,
     ledger: Ledger,
@@ -112,6 +128,9 @@ def _commit(
         return _lost(store, ledger, plan, version)
     facts = [_facts(store, layout.scored_facts(landed.prefix, one.part)) for one in parts]
     intervals = _intervals(ledger, window, landed, facts, detector.trained)
+    of_parts = zip(*(one.intervals for one in facts), strict=True)
+    digests = [[each.digest for each in one] for one in of_parts]
+    starts = [one.start for one in facts[0].intervals]
     delivery = Delivery(
         due_start=window.due,
         attempt_id=landed.attempt_id,
@@ -124,6 +143,8 @@ def _commit(
         history_end=detector.history_end,
         revision=detector.revision + 1,
         trained=detector.trained,
+        asof=plan.asof,
+        changed_from=starts[unchanged(plan, digests)],
     )
     after = detector.model_copy(
         update={
@@ -196,10 +217,11 @@ def _intervals(
             rows=rows,
             series=sum(one.series for one in of_parts),
             anomalous=sum(one.anomalous for one in of_parts),
-            digest=_joined(one.digest for one in of_parts),
+            digest=joined(one.digest for one in of_parts),
             trained=trained,
             statement_id=landed.statement_id,
             milliseconds=landed.milliseconds,
+            bytes=landed.bytes,
             reason=of_parts[0].reason,
         )
         if start < window.due:
@@ -218,7 +240,8 @@ def _intervals(
     return changed
 
 
-def _joined(of_parts: Iterable[str]) -> str:
+def joined(of_parts: Iterable[str]) -> str:
+    """The digest of an interval, of those of the detector's parts."""
     return hashlib.sha256("-".join(of_parts).encode()).hexdigest()[:16]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from anomaly_detector import capacity
 from anomaly_detector.blocks import blocks, rows_at_once
 from anomaly_detector.capacity import Size
-from anomaly_detector.config import Config
+from anomaly_detector.config import Budget, Config
 from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.errors import PermanentError, refuse
 from anomaly_detector.events.group import Group, in_order
@@ -28,48 +28,77 @@ from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.limits import MOST_DUE
 from anomaly_detector.panel import second
 from anomaly_detector.services import documents
-from anomaly_detector.services.committing import Facts, IntervalFacts
+from anomaly_detector.services.committing import Facts, IntervalFacts, unchanged
 from anomaly_detector.services.payloads import CrawlPlan, CrawlWindow, Detected, LandedFiles, Part
 from anomaly_detector.services.replaying import Piece, replay_block
+from anomaly_detector.services.watching import Watch
 from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
 
 
 def plan_crawl(
-    store: ObjectStore, ledger: Ledger, scheduled: datetime, execution: str, now: datetime
+    store: ObjectStore,
+    ledger: Ledger,
+    watch: Watch,
+    scheduled: datetime,
+    execution: str,
+    now: datetime,
 ) -> CrawlPlan:
     """Find the intervals that are due at `scheduled` (UTC): oldest first, at most 48.
 
     Nothing is due unless a configuration is in force whose model was trained by this version; it
     stays in force while another one trains, or if that fails. If intervals are due, the execution
     holds the lease until its commit or failure; while another execution holds it, there is nothing
-    to do.
+    to do. If nothing has been scored for long, the operations topic is told.
     """
     held_by = ledger.begin_crawl(execution, now)
-    if held_by is not None:
-        attempt = layout.attempt_id(execution)
-        return CrawlPlan(due=False, attempt=attempt, execution=execution, held_by=held_by)
-    plan = _plan(store, ledger, scheduled, execution)
-    if not plan.due:
+    plan = _plan(store, ledger, watch, scheduled, execution, held_by, now)
+    if not plan.due and held_by is None:
         ledger.end_crawl(execution)
     return plan
 
 
-def _plan(store: ObjectStore, ledger: Ledger, scheduled: datetime, execution: str) -> CrawlPlan:
-    nothing = CrawlPlan(due=False, attempt=layout.attempt_id(execution), execution=execution)
+def _plan(
+    store: ObjectStore,
+    ledger: Ledger,
+    watch: Watch,
+    scheduled: datetime,
+    execution: str,
+    held_by: str | None,
+    now: datetime,
+) -> CrawlPlan:
+    nothing = CrawlPlan(
+        due=False, attempt=layout.attempt_id(execution), execution=execution, held_by=held_by
+    )
     detector = ledger.detector()
+    watch.in_force(detector, now)
     config_hash, watermark, base = detector.config_hash, detector.watermark, detector.base
     if not detector.is_live or config_hash is None or watermark is None or base is None:
         return nothing.model_copy(update={"config_hash": config_hash})
     config = documents.load(store, config_hash)
     grid = Grid.of(config)
     waiting = grid.count(watermark, grid.due_end(scheduled, config.offset_seconds))
-    if waiting <= 0:
+    watch.scored(config, watermark, waiting, held_by)
+    if waiting <= 0 or held_by is not None:
         return nothing.model_copy(update={"config_hash": config_hash})
     end = grid.shift(watermark, min(waiting, MOST_DUE))
+    spent = None if config.budget == Budget() else watch.spent(config, now)
+    if spent is not None:
+        ledger.mark_intervals(grid.starts(watermark, end), "DUE", reason=spent)
+        ledger.note_failure(spent)
+        return nothing.model_copy(update={"config_hash": config_hash})
+    known = ledger.intervals(base, watermark)
+    digests: list[str] = []
+    for start in grid.starts(base, watermark):
+        one = known.get(start)
+        if one is None or one.digest is None or one.trained != detector.trained:
+            break
+        digests.append(one.digest)
     ledger.mark_intervals(grid.starts(watermark, end), "DUE", reason=None)
     return CrawlPlan(
         due=True,
         more=waiting > MOST_DUE,
+        asof=grid.shift(watermark, waiting),
+        digests=tuple(digests),
         config_hash=config_hash,
         window_start=base,
         due_start=watermark,
@@ -148,9 +177,11 @@ def detect(
             groups |= {group.id: group for group in piece.done.groups}
             facts += _facts(config, starts[len(facts) :], piece)
             table = results.scores_table(piece.done.scores, config)
+            changed = starts[unchanged(plan, [[one.digest] for one in facts])]
             files = {
                 layout.scores_from(layout.scored(landed.prefix, part), start): parquet.write(rows)
                 for start, rows in results.by_interval(table)
+                if start >= changed
             }
             store.put_all(files, parquet.CONTENT_TYPE)
     store.put(layout.model(version, part), to_bytes(before or snapshot))

@@ -10,7 +10,8 @@ changes nothing more.
 2. alerts are decided: one ALERT item each, before anything that the decision depends on changes,
 3. GROUP items are written, and groups that late rows have undone are deleted with their files,
 4. the DELIVERY item is marked published: a newer delivery may now overwrite what 1 and 3 wrote,
-5. alerts are sent: CLAIMED, sent, SENT, separately for each target,
+5. alerts are sent: CLAIMED, sent, SENT, separately for each target, many as one digest; whoever
+   was told of a group that late rows have undone is told so,
 6. the DELIVERY item is deleted.
 
 A delivery that cannot be read is reported and parked, and the next ones go on.
@@ -25,7 +26,7 @@ from typing import Any, Literal, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from anomaly_detector.alerts.decide import Decision, decide
+from anomaly_detector.alerts.decide import Decision, decide, is_alike
 from anomaly_detector.alerts.targets import Message, UncertainError
 from anomaly_detector.config import Alert, Config, load
 from anomaly_detector.errors import PermanentError, RetryableError
@@ -40,11 +41,19 @@ from anomaly_detector.ledger.items import (
     AlertItem,
     AlertStatus,
     Delivery,
+    GroupItem,
     Interval,
     TargetStatus,
 )
 from anomaly_detector.ledger.ledger import Ledger
-from anomaly_detector.lookout.payload import Origin, alert_payload, encode, subject
+from anomaly_detector.lookout.payload import (
+    Origin,
+    alert_payload,
+    digest,
+    encode,
+    retraction,
+    subject,
+)
 from anomaly_detector.services.publishing import (
     forget_backtest,
     publish_backtest,
@@ -55,6 +64,8 @@ from anomaly_detector.services.topic import Topic
 # After this time, an alert that a target keeps rejecting is reported to the operations topic.
 _GIVE_UP = timedelta(days=1)
 _KEPT = timedelta(days=400)
+# An older event is recorded, not sent, unless the alert says otherwise or the look-back is longer.
+_MAX_AGE = timedelta(days=7)
 # Of a group's slices, so many are kept with its alerts.
 _SLICES = 20
 # The worst first: the state of an alert with several targets.
@@ -62,6 +73,8 @@ _FINAL: tuple[Literal["UNKNOWN", "FAILED", "SENT"], ...] = ("UNKNOWN", "FAILED",
 _REASON = 2_000
 # A fraction of the lease.
 _RENEWED_AFTER = timedelta(seconds=15)
+# How long a run waits for another one: longer than the lease of one that was killed.
+_LOOKS, _PAUSE = 16, 5.0
 # What reading stored objects raises where they are lacking or broken.
 _UNREADABLE = (PermanentError, ValueError, LookupError)
 
@@ -96,12 +109,14 @@ class Delivered:
     suppressed : alerts not sent, because one was sent for the same event under another group.
     reported : alerts published to the operations topic, because they failed or may not have
         arrived.
+    left : whether another run is delivering, which takes what was pending, too.
     """
 
     sent: int
     published: int
     suppressed: int
     reported: int
+    left: bool = False
 
 
 @dataclass
@@ -178,8 +193,17 @@ class _Run:
         return Delivered(self.sent, self.published, self.suppressed, self.reported)
 
 
-def deliver(post: Post, *, clock: Callable[[], datetime], holder: str) -> Delivered:
+def deliver(
+    post: Post,
+    *,
+    clock: Callable[[], datetime],
+    holder: str,
+    sleep: Callable[[float], None],
+) -> Delivered:
     """Complete every pending delivery, the oldest first.
+
+    If another run is delivering, this one waits until it has ended. If it has not after more than a
+    minute, nothing is left to do: it looks for new deliveries before it ends.
 
     Parameters
     ----------
@@ -189,16 +213,15 @@ def deliver(post: Post, *, clock: Callable[[], datetime], holder: str) -> Delive
     Raises
     ------
     RetryableError
-        If another run is delivering, or a target rejected an alert with a transient error. Nothing
+        If another run has taken over, or a target rejected an alert with a transient error. Nothing
         is lost: the next run continues.
     PermanentError
         If a target rejected an alert, or a delivery could not be read; the operations topic was
         notified.
     """
-    begun = clock()
-    if not post.ledger.begin_delivering(holder, begun):
-        raise RetryableError("Another run is delivering.")
-    run = _Run(post, holder, clock, begun)
+    run = _begin(post, clock, holder, sleep)
+    if run is None:
+        return Delivered(0, 0, 0, 0, left=True)
     try:
         _deliver(run)
     finally:
@@ -206,10 +229,30 @@ def deliver(post: Post, *, clock: Callable[[], datetime], holder: str) -> Delive
     return run.close()
 
 
+def _begin(
+    post: Post, clock: Callable[[], datetime], holder: str, sleep: Callable[[float], None]
+) -> _Run | None:
+    for look in range(_LOOKS):
+        if look:
+            sleep(_PAUSE)
+        begun = clock()
+        if post.ledger.begin_delivering(holder, begun):
+            return _Run(post, holder, clock, begun)
+    return None
+
+
 def _deliver(run: _Run) -> None:
+    seen: set[str] = set()
+    # Until there are no new ones, as whoever committed them may have found this run at work.
+    while fresh := [one for one in run.post.ledger.deliveries() if one["sk"] not in seen]:
+        seen |= {one["sk"] for one in fresh}
+        _deliver_each(run, fresh)
+
+
+def _deliver_each(run: _Run, pending: Sequence[Mapping[str, Any]]) -> None:
     errands: list[_Errand] = []
     # All are read first, as those that cannot be read decide about no alerts.
-    for stored in run.post.ledger.deliveries():
+    for stored in pending:
         try:
             errands.append(_Errand(run, stored))
         except _UNREADABLE as error:
@@ -258,6 +301,7 @@ class _Errand:
                 self._publish()
             self._decide(self.delivery.live_from or detector.live_from, newer)
             if current:
+                self._retract()
                 self._keep_groups()
             self._ledger.mark_published(self.delivery)
         if self._send():
@@ -298,7 +342,8 @@ class _Errand:
 
     def _publish_scores(self) -> None:
         delivery = self.delivery
-        starts = Grid.of(self._config).starts(delivery.window_start, delivery.window_end)
+        begin = delivery.changed_from or delivery.window_start
+        starts = Grid.of(self._config).starts(begin, delivery.window_end)
         self._run.published += publish_intervals(
             self._post.objects,
             {
@@ -323,7 +368,9 @@ class _Errand:
         self._extend()
         for one in decisions:
             now = self._run.clock()
-            item = _alert_item(one, self._alerts[one.alert], now, self.delivery, self._run.holder)
+            item = _alert_item(
+                one, self._alerts[one.alert], self._config, now, self.delivery, self._run.holder
+            )
             if not self._ledger.decide_alert(item, now):
                 raise _overtaken()
             self._run.suppressed += one.because is not None
@@ -345,79 +392,159 @@ class _Errand:
                 if now != item:
                     self._ledger.extend_alert(now)
 
+    def _retract(self) -> None:
+        """Turn the alerts on groups that late rows have undone into retractions for whoever was
+        told, unless another group is what has become of the event.
+
+        A backtest retracts nothing: another model judges otherwise, on the same rows.
+        """
+        if self.is_backtest:
+            return
+        found = dict.fromkeys(self.delivery.retracted)
+        for gone in self._gone():
+            for name in self._alerts:
+                item = self._ledger.alert(name, gone.group_id)
+                if item is not None and not any(is_alike(item, one) for one in self._groups):
+                    found[name, gone.group_id] = None
+        if not found:
+            return
+        # Noted first: once the groups are deleted, nothing else tells of them.
+        self.delivery = self.delivery.model_copy(update={"retracted": tuple(found)})
+        self._ledger.note_retracted(self.delivery)
+        for name, group_id in found:
+            item = self._ledger.alert(name, group_id)
+            if item is None or item.retracted:
+                continue
+            now = self._run.clock()
+            told = [arn for arn, state in item.targets.items() if state in ("SENT", "UNKNOWN")]
+            targets: dict[str, TargetStatus] = dict.fromkeys(told, "PENDING")
+            values = {
+                "retracted": True,
+                "targets": targets,
+                "state": "CLAIMED" if told else "RETRACTED",
+                "since": now,
+                "attempt_id": self.delivery.attempt_id,
+                "holder": self._run.holder,
+            }
+            if not self._ledger.retract_alert(item, item.model_copy(update=values), now):
+                raise _overtaken()
+
+    def _gone(self) -> list[GroupItem]:
+        """Stored groups of the window that stand no more."""
+        standing = {group.id for group in self._groups}
+        # Later groups than those of a backtest are of the previous model.
+        end = None if self.is_backtest else self.delivery.window_end
+        stored = self._ledger.groups(self.delivery.window_start, end)
+        return [item for item in stored if item.group_id not in standing]
+
     def _keep_groups(self) -> None:
         for group in self._groups:
             self._run.keep_lease()
             self._ledger.put_group(group, self.delivery.attempt_id)
-        standing = {group.id for group in self._groups}
-        # Later groups than those of a backtest are of the previous model.
-        end = None if self.is_backtest else self.delivery.window_end
-        for item in self._ledger.groups(self.delivery.window_start, end):
-            if item.group_id not in standing:
-                self._post.objects.delete(
-                    layout.group_file(kind, item.start, item.group_id) for kind in layout.OF_GROUPS
-                )
-                self._ledger.delete_group(item)
+        for item in self._gone():
+            self._post.objects.delete(
+                layout.group_file(kind, item.start, item.group_id) for kind in layout.OF_GROUPS
+            )
+            self._ledger.delete_group(item)
 
     def _send(self) -> bool:
-        """Send the pending alerts of this delivery's groups; return whether none is left."""
+        """Send what is pending of this delivery's alerts; return whether nothing is left."""
+        letters: dict[tuple[str, str], list[_Letter]] = {}
+        for letter in self._letters():
+            for arn, state in letter.item.targets.items():
+                if state not in _FINAL:
+                    letters.setdefault((letter.item.alert, arn), []).append(letter)
         finished = True
+        for (name, arn), pending in letters.items():
+            # A message that may have been sent is reported by itself.
+            fresh = [one for one in pending if one.item.targets[arn] == "PENDING"]
+            single = len(fresh) <= self._alerts[name].digest_above
+            for letter in pending if single else [one for one in pending if one not in fresh]:
+                finished &= self._send_to([letter], arn, letter.subject, letter.payload)
+            if not single:
+                line, payload = digest(
+                    self._post.origin,
+                    self._config,
+                    name,
+                    self.delivery.attempt_id,
+                    [one.payload for one in fresh],
+                )
+                finished &= self._send_to(fresh, arn, line, payload)
+        return finished
+
+    def _letters(self) -> list[_Letter]:
+        """What this delivery has to send, oldest group first, retractions at the end."""
+        found = []
         for group in sorted(self._news, key=lambda one: (one.start, one.id)):
             for name in self._alerts:
                 item = self._ledger.alert(name, group.id)
                 # An item of another delivery is that one's to send.
-                if item is None or item.attempt_id != self.delivery.attempt_id:
+                if item is None or item.retracted or not self._is_pending(item):
                     continue
-                for arn in [arn for arn, state in item.targets.items() if state not in _FINAL]:
-                    item, done = self._send_to(item, arn, group)
-                    finished &= done
-        return finished
+                payload = alert_payload(
+                    self._post.origin,
+                    self._config,
+                    name,
+                    group,
+                    _results_key(group),
+                    late=item.late,
+                    tellings=item.tellings,
+                )
+                found.append(_Letter(item, subject(self._config, group, late=item.late), payload))
+        for name, group_id in self.delivery.retracted:
+            item = self._ledger.alert(name, group_id)
+            if item is None or not item.retracted or not self._is_pending(item):
+                continue
+            found.append(_Letter(item, *retraction(self._post.origin, self._config, name, item)))
+        return found
 
-    def _send_to(self, item: AlertItem, arn: str, group: Group) -> tuple[AlertItem, bool]:
-        """Send to one target; the item afterwards, and whether that is done with."""
-        name = item.alert
-        payload = alert_payload(
-            self._post.origin, self._config, name, group, _results_key(group), late=item.late
-        )
-        if item.targets[arn] == "CLAIMED":
+    def _is_pending(self, item: AlertItem) -> bool:
+        mine = item.attempt_id == self.delivery.attempt_id
+        return mine and not set(item.targets.values()) <= set(_FINAL)
+
+    def _send_to(
+        self, letters: Sequence[_Letter], arn: str, line: str, payload: dict[str, Any]
+    ) -> bool:
+        """Send one message to one target; whether that is done with."""
+        name = letters[0].item.alert
+        if letters[0].item.targets[arn] == "CLAIMED":
             # Only an aborted run leaves this state: it is unknown whether it sent the alert.
             reason = "a run ended while it sent this alert, so that it may not have arrived"
-            return self._report(item, arn, "UNKNOWN", reason, payload)
-        claimed = self._with(item, arn, "CLAIMED")
+            return self._report(letters, arn, "UNKNOWN", reason, payload)
         now = self._run.clock()
-        if not self._ledger.claim_alert(item, claimed, now):
-            raise _overtaken()
-        item = claimed
+        for letter in letters:
+            claimed = self._with(letter.item, arn, "CLAIMED")
+            if not self._ledger.claim_alert(letter.item, claimed, now):
+                raise _overtaken()
+            letter.item = claimed
         try:
-            message = Message(
-                subject(self._config, group, late=item.late),
-                encode(payload),
-                payload["alertEventId"],
-            )
-            self._post.targets.send(arn, message)
+            self._post.targets.send(arn, Message(line, encode(payload), payload["alertEventId"]))
         except UncertainError as error:
-            return self._report(item, arn, "UNKNOWN", str(error), payload)
+            return self._report(letters, arn, "UNKNOWN", str(error), payload)
         except PermanentError as error:
             self._run.permanent.append(f"alert '{name}' was not sent: {error}")
-            return self._report(item, arn, "FAILED", str(error), payload)
+            return self._report(letters, arn, "FAILED", str(error), payload)
         except RetryableError as error:
-            if now - item.since < _GIVE_UP:
+            if now - min(one.item.since for one in letters) < _GIVE_UP:
                 self._run.retryable.append(f"alert '{name}' is not sent yet: {error}")
-                return self._mark(item, arn, "PENDING"), False
+                self._mark(letters, arn, "PENDING")
+                return False
             self._run.permanent.append(f"alert '{name}' was given up after a day: {error}")
-            return self._report(item, arn, "FAILED", str(error), payload)
+            return self._report(letters, arn, "FAILED", str(error), payload)
         self._run.sent += 1
-        return self._mark(item, arn, "SENT"), True
+        self._mark(letters, arn, "SENT")
+        return True
 
     def _report(
         self,
-        item: AlertItem,
+        letters: Sequence[_Letter],
         arn: str,
         state: Literal["UNKNOWN", "FAILED"],
         reason: str,
         payload: Mapping[str, Any],
-    ) -> tuple[AlertItem, bool]:
+    ) -> bool:
         """Report an alert that did not surely arrive on the operations topic, then close it."""
+        name = letters[0].item.alert
         facts = {
             "detector": self._config.name,
             "event": f"ALERT_{state}",
@@ -427,22 +554,37 @@ class _Errand:
         }
         fate = "may not have arrived" if state == "UNKNOWN" else "was not sent"
         title = f"{self._config.name}: an alert {fate}"
-        text = f"Alert '{item.alert}' {fate} at {arn}.\n\nReason: {facts['reason']}"
+        text = f"Alert '{name}' {fate} at {arn}.\n\nReason: {facts['reason']}"
         if not self._run.report(title, text, facts):
             # The next run continues from here; it may report twice, but never not at all.
-            return self._mark(item, arn, "CLAIMED" if state == "UNKNOWN" else "PENDING"), False
-        return self._mark(item, arn, state), True
+            self._mark(letters, arn, "CLAIMED" if state == "UNKNOWN" else "PENDING")
+            return False
+        self._mark(letters, arn, state)
+        return True
 
-    def _mark(self, item: AlertItem, arn: str, state: TargetStatus) -> AlertItem:
-        after = self._with(item, arn, state)
-        if not self._ledger.mark_alert(item, after):
-            raise _overtaken()
-        return after
+    def _mark(self, letters: Sequence[_Letter], arn: str, state: TargetStatus) -> None:
+        for letter in letters:
+            after = self._with(letter.item, arn, state)
+            if not self._ledger.mark_alert(letter.item, after):
+                raise _overtaken()
+            letter.item = after
 
     def _with(self, item: AlertItem, arn: str, state: TargetStatus) -> AlertItem:
         targets = item.targets | {arn: state}
-        values = {"targets": targets, "state": _overall(targets), "holder": self._run.holder}
+        overall = _overall(targets)
+        if item.retracted and overall != "CLAIMED":
+            overall = "RETRACTED"
+        values = {"targets": targets, "state": overall, "holder": self._run.holder}
         return item.model_copy(update=values)
+
+
+@dataclass(eq=False)
+class _Letter:
+    """An alert to send, or its retraction; `item` is as stored."""
+
+    item: AlertItem
+    subject: str
+    payload: dict[str, Any]
 
 
 class _Decisions:
@@ -479,10 +621,17 @@ def _deferred(group: Group, delivery: Delivery, newer: Sequence[Delivery]) -> bo
 
 
 def _alert_item(
-    decision: Decision, alert: Alert, now: datetime, delivery: Delivery, holder: str
+    decision: Decision,
+    alert: Alert,
+    config: Config,
+    now: datetime,
+    delivery: Delivery,
+    holder: str,
 ) -> AlertItem:
     group = decision.group
-    sending = decision.because is None
+    old = (delivery.asof or delivery.window_end) - group.end > _max_age(alert, config)
+    sending = decision.because is None and not old
+    in_history = delivery.history_end is not None and group.start < delivery.history_end
     return AlertItem(
         alert=decision.alert,
         group_id=group.id,
@@ -493,13 +642,22 @@ def _alert_item(
         slices=_slices(group),
         since=now,
         expires_at=int((now + _KEPT).timestamp()),
-        state="CLAIMED" if sending else "SUPPRESSED",
+        state="CLAIMED" if sending else "OLD" if old else "SUPPRESSED",
         because=decision.because,
         targets=dict.fromkeys(_targets(alert), "PENDING") if sending else {},
         attempt_id=delivery.attempt_id,
         holder=holder,
-        late=delivery.history_end is not None and group.start < delivery.history_end,
+        # On time, it would have been found before the intervals that were due.
+        late=in_history or group.end <= delivery.due_start,
+        tellings=decision.tellings,
     )
+
+
+def _max_age(alert: Alert, config: Config) -> timedelta:
+    if alert.max_age_days is not None:
+        return timedelta(days=alert.max_age_days)
+    interval = timedelta(seconds=Grid.of(config).seconds)
+    return max(_MAX_AGE, interval * (config.lookback_intervals + 1))
 
 
 def _slices(group: Group) -> tuple[dict[str, str], ...]:

@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 from anomaly_detector import limits
 from anomaly_detector.errors import RetryableError
-from anomaly_detector.ledger.items import Run
+from anomaly_detector.ledger.items import Detector, Run
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services.payloads import Failure
+from anomaly_detector.services.reconcile import MOST_STOPPED
 from anomaly_detector.services.topic import Topic
+from anomaly_detector.warehouse.faults import DRIFT
 
 # Longer texts are cut; the execution's history has the complete text.
 _REASON = 2_000
@@ -21,12 +23,13 @@ _OUT_OF_MEMORY = re.compile(
     r"signal: killed|Runtime\.OutOfMemory|Process exited before completing request"
 )
 Ended = Literal["ABORTED", "FAILED", "TIMED_OUT"]
-_ENDINGS: dict[Ended, str] = {
+_ENDINGS: dict[str, str] = {
     "ABORTED": "The execution was stopped.",
     "FAILED": "The execution failed in a way that its state machine could not record; see its "
     "history.",
     "TIMED_OUT": "The execution took longer than its state machine allows.",
 }
+_STOPPED = ("ABORTED", "TIMED_OUT")
 _OUT_OF_TIME = re.compile(rf"Task timed out after {limits.MOST_SECONDS}\b")
 
 
@@ -41,14 +44,17 @@ def record_failure(
 ) -> Failure:
     """Store why an execution failed and notify the operations topic.
 
-    A failed pipeline sets the detector to FAILED, unless a newer document has been uploaded. A
-    failed crawl leaves it ACTIVE: the next crawl retries the same intervals, which are FAILED until
-    then.
+    A failed pipeline sets the detector to FAILED, unless a newer document has been uploaded; the
+    configuration in force stays so, and is crawled. One that was stopped, or took too long, is
+    started again by the next crawl. A failed crawl leaves it ACTIVE: the next crawl retries the
+    same intervals, which are FAILED until then.
     """
     reason = explained(innermost(error))[:_REASON]
     detector = ledger.detector()
+    further = ""
     if machine == "pipeline":
         config_hash = config_hash or detector.wanted_hash
+        further = _further(ledger, detector, config_hash, error)
         if detector.wanted_hash in (None, config_hash):
             after = {"status": "FAILED", "status_reason": reason, "execution": execution}
             if not ledger.advance_detector(detector, detector.model_copy(update=after)):
@@ -58,7 +64,7 @@ def record_failure(
         if detector.status == "ACTIVE":
             ledger.note_failure(reason)
         if detector.watermark is not None:
-            ledger.fail_waiting(detector.watermark, reason)
+            ledger.fail_waiting(detector.watermark, reason, due=DRIFT in reason)
     facts = {
         "detector": detector_name,
         "machine": machine,
@@ -69,8 +75,8 @@ def record_failure(
     }
     operations.publish(
         f"{detector_name}: {machine} failed",
-        f"The {machine} of detector {detector_name} failed.\n\nReason: {reason}\nExecution: "
-        f"{execution}",
+        f"The {machine} of detector {detector_name} failed.\n\nReason: {reason}\n{further}"
+        f"Execution: {execution}",
         facts,
     )
     # Last, as it tells that the end is recorded: what breaks off before is repeated by the event.
@@ -78,9 +84,27 @@ def record_failure(
         ledger.end_crawl(execution)
     elif config_hash is not None:
         run = ledger.run(config_hash) or Run(attempt=1, status="FAILED")
-        failed = {"status": "FAILED", "execution": execution, "reason": reason}
+        status = "STOPPED" if error.get("Error") in _STOPPED else "FAILED"
+        failed = {"status": status, "execution": execution, "reason": reason}
         ledger.set_run(config_hash, run.model_copy(update=failed))
     return Failure(reason=reason)
+
+
+def _further(
+    ledger: Ledger, detector: Detector, config_hash: str | None, error: dict[str, Any]
+) -> str:
+    """What happens after a pipeline has failed, as lines."""
+    lines = ""
+    if detector.is_live and detector.config_hash != config_hash:
+        lines += f"Configuration {detector.config_hash} stays in force.\n"
+    run = None if config_hash is None else ledger.run(config_hash)
+    if error.get("Error") in _STOPPED and run is not None:
+        lines += (
+            "The next crawl starts the pipeline again.\n"
+            if run.stopped < MOST_STOPPED
+            else "It was stopped too often to be started again: upload the document again.\n"
+        )
+    return lines
 
 
 def record_end(

@@ -25,6 +25,9 @@ from anomaly_detector.services.payloads import Counted, HistoryPlan, Part, Retra
 # Limit of one inline Map of the pipeline with a payload of 256 KB.
 MOST_CHUNKS = 500
 NOT_ASKED = Retraining()
+# A chunk that was unloaded earlier is unloaded again for a training: rows may have come since,
+# later than the look-back. What a run that failed has unloaded is reused.
+_FRESH = timedelta(days=2)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 # Chunk lengths below history.chunk: whole days, and divisors of a day.
@@ -46,7 +49,7 @@ def plan_history(
     """Plan the chunks to unload, whether to train a model, and in how many parts.
 
     Chunks begin at multiples of the chunk length from a fixed day, so that a repeated run reuses
-    the chunks that an earlier run has unloaded, and requests only the rest.
+    the chunks that an earlier run has unloaded within two days, and requests only the rest.
 
     Parameters
     ----------
@@ -83,9 +86,12 @@ def plan_history(
         pieces = [
             (chunk.window_start, chunk.window_end)
             for chunk in landed
-            if again is None
-            or not _overlap(
-                chunk.window_start, chunk.window_end, again.window_start, again.window_end
+            if (chunk.landed_at is not None and started_at - chunk.landed_at < _FRESH)
+            and (
+                again is None
+                or not _overlap(
+                    chunk.window_start, chunk.window_end, again.window_start, again.window_end
+                )
             )
         ]
         most = rows_at_once(config.memory_mb, max(len(measures) for measures in parts))

@@ -120,6 +120,7 @@ class Statement(Payload):
     failed : whether this is the wait before another attempt.
     role : whether the last attempt failed because of the UNLOAD role.
     blocked : nothing has been submitted, because a statement of an earlier crawl is still running.
+    busy : how often the warehouse took no statement; it is waited for.
     cancelled : it exceeded its time limit and was cancelled.
     """
 
@@ -132,6 +133,7 @@ class Statement(Payload):
     failed: bool = False
     role: bool = False
     blocked: bool = False
+    busy: int = 0
     cancelled: bool = False
     result: dict[str, Any] = Field(default_factory=dict)
 
@@ -163,6 +165,7 @@ class LandedFiles(Payload):
     prefix: str
     manifest: str | None = None
     rows: int = 0
+    bytes: int = 0
     attempt_id: str
     statement_id: str | None = None
     milliseconds: int | None = None
@@ -202,10 +205,15 @@ class CrawlPlan(Payload):
     next_base : the model that this crawl stores has learned every interval before it.
     model : version of the parts' snapshots, which must be in force at commit.
     more : whether more intervals are due than one crawl processes.
+    asof : end of the newest due interval.
+    digests : of the values of the intervals from `window_start` on that the model in force has
+        scored before, up to the first that it has not.
     """
 
     due: bool
     more: bool = False
+    asof: Moment | None = None
+    digests: tuple[str, ...] = ()
     config_hash: str | None = None
     window_start: Moment | None = None
     due_start: Moment | None = None

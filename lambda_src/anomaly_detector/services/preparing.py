@@ -28,8 +28,8 @@ def prepare(
     started_at: datetime,
     redshift: Redshift | None = None,
 ) -> Prepared:
-    """Begin with a document: the detector is ACTIVATING. Meanwhile crawls go on with the
-    configuration in force, if there is one.
+    """Begin with a document, if it is valid: the detector is ACTIVATING. Meanwhile crawls go on
+    with the configuration in force, if there is one.
 
     Parameters
     ----------
@@ -55,15 +55,6 @@ def prepare(
             f"Configuration {config_hash} was replaced by {detector.wanted_hash} before it was "
             "activated."
         )
-    run = ledger.run(config_hash) or Run(attempt=1, status="RUNNING")
-    # Why it was begun; of a run that has ended it says how.
-    reason = run.reason if run.status in ("STARTING", "RUNNING") else None
-    running = run.model_copy(update={"status": "RUNNING", "execution": execution, "reason": reason})
-    ledger.set_run(config_hash, running)
-    if (detector.status, detector.execution) != ("ACTIVATING", execution):
-        begun = {"status": "ACTIVATING", "status_reason": reason, "execution": execution}
-        if not ledger.advance_detector(detector, detector.model_copy(update=begun)):
-            raise RetryableError("The detector was changed concurrently.")
     config = _complete(documents.load(store, config_hash))
     if redshift is not None and config.redshift != redshift:
         raise PermanentError(
@@ -73,6 +64,15 @@ def prepare(
         )
     window_start, window_end = _sample(config, started_at)
     _refuse_unsendable(store, config, window_start, window_end)
+    run = ledger.run(config_hash) or Run(attempt=1, status="RUNNING")
+    # Why it was begun; of a run that has ended it says how.
+    reason = run.reason if run.status in ("STARTING", "RUNNING") else None
+    running = run.model_copy(update={"status": "RUNNING", "execution": execution, "reason": reason})
+    ledger.set_run(config_hash, running)
+    if (detector.status, detector.execution) != ("ACTIVATING", execution):
+        begun = {"status": "ACTIVATING", "status_reason": reason, "execution": execution}
+        if not ledger.advance_detector(detector, detector.model_copy(update=begun)):
+            raise RetryableError("The detector was changed concurrently.")
     return Prepared(config_hash=config_hash, window_start=window_start, window_end=window_end)
 
 

@@ -25,6 +25,8 @@ FORMER_VERSION = (
     "The model was trained by a former version of this package, which this version cannot read: a "
     "new model is trained from the history."
 )
+# Executions for one document that may be stopped, or exceed their time, before it is left alone.
+MOST_STOPPED = 3
 # A new role may be refused for up to two minutes, until it has propagated.
 _PAUSES = (2, 4, 8, 16, 30, 30, 30)
 
@@ -39,8 +41,9 @@ def reconcile(
     """Compare the uploaded document with the ledger; start `<hash>-<attempt>` if necessary.
 
     The pipeline is started for a new document, for one that was active before another document, for
-    one that was uploaded again after its run failed, and for one whose model was trained by a
-    former version of this package. However often, however late and at whatever distance from its
+    one that was uploaded again after its run failed, for one whose execution was stopped or took
+    too long (three times at most), and for one whose model was trained by a former version of this
+    package. However often, however late and at whatever distance from its
     reading of the document this is called, each is started once, and none replaces one that was
     uploaded later.
 
@@ -94,7 +97,13 @@ def _start(ledger: Ledger, pipeline: Executions, config_hash: str, uploaded_at: 
             return False
         attempt = 1 if run is None else run.attempt + 1
         reason = FORMER_VERSION if ledger.detector().is_of_former_version else None
-        claim = Run(attempt=attempt, status="STARTING", uploaded_at=uploaded_at, reason=reason)
+        claim = Run(
+            attempt=attempt,
+            status="STARTING",
+            stopped=_stopped(run, uploaded_at),
+            uploaded_at=uploaded_at,
+            reason=reason,
+        )
         if not ledger.claim_run(config_hash, run, claim):
             return False  # a concurrent call has claimed it, or a later document
         run = claim
@@ -117,8 +126,20 @@ def _again(
     anew = _is_later(uploaded_at, run.uploaded_at)
     if run.status == "FAILED":
         return anew
-    # An execution that was stopped or timed out could not record its failure.
-    return (anew or former) and not (run.execution and pipeline.is_running(run.execution))
+    again = anew or run.stopped < MOST_STOPPED
+    if run.status == "STOPPED":
+        return again
+    if run.execution is None:
+        return anew or former
+    # What has ended without a word was stopped; it may have spoken since its run was read.
+    return again and not pipeline.is_running(run.execution) and ledger.run(config_hash) == run
+
+
+def _stopped(before: Run | None, uploaded_at: datetime) -> int:
+    """How many executions were stopped, if another is started now."""
+    if before is None or _is_later(uploaded_at, before.uploaded_at):
+        return 0
+    return before.stopped + (before.status in ("RUNNING", "STOPPED"))
 
 
 def _is_later(uploaded_at: datetime, before: datetime | None) -> bool:

@@ -14,7 +14,7 @@ from anomaly_detector.config import Config, Redshift
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import Grid, iso
 from anomaly_detector.lake import layout
-from anomaly_detector.lake.landed import read_manifest
+from anomaly_detector.lake.landed import Manifest, read_manifest
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import Chunk
 from anomaly_detector.ledger.ledger import Ledger
@@ -24,8 +24,8 @@ from anomaly_detector.services.history import is_trained
 from anomaly_detector.services.payloads import Counted, LandedFiles, Request, Statement
 from anomaly_detector.warehouse import checks, sql
 from anomaly_detector.warehouse.checks import SeriesNumbers
-from anomaly_detector.warehouse.data_api import DataApi
-from anomaly_detector.warehouse.faults import Fault, FaultKind, classify
+from anomaly_detector.warehouse.data_api import BusyError, DataApi
+from anomaly_detector.warehouse.faults import DRIFT, Fault, FaultKind, classify, is_drift
 from anomaly_detector.warehouse.redaction import UnredactedError
 from anomaly_detector.warehouse.statement import Statement as Submitted
 
@@ -37,9 +37,14 @@ _WAITS = (1, 2, 4, 8, 15, 30, 60)
 # Seconds before each further attempt, two and a half minutes in total: the time until a new role
 # can be assumed.
 _PAUSES = (5, 10, 20, 30, 30, 30, 30)
+# The longest wait for a warehouse that takes no statement: paused, being resized, its queue full.
+_LONGEST_WAIT = 300
+# Seconds that it is waited for: the next crawl would begin again, unless it is hours away.
+_PATIENCE, _LEAST_PATIENCE = 10_800, 900
 # A statement that fails for another reason may have run for long, so it gets fewer attempts.
 _AGAIN = {
     FaultKind.ROLE: len(_PAUSES),
+    FaultKind.BUSY: 0,
     FaultKind.PASSING: 3,
     FaultKind.UNCERTAIN: 2,
     FaultKind.PERMANENT: 0,
@@ -55,18 +60,27 @@ def submit(
     attempt: int,
     now: datetime,
     sleep: Sleep,
+    started_at: datetime,
+    busy: int = 0,
 ) -> Statement:
     """Submit the statement; a repeated call with the same arguments returns the same statement.
 
-    The statement of a live window waits, RUNNING and blocked, for the end of statements that an
-    earlier crawl has abandoned; these are cancelled.
+    A warehouse that takes no statement for now is waited for, RUNNING and failed, with growing
+    waits: for an interval, but between a quarter of an hour and three hours. The statement of a
+    live window waits, RUNNING and blocked, for the end of statements that an earlier crawl has
+    abandoned; these are cancelled.
 
     Raises
     ------
     PermanentError
-        If the query is invalid, or the execution or its crawl has ended.
+        If the query is invalid, the warehouse was busy for too long, or the execution or its crawl
+        has ended.
     RetryableError
-        If the warehouse is busy, or rejects a role that may not have propagated.
+        If the warehouse rejects a role that may not have propagated.
+
+    Parameters
+    ----------
+    started_at : of the execution. busy : how often the warehouse was busy since then.
     """
     config = documents.load(store, request.config_hash)
     api = warehouse(_redshift(config))
@@ -84,7 +98,19 @@ def submit(
     window = f"{iso(request.window_start)}/{iso(request.window_end)}"
     token = hashlib.sha256(f"{attempt_id}/{request.purpose}/{window}".encode()).hexdigest()
     name = cancelling.statement_name(config.name, request.purpose, execution, attempt)
-    statement_id = api.submit(text, token, name)
+    try:
+        statement_id = api.submit(text, token, name)
+    except BusyError as error:
+        if now - started_at >= _patience(config, request):
+            raise PermanentError(_out_of_patience(now - started_at, str(error))) from error
+        return Statement(
+            status="RUNNING",
+            attempt=attempt,
+            attempt_id=attempt_id,
+            failed=True,
+            busy=busy + 1,
+            wait_seconds=_busy_wait(execution, busy),
+        )
     # Checked after submitting: whoever marks the execution later finds the statement.
     if ledger.is_stopped(execution):
         ended = cancelling.cancel_one(api, statement_id, sleep)
@@ -95,6 +121,7 @@ def submit(
         statement_id=statement_id,
         attempt=attempt,
         attempt_id=attempt_id,
+        busy=busy,
         wait_seconds=_WAITS[0],
     )
 
@@ -129,7 +156,9 @@ def poll(
         raise PermanentError(_timed_out(request))
     if statement.failed:
         status = "ATTACH" if statement.role else "AGAIN"
-        again = {"status": status, "attempt": statement.attempt + 1, "failed": False}
+        # Nothing was submitted where the warehouse was busy: the same attempt is made again.
+        attempt = statement.attempt + bool(statement.statement_id)
+        again = {"status": status, "attempt": attempt, "failed": False}
         return statement.model_copy(update=again)
     config = documents.load(store, request.config_hash)
     api = warehouse(_redshift(config))
@@ -138,24 +167,31 @@ def poll(
             return _waiting(statement)
         return statement.model_copy(update={"status": "AGAIN"})
     found = api.describe(statement.statement_id)
+    if found.status in ("FAILED", "ABORTED"):
+        ledger.add_usage(now, found.id, round(found.duration_seconds * 1000))
     if found.running and over and not statement.cancelled:
         asked = api.cancel(statement.statement_id)
         return statement.model_copy(update={"cancelled": asked, "wait_seconds": _WAITS[0]})
     if found.status == "FINISHED":
+        milliseconds = round(found.duration_seconds * 1000)
+        if not request.purpose.startswith("check"):
+            landed = _landed(store, ledger, config, request, statement, found, now)
+            ledger.add_usage(now, found.id, milliseconds, landed.rows, landed.bytes)
+            return statement.model_copy(update={"status": "FINISHED", "result": landed.answer()})
+        ledger.add_usage(now, found.id, milliseconds)
         if request.purpose == "check_columns":
             result = _columns(config, api, statement.statement_id)
-        elif request.purpose == "check_series":
+        else:
             detector = ledger.detector()
             parts = detector.parts if is_trained(detector, config) else ()
-            result = _series(config, api, request, statement, parts)
-        else:
-            result = _landed(store, ledger, config, request, statement, found, now).answer()
+            result = _series(config, api, request, statement, parts, found.duration_seconds)
         return statement.model_copy(update={"status": "FINISHED", "result": result})
     if found.status in ("FAILED", "ABORTED"):
         if statement.cancelled:
             told = _told(store, config, request, statement, found, _timed_out(request))
             raise PermanentError(told)
-        return _paused(store, config, request, statement, found)
+        waited = now - started_at
+        return _paused(store, config, request, statement, found, execution, waited)
     return _waiting(statement)
 
 
@@ -173,6 +209,30 @@ def _timed_out(request: Request) -> str:
         "cancelled: filter on the sort key in the query, shorten history.chunk, or give the "
         "database user a higher query priority."
     )
+
+
+def _patience(config: Config, request: Request) -> timedelta:
+    if request.purpose != "live":
+        return timedelta(seconds=_PATIENCE)
+    seconds = Grid.of(config).seconds
+    return timedelta(seconds=min(max(seconds, _LEAST_PATIENCE), _PATIENCE))
+
+
+def _out_of_patience(waited: timedelta, reason: str) -> str:
+    minutes = waited.total_seconds() / 60
+    return f"The warehouse was waited for {minutes:.0f} minutes. {reason}"
+
+
+def _busy_wait(execution: str, busy: int) -> int:
+    return _jittered(min(2 ** (busy + 1), _LONGEST_WAIT), f"{execution}/{busy}")
+
+
+def _jittered(seconds: int, seed: str) -> int:
+    """Between half and all of the seconds, the same for the same seed, so that statements which
+    failed together do not come again together.
+    """
+    share = int(hashlib.sha256(seed.encode()).hexdigest()[:8], 16) / 2**32
+    return max(1, round(seconds * (0.5 + share / 2)))
 
 
 def _waiting(statement: Statement) -> Statement:
@@ -210,18 +270,32 @@ def _prefix(config: Config, request: Request, attempt_id: str) -> str:
 
 
 def _paused(
-    store: ObjectStore, config: Config, request: Request, statement: Statement, found: Submitted
+    store: ObjectStore,
+    config: Config,
+    request: Request,
+    statement: Statement,
+    found: Submitted,
+    execution: str,
+    waited: timedelta,
 ) -> Statement:
     text = found.error or f"The statement was {found.status.lower()}, and no reason was given."
     fault = classify(text, found.sql)
     if found.status == "ABORTED" and fault.kind in (FaultKind.UNCERTAIN, FaultKind.PERMANENT):
         fault = Fault(FaultKind.PASSING, fault.sentence)
-    if statement.attempt > _AGAIN[fault.kind]:
+    if request.purpose == "live" and is_drift(text):
+        fault = Fault(fault.kind, f"{DRIFT} {fault.sentence}")
+    if fault.kind is FaultKind.BUSY and waited < _patience(config, request):
+        wait, busy = _busy_wait(execution, statement.busy), statement.busy + 1
+        return statement.model_copy(update={"failed": True, "busy": busy, "wait_seconds": wait})
+    if statement.attempt - statement.busy > _AGAIN[fault.kind]:
         several = f"Failed after {statement.attempt} attempts: " if statement.attempt > 1 else ""
         told = _told(store, config, request, statement, found, fault.sentence)
         raise PermanentError(several + told) from UnredactedError(text)
-    pause = _PAUSES[statement.attempt - 1]
-    failed = {"failed": True, "role": fault.kind is FaultKind.ROLE, "wait_seconds": pause}
+    pause = _PAUSES[min(statement.attempt, len(_PAUSES)) - 1]
+    role = fault.kind is FaultKind.ROLE
+    if not role:
+        pause = _jittered(pause, f"{execution}/{statement.attempt}")
+    failed = {"failed": True, "role": role, "wait_seconds": pause}
     return statement.model_copy(update=failed)
 
 
@@ -263,8 +337,11 @@ def _series(
     request: Request,
     statement: Statement,
     parts: Sequence[Sequence[str]],
+    seconds: float,
 ) -> dict[str, object]:
-    """Judge the counts; `parts` are those of a trained model, which keeps them."""
+    """Judge the counts, and what loading the history would take, by the run time of this statement;
+    `parts` are those of a trained model, which keeps them and needs no history.
+    """
     numbers = checks.read_series(config, api.result(statement.statement_id))
     problems = checks.judge_series(config, numbers)
     size = _history(config, numbers, request)
@@ -276,14 +353,28 @@ def _series(
     else:
         found = capacity.refuse_detector(config, size, "in the sample window")
     _refuse([*problems, *([] if found is None else [found])])
+    backfill = 0.0 if parts else seconds * size.intervals / _intervals_of(config, request)
+    over = config.budget.refuses(backfill)
+    if over is not None:
+        raise PermanentError(over)
     counted = Counted(slices=size.slices, intervals=size.intervals, rows=size.rows, text=size.text)
-    return {"ok": True, "series": numbers.series, **counted.answer()}
+    return {
+        "ok": True,
+        "series": numbers.series,
+        "backfill_seconds": round(backfill, 1),
+        **counted.answer(),
+    }
+
+
+def _intervals_of(config: Config, request: Request) -> int:
+    """Intervals of the request's window."""
+    return Grid.of(config).count(request.window_start, request.window_end)
 
 
 def _history(config: Config, numbers: SeriesNumbers, request: Request) -> Size:
     """Size of the history, extrapolated from the sample window."""
     grid = Grid.of(config)
-    sampled = grid.count(request.window_start, request.window_end)
+    sampled = _intervals_of(config, request)
     begin = grid.floor(config.history.begin(request.window_end, config.interval))
     intervals = grid.count(begin, request.window_end)
     # A slice has at most one unloaded row per interval, a level at most as many as the query's.
@@ -318,10 +409,12 @@ def _landed(
             "again."
         )
     milliseconds = round(found.duration_seconds * 1000)
+    listed = read_manifest(store, manifest) if written else Manifest(entries=())
     landed = LandedFiles(
         prefix=prefix,
         manifest=manifest if written else None,
-        rows=read_manifest(store, manifest).rows if written else 0,
+        rows=listed.rows,
+        bytes=listed.bytes,
         attempt_id=statement.attempt_id,
         statement_id=statement.statement_id,
         milliseconds=milliseconds,
@@ -333,6 +426,7 @@ def _landed(
             prefix=prefix,
             manifest=landed.manifest,
             rows=landed.rows,
+            bytes=landed.bytes,
             statement_id=statement.statement_id,
             milliseconds=milliseconds,
             landed_at=now,
@@ -341,6 +435,10 @@ def _landed(
     else:
         due = Grid.of(config).starts(request.due_start or request.window_start, request.window_end)
         ledger.mark_intervals(
-            due, "LANDED", statement_id=statement.statement_id, milliseconds=milliseconds
+            due,
+            "LANDED",
+            statement_id=statement.statement_id,
+            milliseconds=milliseconds,
+            bytes=landed.bytes,
         )
     return landed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ from anomaly_detector.panel import second
 from anomaly_detector.replay import Replay
 from anomaly_detector.services import documents, history, models
 from anomaly_detector.services.payloads import Activated, Trained
-from anomaly_detector.services.replaying import replay_block
+from anomaly_detector.services.replaying import Piece, replay_block
 from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
 
 # Seconds between stored snapshots: the most that a crash can cost.
@@ -120,6 +120,7 @@ def train(
             score_from,
         ):
             snapshot = piece.done.after
+            progress.late += _late_rows(ledger, piece)
             if piece.done.before is not None:
                 store.put(layout.model(progress.version, part), to_bytes(piece.done.before))
             if len(piece.done.scores.starts):
@@ -131,8 +132,20 @@ def train(
         store.put(layout.model(progress.version, part), to_bytes(snapshot))
     progress.store(snapshot)
     report = backtest.training(settings, snapshot)
-    store.put_json(layout.learnt(progress.version, part), report.to_dict())
+    late = {"late_rows": progress.late}
+    store.put_json(layout.learnt(progress.version, part), report.to_dict() | late)
     return answer(len(starts))
+
+
+def _late_rows(ledger: Ledger, piece: Piece) -> int:
+    """Rows that no crawl has read, because they came later than the look-back."""
+    starts = [start.item().replace(tzinfo=UTC) for start in piece.panel.starts]
+    scored = ledger.intervals(starts[0], starts[-1] + timedelta(seconds=1))
+    return sum(
+        max(0, int(rows) - (scored[start].rows or 0))
+        for start, rows in zip(starts, piece.rows, strict=True)
+        if start in scored and not scored[start].is_open
+    )
 
 
 def base_of(grid: Grid, begin: datetime, end: datetime, lookback: int) -> datetime:
@@ -276,6 +289,7 @@ class _Progress:
     part: int
     snapshot: Snapshot | None = None
     groups: dict[str, Group] = field(default_factory=dict)
+    late: int = 0
 
     @classmethod
     def of(cls, store: ObjectStore, version: str, part: int) -> _Progress:
@@ -285,7 +299,8 @@ class _Progress:
             return cls(store, version, part)
         groups = groups_from_bytes(store.get(layout.backtest_groups(version, part)))
         by_id = {group.id: group for group in groups}
-        return cls(store, version, part, from_bytes(found.body), by_id)
+        late = int(store.get_json(layout.late_rows(version, part))["rows"])
+        return cls(store, version, part, from_bytes(found.body), by_id, late)
 
     def add(self, config: Config, base: datetime, done: Replay) -> None:
         """Write the scores: one file per date, and one per interval of the look-back, which crawls
@@ -306,6 +321,7 @@ class _Progress:
         groups = groups_to_bytes(in_order(self.groups.values()))
         key = layout.backtest_groups(self.version, self.part)
         self.objects.put(key, groups, "application/json")
+        self.objects.put_json(layout.late_rows(self.version, self.part), {"rows": self.late})
         self.objects.put(layout.unfinished(self.version, self.part), to_bytes(snapshot))
 
 

@@ -16,6 +16,10 @@ from anomaly_detector.warehouse.statement import RUNNING, Column, Result, Statem
 MAX_NAME: Final = 500
 
 
+class BusyError(RetryableError):
+    """The warehouse takes no statement for now: it may take the same one in minutes or hours."""
+
+
 class DataApi:
     """Statements on one warehouse.
 
@@ -61,18 +65,24 @@ class DataApi:
         ----------
         token : at most 64 characters; for 8 hours the same token answers the same statement.
         name : what the statement is for, shown in the console; cut to 500 characters.
+
+        Raises
+        ------
+        BusyError
+            If the warehouse takes no statement for now, or it is unknown whether it took this one.
         """
         if not 1 <= len(token) <= 64:
             raise PermanentError(
                 f"A client token has 1 to 64 characters, '{token}' has {len(token)}."
             )
-        answer = self._call(
-            "execute_statement",
-            Sql=within_limit(sql),
-            ClientToken=token,
-            StatementName=name[:MAX_NAME],
-            **self._place,
-        )
+        sent = within_limit(sql)
+        method = self._client.execute_statement
+        try:
+            answer = method(
+                Sql=sent, ClientToken=token, StatementName=name[:MAX_NAME], **self._place
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise _refused(error, "execute_statement", BusyError) from error
         return str(answer["Id"])
 
     def describe(self, statement_id: str) -> Statement:
@@ -140,20 +150,24 @@ class DataApi:
     def _call(self, method: str, **given: str | bool) -> dict[str, Any]:
         try:
             return cast("dict[str, Any]", getattr(self._client, method)(**given))
-        except ClientError as error:
-            raise _of_client(error, method) from error
-        except ParamValidationError as error:
-            raise PermanentError(f"Invalid request to the Redshift Data API: {error}") from error
-        except BotoCoreError as error:
-            raise RetryableError(f"The Redshift Data API could not be reached: {error}") from error
+        except (ClientError, BotoCoreError) as error:
+            raise _refused(error, method, RetryableError) from error
 
 
-def _of_client(error: ClientError, method: str) -> RetryableError | PermanentError:
+def _refused(
+    error: ClientError | BotoCoreError, method: str, later: type[RetryableError]
+) -> RetryableError | PermanentError:
+    """What to raise for a refusal: `later` if it may pass in minutes or hours."""
+    if isinstance(error, ParamValidationError):
+        return PermanentError(f"Invalid request to the Redshift Data API: {error}")
+    if isinstance(error, BotoCoreError):
+        return later(f"The Redshift Data API could not be reached: {error}")
     fault = classify(aws_faults.message(error))
     reason = f"The Redshift Data API rejected {method} ({aws_faults.code(error)}): {fault.sentence}"
-    passing = fault.kind in (FaultKind.ROLE, FaultKind.PASSING)
-    kind = RetryableError if passing or aws_faults.is_transient(error) else PermanentError
-    return kind(reason)
+    if fault.kind is FaultKind.ROLE or aws_faults.is_denied(error):
+        return RetryableError(reason)
+    passing = fault.kind in (FaultKind.BUSY, FaultKind.PASSING)
+    return later(reason) if passing or aws_faults.is_transient(error) else PermanentError(reason)
 
 
 def _value(field: dict[str, Any]) -> Value:

@@ -18,6 +18,7 @@ class FaultKind(Enum):
     """Kind of a failure."""
 
     ROLE = "role"  # a new role or policy has not propagated yet; up to two minutes
+    BUSY = "busy"  # paused, waking, being resized, or its queues are full: wait until it is not
     PASSING = "passing"  # throttling, a lost connection, a table that is being replaced
     UNCERTAIN = "uncertain"  # may or may not be transient: worth a few attempts, then reported
     PERMANENT = "permanent"
@@ -44,7 +45,7 @@ _MOMENT: Final = "The warehouse or S3 was temporarily unavailable."
 # In order of precedence: permanent errors before transient ones, because error texts quote others.
 _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
     (
-        FaultKind.PERMANENT,
+        FaultKind.BUSY,
         _any(r"\bpaused\b"),
         "The cluster is paused: resume it, or remove the schedule that pauses it.",
     ),
@@ -335,22 +336,29 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
         "The query was cancelled by a user or by a limit of the warehouse.",
     ),
     (
+        FaultKind.BUSY,
+        _any(
+            r"too many (requests|connections|clients|sessions|statements|queries)",
+            r"(maximum|max) number of .{0,20}(connections|sessions|statements|queries)",
+            r"connection slots",
+            r"(connections?|sessions?|statements?|quer(y|ies)|queue)\S* (count )?(limit|quota)",
+            r"limit .{0,40}(connections|sessions|statements|queries)",
+            r"queue.{0,40}(full|time-?out|wait)",
+            r"resum(e|ing)|being (modified|resized|updated|rebooted)|maintenance|read.?only mode",
+        ),
+        _MOMENT,
+    ),
+    (
         FaultKind.PASSING,
         _any(
             r"slow ?down|reduce your request rate|status:? ?50\d|service ?unavailable",
             r"internal ?error|internal server error|environmental error",
             r"request ?time-?out|throttl|rate exceeded",
-            r"too many (requests|connections|clients|sessions|statements|queries)",
-            r"(maximum|max) number of .{0,20}(connections|sessions|statements|queries)",
-            r"connection slots|current transaction is aborted",
-            r"(connections?|sessions?|statements?|quer(y|ies)|queue)\S* (count )?(limit|quota)",
-            r"limit .{0,40}(connections|sessions|statements|queries)",
-            r"queue.{0,40}(full|time-?out|wait)",
+            r"current transaction is aborted",
             r"connection \S*( \S+){0,4} ?(refused|reset|timed out|closed|failed|lost|aborted)",
             r"could not connect|communication link failure|ssl (syscall|error)|broken pipe",
             r"server closed the connection|unexpected(ly)? (eof|closed)|eof detected",
             r"terminating connection|(shutting|starting) (down|up)|restart|failover",
-            r"resum(e|ing)|being (modified|resized|updated|rebooted)|maintenance|read.?only mode",
             r"(is )?not (yet )?available|unavailable",
             # A table that is replaced while the query runs.
             r"could not open relation|relation with oid|cache lookup failed|concurrent",
@@ -372,6 +380,15 @@ _KNOWN: Final[tuple[tuple[FaultKind, re.Pattern[str], str], ...]] = (
         _any(r"not (yet )?(supported|implemented)"),
         "Redshift does not support this: write the query without it.",
     ),
+)
+DRIFT: Final = (
+    "The query no longer fits its tables, as it did when it was checked: intervals stay due, and "
+    "are made up for as soon as it does again."
+)
+_DRIFT: Final = _any(
+    r"(column|attribute|relation(?! with oid)|table|schema|view|function|operator|type)\S* "
+    r"(\S+ ){0,9}(does not|doesn.?t) exist",
+    r"is of type .{0,60} but expression is of type|cannot (be )?cast|operator does not exist",
 )
 _LONGEST: Final = 1_000
 # Quoted names and values say nothing about the kind of the fault.
@@ -396,6 +413,11 @@ def classify(text: str, sql: str | None = None) -> Fault:
         if pattern.search(matched):
             return Fault(kind, f"{shown} {advice}")
     return Fault(FaultKind.UNCERTAIN, shown if reason else "The warehouse gave no reason.")
+
+
+def is_drift(text: str) -> bool:
+    """Whether an error text tells that tables or columns are no longer what the query expects."""
+    return bool(_DRIFT.search(" ".join(text.split())))
 
 
 def _ended(text: str) -> str:
