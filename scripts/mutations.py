@@ -45,8 +45,12 @@ def _simulation(arguments: str) -> str:
     return f"-m tests.simulation --no-shrinking {arguments}"
 
 
+def _test(path: str, named: str) -> str:
+    return f"-m pytest -q -x -p no:cacheprovider {path} -k {named}"
+
+
 def _each(fault: str) -> str:
-    return f"-m pytest -q -x -p no:cacheprovider {CALLS} -k {fault}"
+    return _test(CALLS, fault)
 
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -126,7 +130,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         f"{CODE}ledger/ledger.py",
         '    return Write(DETECTOR, values, {"revision": known})\n',
         "    return Write(DETECTOR, values, {} if known else {})\n",
-        _simulation("--only stall,concurrent --seeds 0-11 --intervals 20"),
+        _test("tests/adapters/test_ledger_table.py", "revision"),
     ),
     Mutation(
         "old models are deleted first",
@@ -134,7 +138,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "    if not ledger.commit(Commit(detector, after, intervals, delivery)):\n",
         "    models.forget(store, standing=(after.model,), replaced=(detector.model,), now=now)\n"
         "    if not ledger.commit(Commit(detector, after, intervals, delivery)):\n",
-        _each("crash-before"),
+        _test("tests/unit/test_services_pipeline.py", "loses"),
     ),
     # Others.
     Mutation(

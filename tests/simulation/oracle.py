@@ -223,6 +223,8 @@ def problems(plan: Plan) -> list[str]:
         told += _different("intervals", _unrevised(found.intervals), _unrevised(intervals))
     else:
         told += _different("intervals", found.intervals, intervals)
+    times = Counter(one.name for one in world.warehouse.statements.values())
+    told += [f"submitted {count} times: {name}" for name, count in times.items() if count > 1]
     return told + _of_alerts(plan, world, found, wanted) + _of_executions(plan, world)
 
 
