@@ -189,6 +189,21 @@ def test_a_live_window_without_rows_has_no_manifest(world: World) -> None:
     assert world.ledger.intervals(H1 - DAY, H1)[H1 - DAY].status == "LANDED"
 
 
+def test_a_crawl_keeps_its_lease_while_it_waits_and_ends_if_it_has_lost_it(world: World) -> None:
+    warehouse = Warehouse([{"Status": "STARTED"}] * 2)
+    waits, late = H1 + timedelta(minutes=15), H1 + timedelta(minutes=40)
+    world.ledger.begin_crawl("crawl", H1)
+    at = begin(world, warehouse, "live", crawl="crawl")
+
+    look(world, warehouse, at, "live", now=waits, crawl="crawl")
+
+    # It was taken for twenty minutes, and then again.
+    assert world.ledger.begin_crawl("other", H1 + timedelta(minutes=30)) == "crawl"
+    assert world.ledger.begin_crawl("other", late) is None
+    with pytest.raises(PermanentError, match="lost its lease"):
+        look(world, warehouse, at, "live", now=late, crawl="crawl")
+
+
 @pytest.mark.parametrize(
     ("answer", "attempts", "status"),
     [
