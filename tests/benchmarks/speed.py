@@ -122,7 +122,10 @@ class World:
         values[:, 1] = 100 + self._random.normal(size=values[:, 1].shape) / np.sqrt(counts[:, 0])
         counts[:, 1] = counts[:, 0]
         starts = self._begin + (begin + np.arange(size)) * np.timedelta64(seconds, "s")
-        return Panel(starts, NAMES, self.slices, ("orders", "latency"), values, counts)
+        # Each order is one; of means there is none.
+        norms = np.sqrt(values).astype(np.float32)
+        norms[:, 1] = np.nan
+        return Panel(starts, NAMES, self.slices, ("orders", "latency"), values, counts, norms)
 
 
 def case(series: int, interval: str, learnt: int = LEARNT) -> dict[str, Any]:

@@ -189,15 +189,16 @@ def test_a_job_that_moved_by_an_hour_is_learnt_within_a_week() -> None:
 
 
 def test_jobs_and_days_of_the_month_are_learnt_in_hourly_data() -> None:
-    # given jobs on the first of the month at two, and last days that are larger
+    # given jobs on the first of the month at two, and last days and pay days that are larger
     size = 24 * 200
     starts = np.datetime64("2025-01-06T00", "h") + np.arange(size)
     days = starts.astype("datetime64[D]")
     first = days == starts.astype("datetime64[M]").astype("datetime64[D]")
     last = days + 1 == (starts.astype("datetime64[M]") + 1).astype("datetime64[D]")
+    pay = np.arange(size) // 24 % 14 == 4
     night = np.isin(np.arange(size) % 24, (2, 3))
     series = {}
-    cases = [(first & night, 1.8), (first & night, 8.0), (last, 1.5), (last, 4.0)]
+    cases = [(first & night, 1.8), (first & night, 8.0), (last, 1.5), (last, 4.0), (pay, 3.0)]
     for seed, (number, (where, factor)) in product((1, 2), enumerate(cases)):
         name = f"seed_{seed}_{number}"
         series[name] = seasonal(size, noise=0.05, seed=20 * seed + number)
