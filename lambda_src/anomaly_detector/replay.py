@@ -128,7 +128,8 @@ def replay(
         if bounds is not None and crossed is not None:
             events = bounds.follow((*events, *of_bounds), crossed, judged, at)
         for event in events:
-            if event.last == at and not event.habit:
+            # Of a long event, hours alone may have come before: its newest interval decides.
+            if event.last == at:
                 m, k = state.measures.index(event.measure), lattice.index[event.slices[0]]
                 event.habit = now.habit(rules, shown, m, k)
         now.learn(rules, shown, evidence, frozen)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.detection.alike import kinds, positions
+from anomaly_detector.detection.report import describe
 from anomaly_detector.panel import Panel
 from anomaly_detector.replay import Replay
 from anomaly_detector.replay import replay as replayed
@@ -55,9 +58,14 @@ def habits_of(at: Calendar) -> dict[str, tuple[Mask, float]]:
     }
 
 
+def of_days(names: Iterable[str]) -> DetectorSettings:
+    """Settings with a measure, and a budget of its own, for each series."""
+    return settings("P1D", {name: {} for name in names}, false_events_per_week=0.2)
+
+
 def daily(series: dict[str, Values]) -> Replay:
-    """The replay of series of days, each a measure with a budget of its own."""
-    chosen = settings("P1D", {name: {} for name in series}, false_events_per_week=0.2)
+    """The replay of series of days."""
+    chosen = of_days(series)
     whole = by_measure({name: [values] for name, values in series.items()}, DAY)
     starts = Calendar(len(whole.starts)).days.astype("datetime64[s]")
     return replayed(chosen, Snapshot.initial(chosen), replace(whole, starts=starts))
@@ -89,6 +97,11 @@ def test_days_that_came_alike_are_no_events_and_one_that_does_not_is(
     # except after years of two levels every other week, whose difference is part of the spread
     missing = {one for one in missing if one[0] != "fortnight"}
     assert missing <= late | told(done, at, last)
+    # and the report names the seasons
+    report = describe(of_days(series), done.after.state)
+    named = {one.measure: one.seasons[0] for one in report.classes if one.seasons}
+    months = dict.fromkeys(("first", "pay", "end", "patch"), "month")
+    assert named == months | {"quarter": "year"}  # each came on the same dates of two years
 
 
 def told(done: Replay, at: Calendar, days: dict[str, int]) -> set[tuple[str, date]]:
@@ -205,7 +218,13 @@ def test_jobs_and_days_of_the_month_are_learnt_in_hourly_data() -> None:
         series[name][where] *= factor
     # when they are replayed
     _, done = hourly(series, seeds=2)
-    # then after four months there is no event
+    # then those that are told as habits are so
+    for number, kinds_of in ((4, {"two weeks"}), (2, {"month", "month's end"})):
+        for seed in (1, 2):
+            own = [group for group in done.groups if group.measure == f"seed_{seed}_{number}"]
+            assert {group.habit for group in own if group.habit} <= kinds_of
+            assert own[-1].habit
+    # and after four months there is no event
     late = [group for group in done.groups if group.start.date() >= date(2025, 5, 10)]
     early = {group.measure for group in done.groups} - {group.measure for group in late}
     assert not late

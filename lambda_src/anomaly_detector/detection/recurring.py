@@ -68,12 +68,13 @@ class Habit:
 
 @dataclass(frozen=True)
 class _Found:
-    """Habits of some series (n,): indices into M x K, and as in `Habit`."""
+    """Habits of some series (n,): indices into M x K, as in `Habit`, and which of `kinds` it is."""
 
     places: NDArray[np.int64]
     share: Array
     doubt: Array
     certain: Mask
+    kind: NDArray[np.int64]
 
 
 @dataclass
@@ -267,13 +268,38 @@ def habit(days: Days, moments: Moments, number: int, slot: int) -> Habit | None:
     return Habit(share, doubt, whole | moment, certain, moment)
 
 
+def expected_on(days: Days, moments: Moments, number: int) -> dict[str, Mask]:
+    """By kind of like days, (M, K) series of which something is expected on a day for sure.
+
+    Parameters
+    ----------
+    number : days since 1970.
+    """
+    shape = days.today.shape
+    found: dict[str, Mask] = {}
+    for part, slot in ((days, np.zeros(days.day.shape)), (moments, moments.slot)):
+        entry, *at = np.nonzero((part.share != 0) & (slot >= 0))
+        hit = (entry, *at)
+        age = np.minimum(np.uint16(number) - part.day[hit], REACH)
+        bits = by_age(number)[age]
+        # A slot of a series counts as one of its own.
+        series = np.ravel_multi_index(tuple(at), shape)
+        places = series + slot[hit].astype(np.int64) * shape[0] * shape[1]
+        habits = _found(number, bits, age, part.share[hit], places)
+        for place, kind in enumerate(kinds(number)):
+            held = habits.places[(habits.kind == place) & habits.certain] % (shape[0] * shape[1])
+            found.setdefault(kind.name, np.zeros(shape, dtype=np.bool_)).reshape(-1)[held] = True
+    return found
+
+
 def _again(number: int, days: _Days, shares: _Shares, share: float, *, days_in_a_row: bool) -> str:
     """The kind of like days that a deviation completes among those remembered, empty if none."""
     ages = number - days.astype(np.int64)
     for kind in kinds(number):
         if not kind.certain or (kind.name == "day" and not days_in_a_row):
             continue
-        alike = np.append(shares[np.isin(ages, kind.ages)].astype(np.float64), share)
+        # Of the next like day, all but the oldest of these are among the last four.
+        alike = np.append(shares[np.isin(ages, kind.ages[:-1])].astype(np.float64), share)
         one_side = abs(alike.sum()) >= 0.999 * np.abs(alike).sum() > 0
         if len(alike) < kind.needed or not one_side:
             continue
@@ -303,6 +329,7 @@ def _found(
     series, which = np.unique(places, return_inverse=True)
     share, doubt = np.zeros(len(series)), np.zeros(len(series))
     certain = np.zeros(len(series), dtype=np.bool_)
+    chosen = np.zeros(len(series), dtype=np.int64)
     known = np.zeros(len(series), dtype=np.bool_)
     sizes = shares.astype(np.float64)
     for place, kind in enumerate(kinds(number)):
@@ -324,8 +351,9 @@ def _found(
         share[fits] = mean[fits]
         doubt[fits] = np.maximum(least, SPREAD_DOUBT * deviation)[fits]
         certain[fits] = kind.certain & ~_ambiguous(number, age, held > 0, which, len(series))[fits]
+        chosen[fits] = place
         known |= fits
-    return _Found(series[known], share[known], doubt[known], certain[known])
+    return _Found(series[known], share[known], doubt[known], certain[known], chosen[known])
 
 
 def _ambiguous(

@@ -3,7 +3,9 @@
 A **season** explains the variance of its profile over the slots, less what chance gives means of as
 many values; its **share** is of the sum of day, week and s^2, s the residual deviation. It is
 **found** where its swing, twice the deviation that it explains, is larger than s, and the profile's
-variance is over three times that of chance.
+variance is over three times that of chance. Others are **found** where something is expected within
+the next days for sure: on a day of the month or the quarter, or on a date of the
+year (`alike`); or where forecasts are better with the season that an input names (`month`).
 
 **Events an interval** are what a series of small numbers is made of: for SUM and COUNT its level
 over the size of one event, as the forecast's floor takes it, and for every aggregation the rows
@@ -22,16 +24,22 @@ from numpy.typing import NDArray
 from anomaly_detector.detection.arrays import Array, Mask
 from anomaly_detector.detection.forecast import RATE_DAY, RATE_WEEK
 from anomaly_detector.detection.habits import MOSTLY, Habits
+from anomaly_detector.detection.month import BETTER, WITH, WITHOUT, Month
+from anomaly_detector.detection.recurring import expected_on
 from anomaly_detector.detection.rules import TO_DEVIATION, Rules
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
+from anomaly_detector.detection.slots import dates
 from anomaly_detector.detection.state import State
 from anomaly_detector.lattice import Lattice
 
-Season = Literal["day", "week"]
+Season = Literal["day", "week", "month", "quarter", "year", "season_intervals"]
 
+OTHERS: tuple[Season, ...] = ("month", "quarter", "year")
+SEASONS: tuple[Season, ...] = ("day", "week", *OTHERS, "season_intervals")
 SPARSE = 5.0  # events an interval below which a series is sparse
 GAPS = float(np.exp(-SPARSE))  # share of intervals without a row that so few events leave
 BEYOND_CHANCE = 3.0
+AHEAD = 100  # days in which what is expected is looked for
 CONSTANT = 1e-6  # relative deviation below which there is nothing but float noise
 
 _ABSENT_IS_ZERO = (
@@ -130,10 +138,13 @@ class _Learnt:
     windows_only: Mask
     left: Mask
     constant: Mask
+    others: dict[Season, Mask]
 
     def of_measure(self, m: int) -> _Learnt:
         """The series of one measure, arrays (K,)."""
-        return _Learnt(*(getattr(self, one.name)[m] for one in fields(self)))
+        arrays = {one.name: getattr(self, one.name) for one in fields(self)}
+        others = {season: held[m] for season, held in arrays.pop("others").items()}
+        return _Learnt(**{name: array[m] for name, array in arrays.items()}, others=others)
 
 
 def describe(settings: DetectorSettings, state: State) -> Report:
@@ -215,7 +226,33 @@ def _learnt(settings: DetectorSettings, state: State) -> _Learnt:
         windows_only=little[0],
         left=np.asarray(little.all(axis=0)),
         constant=constant,
+        others=_others(settings, state),
     )
+
+
+def _others(settings: DetectorSettings, state: State) -> dict[Season, Mask]:
+    """(M, K) series that have seasons beside those of day and week."""
+    found: dict[Season, Mask] = {}
+
+    def add(season: Season, held: Mask) -> None:
+        found[season] = held | found.get(season, np.zeros_like(held))
+
+    if len(state.days.day) and not np.isnat(state.until):
+        today = int(dates(settings.grid, np.array([state.until]))[0])
+        for number in range(today + 1, today + AHEAD + 1):
+            for kind, held in expected_on(state.days, state.moments, number).items():
+                for season in OTHERS:
+                    if kind.startswith(season):
+                        add(season, held)
+    profiles: tuple[tuple[Season, Month], ...] = (
+        ("month", state.month),
+        ("season_intervals", state.season),
+    )
+    for season, profile in profiles:
+        if len(profile.error):
+            better = profile.error[WITH] < BETTER * profile.error[WITHOUT]
+            add(season, better)
+    return found
 
 
 def _profile(profile: NDArray[Any], seen: NDArray[Any]) -> tuple[Array, Array]:
@@ -250,12 +287,13 @@ def _class(
 ) -> SeriesClass:
     born = learnt.born & of_level
     scored = born & learnt.scored
-    counts = {
+    counts: dict[Season, int] = {
         "day": int((scored & learnt.with_day).sum()),
         "week": int((scored & learnt.with_week).sum()),
     }
     enough = max(1.0, scored.sum() / 2)
-    seasons: tuple[Season, ...] = ("day", "week")
+    counts |= {season: int((scored & held).sum()) for season, held in learnt.others.items()}
+    seasons: tuple[Season, ...] = tuple(season for season in SEASONS if season in counts)
     return SeriesClass(
         measure=rule.name,
         aggregation=rule.aggregation,
