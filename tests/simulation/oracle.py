@@ -32,7 +32,7 @@ from tests.simulation.world import ENVIRONMENT, Kept, World
 
 OPERATIONS = ENVIRONMENT["OPERATIONS_TOPIC_ARN"]
 # What differs by the execution that wrote it.
-_OF_AN_ATTEMPT = ("attempt_id", "trained", "statement_id", "milliseconds", "sk")
+_OF_AN_ATTEMPT = ("attempt_id", "trained", "statement_id", "milliseconds", "bytes", "sk")
 
 
 @dataclass(frozen=True)
