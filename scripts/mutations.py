@@ -97,10 +97,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "all files below the prefix are read, whatever the manifest lists",
         f"{CODE}lake/landed.py",
-        "            keys = [_key_of(store, entry.url) for entry in manifest.entries]\n",
-        "            assert manifest\n"
-        "            below = source.manifest.removesuffix('manifest') + 'shard='\n"
-        "            keys = list(store.keys(below))\n",
+        "                (index, _key_of(store, entry.url), entry.meta.record_count)\n"
+        "                for entry in manifest.entries\n",
+        "                (index, key, None)\n"
+        "                for key in store.keys(source.manifest[: -len('manifest')] + 'shard=')\n"
+        "                if manifest\n",
         _simulation("--only stray --seeds 0-5 --intervals 8"),
     ),
     Mutation(
@@ -113,8 +114,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "sent before it is claimed",
         f"{CODE}services/delivery.py",
-        "        if not self._ledger.claim_alert(item, claimed, now):\n"
-        "            raise _overtaken()\n        item = claimed\n",
+        "            if not self._ledger.claim_alert(letter.item, claimed, now):\n"
+        "                raise _overtaken()\n            letter.item = claimed\n",
         "",
         _each("crash-after"),
     ),
@@ -173,8 +174,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "groups that late rows have undone are kept",
         f"{CODE}services/delivery.py",
-        "            if item.group_id not in standing:\n",
-        "            if not item.group_id:\n",
+        "        return [item for item in stored if item.group_id not in standing]\n",
+        "        return [item for item in stored if not item.group_id]\n",
         _simulation("--only changed,deleted --seeds 0-11 --intervals 20"),
     ),
     Mutation(
@@ -201,7 +202,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a crawl that has nothing to do keeps the lease",
         f"{CODE}services/crawling.py",
-        "    if not plan.due:\n        ledger.end_crawl(execution)\n",
+        "    if not plan.due and held_by is None:\n        ledger.end_crawl(execution)\n",
         "",
         _test("tests/unit/test_services_pipeline.py", "without_work"),
     ),
@@ -215,8 +216,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a crashed function is not tried again",
         "main.tf",
-        '"Sandbox.Timedout"], MaxAttempts = 2',
-        '"Sandbox.Timedout"], MaxAttempts = 0',
+        '"Sandbox.Timedout", "States.Timeout"], MaxAttempts = 2',
+        '"Sandbox.Timedout", "States.Timeout"], MaxAttempts = 0',
         _each("crash-before"),
     ),
 )
