@@ -196,8 +196,8 @@ class _Step:
 
 @cache
 def _state_bytes(interval: IntervalName, season: int) -> int:
-    """What a model holds of one series."""
-    measure = MeasureRule("one", "SUM")
+    """What a model holds of one series; of averages it is most."""
+    measure = MeasureRule("one", "AVG")
     settings = DetectorSettings(
         "any", Grid(interval, "UTC"), (), (measure,), season_intervals=season
     )
