@@ -166,8 +166,9 @@ def test_only_the_ledger_reads_and_writes_the_table() -> None:
         for file in package.rglob("*.py")
         if "ledger.table" in file.read_text(encoding="utf-8")
     }
-    # The wiring hands the table to the ledger.
-    assert users == {"ledger/ledger.py", "ledger/lease.py", "handlers/_wiring.py"}
+    # The wirings of functions and commands hand the table to the ledger.
+    wirings = {"handlers/_wiring.py", "operate/deployment.py"}
+    assert users == {"ledger/ledger.py", "ledger/lease.py", *wirings}
 
 
 def test_an_alert_is_decided_once_and_marked_by_one_run(table: StateTable) -> None:

@@ -112,9 +112,7 @@ def test_tokens_join_to_the_statement_or_it_is_refused(text: str) -> None:
 
 # What ends a statement, or changes how deep it is nested.
 EDGES = ";()"
-texts = st.lists(st.sampled_from([*PIECES, "\r", "-", "/", "*", "$", "é"]), max_size=20).map(
-    "".join
-)
+texts = st.lists(st.sampled_from([*PIECES, "\r", "-", "/", "*", "é"]), max_size=20).map("".join)
 
 
 def edges(text: str) -> list[int]:
