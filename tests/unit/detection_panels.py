@@ -67,6 +67,22 @@ def by_measure(series: Mapping[str, Sequence[Any]], seconds: int = 3600) -> Pane
     return Panel(starts(len(values), seconds), ("platform",), slices, tuple(series), values, counts)
 
 
+def beside(panels: Mapping[str, Panel]) -> Panel:
+    """Panels of the same intervals and slices as measures of one: each is looked at alone.
+
+    Norms that a panel lacks are unknown, which is the same.
+    """
+    first = next(iter(panels.values()))
+    unknown = np.full(first.values.shape, np.nan, dtype=np.float32)
+    norms = [unknown if one.norms is None else one.norms for one in panels.values()]
+    values, counts = (
+        np.concatenate([getattr(one, name) for one in panels.values()], axis=1)
+        for name in ("values", "counts")
+    )
+    known = None if all(one is unknown for one in norms) else np.concatenate(norms, axis=1)
+    return Panel(first.starts, first.dimensions, first.slices, tuple(panels), values, counts, known)
+
+
 def cut(whole: Panel, begin: int, end: int, *, drop_empty: bool = False) -> Panel:
     """Some intervals of a panel, without slices that have no row in them where asked for."""
     values, counts = whole.values[begin:end], whole.counts[begin:end]

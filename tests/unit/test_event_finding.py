@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
-from tests.unit.detection_panels import cut, panel, settings
+from tests.unit.detection_panels import beside, cut, panel, settings
 
 WEEK = 24 * 7
 Series = NDArray[np.float64]
@@ -28,16 +28,6 @@ def _with_total(leaves: Sequence[Series], seconds: int = 3600) -> Panel:
     total = np.sum(leaves, axis=0)
     series = {ROLLED_UP: total, **{f"leaf {n:02d}": leaf for n, leaf in enumerate(leaves)}}
     return panel({name: np.where(one == 0, np.nan, one) for name, one in series.items()}, seconds)
-
-
-def _beside(panels: Mapping[str, Panel]) -> Panel:
-    """Panels of the same intervals and slices as measures of one: each is looked at alone."""
-    first = next(iter(panels.values()))
-    values, counts = (
-        np.concatenate([getattr(one, name) for one in panels.values()], axis=1)
-        for name in ("values", "counts")
-    )
-    return replace(first, measures=tuple(panels), values=values, counts=counts)
 
 
 def _of(groups: Sequence[Group], measure: str) -> list[Group]:
@@ -69,7 +59,7 @@ def test_small_counts_that_repeat_by_chance_are_no_event() -> None:
         leaves = [random.poisson(rate, 8 * WEEK) * 1.0 for rate in np.linspace(0.05, 1.2, 60)]
         panels[f"seed {seed}"] = _with_total(leaves)
 
-    assert not _groups(_beside(panels))
+    assert not _groups(beside(panels))
 
 
 def test_a_count_that_is_stuck_is_an_event() -> None:
@@ -98,7 +88,7 @@ def test_hours_without_any_row_are_an_event(interval: str, seconds: int) -> None
         leaf[size - 20 : size - 16] = 0
 
     names = ("SUM", "COUNT")
-    whole = _beside({name: _with_total(leaves, seconds) for name in names})
+    whole = beside({name: _with_total(leaves, seconds) for name in names})
     rules = {name: {"aggregation": name} for name in names}
     groups = _groups(whole, settings(interval, rules, false_events_per_week=0.04))
 
@@ -134,7 +124,7 @@ def test_a_mean_without_data_is_an_event_of_its_own() -> None:
     rules = {name: {"aggregation": name} for name in names}
     chosen = settings(measures=rules, false_events_per_week=len(names))
 
-    whole = _beside({name: panel(series) for name in names})
+    whole = beside({name: panel(series) for name in names})
     done = replay(chosen, Snapshot.initial(chosen), whole)
 
     for name in names:
@@ -176,7 +166,7 @@ def test_a_series_that_comes_every_night_and_does_not_is_an_event() -> None:
         jobs[0][missed] = 0
         panels[f"seed {seed}"] = _with_total(jobs)
 
-    whole = _beside(panels)
+    whole = beside(panels)
     groups = _groups(whole)
 
     assert [(one.measure, one.slices) for one in _within(groups, whole, missed, missed + 1)] == [
@@ -193,7 +183,7 @@ def test_a_burst_of_something_rare_is_an_event() -> None:
         errors[2][size - 30 : size - 28] = 12
         panels[f"seed {seed}"] = _with_total(errors)
 
-    whole = _beside(panels)
+    whole = beside(panels)
     whole = replace(whole, counts=np.nan_to_num(whole.values))
     rules = {name: {"aggregation": "COUNT"} for name in panels}
     groups = _groups(whole, settings(measures=rules, false_events_per_week=0.04))
@@ -214,7 +204,7 @@ def test_a_small_slice_that_stops_is_an_event_until_it_is_the_new_level() -> Non
         leaves[0][stop:] = 0
         panels[f"rate {rate}"] = _with_total(leaves)
 
-    whole = _beside(panels)
+    whole = beside(panels)
     groups = _groups(whole, false_events_per_week=0.02)
 
     for name in panels:
@@ -284,7 +274,7 @@ def test_a_fault_before_events_may_open_is_forgotten_within_a_month() -> None:
         values = noisy.copy()
         values[begin : begin + 6] *= factor
         panels[f"times {factor}"] = panel({"a": values})
-    whole = _beside(panels)
+    whole = beside(panels)
 
     chosen = settings(measures={name: {} for name in panels}, false_events_per_week=2)
     done = replay(chosen, Snapshot.initial(chosen), whole, score_from=whole.starts[5 * WEEK])

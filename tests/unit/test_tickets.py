@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from anomaly_detector.events.group import Group
 from anomaly_detector.panel import Panel
-from anomaly_detector.replay import Replay
 from anomaly_detector.replay import replay as replayed
 from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
 from numpy.typing import NDArray
 
-from tests.unit.detection_panels import settings, starts
+from tests.unit.detection_panels import beside, settings, starts
 
 DAYS, LEARNT = 70, 42
 SIZE = 24 * DAYS
@@ -72,56 +72,65 @@ class Orders:
 CHOSEN = settings(measures={"revenue": {}}, false_events_per_week=0.2)
 
 
-def run(panel: Panel) -> Replay:
-    score_from = panel.starts[24 * LEARNT]
-    return replayed(CHOSEN, Snapshot.initial(CHOSEN), panel, score_from=score_from)
+def groups_of(panels: dict[str, Panel], budget: float = 0.2, **rule: str) -> dict[str, list[Group]]:
+    """Groups of each panel, replayed beside each other with a budget for each."""
+    rules = dict.fromkeys(panels, rule)
+    chosen = settings(measures=rules, false_events_per_week=budget * len(panels))
+    whole = beside(panels)
+    score_from = whole.starts[24 * LEARNT]
+    done = replayed(chosen, Snapshot.initial(chosen), whole, score_from=score_from)
+    return {name: [one for one in done.groups if one.measure == name] for name in panels}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_single_large_orders_of_a_known_size_are_no_events(seed: int) -> None:
-    # given a shop with now and then a huge order
-    orders = Orders(seed)
-    orders.add_huge(0.004)
+def test_single_large_orders_of_a_known_size_are_no_events() -> None:
+    # given shops with now and then a huge order
+    panels = {}
+    for seed in (1, 2, 3):
+        orders = Orders(seed)
+        orders.add_huge(0.004)
+        panels[f"known {seed}"] = orders.panel()
+        panels[f"unknown {seed}"] = orders.panel(norms=False)
     # when the sums of squares are known, then none of them is an event, and otherwise some are
-    assert run(orders.panel()).groups == ()
-    without = run(orders.panel(norms=False))
-    assert len(without.groups) > 0
+    for name, groups in groups_of(panels).items():
+        assert bool(groups) == name.startswith("unknown"), name
 
 
-@pytest.mark.parametrize("leaf", [0, 2])
-def test_a_larger_order_than_any_before_is_an_event(leaf: int) -> None:
-    orders = Orders(4)
-    orders.add_huge(0.004)
-    at = 24 * 60 + 15
-    orders.add(leaf, at, 100 * PRICE * HUGE)
-    done = run(orders.panel())
-    assert [group.start.replace(tzinfo=None) for group in done.groups] == [starts(SIZE)[at].item()]
+def test_a_larger_order_than_any_before_is_an_event() -> None:
+    at, panels = 24 * 60 + 15, {}
+    for leaf in (0, 2):
+        orders = Orders(4)
+        orders.add_huge(0.004)
+        orders.add(leaf, at, 100 * PRICE * HUGE)
+        panels[f"leaf {leaf}"] = orders.panel()
+    for groups in groups_of(panels).values():
+        assert [one.start.replace(tzinfo=None) for one in groups] == [starts(SIZE)[at].item()]
 
 
-@pytest.mark.parametrize("seed", [5, 6])
-@pytest.mark.parametrize("kind", ["prices", "orders"])
-def test_many_larger_orders_and_more_orders_are_events(seed: int, kind: str) -> None:
+def test_many_larger_orders_and_more_orders_are_events() -> None:
     # given four times the prices, or the orders, of one leaf for a day
-    orders = Orders(seed)
-    orders.add_huge(0.004)
     begin = 24 * 60 + 6
     span = slice(begin, begin + 24)
-    orders.total[2, span] *= 4
-    orders.squares[2, span] *= 16 if kind == "prices" else 4
-    orders.count[2, span] *= 1 if kind == "prices" else 4
+    shops = {}
+    for seed, kind in product((5, 6), ("prices", "orders")):
+        orders = shops[f"{kind} {seed}"] = Orders(seed)
+        orders.add_huge(0.004)
+        orders.total[2, span] *= 4
+        orders.squares[2, span] *= 16 if kind == "prices" else 4
+        orders.count[2, span] *= 1 if kind == "prices" else 4
     # when it is replayed, then it is found where it is, and nothing else is
-    done = run(orders.panel())
-    first = done.groups[0]
-    assert first.slices == ({"platform": "p2"},)
-    hours = [starts(SIZE)[at].item().replace(tzinfo=UTC) for at in (begin, begin + 24)]
-    assert all(hours[0] <= group.start < hours[1] for group in done.groups)
-    assert len(done.groups) <= 2
-    # and all is told of it, single large orders too
-    sums = dict(zip(starts(SIZE).tolist(), orders.total[2], strict=True))
-    for point in first.points:
-        if point.slice == ("p2",):
-            told = sums[point.start.replace(tzinfo=None)]
-            assert point.actual == pytest.approx(told, abs=0.01)
+    found = groups_of({name: orders.panel() for name, orders in shops.items()})
+    for name, groups in found.items():
+        first = groups[0]
+        assert first.slices == ({"platform": "p2"},)
+        hours = [starts(SIZE)[at].item().replace(tzinfo=UTC) for at in (begin, begin + 24)]
+        assert all(hours[0] <= group.start < hours[1] for group in groups)
+        assert len(groups) <= 2
+        # and all is told of it, single large orders too
+        sums = dict(zip(starts(SIZE).tolist(), shops[name].total[2], strict=True))
+        for point in first.points:
+            if point.slice == ("p2",):
+                told = sums[point.start.replace(tzinfo=None)]
+                assert point.actual == pytest.approx(told, abs=0.01)
 
 
 @pytest.mark.parametrize("seed", [7, 8])
@@ -169,20 +178,20 @@ def clicks(seed: int, fault: slice | None = None, *, norms: bool = True) -> Pane
     return Panel(starts(SIZE), dimensions, slices, measures, mean, count, norm if norms else None)
 
 
-RATE = settings(measures={"rate": {"aggregation": "AVG"}}, false_events_per_week=1)
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_only_click_of_an_hour_is_no_event_and_many_are(seed: int) -> None:
+def test_the_only_click_of_an_hour_is_no_event_and_many_are() -> None:
     # given a share that is mostly 0 of a few rows, and now and then 1 of 1
     begin = 24 * 60 + 6
-    score_from = starts(SIZE)[24 * LEARNT]
-    # when it is replayed, then no leaf opens an event
-    calm = replayed(RATE, Snapshot.initial(RATE), clicks(seed), score_from=score_from)
-    assert [group for group in calm.groups if group.slices != ({},)] == []
-    without = clicks(seed, norms=False)
-    assert len(replayed(RATE, Snapshot.initial(RATE), without, score_from=score_from).groups) > 2
-    # and a higher share of many rows does
-    panel = clicks(seed, slice(begin, begin + 12))
-    found = replayed(RATE, Snapshot.initial(RATE), panel, score_from=score_from).groups
-    assert [group.slices for group in found] in ([({},)], [({"platform": "p4"},)])
+    panels = {}
+    for seed in (1, 2):
+        panels[f"calm {seed}"] = clicks(seed)
+        panels[f"without {seed}"] = clicks(seed, norms=False)
+        panels[f"fault {seed}"] = clicks(seed, slice(begin, begin + 12))
+    # when it is replayed
+    found = groups_of(panels, budget=1, aggregation="AVG")
+    for seed in (1, 2):
+        # then no leaf opens an event
+        assert [one for one in found[f"calm {seed}"] if one.slices != ({},)] == []
+        assert len(found[f"without {seed}"]) > 2
+        # and a higher share of many rows does
+        slices = [one.slices for one in found[f"fault {seed}"]]
+        assert slices in ([({},)], [({"platform": "p4"},)])
