@@ -357,6 +357,8 @@ module "monitoring" {
   has_budget                  = var.budget.seconds != null || var.budget.dollars != null
   commit_function_arn         = module.functions.function_arns["commit"]
   plan_crawl_function_arn     = module.functions.function_arns["plan_crawl"]
+  deliver_function            = module.functions.function_names["deliver"]
+  alerts_topic_name           = module.alerts.alerts_topic_name
   reconcile_function          = module.functions.function_names["reconcile"]
   record_failure_function_arn = module.functions.function_arns["record_failure"]
   dead_letter_queue_arn       = module.alerts.dead_letter_queue_arn

@@ -40,7 +40,7 @@ RPU_HOUR = 0.375
 
 CPU_GB = 1769 / 1024
 
-ALARMS = 9
+ALARMS = 11
 # Cold starts: expected after an idle hour, hardly ever after a few idle minutes.
 CRAWLS = {"every 5 minutes": 12 * HOURS, "hourly": HOURS, "daily": HOURS / 24}
 COLD = ("hourly", "daily")

@@ -36,6 +36,20 @@ locals {
       statistic   = "Maximum"
       dimensions  = { QueueName = var.dead_letter_queue_name }
     }
+    delivery-errors = {
+      description = "The function that delivers alerts and results failed, or a target refused an alert: see the operations topic and the function's log. What is undelivered is tried again by the next crawl."
+      namespace   = "AWS/Lambda"
+      metric      = "Errors"
+      statistic   = "Sum"
+      dimensions  = { FunctionName = var.deliver_function }
+    }
+    notifications-failed = {
+      description = "SNS could not deliver an alert to a subscriber of the alerts topic: see the topic's subscriptions, and enable delivery status logging for the reason."
+      namespace   = "AWS/SNS"
+      metric      = "NumberOfNotificationsFailed"
+      statistic   = "Sum"
+      dimensions  = { TopicName = var.alerts_topic_name }
+    }
     reconcile-errors = {
       description = "The function that starts the pipeline failed. See its log for the reason."
       namespace   = "AWS/Lambda"

@@ -52,6 +52,18 @@ variable "plan_crawl_function_arn" {
   nullable    = false
 }
 
+variable "deliver_function" {
+  description = "Name of the function that delivers alerts and results."
+  type        = string
+  nullable    = false
+}
+
+variable "alerts_topic_name" {
+  description = "Name of the alerts topic."
+  type        = string
+  nullable    = false
+}
+
 variable "reconcile_function" {
   description = "Name of the function that starts the pipeline."
   type        = string

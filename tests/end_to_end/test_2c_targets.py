@@ -162,3 +162,30 @@ def _zip() -> bytes:
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("target.py", TARGET)
     return file.getvalue()
+
+
+def test_every_alarm_goes_off_and_reaches_the_operations_topic(
+    cloud: LocalCloud, detector: Deployment
+) -> None:
+    # given
+    watch = cloud.client("cloudwatch")
+
+    def alarms() -> dict[str, dict[str, Any]]:
+        found = watch.describe_alarms()["MetricAlarms"]
+        return {one["AlarmName"]: one for one in found if one["AlarmName"].startswith("shop-")}
+
+    assert len(alarms()) >= 10
+    detector.received("operations")
+    # when the metric of each crosses its threshold; AWS writes these itself
+    for alarm in alarms().values():
+        below = alarm["ComparisonOperator"].startswith("LessThan")
+        datum = {
+            "MetricName": alarm["MetricName"],
+            "Dimensions": alarm["Dimensions"],
+            "Value": alarm["Threshold"] - 1 if below else alarm["Threshold"],
+        }
+        watch.put_metric_data(Namespace=alarm["Namespace"], MetricData=[datum])
+    # then
+    assert {one["StateValue"] for one in alarms().values()} == {"ALARM"}
+    told = [each["Message"] for each in detector.received("operations")]
+    assert {each["AlarmName"] for each in told if "AlarmName" in each} == alarms().keys()

@@ -25,7 +25,7 @@ run "least_input" {
   }
 
   assert {
-    condition     = length(output.alarm_names) == 9
+    condition     = length(output.alarm_names) == 11
     error_message = "alarms: ${jsonencode(output.alarm_names)}"
   }
 }
