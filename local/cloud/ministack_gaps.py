@@ -300,7 +300,8 @@ def name_errors_by_class() -> None:
     """Let a function's failure carry its exception's class, as AWS's ``errorType`` does.
 
     ministack says ``Runtime.HandlerError`` of every one, so no Retry by class could match. The
-    class reaches the server at the end of the trace that the worker sends.
+    class reaches the server at the end of the trace that the worker sends. A process that was
+    killed sends nothing, which AWS calls ``Runtime.ExitError``.
     """
     reported = '"trace": traceback.format_exc()'
     script = lambda_runtime._PYTHON_WORKER_SCRIPT
@@ -320,6 +321,8 @@ def name_errors_by_class() -> None:
                     "requestId": request_id,
                     "stackTrace": log.splitlines(keepends=True),
                 }
+        elif result.get("error") and "Worker process died" in str(result["body"]):
+            result["body"] |= {"errorType": "Runtime.ExitError"}
         return result
 
     lambda_svc._execute_function_warm = execute_function
@@ -451,6 +454,21 @@ def stop_idle_workers(most: int, seconds: float) -> int:
             del lambda_runtime._workers[key]
     lambda_runtime.kill_workers(stopped)
     return len(stopped)
+
+
+def kill_busy_workers(function: str) -> int:
+    """Kill the processes that are running a function; returns their number."""
+    with lambda_runtime._lock:
+        busy = [
+            worker
+            for workers in lambda_runtime._workers.values()
+            for worker in workers
+            if worker.in_use and worker.config.get("FunctionName") == function
+        ]
+    running = [each._proc for each in busy if each._proc is not None and each._proc.poll() is None]
+    for process in running:
+        process.kill()
+    return len(running)
 
 
 def stop_all_workers() -> None:

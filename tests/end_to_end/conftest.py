@@ -30,7 +30,7 @@ def _incident(
 
 @pytest.fixture(scope="session")
 def sample() -> shop.Shop:
-    """Seven weeks of the shop and two days ahead, with incidents at known hours."""
+    """Seven weeks of the shop and three days ahead, with incidents at known hours."""
     anchor = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     incidents = [
         _incident(anchor, 2, 2, {"platform": "mobile_app", "marketplace": "de"}, 0.2, "revenue"),
@@ -39,7 +39,7 @@ def sample() -> shop.Shop:
         # Within the hours that nobody crawls in time.
         _incident(anchor, 21, 2, {"platform": "pc_web"}, 0.3, "revenue"),
     ]
-    return shop.build(anchor, 11, days=50, step_minutes=30, incidents=incidents)
+    return shop.build(anchor, 11, days=50, live_hours=72, step_minutes=30, incidents=incidents)
 
 
 @pytest.fixture(scope="session")
