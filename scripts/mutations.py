@@ -102,7 +102,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                (index, key, None)\n"
         "                for key in store.keys(source.manifest[: -len('manifest')] + 'shard=')\n"
         "                if manifest\n",
-        _simulation("--only stray --seeds 0-5 --intervals 8"),
+        _test("tests/adapters/test_lake_landed.py", "only_what_the_manifest_lists"),
     ),
     Mutation(
         "locks are ignored",
