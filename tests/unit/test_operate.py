@@ -80,6 +80,7 @@ def active(ledger: Ledger) -> Ledger:
     for hours, status in ((4, "SCORED"), (3, "SCORED"), (2, "REVISED"), (1, "MISSING")):
         one = Interval(start=NOON - hours * HOUR, status=status, rows=1200 * (hours - 1))
         ledger._table.put(f"INTERVAL#{one.start:%Y-%m-%dT%H:%M:%SZ}", one.attributes())
+    ledger.add_usage(datetime.now(UTC), "one", 61_000, 1_200)
     return ledger
 
 
@@ -110,17 +111,20 @@ def test_status_is_readable(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("status") == 0
 
     text = capsys.readouterr().out
-    assert "shop (123456789012, eu-west-1)\n  status              FAILED\n" in text
+    assert "shop (123456789012, eu-west-1)\n  status                FAILED\n" in text
     assert "1 MISSING, 1 REVISED, 2 SCORED" in text
-    assert "newer upload        bad" in text
+    assert "newer upload          bad" in text
     assert "(2 h " in text
+    assert "warehouse this month  1 statements, 61 s, 1,200 rows unloaded" in text
 
 
 @pytest.mark.usefixtures("ledger")
 def test_status_of_a_detector_that_has_not_begun(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("status") == 0
 
-    assert "status              INACTIVE\n  scored until        nothing" in capsys.readouterr().out
+    assert (
+        "status                INACTIVE\n  scored until          nothing" in capsys.readouterr().out
+    )
 
 
 @pytest.mark.usefixtures("active")

@@ -47,6 +47,7 @@ def status(detector: Deployment, now: datetime) -> Facts:
         "configuration": {"active": found.config_hash, "uploaded": found.wanted_hash},
         "model": {"trained": found.trained, "history_end": _time(found.history_end)},
         "intervals_of_7_days": dict(sorted(counted.items())),
+        "usage_of_month": ledger.usage(now).model_dump(mode="json", exclude={"recent"}),
         "pending_deliveries": len(ledger.deliveries()),
         "parked_deliveries": [str(one["sk"]) for one in ledger.parked()],
     }

@@ -13,6 +13,11 @@ def status(facts: Facts) -> str:
     """The state of the detector, one fact per line."""
     pipeline = facts["pipeline"] or {}
     since = facts["seconds_since_watermark"]
+    usage = facts["usage_of_month"]
+    spent = (
+        f"{usage['statements']:,} statements, {usage['milliseconds'] / 1000:,.0f} s, "
+        f"{usage['rows']:,} rows unloaded"
+    )
     counted = ", ".join(f"{count:,} {key}" for key, count in facts["intervals_of_7_days"].items())
     lines = [
         ("status", facts["status"]),
@@ -26,6 +31,7 @@ def status(facts: Facts) -> str:
         ("newer upload", _newer(facts["configuration"])),
         ("trained until", facts["model"]["history_end"]),
         ("last 7 days", counted or "no interval"),
+        ("warehouse this month", spent),
         ("pending deliveries", str(facts["pending_deliveries"])),
         ("parked deliveries", ", ".join(facts["parked_deliveries"]) or None),
     ]
