@@ -17,7 +17,7 @@ from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
-from tests.unit.detection_panels import beside, cut, panel, settings
+from tests.unit.detection_panels import DIMENSIONS, beside, cut, panel, settings, shop
 
 WEEK = 24 * 7
 Series = NDArray[np.float64]
@@ -370,3 +370,27 @@ def test_a_value_that_ended_stays_accepted_when_its_total_is_again_as_it_was() -
     assert [np.datetime64(group.start.replace(tzinfo=None), "s") for group in ended] == [
         whole.starts[ends]
     ]
+
+
+def test_two_faults_that_share_leaves_are_told_once_each_not_every_other_hour() -> None:
+    # given two faults that cross, the second of which is weaker
+    size, begin = 8 * WEEK, 7 * WEEK + 9
+    chosen = settings(
+        measures={"views": {}, "revenue": {}}, dimensions=DIMENSIONS, false_events_per_week=1
+    )
+    done = replay(
+        chosen,
+        Snapshot.initial(chosen),
+        shop(
+            size,
+            5,
+            [
+                (("mobile_app", ROLLED_UP), begin, begin + 30, 0.3),
+                ((ROLLED_UP, "us"), begin + 3, begin + 30, 0.7),
+            ],
+        ),
+    )
+    # when they are replayed, then there is no chain of short events
+    for measure in ("views", "revenue"):
+        told = [group for group in done.groups if group.measure == measure]
+        assert 1 <= len(told) <= 3, [(group.start, group.slices) for group in told]

@@ -77,7 +77,7 @@ def follow(
         of_measure = [event for event in events if event.measure == measure]
         if not of_measure and found.evidence[m].max(initial=-np.inf) < found.threshold[m]:
             continue
-        now = _Now(rules, state, lattice, found, m)
+        now = _Now(rules, state, lattice, found, m, [one for one in of_measure if not one.closed])
         for event in of_measure:
             event.age += 1
             now.go_on(event, accept_after)
@@ -115,6 +115,7 @@ class _Now:
     lattice: Lattice
     found: Evidence
     m: int
+    before: list[Event]  # that were open before it
     open: list[Event] = field(default_factory=list)
     ended: list[Event] = field(default_factory=list)
     shown: set[Event] = field(default_factory=set)
@@ -399,6 +400,11 @@ class _Now:
         place = self.place(event)
         may = self.lattice.overlapping(place) & (found.side[m] == event.side)
         may &= found.weight[m] >= found.threshold[m]
+        # Not into the slices of a stronger event, which would end this one, to open it anew.
+        for other in self.before:
+            lasts = not other.closed and other.quiet < self.rules.quiet_to_yield
+            if lasts and other.side == event.side and other.evidence > event.evidence:
+                may &= ~self.overlapping(other)
         best = int(np.where(may, found.evidence[m], -np.inf).argmax())
         if not may[best] or found.evidence[m, best] <= event.evidence:
             return
