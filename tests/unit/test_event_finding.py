@@ -17,7 +17,7 @@ from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
-from tests.unit.detection_panels import DIMENSIONS, beside, cut, panel, settings, shop
+from tests.unit.detection_panels import DIMENSIONS, beside, cut, panel, seasonal, settings, shop
 
 WEEK = 24 * 7
 Series = NDArray[np.float64]
@@ -394,3 +394,28 @@ def test_two_faults_that_share_leaves_are_told_once_each_not_every_other_hour() 
     for measure in ("views", "revenue"):
         told = [group for group in done.groups if group.measure == measure]
         assert 1 <= len(told) <= 3, [(group.start, group.slices) for group in told]
+
+
+# --- what is told --------------------------------------------------------------------------------
+
+
+def test_nothing_is_told_of_what_is_not_scored() -> None:
+    # given an outage that is over, and one that is still there when the scored part begins
+    size, begin = 24 * 45, 24 * 35
+    values = seasonal(size, noise=0.05, seed=3)
+    values[begin - 200 : begin - 190] = 0.0
+    values[begin - 10 : begin + 10] = 0.0
+    chosen = settings()
+    whole = panel({"a": values})
+    # when it is scored at once, and after a snapshot within the second
+    first = whole.starts[begin]
+    at_once = replay(chosen, Snapshot.initial(chosen), whole, score_from=first).groups
+    before = replay(chosen, Snapshot.initial(chosen), whole.cut(0, begin - 5), score_from=first)
+    later = replay(chosen, before.after, whole.cut(begin - 5, size), score_from=first).groups
+    # then only the scored part of the second is told
+    assert before.groups == ()
+    assert later == at_once
+    (group,) = at_once
+    assert group.start.replace(tzinfo=None) == first.item()
+    assert group.actual == 0.0 < group.expected
+    assert all(point.start >= group.start for point in group.points)
