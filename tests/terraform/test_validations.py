@@ -147,6 +147,7 @@ def _document(inputs: dict[str, Any]) -> dict[str, Any]:
     role = redshift.pop("unload_role", {}).get("arn", "arn:aws:iam::123456789012:role/shop-unload")
     return {
         **given.pop("detection", {}),
+        **given.pop("monitoring", {}),
         **memory,
         **given,
         **schedule,
