@@ -194,7 +194,7 @@ class DetectorSettings:
     @property
     def channels(self) -> int:
         """Channels that evaluate a value; below an hour, its newest change is one more."""
-        return 4 + (self.grid.seconds < _HOUR)
+        return 5 + (self.grid.seconds < _HOUR)
 
     @property
     def distances(self) -> int:

@@ -295,7 +295,7 @@ class State:
             self.habits,
             shown.observed,
             shown.expectation,
-            shown.surprisal.surprise * scored,
+            shown.surprisal.lasting * scored,
             shown.value,
             shown.squares,
             self.surprise.long_level,
@@ -384,7 +384,7 @@ class State:
         )
         away = np.abs(aside)
         odd = live & (away > ODD * scale)
-        out = odd & (away > STANDS_OUT * scale) & (shown.surprisal.surprise > RARE)
+        out = odd & (away > STANDS_OUT * scale) & (shown.surprisal.lasting > RARE)
         size = moment_size(habits, expectation.base)
         share = total / np.maximum(size, SMALL)
         if known is not None:

@@ -1,12 +1,14 @@
 """The surprise of a single value, by the history of its series.
 
-Four channels evaluate a value, five if an interval is less than an hour, each as a distance |z| in
+Five channels evaluate a value, six if an interval is less than an hour, each as a distance |z| in
 units of its past distances:
 
 * **jump**: the change of the slow forecast's residual since the previous interval;
 * **season**: the residual of the slow forecast;
 * **level**: the distance from the decayed mean of about the latest 330 values;
 * **range**: the distance beyond its usual range, the 1 % and 99 % quantiles of that distance;
+* **drift**: the decayed mean over six hours (intervals, if longer) of the residual in deviations of
+  its time of the day, each clipped at 3;
 * **change**, below an hour only: the jump, or the change of the value itself if that is smaller, as
   the weekly profile has a step at each hour.
 
@@ -18,6 +20,14 @@ excess of ln |z| over ln 4 (Hill 1975, "A simple general approach to inference a
 distribution"), both shrunk to a prior. L_c = -log10 P(|z| as large) is linear in log |z| through
 the shares, and continues with Hill's exponent. Of consecutive distances over 4 only the first is
 learned, as they raise one alert. So a series that leaps every day is not surprising when it leaps.
+The prior has the weight of 100 values, and is forgotten as they are, 0.002 sqrt(hours) of it with
+each value: the tail of a calm series gets lighter with each week.
+
+**Two tails**: a channel has one tail for calm times, and one for a quarter of a day (6 to 72
+intervals) after a distance over 4. Each judges its own values, and learns from them only. So what
+follows a fault does not make the tail heavier by which the next fault is judged. Events and habits
+ask whether such values have come often lately: for them, L is that by a third tail of all values,
+forgotten at 0.001 a value, without i and the drift.
 
 **Explained**: e = max(0, 1 - 12 s / w), s the mean |residual| of the slow forecast and w the width
 between the 10 % and 90 % quantiles; 0 if the series is often zero. If the season explains a series,
@@ -25,18 +35,23 @@ its leaps are faults, even if they recur: in jump and season, 0.012 e^2 is subtr
 shares over 2 and 4, which leaves at least an exponential tail. **Close**, c, is the same with the
 mean |change|: whether neighbours are alike.
 
+**Independent**, i, is whether a residual says nothing of the next one: the mean jump, in mean
+|residuals|, is about 1.4 then; i grows from 0 at 0.9 to 1 at 1.3. Where residuals come in runs, as
+in most series of five minutes, a large one is usual for hours, whatever its share is.
+
 **Surprise**: L is the largest of the mean of the first four L_c, and of min(L_jump, L_season),
-min(1, 3 e) L_season and min(1, 3 c) L_change, each less log10 3. A geometric mean of p-values needs
-no independence and costs at most a factor e (Vovk and Wang 2020, "Combining p-values via
-averaging"). The others are for values that are usual, but not at that time of the day or week, or
-not beside their neighbours, as in a dip of a single value; log10 3 corrects for several tests.
+max(i, min(1, 3 e)) L_season, i L_drift and min(1, 3 c) L_change, each less log10 4. A geometric
+mean of p-values needs no independence and costs at most a factor e (Vovk and Wang 2020, "Combining
+p-values via averaging"). The others are for values that are usual, but not at that time of the day
+or week, not for so long, or not beside their neighbours, as in a dip of a single value; log10 4
+corrects for several tests.
 
 **Weight**: x = L sqrt(min(1, max(r / 0.2, |z| / 10))) (0.8 + 0.2 min(1, n / warm-up)), r the size
 of the change relative to the expectation, z the distance of the season's channel and n the number
 of learned values: a change that is small both for the level and for what the series varies by, and
 a short history, reduce the weight.
 
-**Aftermath**: m is the decayed mean of L over a quarter of a day (6 to 72 intervals). The weight of
+**Aftermath**: m is the decayed mean of L over that quarter of a day. The weight of
 a value is at least T u / (1 + u), u = (2.5 m)^2 / T. As this is always below the threshold T, it
 ranks intervals near a fault higher, but never raises an alert.
 """
@@ -59,8 +74,11 @@ from anomaly_detector.detection.rules import (
     Rules,
 )
 
-CHANNELS = 4  # jump, season, level, range; then change, if there is one
-DISTANCES = 3  # channels with a learned unit: the first, and change
+CHANNELS = 4  # jump, season, level, range; then drift, and change, if there is one
+DISTANCES = 3  # channels with a learned unit: the first three, drift and change
+DRIFT = 3  # place of drift among them
+TAILS = 3  # calm, aftermath, all
+ALL = 2  # place of the last
 LEVELS = 3  # |z| of 1, 2 and 4, linear in log2 between them
 OCTAVES = np.arange(float(LEVELS))[:, None, None]
 QUANTILES = np.array([0.01, 0.1, 0.9, 0.99])[:, None, None]
@@ -70,7 +88,12 @@ PRIOR_COUNT = 100.0  # weight of the prior shares, in values
 PRIOR_EXCESS, PRIOR_HILL = 0.35, 1.5  # mean excess of ln |z|; its weight in leaps
 KEPT_LEAPS = 50.0  # leaps in the decayed mean of the excess
 
-RATE, RATE_RANGE, RATE_TAIL = 0.003, 0.01, 0.001
+RATE, RATE_RANGE = 0.003, 0.01
+RATE_ALL = 0.001  # of the tail of all values
+RATE_TAIL = 0.002  # of the others, of PT1H; of shorter intervals times the root of their hours
+DRIFT_HOURS, DRIFT_CLIP = 6.0, 3.0
+CALMEST_DRIFT = 0.3  # least unit of the drift, in what independent residuals give
+RUNS, INDEPENDENT = 0.9, 1.3  # mean jump in mean |residuals|, between which i grows
 CLIP = 4.0
 TELLS_FROM = 48  # values before which the unit is too noisy to learn the tail
 FLOOR = 0.003  # least unit, as a share of the usual size of a value
@@ -84,7 +107,8 @@ FULL_UNITS = 10.0  # units of the season's channel from which values have full w
 # In a series that has hardly ever changed, a change by one unit is no evidence.
 LEAST_SHARE = np.array([0.05, 0.003, 1e-6])[None, :, None, None]
 STEEPEST = 2.0**1.5  # of -log10 P from 1 to 2 units, without faults; 2^1.5 is Gaussian
-LOOKS = 0.48  # log10 3: correction for three tests
+LOOKS = 0.6  # log10 4: correction for four tests
+LOOKS_ALL = 0.48  # log10 3: likewise, without drift
 LEAST_CERTAIN = 0.8
 GAIN = 2.5  # of the aftermath
 
@@ -125,24 +149,30 @@ class Surprisal:
 
     Attributes
     ----------
-    surprise : L, in powers of ten; 0 if missing.
+    surprise : L, in powers of ten; 0 if missing. lasting : the same by the tail of all values,
+        without what independence adds: for events and habits.
     weight : x, L weighted by size and certainty.
     residual : value minus expectation.
-    distance : (3, M, K) |change of the residual|, |residual| and |distance from the long level|, or
-        (4, M, K), with |change|.
+    distance : (4, M, K) |change of the residual|, |residual|, |distance from the long level| and
+        |drift|, or (5, M, K), with |change|.
     unit : likewise, their units.
-    away : signed distance from the long level.
-    octave : (C, M, K) log2 |z|.
+    away : signed distance from the long level. drift : signed drift, in deviations.
+    octave : (C, M, K) log2 |z|. calm : (C, M, K) whether its tail is that of calm times.
+    share : (C, 3, M, K) shares of that tail.
     least : lower bound of the units.
     """
 
     surprise: Array
+    lasting: Array
     weight: Array
     residual: Array
     distance: Array
     unit: Array
     away: Array
+    drift: Array
     octave: Array
+    calm: Mask
+    share: Array
     least: Array
 
 
@@ -155,12 +185,15 @@ class Surprise(Part):
     last: Array = kept()  # latest value
     long_level: Array = kept()  # decayed mean of the clipped value
     range: Array = kept(len(QUANTILES))  # four quantiles of the signed distance from it
+    drift: Array = kept()  # decayed mean residual, in deviations
     # Decayed share of distances over each level.
-    tail_share: Array = kept("channels", LEVELS, initial=[PRIOR_SHARE])
-    leaps: Array = kept("channels", initial=PRIOR_HILL)  # decayed number over the last level
+    tail_share: Array = kept(TAILS, "channels", LEVELS, initial=[[PRIOR_SHARE]])
+    # Decayed number over the last level.
+    leaps: Array = kept(TAILS, "channels", initial=PRIOR_HILL)
     # Sum of ln |z| beyond it.
-    leap_excess: Array = kept("channels", initial=PRIOR_HILL * PRIOR_EXCESS)
+    leap_excess: Array = kept(TAILS, "channels", initial=PRIOR_HILL * PRIOR_EXCESS)
     leapt: Array = kept("channels")  # 1 if the latest distance was over it
+    aftermath: Array = kept("channels")  # intervals that are left of an aftermath
     memory: Array = kept()  # decayed mean surprise
 
     def judge(
@@ -184,20 +217,32 @@ class Surprise(Part):
         distance = np.empty_like(self.usual)
         np.subtract(residual, self.last_residual, out=distance[0])
         distance[1], distance[2] = residual, away
-        for change in distance[DISTANCES:]:
+        rate = rules.pace / DRIFT_HOURS
+        drift = residual / expectation.calm_scale
+        np.minimum(np.maximum(drift, -DRIFT_CLIP), DRIFT_CLIP, out=drift)
+        drift -= self.drift
+        drift *= observed.live * rate
+        drift += self.drift
+        distance[DRIFT] = drift
+        for change in distance[DRIFT + 1 :]:
             np.subtract(value, self.last, out=change)
         np.abs(distance, out=distance)
-        for change in distance[DISTANCES:]:
+        for change in distance[DRIFT + 1 :]:
             np.minimum(change, distance[0], out=change)
-        least = np.maximum(expectation.floor, FLOOR * habits.magnitude)
+        floor = np.maximum(expectation.floor, FLOOR * habits.magnitude)
+        least = np.empty_like(distance)
+        least[:] = floor
+        least[DRIFT] = CALMEST_DRIFT * math.sqrt(rate / 2.0)
         unit = TO_DEVIATION * self.usual
         np.maximum(unit, least, out=unit)
-        unit *= expectation.few
+        # Of the drift, each residual has been divided by it already.
+        unit[:DRIFT] *= expectation.few
+        unit[DRIFT + 1 :] *= expectation.few
         wide = 1.0 + YOUNG * observed.young
         low, tenth, ninetieth, high = self.range
         width = np.maximum(ninetieth - tenth, NARROWEST * unit[2])
         width *= wide
-        z = np.empty_like(self.leaps)
+        z = np.empty_like(self.leapt)
         scaled = distance / (unit * wide)
         z[:DISTANCES], z[CHANNELS:] = scaled[:DISTANCES], scaled[DISTANCES:]
         outside = np.maximum(away - high, low - away) / width
@@ -205,19 +250,27 @@ class Surprise(Part):
         octave = np.log2(np.minimum(np.maximum(z, 0.25), LARGEST))
 
         explained = self._explained(habits, 1)
-        tail = self._tail(explained)
-        strange = tail.at(octave)
-        jump, season = strange[:2]
+        calm = self.aftermath <= 0
+        share = _of_tail(self.tail_share, calm)
+        slope = _of_tail(self.leaps, calm) / _of_tail(self.leap_excess, calm)
+        strange = self._tail(explained, share, slope).at(octave)
         trust = np.minimum(1.0, KNOWN * explained)
-        alone = np.maximum(np.minimum(jump, season), trust * season)
-        for change in strange[CHANNELS:]:
-            close = np.minimum(1.0, KNOWN * self._explained(habits, DISTANCES))
-            np.maximum(alone, close * change, out=alone)
-        alone -= LOOKS
-        surprise = np.maximum(strange[:CHANNELS].sum(axis=0) / CHANNELS, alone)
+        close = np.zeros_like(trust)
+        if len(distance) > DRIFT + 1:
+            close = np.minimum(1.0, KNOWN * self._explained(habits, DRIFT + 1))
+        independent = self.usual[0] / np.maximum(self.usual[1], TINY)
+        independent -= RUNS
+        independent /= INDEPENDENT - RUNS
+        np.minimum(np.maximum(independent, 0.0, out=independent), 1.0, out=independent)
+        independent *= np.maximum(strange[1], strange[CHANNELS])
+        surprise = np.maximum(_agreed(strange, trust, close, LOOKS), independent - LOOKS)
+        slope = self.leaps[ALL] / self.leap_excess[ALL]
+        of_all = self._tail(explained, self.tail_share[ALL], slope).at(octave)
+        lasting = _agreed(of_all, trust, close, LOOKS_ALL)
+        lasting *= observed.live
         surprise *= observed.live
         size = np.maximum(np.abs(expectation.expected), np.abs(habits.level))
-        size = FULL_SIZE * np.maximum(size, least)
+        size = FULL_SIZE * np.maximum(size, floor)
         # Of either measure of size: the smaller divisor counts.
         np.minimum(size, FULL_UNITS * unit[1], out=size)
         weight = np.sqrt(np.minimum(1.0, distance[1] / size))
@@ -225,27 +278,42 @@ class Surprise(Part):
             1.0, habits.seen / rules.warm_up
         )
         weight *= surprise
-        return Surprisal(surprise, weight, residual, distance, unit, away, octave, least)
+        return Surprisal(
+            surprise,
+            lasting,
+            weight,
+            residual,
+            distance,
+            unit,
+            away,
+            drift,
+            octave,
+            calm,
+            share,
+            least,
+        )
 
-    def _tail(self, explained: Array) -> Tail:
-        """The tail of each channel, without faults if the season explains the series."""
-        share = np.maximum(self.tail_share, LEAST_SHARE)
+    def _tail(self, explained: Array, learned: Array, slope: Array) -> Tail:
+        """The tail of each channel, without faults if the season explains the series.
+
+        Parameters
+        ----------
+        learned : (C, 3, M, K) its shares. slope : increase per octave beyond 4, by Hill.
+        """
+        share = np.maximum(learned, LEAST_SHARE)
         seen = np.log10(share)
         np.negative(seen, out=seen)
         one, two, four = (seen[:, level] for level in range(LEVELS))
-        slope = self.leaps / self.leap_excess
         slope *= math.log10(2.0)
         # Without faults the tail is lighter, but not lighter than its inner part allows; this
         # applies to jump and season only.
-        calm = np.maximum(
-            self.tail_share[:2, 1:] - FAULTS * np.square(explained), LEAST_SHARE[:, 1:]
-        )
-        lighter = np.log10(calm)
+        left = np.maximum(learned[:2, 1:] - FAULTS * np.square(explained), LEAST_SHARE[:, 1:])
+        lighter = np.log10(left)
         np.negative(lighter, out=lighter)
         np.maximum(two[:2], np.minimum(lighter[:, 0], STEEPEST * one[:2]), out=two[:2])
         straight = 3.0 * two[:2] - 2.0 * one[:2]
         np.maximum(four[:2], np.minimum(lighter[:, 1], straight), out=four[:2])
-        part = np.minimum(1.0, calm[:, 1] / share[:2, 2])
+        part = np.minimum(1.0, left[:, 1] / share[:2, 2])
         low, high = two - one, four - two
         slope[:2] = part * slope[:2] + (1.0 - part) * high[:2]
         return Tail(one, two, four, low, high, slope)
@@ -302,32 +370,68 @@ class Surprise(Part):
         self.long_level += rate * np.copysign(away, found.away)
         np.copyto(self.long_level, value, where=live & (seen == 0))
         clipped = found.distance / few
+        clipped[DRIFT] = found.distance[DRIFT]
         np.minimum(clipped, limit, out=clipped, where=settled)
         clipped -= self.usual
         clipped *= rate
         self.usual += clipped
         np.copyto(self.last_residual, found.residual, where=live)
         np.copyto(self.last, value, where=live)
+        np.copyto(self.drift, found.drift, where=live)
         self.memory += (found.surprise - self.memory) * live / rules.memory
 
         far = found.octave > LEVELS - 1
         tells = ~(far & (self.leapt > 0))
         tells &= live & (seen >= TELLS_FROM)
-        over = (found.octave[:, None] > OCTAVES).astype(np.float64)
-        over -= self.tail_share
-        over *= (np.maximum(1.0 / (seen + PRIOR_COUNT), RATE_TAIL) * tells)[:, None]
-        self.tail_share += over
-        leap = np.nonzero(tells & far)
+        prior = 1.0 / (seen + PRIOR_COUNT)
+        rate = np.maximum(prior, RATE_TAIL * math.sqrt(rules.pace)) * tells
+        reached = (found.octave[:, None] > OCTAVES).astype(np.float64)
+        over = reached - found.share
+        over *= rate[:, None]
+        aftermath = ~found.calm
+        if aftermath.any():
+            self.tail_share[1] += over * aftermath[:, None]
+            over *= found.calm[:, None]
+        self.tail_share[0] += over
+        reached -= self.tail_share[ALL]
+        reached *= (np.maximum(prior, RATE_ALL) * tells)[:, None]
+        self.tail_share[ALL] += reached
+        first = tells & far
+        leap = np.nonzero(first)
         if len(leap[0]):
             excess = (found.octave[leap] - (LEVELS - 1)) * math.log(2.0)
-            for sums, one, prior in (
-                (self.leap_excess, excess, PRIOR_HILL * PRIOR_EXCESS),
-                (self.leaps, 1.0, PRIOR_HILL),
-            ):
-                sums[leap] += one + (prior - sums[leap]) / KEPT_LEAPS
+            for which in (aftermath[leap].astype(np.int64), ALL):
+                of_tail = (which, *leap)
+                for sums, one, usual in (
+                    (self.leap_excess, excess, PRIOR_HILL * PRIOR_EXCESS),
+                    (self.leaps, 1.0, PRIOR_HILL),
+                ):
+                    sums[of_tail] += one + (usual - sums[of_tail]) / KEPT_LEAPS
+        self.aftermath -= live * aftermath
+        np.copyto(self.aftermath, rules.memory, where=first & found.calm)
         np.copyto(self.leapt, far, where=live)
 
     def move(self, at: Places, moved: Array) -> None:
         """Move series to a new level, which is then no surprise."""
         self.long_level[at] += moved
-        self.last_residual[at] = 0.0
+        self.last_residual[at] = self.drift[at] = 0.0
+
+
+def _agreed(strange: Array, trust: Array, close: Array, looks: float) -> Array:
+    """(M, K) the larger of what all channels say, and of what jump, season and change do alone."""
+    jump, season = strange[:2]
+    alone = np.maximum(np.minimum(jump, season), trust * season)
+    for change in strange[CHANNELS + 1 :]:
+        np.maximum(alone, close * change, out=alone)
+    alone -= looks
+    return np.asarray(np.maximum(strange[:CHANNELS].sum(axis=0) / CHANNELS, alone))
+
+
+def _of_tail(tails: Array, calm: Mask) -> Array:
+    """(C, …, M, K) statistics of the tail that judges each channel."""
+    own = tails[0].copy()
+    at = np.nonzero(~calm)
+    if len(at[0]):
+        between = (slice(None),) * (own.ndim - calm.ndim)
+        own[(at[0], *between, *at[1:])] = tails[(1, at[0], *between, *at[1:])]
+    return np.asarray(own)
