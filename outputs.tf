@@ -8,6 +8,16 @@ output "bucket_arn" {
   value       = module.storage.bucket_arn
 }
 
+output "package_bucket_name" {
+  description = "Name of the bucket that holds the deployment package; null if `lambda.package` is given."
+  value       = module.functions.package_bucket_name
+}
+
+output "package_bucket_arn" {
+  description = "ARN of the bucket that holds the deployment package; null if `lambda.package` is given."
+  value       = module.functions.package_bucket_arn
+}
+
 output "configuration_key" {
   description = "Key of the configuration document in the bucket. Uploading a new document starts the pipeline."
   value       = module.pipeline.configuration_key

@@ -929,7 +929,7 @@ variable "storage" {
     - `live_retention_days` - (Optional) Days to keep the unloaded rows of crawls, at least 30. Defaults to `90`. Every crawl unloads its look-back again, so nothing reads them after their interval is published.
     - `results_retention_days` - (Optional) Days to keep results, at least 1. Defaults to null: forever.
     - `point_in_time_recovery` - (Optional) Whether point-in-time recovery of the table is enabled. Defaults to `true`.
-    - `configuration_writer_arns` - (Optional) ARNs of the IAM users and roles that may write and delete the configuration (`config/` in the bucket), besides the detector's own functions; the bucket policy denies it to all others, whatever their own policies say. Name the role that applies the module as well. `*` stands for any characters, as in `arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Deploy_*`. Defaults to null: whoever may write to the bucket.
+    - `configuration_writer_arns` - (Optional) ARNs of the IAM users and roles that may write and delete the configuration (`config/` in the bucket), besides the detector's own functions; the bucket policy denies it to all others, whatever their own policies say. Name the role that applies the module as well. `*` stands for any characters, as in `role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Deploy_*` at the end of an ARN. Defaults to null: whoever may write to the bucket.
   EOT
   type = object({
     bucket_name               = optional(string)

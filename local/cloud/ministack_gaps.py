@@ -296,6 +296,10 @@ def remember_tracing() -> None:
     stepfunctions._update_state_machine = lambda data: keep(data, update(data))
 
 
+# What ministack says of a process that was killed, when it was at work or was started.
+_KILLED = re.compile("Worker process (died|exited immediately)|Worker returned no response")
+
+
 def name_errors_by_class() -> None:
     """Let a function's failure carry its exception's class, as AWS's ``errorType`` does.
 
@@ -321,7 +325,7 @@ def name_errors_by_class() -> None:
                     "requestId": request_id,
                     "stackTrace": log.splitlines(keepends=True),
                 }
-        elif result.get("error") and "Worker process died" in str(result["body"]):
+        elif result.get("error") and _KILLED.search(str(result["body"])):
             result["body"] |= {"errorType": "Runtime.ExitError"}
         return result
 
