@@ -135,6 +135,21 @@ def test_missed_crawls_are_made_up_for_and_what_happened_is_told_once(
     _nothing_is_doubled(detector)
 
 
+def test_a_function_that_is_killed_half_way_loses_and_doubles_nothing(
+    cloud: LocalCloud, detector: Deployment
+) -> None:
+    begin = detector.watermark()
+
+    for function in ("shop-detect", "shop-commit", "shop-deliver"):
+        crawl = detector.start_crawl(detector.next_tick())
+        eventually(lambda name=function: cloud.kill_function(name) > 0)
+        ended = detector.wait_for(crawl)
+        assert ended.succeeded, ended.cause
+
+    assert detector.watermark() == begin + timedelta(hours=3)
+    _nothing_is_doubled(detector)
+
+
 def test_a_query_slower_than_the_interval_never_runs_twice_at_once(
     cloud: LocalCloud, detector: Deployment
 ) -> None:

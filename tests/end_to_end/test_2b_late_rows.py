@@ -18,6 +18,8 @@ from local.harness import Deployment
 
 HOUR = timedelta(hours=1)
 KEYS = ["interval_start", "measure", "platform", "marketplace"]
+COLUMNS = "ts, platform, marketplace, views, revenue"
+FIRST = "platform = (select min(id) from platform)"
 NUMBERS = ["actual", "expected", "lower", "upper", "severity"]
 
 
@@ -67,6 +69,57 @@ def test_rows_that_are_late_end_as_in_a_clean_run_and_are_told_once(
     assert not [key for key in detector.objects("results/") for each in undone if each in key]
 
 
+def test_late_rows_raise_an_event_and_their_deletion_takes_it_back(
+    cloud: LocalCloud, detector: Deployment
+) -> None:
+    hour = detector.watermark() - HOUR
+    detector.received("alerts")
+    _add_rows(cloud, hour, times=3)
+    try:
+        _crawls(detector, hour + 2 * HOUR)
+
+        assert _interval(detector, hour)["status"] == "REVISED"
+        raised = {
+            each["AnomalyGroupId"]: each["PrimaryMetricName"]
+            for each in detector.groups()
+            if parse_iso(each["StartTime"]) == hour
+        }
+        assert set(raised.values()) == {"views", "revenue"}
+        told = [each["Message"]["anomalyGroupId"] for each in detector.received("alerts")]
+        assert set(raised) <= set(told)
+        assert len(told) == len(set(told))
+    finally:
+        _take_rows(cloud, hour)
+
+    _crawls(detector, hour + 3 * HOUR)
+
+    assert not set(raised) & {each["AnomalyGroupId"] for each in detector.groups()}
+
+
+def test_an_hour_without_any_row_is_missing_and_an_event(
+    cloud: LocalCloud, detector: Deployment
+) -> None:
+    # given
+    hour = detector.watermark()
+    detector.received("alerts")
+    _hold_back(cloud, hour, "platform is not null")
+    try:
+        # when
+        _crawls(detector, hour + HOUR)
+        # then
+        missing = _interval(detector, hour)
+        assert (missing["status"], missing["rows"]) == ("MISSING", 0)
+        found = [each for each in detector.groups() if parse_iso(each["StartTime"]) == hour]
+        # A sum is zero then.
+        assert "views" in {each["PrimaryMetricName"] for each in found}
+        told = [each["Message"]["anomalyGroupId"] for each in detector.received("alerts")]
+        assert {each["AnomalyGroupId"] for each in found} <= set(told)
+    finally:
+        _let_come(cloud)
+    _crawls(detector, hour + 2 * HOUR)
+    assert _interval(detector, hour)["status"] == "REVISED"
+
+
 def _trained_afresh(detector: Deployment, number: int) -> datetime:
     """Train again on what has landed, so that time goes back to now; returns the watermark."""
     # Scores do not depend on the look-back, and the model is trained anew for each.
@@ -102,15 +155,30 @@ def _interval(detector: Deployment, start: datetime) -> dict[str, Any]:
     return found
 
 
-def _hold_back(cloud: LocalCloud, hour: datetime) -> None:
-    window = f"ts >= timestamp '{hour:%F %T}' and ts < timestamp '{hour + HOUR:%F %T}'"
-    where = f"{window} and platform = (select min(id) from platform)"
-    columns = "ts, platform, marketplace, views, revenue"
-    cloud.execute("shop", f"create table late as select {columns} from ecommerce where {where}")
+def _hold_back(cloud: LocalCloud, hour: datetime, which: str = FIRST) -> None:
+    where = f"{_within(hour)} and {which}"
+    cloud.execute("shop", f"create table late as select {COLUMNS} from ecommerce where {where}")
     cloud.execute("shop", f"delete from ecommerce where {where}")
 
 
+def _within(hour: datetime) -> str:
+    return f"ts >= timestamp '{hour:%F %T}' and ts < timestamp '{hour + HOUR:%F %T}'"
+
+
+def _add_rows(cloud: LocalCloud, hour: datetime, times: int) -> None:
+    """The rows of an hour so many times again."""
+    rows = f"select {COLUMNS} from ecommerce where {_within(hour)}"
+    cloud.execute("shop", f"create table known as {rows}")
+    for _ in range(times):
+        cloud.execute("shop", f"insert into ecommerce ({COLUMNS}) select {COLUMNS} from known")
+
+
+def _take_rows(cloud: LocalCloud, hour: datetime) -> None:
+    cloud.execute("shop", f"delete from ecommerce where {_within(hour)}")
+    cloud.execute("shop", f"insert into ecommerce ({COLUMNS}) select {COLUMNS} from known")
+    cloud.execute("shop", "drop table known")
+
+
 def _let_come(cloud: LocalCloud) -> None:
-    columns = "ts, platform, marketplace, views, revenue"
-    cloud.execute("shop", f"insert into ecommerce ({columns}) select {columns} from late")
+    cloud.execute("shop", f"insert into ecommerce ({COLUMNS}) select {COLUMNS} from late")
     cloud.execute("shop", "drop table late")
