@@ -419,3 +419,28 @@ def test_nothing_is_told_of_what_is_not_scored() -> None:
     assert group.start.replace(tzinfo=None) == first.item()
     assert group.actual == 0.0 < group.expected
     assert all(point.start >= group.start for point in group.points)
+
+
+def test_an_event_ends_although_another_slice_lifts_its_own_soon_after() -> None:
+    # given a dip of a platform, and two hours after it more of a market: the platform rises, too
+    size, begin = 8 * WEEK, 7 * WEEK + 9
+    chosen = settings(measures={"views": {}, "revenue": {}}, dimensions=DIMENSIONS)
+    faults = [
+        (("mobile_app", ROLLED_UP), begin, begin + 2, 0.3),
+        ((ROLLED_UP, "us"), begin + 4, begin + 6, 2.3),
+    ]
+    whole = shop(size, 5, faults, noise=0.03)
+    # when it is replayed, then each is told at its own time
+    done = replay(chosen, Snapshot.initial(chosen), whole, score_from=whole.starts[begin - 24])
+    told = {
+        (*group.slices[0].values(), group.measure): (second(group.start), second(group.end))
+        for group in done.groups
+    }
+    assert told == {
+        (next(one for one in where if one != ROLLED_UP), measure): (
+            whole.starts[first],
+            whole.starts[end],
+        )
+        for where, first, end, _ in faults
+        for measure in ("views", "revenue")
+    }

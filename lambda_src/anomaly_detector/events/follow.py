@@ -440,7 +440,10 @@ class _Now:
         variance = float(found.dispersions[0, m, place] * found.bases[0, m, place])
         against = asked * (0.5 * asked - change) / max(variance, 1e-200)
         event.doubt = max(0.0, event.doubt + max(-BACK_TO_NORMAL, min(BACK_TO_NORMAL, against)))
-        if found.repeats[m, place] >= BACK_TO_NORMAL or found.alone[m, place] >= SHOWS_ALONE:
+        # What another slice shows much better is another event's.
+        alone = found.alone[m]
+        strongest = AS_STRONG * float(alone[self.overlapping(event)].max())
+        if found.repeats[m, place] >= BACK_TO_NORMAL or alone[place] >= max(SHOWS_ALONE, strongest):
             event.doubt = 0.0
         if event.doubt > 0.0:
             return False
