@@ -99,7 +99,8 @@ def test_late_rows_raise_an_event_and_their_deletion_takes_it_back(
 def test_an_hour_without_any_row_is_missing_and_an_event(
     cloud: LocalCloud, detector: Deployment
 ) -> None:
-    # given
+    # given an hour of which nothing was told when it was crawled for the first time
+    _crawls(detector, detector.watermark() + 7 * HOUR)
     hour = detector.watermark()
     detector.received("alerts")
     _hold_back(cloud, hour, "platform is not null")

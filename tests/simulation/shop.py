@@ -20,6 +20,8 @@ REGION = "arn:aws:{}:eu-central-1:123456789012:{}"
 TOPIC, OTHER_TOPIC = (REGION.format("sns", name) for name in ("everyone", "mobile"))
 FUNCTION = REGION.format("lambda", "function:pager")
 PLATFORMS, MARKETS = ("mobile_app", "pc_web"), ("de", "us")
+# A clean run tells at once what a run tells that has missed days.
+NEVER_OLD = 3650
 OFFSET = timedelta(seconds=300)
 
 
@@ -120,9 +122,15 @@ def _raw(kind: Kind, start: str, **changes: Any) -> bytes:
         "query": "SELECT * FROM t WHERE ts >= {{ window_start }} AND ts < {{ window_end }}",
         "history": {"start": start, "chunk": "P30D"},
         "alerts": {
-            "any": {"threshold": 10, "sns_topic_arns": [TOPIC], "lambda_function_arns": [FUNCTION]},
+            "any": {
+                "threshold": 10,
+                "max_age_days": NEVER_OLD,
+                "sns_topic_arns": [TOPIC],
+                "lambda_function_arns": [FUNCTION],
+            },
             "mobile": {
                 "threshold": 10,
+                "max_age_days": NEVER_OLD,
                 "dimension_filters": {"platform": ["mobile_app"]},
                 "sns_topic_arns": [OTHER_TOPIC],
             },

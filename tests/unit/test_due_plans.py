@@ -19,6 +19,8 @@ from anomaly_detector.limits import MOST_DUE
 from anomaly_detector.model_format import FORMAT
 from anomaly_detector.services.crawling import plan_crawl
 from anomaly_detector.services.payloads import CrawlPlan
+from anomaly_detector.services.topic import Topic
+from anomaly_detector.services.watching import Watch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,9 +71,10 @@ class Account:
     def plans(self, scheduled: datetime) -> list[CrawlPlan]:
         """Plans of crawls one after the other, each committed, until nothing is due."""
         found: list[CrawlPlan] = []
+        watch = Watch("shop", self.store, self.ledger, lambda: Topic(None, ""))
         while True:
             execution = f"crawl-{len(found)}"
-            plan = plan_crawl(self.store, self.ledger, scheduled, execution, scheduled)
+            plan = plan_crawl(self.store, self.ledger, watch, scheduled, execution, scheduled)
             if not plan.due:
                 return found
             found.append(plan)
