@@ -40,6 +40,7 @@ EXPERTS = 4
 CLIP, CLIP_LEARNING = 2.0, 6.0
 HEALING_WEEKS = 6  # weeks up to which a weekly slot of a moved series is learned during an event
 REFUTED = 0.5  # share of a residual that is left without a weekly slot that was learned wrongly
+USUAL = 1.0  # usual deviations up to which a value refutes no weekly slot
 WHOLE_WEEK = 7  # days before a daily slot represents an average day
 RUN_LEVEL = 2.0
 BACK_CLIP = 5.0  # nats of an hour for the level before an accepted one
@@ -254,7 +255,7 @@ class Forecast(Part):
         # The first weeks may have been a fault's: they are forgotten, not averaged.
         value = expectation.expected + residual
         wrong = _refuted(expectation, value) & self._young_week(rules, slots)
-        wrong &= np.abs(z) > 1.0
+        wrong &= np.abs(z) > USUAL
         np.copyto(rate, RATE_HEALING * rules.pace, where=wrong)
         target *= ~wrong
         _learn_slot(self.week[slots.week], self.week_seen[slots.week], whole, rate, target)

@@ -247,7 +247,6 @@ class _Now:
         there |= found.stuck[m] | found.no_data[m]
         may = there & (found.weight[m] >= found.threshold[m])
         may &= ~self.state.forecast.returning[m]
-        may &= ~self.state.forecast.returning[m]
         may &= evidence >= found.threshold[m]
         for event in self.open:
             overlap = self.overlapping(event)
