@@ -157,6 +157,10 @@ class Deployment:
 
     def config_hash(self) -> str:
         """Hash of the document in the bucket, completed as the functions do."""
+        return self._uploaded()[0]
+
+    def _uploaded(self) -> tuple[str, datetime]:
+        """Hash of the document in the bucket, and when it was uploaded."""
         answer = self.cloud.client("s3").get_object(
             Bucket=self.outputs["bucket_name"], Key=self.outputs["configuration_key"]
         )
@@ -164,32 +168,44 @@ class Deployment:
             FunctionName=self.outputs["function_names"]["reconcile"]
         )
         redshift = Redshift.model_validate_json(function["Environment"]["Variables"]["REDSHIFT"])
-        return document_hash(complete(answer["Body"].read(), redshift))
+        body = complete(answer["Body"].read(), redshift)
+        return document_hash(body), answer["LastModified"]
 
-    def pipelines(self, config_hash: str | None = None) -> list[Execution]:
-        """Executions of the pipeline for one document, oldest first; without it, for all."""
+    def pipelines(self, config_hash: str) -> list[Execution]:
+        """Executions of the pipeline for one document, oldest first."""
         found = self.executions(self.outputs["pipeline_arn"])
-        return [each for each in found if each.name.startswith(config_hash or "")]
+        return [each for each in found if each.name.startswith(config_hash)]
 
     def wait_for_pipeline(self) -> Execution:
-        """Wait until the newest pipeline execution for the document in the bucket has ended.
+        """Wait until the pipeline has ended that the newest upload of the document needs: the one
+        that it starts or, where none is necessary, the one before it.
 
         Raises
         ------
         HarnessError
             Where none starts or nothing moves. A failed execution is returned, not raised.
         """
-        config_hash = self.config_hash()
-        patience = Patience(self.cloud, f"The pipeline for {config_hash}")
+        patience = Patience(self.cloud, "The pipeline of the uploaded document")
         said = ""
         while True:
-            found = self.pipelines(config_hash)
-            if found and found[-1].status in _ENDED:
-                return found[-1]
-            if found and (now := self._pipeline_progress()) != said:
+            found = self._pipeline_of_document()
+            if found is not None and found.status in _ENDED:
+                return found
+            if found is not None and (now := self._pipeline_progress()) != said:
                 said = now
                 self._report(now)
             patience.wait(2 * _POLL_SECONDS)
+
+    def _pipeline_of_document(self) -> Execution | None:
+        """The execution that the detector has decided on for the document; None before it has."""
+        config_hash, uploaded_at = self._uploaded()
+        detector = self.detector()
+        # An execution of the same document may have ended before it was uploaded again.
+        seen = detector.get("wanted_at")
+        if detector.get("wanted_hash") != config_hash or parse_iso(str(seen)) < uploaded_at:
+            return None
+        (run,) = self.items(f"RUN#{config_hash}")
+        return self.execution(run["execution"]) if "execution" in run else None
 
     def _pipeline_progress(self) -> str:
         landed = sum(1 for each in self.items("CHUNK#") if "LANDED" in str(each.get("status", "")))
