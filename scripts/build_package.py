@@ -16,7 +16,7 @@ from pathlib import Path
 SOURCES = Path(__file__).resolve().parent.parent / "lambda_src"
 PACKAGE = SOURCES / "dist" / "package.zip"
 # The command line, which runs on a laptop: relative to the package.
-LAPTOP_ONLY = ("__main__.py", "cli.py", "local_file/", "operate/")
+LAPTOP_ONLY = ("__main__.py", "cli.py", "convert/", "local_file/", "operate/")
 _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _MODE = 0o100644 << 16

@@ -1,5 +1,5 @@
-"""`python -m anomaly_detector`: the detector on a local file, without AWS (backtest), and commands
-for a deployed detector (operate).
+"""`python -m anomaly_detector`: the detector on a local file, without AWS (backtest), the way from
+the Lookout for Metrics connector (convert), and commands for a deployed detector (operate).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from anomaly_detector import backtest
 from anomaly_detector.config import Config, load
+from anomaly_detector.convert import command as convert
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.report import Report
 from anomaly_detector.errors import PermanentError
@@ -87,9 +88,13 @@ says what to change.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
+    status = 0
     try:
         if options.command in operate.COMMANDS:
             said = operate.run(options)
+        elif options.command == "convert":
+            said, remarks, status = convert.run(options)
+            sys.stderr.writelines(f"{remark}\n" for remark in remarks)
         else:
             with Progress(sys.stderr) as progress:
                 said = _run(options, progress)
@@ -99,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     sys.stdout.write(said)
-    return 0
+    return status
 
 
 class _Parser(argparse.ArgumentParser):
@@ -162,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         help="propose a configuration from the file; print it, or write it to --config; "
         "with --out, run with it",
     )
+    convert.add_command(commands)
     operate.add_commands(commands)
     return parser
 

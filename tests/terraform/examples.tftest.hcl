@@ -45,3 +45,21 @@ run "complete_with_a_cluster_and_roles_of_ones_own" {
     source = "./examples/complete"
   }
 }
+
+run "from_lookout" {
+  command = apply
+
+  variables {
+    cluster_identifier = "analytics"
+    database           = "prod"
+  }
+
+  module {
+    source = "./examples/from-lookout"
+  }
+
+  assert {
+    condition     = toset(keys(output.ignored)) == toset(["database_type", "metric_source", "s3_bucket", "timestamp_column.ColumnFormat"])
+    error_message = "Keys without effect are shown; got ${jsonencode(output.ignored)}."
+  }
+}
