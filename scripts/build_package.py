@@ -16,7 +16,16 @@ from pathlib import Path
 SOURCES = Path(__file__).resolve().parent.parent / "lambda_src"
 PACKAGE = SOURCES / "dist" / "package.zip"
 # The command line, which runs on a laptop: relative to the package.
-LAPTOP_ONLY = ("__main__.py", "cli.py", "convert/", "local_file/", "operate/")
+LAPTOP_ONLY = (
+    "__main__.py",
+    "cli.py",
+    "convert/",
+    "local_file/",
+    "lookout/answers.py",
+    "lookout/api.py",
+    "lookout/requests.py",
+    "operate/",
+)
 _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _MODE = 0o100644 << 16

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pytest
+from anomaly_detector import lookout
 from anomaly_detector.intervals import parse_iso
 
 from local.cloud import LocalCloud
@@ -14,6 +15,7 @@ from local.harness import Deployment, largest_share
 from local.shop import Shop
 from local.shop_truth import judge
 from scripts import cost
+from tests import old_client
 
 LIVE_HOURS = 13
 
@@ -108,6 +110,31 @@ def test_csv_exports_hold_every_group(detector: Deployment) -> None:
         files = detector.objects(f"results/{name}/")
         assert {key.rsplit("/", 1)[-1].removesuffix(".csv") for key in files} == ids
         assert all(content.decode().startswith(header) for content in files.values())
+
+
+def test_a_script_of_the_ended_service_changes_one_line(
+    cloud: LocalCloud, detector: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in cloud.environment().items():
+        monkeypatch.setenv(name, value)
+
+    client = lookout.client(name="shop")
+
+    arn = old_client.the_detector(client, "shop")
+    assert arn == detector.outputs["crawl_arn"]
+    found = old_client.groups(client, arn, 0, 3)
+    stored = {each["AnomalyGroupId"]: each for each in detector.groups()}
+    assert {each["AnomalyGroupId"] for each in found} == set(stored)
+    for group in found:
+        begin, end = (parse_iso(group[key]) for key in ("StartTime", "EndTime"))
+        for values, by_time, _ in group["Series"]:
+            assert set(values) == {"platform", "marketplace"}
+            assert len(by_time) == (end - begin) / timedelta(hours=1)
+    facts = old_client.facts(client, arn)
+    assert facts["dimensions"] == ["platform", "marketplace"]
+    assert facts["runs"] == ["COMPLETED"] * 5
+    assert facts["rows"] > 0
+    assert len(facts["sample"]["SampleRows"]) == 10
 
 
 def _live(detector: Deployment, begin: datetime) -> list[dict[str, Any]]:

@@ -154,6 +154,19 @@ def history_scores(start: datetime, part: int) -> str:
     return f"{scores_of(start.date())}history-{start:%H%M}-{part}.parquet"
 
 
+def is_of_history(key: str) -> bool:
+    """Whether an object with scores is a file of history, which has more than one interval."""
+    return key.rpartition("/")[2].startswith("history-")
+
+
+def first_scored(key: str) -> datetime:
+    """Start of the first interval of an object with published scores, from its key."""
+    name = key.rpartition("/")[2].removeprefix("history-")
+    day = date_of(key)
+    assert day is not None
+    return datetime.strptime(f"{day.isoformat()} {name[:4]}", "%Y-%m-%d %H%M").replace(tzinfo=UTC)
+
+
 def group_file(kind: str, start: datetime, group_id: str) -> str:
     """A group's file below one of `OF_GROUPS`, by the UTC date of the group's start."""
     suffix = "csv" if kind in (METRIC_VALUES_CSV, CONTRIBUTIONS_CSV) else "parquet"

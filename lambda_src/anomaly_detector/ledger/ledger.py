@@ -272,6 +272,10 @@ class Ledger:
         found = [GroupItem.of(item) for item in self._table.query(GROUP, iso(begin), last)]
         return [item for item in found if end is None or item.start < end]
 
+    def anomaly_groups(self) -> list[dict[str, Any]]:
+        """All stored groups as Lookout's AnomalyGroup, ascending by start."""
+        return self._table.query(GROUP)
+
     def has_group(self, start: datetime, group_id: str) -> bool:
         """Whether a group that starts then is stored."""
         return self._table.get(group_key(start, group_id)) is not None

@@ -5,11 +5,13 @@ does.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import boto3
 
+from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.operate.schedule import Schedule
@@ -51,11 +53,42 @@ class Deployment:
 
     def machine(self, key: str) -> Executions:
         """Executions of `pipeline` or `crawl`."""
-        arn = (
+        return Executions(self.session.client("stepfunctions"), self.machine_arn(key))
+
+    def machine_arn(self, key: str) -> str:
+        """ARN of `pipeline` or `crawl`."""
+        return (
             f"arn:{self._caller[1]}:states:{self.region}:{self.account}:stateMachine:"
             f"{self.name}-{key}"
         )
-        return Executions(self.session.client("stepfunctions"), arn)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """The bucket, whose name may be any: its functions know it."""
+        variables = self.delivery["Environment"]["Variables"]
+        return ObjectStore(self.session.client("s3"), variables["BUCKET_NAME"])
+
+    @cached_property
+    def delivery(self) -> dict[str, Any]:
+        """Configuration of the function that delivers alerts and results, as Lambda has it."""
+        client = self.session.client("lambda")
+        found: dict[str, Any] = client.get_function_configuration(
+            FunctionName=f"{self.name}-deliver"
+        )
+        return found
+
+    @cached_property
+    def created(self) -> datetime:
+        """When the detector's table was created (UTC)."""
+        found = self.session.client("dynamodb").describe_table(TableName=f"{self.name}-state")
+        created: datetime = found["Table"]["CreationDateTime"]
+        return created
+
+    def tags(self) -> dict[str, str]:
+        """Tags of the detector's resources."""
+        arn = self.machine_arn("crawl")
+        found = self.session.client("stepfunctions").list_tags_for_resource(resourceArn=arn)
+        return {one["key"]: one["value"] for one in found["tags"]}
 
     @cached_property
     def _caller(self) -> list[str]:
