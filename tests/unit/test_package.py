@@ -16,12 +16,13 @@ from scripts.build_package import LAPTOP_ONLY, SOURCES, build
 IMPORT_ALL = """
 import sys
 sys.path[0] = sys.argv[1]
-for name in ("duckdb", "sqlglot"):
+for name in ("duckdb", "sqlglot", "markupsafe._speedups"):
     sys.modules[name] = None
 import importlib, zipfile
 names = [
     name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     for name in zipfile.ZipFile(sys.argv[1]).namelist()
+    if name.endswith(".py")
 ]
 for name in names:
     importlib.import_module(name)
@@ -65,3 +66,19 @@ def test_each_module_of_the_package_can_be_imported_without_it(package: Path) ->
 
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 50
+
+
+def test_only_files_that_are_alike_on_every_machine_are_taken_of_the_template_engine() -> None:
+    with zipfile.ZipFile(io.BytesIO(build())) as archive:
+        names = [name for name in archive.namelist() if not name.startswith("anomaly_detector/")]
+
+    assert {"jinja2/environment.py", "markupsafe/_native.py"} <= set(names)
+    assert {"jinja2/LICENSE.txt", "markupsafe/LICENSE.txt"} <= set(names)
+    assert {Path(name).suffix for name in names} == {".py", ".txt"}
+
+
+def test_what_pages_are_made_of_is_in_the_package() -> None:
+    names = zipfile.ZipFile(io.BytesIO(build())).namelist()
+    own = [path for path in (SOURCES / "anomaly_detector" / "report").iterdir() if path.is_file()]
+
+    assert {f"anomaly_detector/report/{path.name}" for path in own} <= set(names)

@@ -1,0 +1,1 @@
+"""Charts and pages from stored results. Pure: values in, text out; no request leaves a page."""
