@@ -17,3 +17,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         why = str(reason).removeprefix("Skipped: ")
         terminalreporter.write_line(f"NOT RUN: {report.nodeid}: {why}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Golden files are written anew on request, to be read before they are committed."""
+    parser.addoption("--update", action="store_true", help="write the golden files anew")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from anomaly_detector import backtest
+from anomaly_detector.alerts.words import sentence
 from anomaly_detector.config import Config, load
 from anomaly_detector.convert import command as convert
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
@@ -347,7 +348,7 @@ def _summary(
     worst = sorted(groups, key=lambda one: (-one.severity, one.start, one.measure))[:_SHOWN]
     if len(groups) > _SHOWN:
         lines.append("The most severe:")
-    lines += [f"  {_line(one)}" for one in worst]
+    lines += [f"  {_line(config, one)}" for one in worst]
     lines.append(f"Written to {out}: {SCORES}, {GROUPS}, {PREVIEW}, {TRAINING}.")
     return "\n".join(lines) + "\n"
 
@@ -417,26 +418,8 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %" if value else "0 %"
 
 
-def _line(group: Group) -> str:
-    where = " and ".join(
-        ", ".join(f"{name} {value}" for name, value in one.items()) or "in total"
-        for one in group.slices[:2]
-    )
-    more = f" and {len(group.slices) - 2} more" if len(group.slices) > 2 else ""
-    then = ", accepted as the new level" if group.accepted else ""
-    if group.habit:
-        then += f", a habit by now ({group.habit}): expected from now on"
-    return (
-        f"{group.severity:3.0f}  {iso(group.start)} to {iso(group.end)}  {group.measure} "
-        f"{group.words} ({where}{more}): {_figure(group.actual)} instead of "
-        f"{_figure(group.expected)}{then}"
-    )
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "nothing"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+def _line(config: Config, group: Group) -> str:
+    return f"{group.severity:3.0f}  {sentence(config, group)}"
 
 
 def _many(count: int, noun: str) -> str:

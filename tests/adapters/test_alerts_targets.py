@@ -4,11 +4,13 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import unquote
 
 import boto3
 import pytest
-from anomaly_detector.alerts.targets import SEND_ONCE, Message, Targets, UncertainError
+from anomaly_detector.alerts.message import Message
+from anomaly_detector.alerts.targets import SEND_ONCE, Targets, UncertainError
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.handlers._wiring import _sender
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -19,7 +21,11 @@ REGION = "eu-west-1"
 FUNCTION = f"arn:aws:lambda:{REGION}:123456789012:function:tell"
 ALERT = f"arn:aws:states:{REGION}:123456789012:stateMachine:shop-crawl:alert/any"
 MESSAGE = Message(
-    "shop: revenue down", json.dumps({"anomalyScore": 83.33, "name": "ü"}), f"{ALERT}:event/1"
+    event_id=f"{ALERT}:event/1",
+    subject="shop: revenue down",
+    short="shop: revenue down 84 % on ü",
+    text="shop: revenue down 84 % on ü\n\nWhere: ü\n",
+    body=json.dumps({"anomalyScore": 83.33, "name": "ü"}),
 )
 
 
@@ -76,6 +82,22 @@ def test_a_topic_gets_the_body_as_it_is(cloud: Cloud) -> None:
     (one,) = cloud.received()
     assert one["Message"] == MESSAGE.body
     assert one["Subject"] == MESSAGE.subject
+
+
+def test_each_protocol_gets_its_form(cloud: Cloud) -> None:
+    sent = []
+    cloud.sns.meta.events.register(
+        "provide-client-params.sns.Publish", lambda params, **_: sent.append(params)
+    )
+    cloud.targets.send(cloud.topic, MESSAGE)
+    (one,) = sent
+    assert one["MessageStructure"] == "json"
+    # SQS, Lambda, HTTPS and e-mail-json get the JSON as it is.
+    assert json.loads(one["Message"]) == {
+        "default": MESSAGE.body,
+        "email": MESSAGE.text,
+        "sms": MESSAGE.short,
+    }
 
 
 def test_a_function_gets_the_payload_as_its_event(cloud: Cloud) -> None:
@@ -177,7 +199,7 @@ def test_given_a_fifo_topic_when_an_event_is_sent_twice_then_it_arrives_once(clo
     cloud.sns.meta.events.register(
         "provide-client-params.sns.Publish", lambda params, **_: sent.append(params)
     )
-    other = Message(MESSAGE.subject, MESSAGE.body, f"{ALERT}:event/2")
+    other = replace(MESSAGE, event_id=f"{ALERT}:event/2")
     for message in (MESSAGE, MESSAGE, other):
         cloud.targets.send(topic, message)
     groups = {one["MessageGroupId"] for one in sent}

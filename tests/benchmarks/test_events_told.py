@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import get_args
 
 import numpy as np
 import pytest
-from anomaly_detector.cli import _line
+from anomaly_detector.alerts.figures import compared
 from anomaly_detector.config import IntervalName
 from anomaly_detector.events.group import Group, Kind
 from anomaly_detector.replay import replay
@@ -62,7 +61,7 @@ def _faults(group: Group, begin: np.datetime64) -> list[str]:
         found.append("up or down, against the numbers")
     if group.kind in ("spike", "dip") and (group.kind == "spike") is not (change > 0):
         found.append("a spike is up, a dip is down")
-    told = re.search(r"\): (\S+) instead of (\S+?)(,|$)", _line(group))
-    if told is None or (group.kind not in ("season", "variance", "stuck") and told[1] == told[2]):
+    actual, _, expected = compared(group.actual, group.expected).partition(" instead of ")
+    if actual == expected:
         found.append("numbers that look alike")
     return found

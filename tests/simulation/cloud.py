@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -267,7 +268,17 @@ class Targets:
 
     received: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def publish(self, *, TopicArn: str, Subject: str, Message: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def publish(
+        self,
+        *,
+        TopicArn: str,  # noqa: N803
+        Subject: str,  # noqa: N803
+        Message: str,  # noqa: N803
+        MessageStructure: str = "",  # noqa: N803
+        **_: Any,
+    ) -> dict[str, Any]:
+        if MessageStructure == "json":
+            Message = json.loads(Message)["default"]  # noqa: N806
         self.received.append((TopicArn, Subject, Message))
         return {"MessageId": str(len(self.received))}
 

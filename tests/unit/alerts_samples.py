@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from anomaly_detector.config import Config, load
-from anomaly_detector.events.group import Group, Point, group_id
+from anomaly_detector.events.group import Group, Leaf, Point, group_id
 
 HOUR = timedelta(hours=1)
 START = datetime(2022, 1, 15, 4, tzinfo=UTC)
@@ -32,6 +32,10 @@ def point(
     start: datetime, one: Sequence[str], actual: float = 650, severity: float = 83.333
 ) -> Point:
     return Point(start, tuple(one), actual, 1000.0, severity, "down")
+
+
+def leaf(one: Sequence[str], actual: float = 650, value: float | None = None) -> Leaf:
+    return Leaf(tuple(one), actual, 1000.0, actual if value is None else value)
 
 
 def group(
@@ -72,5 +76,7 @@ def group(
         "contributions": {name: dict(shares) for name, shares in contributions.items()},
         "slices": tuple(dict(one) for one in slices),
         "points": points,
+        "leaves": [leaf(("mobile_app", "us")), leaf(("mobile_app", "de"))],
     }
-    return Group(**(values | changes))
+    values |= changes
+    return Group(**(values | {"leaves": tuple(values["leaves"])}))

@@ -18,7 +18,7 @@ import boto3
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from anomaly_detector.alerts.targets import Message
+from anomaly_detector.alerts.message import Message
 from anomaly_detector.config import ROLLED_UP, Config, document_hash, load
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore

@@ -22,7 +22,7 @@ from anomaly_detector.config import load
 from anomaly_detector.intervals import iso, parse_iso
 from anomaly_detector.local_file.progress import Progress
 
-from tests.unit.alerts_samples import group
+from tests.unit.alerts_samples import config, group
 from tests.unit.cli_files import (
     DAYS,
     DOCUMENT,
@@ -667,7 +667,10 @@ def test_a_wrong_option_ends_with_the_same_status(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"kind": "dip"}, "dips (platform mobile_app): 650 instead of 1,000"),
+        (
+            {"kind": "dip"},
+            "down 35 % on mobile_app on 15 Jan 2022 from 04:00 to 05:00, 650 instead of 1,000",
+        ),
         (
             {
                 "kind": "level",
@@ -676,15 +679,16 @@ def test_a_wrong_option_ends_with_the_same_status(
                 "accepted": True,
                 "slices": [{}],
             },
-            "is up at a new level (in total): 71,511 instead of 1,000, accepted as the new level",
+            (
+                "up 7,051 % at a new level in total on 15 Jan 2022 from 04:00 to 05:00, "
+                "71,511 instead of 1,000, accepted as the new level"
+            ),
         ),
         (
             {"kind": "no data", "actual": None, "slices": [{}]},
-            "has no data (in total): nothing instead of 1,000",
+            "has no data in total on 15 Jan 2022 from 04:00 to 05:00, 1,000 expected",
         ),
     ],
 )
 def test_an_event_is_told_in_one_line(changes: dict[str, Any], said: str) -> None:
-    when = "2022-01-15T04:00:00Z to 2022-01-15T05:00:00Z"
-
-    assert _line(group(**changes)) == f" 83  {when}  revenue {said}"
+    assert _line(config(), group(**changes)) == f" 83  revenue {said}"

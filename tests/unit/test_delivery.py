@@ -16,7 +16,8 @@ import boto3
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from anomaly_detector.alerts.targets import SEND_ONCE, Message, Targets, UncertainError
+from anomaly_detector.alerts.message import Message
+from anomaly_detector.alerts.targets import SEND_ONCE, Targets, UncertainError
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.events.group import Group
@@ -174,7 +175,7 @@ class Cloud:
 
         class Operations(Topic):
             def publish(self, subject: str, _text: str, facts: Mapping[str, object]) -> None:
-                send(self._arn, Message(subject, json.dumps(facts), ""))
+                send(self._arn, Message("", subject, "", "", json.dumps(facts)))
 
         operations = Operations(None, self.topics["operations"])
         return Post("shop", self.post.ledger, self.objects, Sender(), self.post.origin, operations)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 
+from anomaly_detector.alerts.words import sentence
 from anomaly_detector.events.store import groups_from_bytes, groups_to_bytes
 from anomaly_detector.lookout.exports import (
     dimension_contributions_csv,
@@ -135,8 +136,9 @@ def test_a_group_has_its_kind_its_value_may_be_none_and_it_may_be_the_new_level(
 def test_groups_of_a_former_version_have_no_kind() -> None:
     stored = json.loads(groups_to_bytes([group()]))
     for one in stored:
-        del one["kind"], one["accepted"], one["habit"]
+        del one["kind"], one["accepted"], one["habit"], one["leaves"]
 
     (found,) = groups_from_bytes(json.dumps(stored).encode())
 
-    assert (found.kind, found.words) == (None, "is down")
+    assert (found.kind, found.leaves) == (None, ())
+    assert sentence(config(), found).startswith("revenue down 35 % on mobile_app")

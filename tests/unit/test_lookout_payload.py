@@ -12,7 +12,6 @@ from anomaly_detector.lookout.payload import (
     alert_payload,
     console_url,
     encode,
-    subject,
     time_series_id,
     whole_shares,
     zoned,
@@ -20,9 +19,10 @@ from anomaly_detector.lookout.payload import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.alerts_samples import CRAWL, HOUR, START, TOPIC, config, group, point
+from tests.unit.alerts_samples import CRAWL, HOUR, START, TOPIC, config, group, leaf, point
 
 ORIGIN = Origin(CRAWL, "shop-results")
+FR = ("mobile_app", "fr")
 KEY = "results/anomalies/date=2022-01-15/x.parquet"
 # The documented alert, whose keys, order, types and nesting old consumers rely on.
 DOCUMENTED = """
@@ -87,27 +87,31 @@ def test_an_alert_without_description_has_null() -> None:
     assert sent(configuration=config())["alertDescription"] is None
 
 
-def test_series_are_leaves_with_their_first_value_most_severe_first() -> None:
+def test_series_are_leaves_with_their_first_anomalous_value_or_mean_most_affected_first() -> None:
     points = [
         point(START, ("mobile_app", "*"), 900, 99),
         point(START, ("mobile_app", "us"), 650, 60),
         point(START + HOUR, ("mobile_app", "us"), 10, 70),
         point(START + HOUR, ("mobile_app", "de"), 12.5, 80),
     ]
-    series = sent(group(points=points, hours=2))["impactedMetric"]["relevantTimeSeries"]
+    leaves = [leaf(("mobile_app", "de"), 12.5), leaf(("mobile_app", "us"), 660), leaf(FR, 900, 450)]
+    one = group(points=points, hours=2, leaves=leaves)
+    series = sent(one)["impactedMetric"]["relevantTimeSeries"]
     assert [(one["dimensions"][1]["dimensionValue"], one["metricValue"]) for one in series] == [
         ("de", 12.5),
         ("us", 650),
+        ("fr", 450),
     ]
     assert all(re.fullmatch("[0-9a-f]{128}", one["timeSeriesId"]) for one in series)
 
 
-def test_rolled_up_values_are_not_dimensions_of_a_series() -> None:
-    (one,) = sent(group(points=[point(START, ("mobile_app", "*"))]))["impactedMetric"][
+def test_a_series_has_the_dimensions_that_there_are() -> None:
+    by_platform = described(dimensions=["platform"])
+    (one,) = sent(group(leaves=[leaf(("mobile_app",))]), by_platform)["impactedMetric"][
         "relevantTimeSeries"
     ]
     assert one["dimensions"] == [{"dimensionName": "platform", "dimensionValue": "mobile_app"}]
-    (total,) = sent(group(points=[point(START, ("*", "*"))]))["impactedMetric"][
+    (total,) = sent(group(leaves=[leaf(())]), described(dimensions=[]))["impactedMetric"][
         "relevantTimeSeries"
     ]
     assert total["dimensions"] == []
@@ -186,19 +190,17 @@ def test_shares_of_nothing_are_none() -> None:
 def test_a_huge_group_stays_below_the_size_of_a_message() -> None:
     values = [f"{'ü' * 900}{place}" for place in range(400)]
     one = group(
-        points=[
-            point(START, (value, value), severity=place / 4) for place, value in enumerate(values)
-        ],
+        leaves=[leaf((value, value)) for value in values],
         contributions={
             "platform": dict.fromkeys(values, 0.25),
             "marketplace": dict.fromkeys(values, 0.25),
         },
     )
     body = encode(alert_payload(ORIGIN, described(), "orders", one, KEY))
-    assert len(body.encode()) <= MAX_BYTES
+    assert len(json.dumps(body, ensure_ascii=False).encode()) <= MAX_BYTES
     impact = json.loads(body)["impactedMetric"]
-    # The most severe series is kept.
-    assert impact["relevantTimeSeries"][0]["dimensions"][0]["dimensionValue"] == values[-1]
+    # The most affected series is kept.
+    assert impact["relevantTimeSeries"][0]["dimensions"][0]["dimensionValue"] == values[0]
     for dimension in impact["dimensionContribution"]:
         assert (
             sum(one["valueContribution"] for one in dimension["dimensionValueContributions"]) == 100
@@ -207,22 +209,7 @@ def test_a_huge_group_stays_below_the_size_of_a_message() -> None:
 
 def test_values_too_long_for_any_message_leave_the_alert_itself() -> None:
     long = "x" * 300_000
-    one = group(
-        points=[point(START, (long, long))], contributions={"platform": {long: 100.0}}, slices=[{}]
-    )
+    one = group(leaves=[leaf((long, long))], contributions={"platform": {long: 100.0}}, slices=[{}])
     found = sent(one)
     assert found["impactedMetric"]["relevantTimeSeries"] == []
     assert found["anomalyGroupId"] == one.id
-
-
-@given(
-    st.from_regex(r"[a-z][a-z0-9-]{1,30}[a-z0-9]", fullmatch=True),
-    st.text(min_size=1, max_size=127).filter(lambda name: name.strip() not in ("", "*")),
-)
-def test_a_subject_is_one_line_of_at_most_100_ascii_signs(name, measure) -> None:
-    one = config(name=name, measures={measure: {}}, alerts={}, dimensions=[])
-    found = subject(one, group(measure))
-    assert len(found) <= 100
-    assert found.isascii()
-    assert found.isprintable()
-    assert "severity 83" in found

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from anomaly_detector import aws_faults
-from anomaly_detector.alerts.targets import Message, Targets, UncertainError
+from anomaly_detector.alerts.message import Message
+from anomaly_detector.alerts.targets import Targets, UncertainError
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.handlers._boundary import boundary
 from anomaly_detector.warehouse.data_api import DataApi
@@ -177,7 +178,7 @@ def test_an_alert_is_sent_again_only_where_nothing_was_sent(
     error = {AwsFault.SERVER: UncertainError, AwsFault.PERMANENT: PermanentError}
     with pytest.raises(error.get(fault, RetryableError)):
         Targets(lambda *_: Client()).send(
-            "arn:aws:sns:eu-west-1:123456789012:topic", Message("s", "{}", "a:event/1")
+            "arn:aws:sns:eu-west-1:123456789012:topic", Message("a:event/1", "s", "s", "s", "{}")
         )
 
 

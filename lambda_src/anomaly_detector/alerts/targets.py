@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.config import Config as ClientConfig
@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 
 from anomaly_detector import aws_faults
+from anomaly_detector.alerts.message import Message
 from anomaly_detector.errors import PermanentError, RetryableError
 
 # A retry by the client could send twice, because a lost response looks like a lost request.
@@ -28,19 +29,6 @@ SEND_ONCE = ClientConfig(
 
 class UncertainError(Exception):
     """It is unknown whether the service accepted the message, so sending again might send twice."""
-
-
-@dataclass(frozen=True)
-class Message:
-    """Message to a target: the payload as JSON, and a subject for targets that show one.
-
-    `event_id` is Lookout's `alertEventId`: `<ARN of the alert>:event/<ID of the group>`. A FIFO
-    topic delivers the events of an alert in order, and drops duplicates within five minutes.
-    """
-
-    subject: str
-    body: str
-    event_id: str
 
 
 class Targets:
@@ -78,7 +66,8 @@ class Targets:
                 client.publish(
                     TopicArn=arn,
                     Subject=message.subject,
-                    Message=message.body,
+                    Message=_by_protocol(message),
+                    MessageStructure="json",
                     **(_fifo(message) if arn.endswith(".fifo") else {}),
                 )
             else:
@@ -95,8 +84,15 @@ class Targets:
             raise UncertainError(f"{arn}: {error}") from error
 
 
+def _by_protocol(message: Message) -> str:
+    """What each protocol delivers; those that are not named get the JSON."""
+    found = {"default": message.body, "email": message.text, "sms": message.short}
+    return json.dumps(found, ensure_ascii=False)
+
+
 def _fifo(message: Message) -> dict[str, str]:
-    # IDs are limited to 128 characters, and not all characters of an ARN are allowed.
+    # A FIFO topic delivers the events of an alert in order, and drops duplicates within five
+    # minutes. IDs are limited to 128 characters, and not all characters of an ARN are allowed.
     alert, _, _ = message.event_id.rpartition(":event/")
     return {
         "MessageGroupId": hashlib.sha256(alert.encode()).hexdigest(),

@@ -18,7 +18,7 @@ from anomaly_detector.events.contributions import (
 )
 from anomaly_detector.events.event import Event
 from anomaly_detector.events.follow import BY_NEW
-from anomaly_detector.events.group import Group, Kind
+from anomaly_detector.events.group import MOST_LEAVES, Group, Kind, Leaf
 from anomaly_detector.events.kind import kind_of
 from anomaly_detector.lattice import Lattice
 
@@ -53,6 +53,7 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
         kind=found.kind,
         accepted=event.accepted,
         habit=event.habit,
+        leaves=_leaves(rule, event, lattice, found),
     )
 
 
@@ -110,6 +111,26 @@ def _found_new(event: Event, lattice: Lattice) -> _Found | None:
         actual += float(new[inside].sum() if place is None else event.sums.new[place])
         slices.append(one)
     return _Found("new value", 1, actual, 0.0, new, tuple(slices), int(held.sum()))
+
+
+def _leaves(rule: MeasureRule, event: Event, lattice: Lattice, found: _Found) -> tuple[Leaf, ...]:
+    """The leaves that moved with the event, the largest change first; if none did, all of it."""
+    sums, new = event.sums, found.kind == "new value"
+    moved = found.side * found.deviation[lattice.leaves]
+    own = moved > 0
+    if not own.any():
+        moved, own = np.abs(moved), _held(event, lattice)[lattice.leaves]
+    places = lattice.leaves[own][np.argsort(-moved[own], kind="stable")]
+    told = []
+    for place in places[:MOST_LEAVES].tolist():
+        intervals = max(1, int(sums.intervals[place]))
+        actual = float(sums.new[place] if new else sums.actual[place])
+        expected = 0.0 if new else float(sums.expected[place])
+        value = actual / intervals
+        if not rule.additive:
+            actual, expected = value, expected / intervals
+        told.append(Leaf(lattice.names[place], actual, expected, value))
+    return tuple(told)
 
 
 def _widest_new(event: Event, lattice: Lattice, one: tuple[str, ...]) -> tuple[str, ...]:

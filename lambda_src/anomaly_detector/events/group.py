@@ -13,19 +13,7 @@ Kind = Literal[
     "spike", "dip", "level", "ramp", "stuck", "season", "variance", "no data", "new value", "bound"
 ]
 
-_WORDS: dict[Kind | None, tuple[str, str]] = {
-    "spike": ("spikes", "spikes"),
-    "dip": ("dips", "dips"),
-    "level": ("is up at a new level", "is down at a new level"),
-    "ramp": ("rises steadily", "falls steadily"),
-    "stuck": ("is stuck", "is stuck"),
-    "season": ("breaks its season", "breaks its season"),
-    "variance": ("varies more than usual", "varies more than usual"),
-    "no data": ("has no data", "has no data"),
-    "new value": ("is up by a new value", "is up by a new value"),
-    "bound": ("exceeds its maximum", "falls below its minimum"),
-    None: ("is up", "is down"),
-}
+MOST_LEAVES = 200
 _NAMESPACE = UUID("8f0e7a54-54b5-4f57-9c8e-3e1a5f7c2b90")
 
 
@@ -39,6 +27,19 @@ class Point:
     expected: float
     severity: float
     direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A series of the finest level in an event; `actual` and `expected` as those of `Group`.
+
+    `value` is the measure in one of the intervals that show the event, in the mean.
+    """
+
+    slice: tuple[str, ...]
+    actual: float
+    expected: float
+    value: float
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Group:
     accepted : whether it ended because it lasted, so that it is the new level.
     habit : the like days (`alike`) on which the same is expected from now on, as it has come often
         enough; else empty.
+    leaves : those that moved with the event, the largest change first; at most `MOST_LEAVES`.
     """
 
     id: str
@@ -80,17 +82,12 @@ class Group:
     kind: Kind | None = None
     accepted: bool = False
     habit: str = ""
+    leaves: tuple[Leaf, ...] = ()
 
     @property
     def is_missing_data(self) -> bool:
         """Whether it tells of data that do not arrive, instead of values."""
         return self.kind == "no data"
-
-    @property
-    def words(self) -> str:
-        """What the measure does, to be said after its name."""
-        up, down = _WORDS[self.kind]
-        return up if self.direction == "up" else down
 
 
 def group_id(detector: str, measure: str, start: datetime, first: tuple[str, ...] = ()) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,14 +13,14 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from anomaly_detector.config import ROLLED_UP, Config
-from anomaly_detector.events.group import Group, Point
+from anomaly_detector.events.group import Group
 from anomaly_detector.largest_remainder import apportion
 from anomaly_detector.ledger.items import AlertItem
-from anomaly_detector.lookout.exports import relevant_points
 from anomaly_detector.lookout.group import largest_first
 
-# SNS (including the subject) and asynchronous Lambda invocations are limited to 256 KB.
-MAX_BYTES = 240_000
+# Messages of SNS and asynchronous Lambda invocations are limited to 256 KB. SNS gets the payload as
+# a text within JSON, in which quotes and backslashes are escaped, beside texts for people.
+MAX_BYTES = 200_000
 MAX_SERIES = 200
 MAX_VALUES = 50
 OTHERS = "(other)"
@@ -61,8 +62,9 @@ def alert_payload(
     """The alert: key names, order, types and nesting are those of Lookout for Metrics.
 
     `timestamp` is the start of the group in the detector's time zone; each series of the group has
-    its value in the first interval in which it was anomalous. The message is limited to
-    `MAX_BYTES`: the most severe series and the largest shares are kept.
+    its value in the first interval in which it was anomalous itself, else its mean over the
+    intervals that show the event. The message is limited to `MAX_BYTES`: the most affected series
+    and the largest shares are kept.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def alert_payload(
         payload |= {"late": True} if late else {}
         if tellings > 1:
             payload["alertEventId"] += f"/{tellings}"
-        if len(encode(payload).encode()) <= MAX_BYTES or not (series or values):
+        if size(payload) <= MAX_BYTES or not (series or values):
             return payload
         series, values = (series // 2, values) if series > values else (series, values // 2)
 
@@ -116,31 +118,30 @@ def _payload(
             ],
             "relevantTimeSeries": [
                 {
-                    "timeSeriesId": time_series_id(group.measure, config.dimensions, point.slice),
+                    "timeSeriesId": time_series_id(group.measure, config.dimensions, one),
                     "dimensions": [
                         {"dimensionName": dimension, "dimensionValue": value}
-                        for dimension, value in _named(config.dimensions, point.slice)
+                        for dimension, value in _named(config.dimensions, one)
                     ],
-                    "metricValue": _plain(float(point.actual)),
+                    "metricValue": _plain(value_of_series),
                 }
-                for point in _relevant_series(group)[:series]
+                for one, value_of_series in _relevant_series(group)[:series]
             ],
         },
         "timestamp": zoned(group.start, config.timezone),
     }
 
 
-def retraction(
+def retraction_payload(
     origin: Origin, config: Config, name: str, item: AlertItem
-) -> tuple[str, dict[str, Any]]:
-    """Subject and payload which say that an event that was told is void: rows that came late, or
-    were changed, explain it. The keys are those of the alert, with `"retracted": true` at the end,
-    severity 0, and no series.
+) -> dict[str, Any]:
+    """What says that an event that was told is void: rows that came late, or were changed, explain
+    it. The keys are those of the alert, with `"retracted": true` at the end, severity 0, and no
+    series.
     """
     arn = f"{origin.detector_arn}:alert/{name}"
     again = f"/{item.tellings}" if item.tellings > 1 else ""
-    when = item.start.astimezone(ZoneInfo(config.timezone)).strftime("%Y-%m-%d %H:%M")
-    payload = {
+    return {
         "anomalyDetectorArn": origin.detector_arn,
         "anomalyScore": 0.0,
         "consoleUrl": console_url(origin, ""),
@@ -157,34 +158,36 @@ def retraction(
         "timestamp": zoned(item.start, config.timezone),
         "retracted": True,
     }
-    return _line(config, item.measure, f" is no anomaly any more, {when}"), payload
 
 
-def digest(
+def digest_payload(
     origin: Origin, config: Config, name: str, attempt: str, payloads: Sequence[Mapping[str, Any]]
-) -> tuple[str, dict[str, Any]]:
-    """Subject and payload of one message with many alerts, the most severe first. Those that do not
-    fit into `MAX_BYTES` are only counted: they are in the results.
+) -> dict[str, Any]:
+    """One message with many alerts, in the given order. Those that do not fit into `MAX_BYTES` are
+    only counted: they are in the results.
     """
-    ordered = sorted(payloads, key=lambda one: -float(one["anomalyScore"]))
     arn = f"{origin.detector_arn}:alert/{name}"
-    worst = float(ordered[0]["anomalyScore"])
     found: dict[str, Any] = {
         "anomalyDetectorArn": origin.detector_arn,
         "alertName": name,
         "alertArn": arn,
         "alertEventId": f"{arn}:digest/{attempt}",
         "alertDescription": config.alerts[name].description,
-        "count": len(ordered),
+        "count": len(payloads),
         "alerts": [],
     }
-    size = len(encode(found).encode())
-    for one in ordered:
-        size += len(encode(one).encode()) + 2
-        if size > MAX_BYTES:
+    taken = size(found)
+    for one in payloads:
+        taken += size(one) + 2
+        if taken > MAX_BYTES:
             break
         found["alerts"].append(one)
-    return _line(config, f"{len(ordered)} alerts", f", severity up to {worst:.0f}"), found
+    return found
+
+
+def size(payload: Mapping[str, Any]) -> int:
+    """Bytes of the payload as a text within JSON."""
+    return len(json.dumps(encode(payload), ensure_ascii=False).encode())
 
 
 def encode(payload: Mapping[str, Any]) -> str:
@@ -230,26 +233,13 @@ def whole_shares(shares: Mapping[str, float], limit: int) -> list[tuple[str, int
     return [(value, share) for (value, _), share in zip(ordered, whole, strict=True)]
 
 
-def subject(config: Config, group: Group, *, late: bool = False) -> str:
-    """Subject of the message: one line, at most 100 printable ASCII characters (SNS)."""
-    when = group.start.astimezone(ZoneInfo(config.timezone)).strftime("%Y-%m-%d %H:%M")
-    ending = f" {group.words}, severity {group.severity:.0f}, {when}{' (late)' * late}"
-    return _line(config, group.measure, ending)
-
-
-def _line(config: Config, what: str, ending: str) -> str:
-    beginning = f"{config.name}: {what}".encode("ascii", "replace").decode()
-    beginning = "".join(sign if sign.isprintable() else " " for sign in beginning)
-    return beginning[: 100 - len(ending)] + ending
-
-
-def _relevant_series(group: Group) -> tuple[Point, ...]:
-    first: dict[tuple[str, ...], Point] = {}
-    worst: dict[tuple[str, ...], float] = {}
-    for point in relevant_points(sorted(group.points, key=lambda one: one.start)):
-        first.setdefault(point.slice, point)
-        worst[point.slice] = max(worst.get(point.slice, 0.0), point.severity)
-    return tuple(sorted(first.values(), key=lambda one: (-worst[one.slice], one.slice)))
+def _relevant_series(group: Group) -> list[tuple[tuple[str, ...], float]]:
+    """Leaves and their values, the most affected first."""
+    first: dict[tuple[str, ...], float] = {}
+    for point in sorted(group.points, key=lambda one: one.start):
+        first.setdefault(point.slice, point.actual)
+    found = ((leaf.slice, float(first.get(leaf.slice, leaf.value))) for leaf in group.leaves)
+    return [(one, value) for one, value in found if math.isfinite(value)]
 
 
 def _named(dimensions: Sequence[str], one: Sequence[str]) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ A delivery that cannot be read is reported and parked, and the next ones go on.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,7 +28,15 @@ from typing import Any, Literal, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from anomaly_detector.alerts.decide import Decision, decide, is_alike
-from anomaly_detector.alerts.targets import Message, UncertainError
+from anomaly_detector.alerts.message import (
+    Letter,
+    Message,
+    bundle,
+    of_event,
+    of_retraction,
+    single,
+)
+from anomaly_detector.alerts.targets import UncertainError
 from anomaly_detector.config import Alert, Config, load
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.events.group import Group, in_order
@@ -46,14 +55,7 @@ from anomaly_detector.ledger.items import (
     TargetStatus,
 )
 from anomaly_detector.ledger.ledger import Ledger
-from anomaly_detector.lookout.payload import (
-    Origin,
-    alert_payload,
-    digest,
-    encode,
-    retraction,
-    subject,
-)
+from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.services.publishing import (
     forget_backtest,
     publish_backtest,
@@ -449,125 +451,127 @@ class _Errand:
 
     def _send(self) -> bool:
         """Send what is pending of this delivery's alerts; return whether nothing is left."""
-        letters: dict[tuple[str, str], list[_Letter]] = {}
-        for letter in self._letters():
-            for arn, state in letter.item.targets.items():
+        letters: dict[tuple[str, str], list[_Pending]] = {}
+        for one in self._pending():
+            for arn, state in one.item.targets.items():
                 if state not in _FINAL:
-                    letters.setdefault((letter.item.alert, arn), []).append(letter)
+                    letters.setdefault((one.item.alert, arn), []).append(one)
         finished = True
         for (name, arn), pending in letters.items():
             # A message that may have been sent is reported by itself.
             fresh = [one for one in pending if one.item.targets[arn] == "PENDING"]
-            single = len(fresh) <= self._alerts[name].digest_above
-            for letter in pending if single else [one for one in pending if one not in fresh]:
-                finished &= self._send_to([letter], arn, letter.subject, letter.payload)
-            if not single:
-                line, payload = digest(
+            together = fresh if len(fresh) > self._alerts[name].digest_above else []
+            for one in pending:
+                if one not in together:
+                    finished &= self._send_to([one], arn, single(one.letter))
+            if together:
+                message = bundle(
                     self._post.origin,
                     self._config,
                     name,
                     self.delivery.attempt_id,
-                    [one.payload for one in fresh],
+                    [one.letter for one in together],
                 )
-                finished &= self._send_to(fresh, arn, line, payload)
+                finished &= self._send_to(together, arn, message)
         return finished
 
-    def _letters(self) -> list[_Letter]:
+    def _pending(self) -> list[_Pending]:
         """What this delivery has to send, oldest group first, retractions at the end."""
         found = []
+        asof = self.delivery.asof or self.delivery.window_end
         for group in sorted(self._news, key=lambda one: (one.start, one.id)):
             for name in self._alerts:
                 item = self._ledger.alert(name, group.id)
                 # An item of another delivery is that one's to send.
                 if item is None or item.retracted or not self._is_pending(item):
                     continue
-                payload = alert_payload(
+                letter = of_event(
                     self._post.origin,
                     self._config,
                     name,
                     group,
                     _results_key(group),
+                    asof,
                     late=item.late,
                     tellings=item.tellings,
                 )
-                found.append(_Letter(item, subject(self._config, group, late=item.late), payload))
+                found.append(_Pending(item, letter))
         for name, group_id in self.delivery.retracted:
             item = self._ledger.alert(name, group_id)
             if item is None or not item.retracted or not self._is_pending(item):
                 continue
-            found.append(_Letter(item, *retraction(self._post.origin, self._config, name, item)))
+            letter = of_retraction(self._post.origin, self._config, name, item, asof)
+            found.append(_Pending(item, letter))
         return found
 
     def _is_pending(self, item: AlertItem) -> bool:
         mine = item.attempt_id == self.delivery.attempt_id
         return mine and not set(item.targets.values()) <= set(_FINAL)
 
-    def _send_to(
-        self, letters: Sequence[_Letter], arn: str, line: str, payload: dict[str, Any]
-    ) -> bool:
+    def _send_to(self, pending: Sequence[_Pending], arn: str, message: Message) -> bool:
         """Send one message to one target; whether that is done with."""
-        name = letters[0].item.alert
-        if letters[0].item.targets[arn] == "CLAIMED":
+        name = pending[0].item.alert
+        if pending[0].item.targets[arn] == "CLAIMED":
             # Only an aborted run leaves this state: it is unknown whether it sent the alert.
             reason = "a run ended while it sent this alert, so that it may not have arrived"
-            return self._report(letters, arn, "UNKNOWN", reason, payload)
+            return self._report(pending, arn, "UNKNOWN", reason, message)
         now = self._run.clock()
-        for letter in letters:
-            claimed = self._with(letter.item, arn, "CLAIMED")
-            if not self._ledger.claim_alert(letter.item, claimed, now):
+        for one in pending:
+            claimed = self._with(one.item, arn, "CLAIMED")
+            if not self._ledger.claim_alert(one.item, claimed, now):
                 raise _overtaken()
-            letter.item = claimed
+            one.item = claimed
         try:
-            self._post.targets.send(arn, Message(line, encode(payload), payload["alertEventId"]))
+            self._post.targets.send(arn, message)
         except UncertainError as error:
-            return self._report(letters, arn, "UNKNOWN", str(error), payload)
+            return self._report(pending, arn, "UNKNOWN", str(error), message)
         except PermanentError as error:
             self._run.permanent.append(f"alert '{name}' was not sent: {error}")
-            return self._report(letters, arn, "FAILED", str(error), payload)
+            return self._report(pending, arn, "FAILED", str(error), message)
         except RetryableError as error:
-            if now - min(one.item.since for one in letters) < _GIVE_UP:
+            if now - min(one.item.since for one in pending) < _GIVE_UP:
                 self._run.retryable.append(f"alert '{name}' is not sent yet: {error}")
-                self._mark(letters, arn, "PENDING")
+                self._mark(pending, arn, "PENDING")
                 return False
             self._run.permanent.append(f"alert '{name}' was given up after a day: {error}")
-            return self._report(letters, arn, "FAILED", str(error), payload)
+            return self._report(pending, arn, "FAILED", str(error), message)
         self._run.sent += 1
-        self._mark(letters, arn, "SENT")
+        self._mark(pending, arn, "SENT")
         return True
 
     def _report(
         self,
-        letters: Sequence[_Letter],
+        pending: Sequence[_Pending],
         arn: str,
         state: Literal["UNKNOWN", "FAILED"],
         reason: str,
-        payload: Mapping[str, Any],
+        message: Message,
     ) -> bool:
         """Report an alert that did not surely arrive on the operations topic, then close it."""
-        name = letters[0].item.alert
+        name = pending[0].item.alert
         facts = {
             "detector": self._config.name,
             "event": f"ALERT_{state}",
             "reason": reason[:_REASON],
             "target": arn,
-            "payload": payload,
+            "payload": json.loads(message.body),
         }
         fate = "may not have arrived" if state == "UNKNOWN" else "was not sent"
         title = f"{self._config.name}: an alert {fate}"
         text = f"Alert '{name}' {fate} at {arn}.\n\nReason: {facts['reason']}"
         if not self._run.report(title, text, facts):
             # The next run continues from here; it may report twice, but never not at all.
-            self._mark(letters, arn, "CLAIMED" if state == "UNKNOWN" else "PENDING")
+            self._mark(pending, arn, "CLAIMED" if state == "UNKNOWN" else "PENDING")
             return False
-        self._mark(letters, arn, state)
+        self._mark(pending, arn, state)
         return True
 
-    def _mark(self, letters: Sequence[_Letter], arn: str, state: TargetStatus) -> None:
-        for letter in letters:
-            after = self._with(letter.item, arn, state)
-            if not self._ledger.mark_alert(letter.item, after):
+    def _mark(self, pending: Sequence[_Pending], arn: str, state: TargetStatus) -> None:
+        for one in pending:
+            after = self._with(one.item, arn, state)
+            if not self._ledger.mark_alert(one.item, after):
                 raise _overtaken()
-            letter.item = after
+            one.item = after
 
     def _with(self, item: AlertItem, arn: str, state: TargetStatus) -> AlertItem:
         targets = item.targets | {arn: state}
@@ -579,12 +583,11 @@ class _Errand:
 
 
 @dataclass(eq=False)
-class _Letter:
+class _Pending:
     """An alert to send, or its retraction; `item` is as stored."""
 
     item: AlertItem
-    subject: str
-    payload: dict[str, Any]
+    letter: Letter
 
 
 class _Decisions:

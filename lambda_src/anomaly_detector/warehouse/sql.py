@@ -47,6 +47,7 @@ from anomaly_detector.warehouse.tokens import tokenize
 
 __all__ = [
     "aggregate",
+    "aggregated_value",
     "folded",
     "grouping",
     "identifier",
@@ -363,7 +364,7 @@ def aggregate(config: Config, start: datetime, end: datetime, *, history: bool) 
     rolled = list(places)
     for i, measure in enumerate(config.measures.values()):
         if i not in alone:
-            rolled.append(f"{_value(measure, i)} AS measure_{i}_value")
+            rolled.append(f"{aggregated_value(measure, i)} AS measure_{i}_value")
         rolled.append(f"{_count(measure, i)} AS measure_{i}_count")
     norms = {f"measure_{i}_norm": i for i, one in enumerate(config.measures.values()) if one.normed}
     rolled += [f"{_norm(i)} AS {name}" for name, i in norms.items()]
@@ -383,7 +384,7 @@ def aggregate(config: Config, start: datetime, end: datetime, *, history: bool) 
         table = f"SELECT {_list(rolled)}\nFROM (\n{located}\n){where}"
     else:
         exact = {
-            i: f"SELECT {_list([*places, f'{_value(one, i)} AS measure_{i}_value'])}\n"
+            i: f"SELECT {_list([*places, f'{aggregated_value(one, i)} AS measure_{i}_value'])}\n"
             f"FROM located{where}"
             for i, one in alone.items()
         }
@@ -412,7 +413,7 @@ def _joined(located: str, rolled: str, exact: Mapping[int, str], dimensions: int
     )
 
 
-def _value(measure: Measure, place: int) -> str:
+def aggregated_value(measure: Measure, place: int) -> str:
     """SQL of an aggregated value, DOUBLE PRECISION."""
     column, aggregation = f"column_{place}", measure.aggregation
     if measure.exact and aggregation in PERCENTILES:

@@ -1,0 +1,248 @@
+"""The sentence and the other forms of a message: golden files to be read, and what holds for any
+event.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from anomaly_detector.alerts import words
+from anomaly_detector.alerts.figures import change, compared, figure, percent
+from anomaly_detector.alerts.message import Message, bundle, of_event, of_retraction, single
+from anomaly_detector.ledger.items import AlertItem
+from anomaly_detector.lookout.payload import Origin
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.alerts_kinds import HOUR, NINE, document, event, samples
+from tests.unit.alerts_samples import CRAWL
+
+ORIGIN = Origin(CRAWL, "shop-results")
+GOLDEN = Path(__file__).parent / "messages"
+SAMPLES = samples()
+
+
+def letter(name):
+    one = SAMPLES[name]
+    key = f"results/anomalies/{one.group.id}.parquet"
+    return of_event(ORIGIN, one.config, "orders", one.group, key, one.asof, late=one.late)
+
+
+def retraction():
+    item = AlertItem(
+        alert="orders",
+        group_id="1",
+        measure="revenue",
+        start=NINE,
+        end=NINE + 2 * HOUR,
+        slices=({"platform": "mobile_web"},),
+        since=NINE,
+        expires_at=0,
+        state="CLAIMED",
+        attempt_id="one",
+    )
+    return of_retraction(ORIGIN, document(), "orders", item, NINE + 4 * HOUR)
+
+
+def messages() -> dict[str, Message]:
+    found = {name: single(letter(name)) for name in SAMPLES}
+    found["retraction"] = single(retraction())
+    several = [letter(name) for name in ("level", "dip", "ramp", "bound")]
+    found["bundle"] = bundle(ORIGIN, document(), "orders", "one", several)
+    return found
+
+
+MESSAGES = messages()
+
+
+def forms(message: Message) -> dict[str, str]:
+    return {
+        "subject": message.subject,
+        "text message": message.short,
+        "e-mail": message.text,
+        "JSON": json.dumps(json.loads(message.body), ensure_ascii=False, indent=1),
+    }
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_each_kind_of_event_is_told_as_in_its_golden_file(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    told = "\n".join(f"==== {key}\n{text}" for key, text in forms(MESSAGES[name]).items()) + "\n"
+    path = GOLDEN / f"{name}.txt"
+    if request.config.getoption("update"):
+        path.write_text(told, encoding="utf-8")
+    assert told == path.read_text(encoding="utf-8")
+
+
+def test_there_is_no_golden_file_of_nothing() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == MESSAGES.keys()
+    assert len(SAMPLES) == 12
+
+
+def test_the_sentence_is_that_of_the_founders() -> None:
+    one = SAMPLES["dip"]
+    assert words.headline(one.config, one.group, one.asof) == (
+        "shop: revenue down 84 % on mobile_web since 09:00, 1,055 instead of 6,547"
+    )
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_every_form_is_in_its_limits(name: str) -> None:
+    message = MESSAGES[name]
+    assert len(message.subject) <= 100
+    assert message.subject.isascii()
+    assert message.subject.isprintable()
+    assert len(message.short) < 160
+    assert "\n" not in message.short
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\r]", message.short + message.text)
+
+
+names = st.text(min_size=1, max_size=300)
+values = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(names, names, st.none() | values, values)
+def test_any_name_and_value_can_be_said(measure, value, actual, expected) -> None:
+    if measure.strip() in ("", "*") or len(measure) > 127:
+        measure = "m"
+    config = document(measures={measure: {}}, dimensions=["platform"], alerts={})
+    group = event("dip", measure, actual=actual, expected=expected, slices=({"platform": value},))
+    for limit in (40, 6):
+        line = words.headline(config, group, names=limit)
+        assert line.startswith("shop: ")
+        assert not any(unicodedata.category(sign) in ("Cc", "Zl", "Zp", "Cs") for sign in line)
+
+    def say(*, names: int = 40, brief: bool = False) -> str:
+        return words.headline(config, group, names=names, brief=brief)
+
+    short = words.shortened(say, 100, ascii_only=True)
+    assert len(short) <= 100
+    assert short.isascii()
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (1055.0, None, "1,055"),
+        (1_204_882.4, None, "1,204,882"),
+        (650.25, None, "650.2"),
+        (12.5, None, "12.5"),
+        (0.0, None, "0"),
+        (-0.00001, None, "-0.00001"),
+        (1e-9, None, "1e-09"),
+        (-3e18, None, "-3e+18"),
+        (3512.4, "count", "3,512"),
+        (12.4, "count", "12"),
+        (3.4, "count", "3.4"),
+        (0.0614, "share", "6.14 %"),
+        (1.0, "share", "100 %"),
+        (None, None, "nothing"),
+    ],
+)
+def test_figures(value, unit, expected) -> None:
+    assert figure(value, unit) == expected
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "size", "signed", "both"),
+    [
+        (1055.0, 6547.0, "84 %", "-84 %", "1,055 instead of 6,547"),
+        (12.5, 12.497, "0.024 %", "+0.024 %", "12.5 instead of 12.497"),
+        (0.4, 1000.0, "99.9 %", "-99.9 %", "0.4 instead of 1,000"),
+        (0.0, 1000.0, "100 %", "-100 %", "0 instead of 1,000"),
+        (48_210.0, 3_512.4, "1,273 %", "+1,273 %", "48,210 instead of 3,512"),
+        (1e9, 1.0, "over 10,000 %", "over +10,000 %", "1,000,000,000 instead of 1"),
+        (-300.0, -100.0, "200 %", "-200 %", "-300 instead of -100"),
+        (1.0, 0.0, None, "new", "1 instead of 0"),
+        (0.0, 0.0, None, None, "0 instead of 0"),
+        (None, 5.0, None, None, "5 expected"),
+    ],
+)
+def test_changes(actual, expected, size, signed, both) -> None:
+    assert percent(actual, expected) == size
+    assert change(actual, expected) == signed
+    assert compared(actual, expected) == both
+
+
+BERLIN = document(timezone="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("hours", "is_open", "asof", "expected"),
+    [
+        ((9, 10), True, 11, "since 10:00"),
+        ((9, 10), True, None, "since 5 Jan 2026 10:00"),
+        ((9, 10), True, 48, "since 5 Jan 10:00"),
+        ((9, 11), False, 12, "from 10:00 to 12:00"),
+        ((9, 11), False, 48, "on 5 Jan from 10:00 to 12:00"),
+        ((9, 23), False, 48, "on 5 Jan from 10:00 to 24:00"),
+        ((9, 30), False, 48, "from 5 Jan 10:00 to 6 Jan 07:00"),
+        ((-120, 30), False, 48, "from 31 Dec 2025 01:00 to 6 Jan 07:00"),
+    ],
+)
+def test_times_are_said_in_the_detectors_zone(hours, is_open, asof, expected) -> None:
+    start, end = (NINE.replace(hour=0) + hour * HOUR for hour in hours)
+    told = None if asof is None else NINE.replace(hour=0) + asof * HOUR
+    assert words.time(BERLIN, start, end, is_open=is_open, asof=told) == expected
+
+
+@pytest.mark.parametrize(
+    ("interval", "days", "is_open", "expected"),
+    [
+        ("P1D", (0, 1), True, "since 5 Jan"),
+        ("P1D", (0, 1), False, "on 5 Jan"),
+        ("P1D", (0, 3), False, "from 5 Jan to 7 Jan"),
+        ("P1W", (0, 7), True, "since the week of 5 Jan"),
+        ("P1W", (0, 7), False, "in the week of 5 Jan"),
+        ("P1W", (0, 21), False, "from the week of 5 Jan to that of 19 Jan"),
+        ("P1M", (-4, 27), True, "since Jan 2026"),
+        ("P1M", (-4, 27), False, "in Jan 2026"),
+        ("P1M", (-4, 55), False, "from Jan 2026 to Feb 2026"),
+    ],
+)
+def test_whole_days_are_said_without_a_clock(interval, days, is_open, expected) -> None:
+    monday = datetime(2026, 1, 5, tzinfo=UTC)
+    start, end = (monday + timedelta(days=day) for day in days)
+    config = document(interval=interval)
+    assert words.time(config, start, end, is_open=is_open, asof=monday) == expected
+
+
+def test_a_value_that_says_nothing_by_itself_is_said_with_its_dimension() -> None:
+    config = document()
+    for value, said in [
+        ("7", "platform 7"),
+        ("true", "platform true"),
+        ("(null)", "platform (null)"),
+        ("", "platform (empty)"),
+        ("us", "us"),
+        ("\n", "platform (empty)"),
+    ]:
+        assert words.where(config, [{"platform": value}]) == f"on {said}"
+
+
+def test_a_bundle_keeps_the_most_severe_and_counts_the_rest() -> None:
+    one = SAMPLES["dip"]
+    many = [
+        of_event(
+            ORIGIN,
+            one.config,
+            "orders",
+            event("dip", actual=1.0, expected=9.0, severity=50 + n / 2),
+            "key",
+            one.asof,
+        )
+        for n in range(80)
+    ]
+    message = bundle(ORIGIN, one.config, "orders", "one", many)
+    assert message.subject.startswith("shop: 80 events, the most severe: revenue down 89 %")
+    assert message.text.count("\n- ") == 51
+    assert "- and 30 more" in message.text
+    found = json.loads(message.body)
+    assert found["count"] == 80
+    assert found["alerts"][0]["anomalyScore"] == 89.5
