@@ -206,6 +206,7 @@ locals {
     }
 
     budget = var.budget
+    mutes  = var.mutes
 
     alerts = {
       for name, alert in var.alerts : name => merge({ for key, value in alert : key => value if key != "kms_key_arns" }, {

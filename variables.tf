@@ -714,6 +714,76 @@ variable "alerts" {
   }
 }
 
+variable "mutes" {
+  description = <<-EOT
+    Alerts to hold back for a while, at most 100, keyed by a name of your choice. Events are found and recorded as usual; when a mute ends, the operations topic is told what it has held back, and an event that lasts is alerted on. See docs/people.md; the command `mute` does the same without an apply.
+    - `end` - (Required) When it ends, an RFC 3339 timestamp such as `2024-01-01T00:00:00Z`.
+    - `reason` - (Required) Why, 1-500 characters.
+    - `start` - (Optional) When it begins. Defaults to at once.
+    - `measures` - (Optional) Measures to limit it to. Defaults to all.
+    - `dimension_filters` - (Optional) Dimension values to limit it to, by dimension: it holds for events all of whose slices lie within them. Defaults to all.
+  EOT
+  type = map(object({
+    end               = string
+    reason            = string
+    start             = optional(string)
+    measures          = optional(list(string), [])
+    dimension_filters = optional(map(list(string)), {})
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = length(var.mutes) <= 100
+    error_message = "mutes must have at most 100 entries; got ${length(var.mutes)}."
+  }
+
+  validation {
+    condition     = alltrue([for mute in values(var.mutes) : mute != null])
+    error_message = "mutes.* must not be null; got ${jsonencode(var.mutes)}."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.mutes) : can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))])
+    error_message = "mutes must be keyed by names of 1-63 letters, digits, hyphens and underscores, starting with a letter or digit; got ${jsonencode(keys(var.mutes))}."
+  }
+
+  validation {
+    condition     = alltrue([for mute in values(var.mutes) : mute.start == null || can(timecmp(mute.start, mute.start)) if mute != null])
+    error_message = "mutes.*.start must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z; got ${jsonencode({ for name, mute in var.mutes : name => mute.start if mute != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for mute in values(var.mutes) : can(timecmp(mute.end, mute.end)) if mute != null])
+    error_message = "mutes.*.end must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z; got ${jsonencode({ for name, mute in var.mutes : name => mute.end if mute != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for mute in values(var.mutes) : try(timecmp(mute.start, mute.end) < 0, true) if mute != null])
+    error_message = "mutes.* must start before its end; got ${jsonencode({ for name, mute in var.mutes : name => { start = mute.start, end = mute.end } if mute != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for mute in values(var.mutes) : try(length(trimspace(mute.reason)) >= 1 && length(mute.reason) <= 500, false) if mute != null])
+    error_message = "mutes.*.reason must be a text of 1-500 characters; got ${jsonencode({ for name, mute in var.mutes : name => mute.reason if mute != null })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for mute in values(var.mutes) : [for measure in mute.measures : try(contains(keys(var.measures), measure), false)] if mute != null]))
+    error_message = "mutes.*.measures must be measures (${join(", ", keys(var.measures))}); got ${jsonencode({ for name, mute in var.mutes : name => mute.measures if mute != null })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for mute in values(var.mutes) : [for name in keys(mute.dimension_filters) : contains(var.dimensions, name)] if mute != null]))
+    error_message = "mutes.*.dimension_filters must be keyed by dimensions (${join(", ", var.dimensions)}); got ${jsonencode({ for name, mute in var.mutes : name => mute.dimension_filters if mute != null })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for mute in values(var.mutes) : [for values in values(mute.dimension_filters) : try(length(values) >= 1 && alltrue([for value in values : value != null]), false)] if mute != null]))
+    error_message = "mutes.*.dimension_filters must have at least one value for each dimension; got ${jsonencode({ for name, mute in var.mutes : name => mute.dimension_filters if mute != null })}."
+  }
+}
+
 variable "subscriptions" {
   description = <<-EOT
     Subscriptions to the module's SNS topics, keyed by a name of your choice. Email subscriptions must be confirmed by the recipient; the policy of a subscribed queue or function must allow the topic.

@@ -193,6 +193,16 @@ module "detector" {
     anything = {}
   }
 
+  mutes = {
+    price_test = {
+      start             = "2026-03-02T00:00:00+01:00"
+      end               = "2026-03-09T00:00:00+01:00"
+      reason            = "Prices in Italy are tested"
+      measures          = ["amount"]
+      dimension_filters = { country = ["IT"] }
+    }
+  }
+
   subscriptions = {
     alerts     = { team = { protocol = "email", endpoint = var.email } }
     operations = { team = { protocol = "email", endpoint = var.email } }

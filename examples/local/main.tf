@@ -42,6 +42,7 @@ module "detector" {
       description = "Anything unusual in the sample shop"
     }
   }, var.alerts)
+  mutes = var.mutes
 
   subscriptions = {
     alerts = {

@@ -144,6 +144,19 @@ variable "alerts" {
   nullable = false
 }
 
+variable "mutes" {
+  description = "Alerts to hold back for a while; see the module's input."
+  type = map(object({
+    end               = string
+    reason            = string
+    start             = optional(string)
+    measures          = optional(list(string), [])
+    dimension_filters = optional(map(list(string)), {})
+  }))
+  default  = {}
+  nullable = false
+}
+
 variable "enabled" {
   description = "Whether the schedule is enabled."
   type        = bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -72,7 +73,7 @@ DEFAULT_HISTORY_DAYS: dict[IntervalName, int] = {
 }
 _DAYS = re.compile(r"P([1-9]\d{0,4})D")
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
-_ALERT_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 # The rule for each key, in the words of Terraform's validations (variables.tf), which reject the
 # same values if they can; tests/terraform/validation_cases.py compares both.
 _RULES = {
@@ -128,8 +129,12 @@ _RULES = {
     "alerts.*.digest_above": "must be a whole number from 1 to 1000",
     "alerts.*.sns_topic_arns": "must be ARNs of SNS topics",
     "alerts.*.lambda_function_arns": "must be ARNs of Lambda functions",
+    "mutes": "must have at most 100 entries",
+    "mutes.*.start": "must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z",
+    "mutes.*.end": "must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z",
+    "mutes.*.reason": "must be a text of 1-500 characters",
 }
-_COUNTED = frozenset({"measures", "dimensions", "alerts"})
+_COUNTED = frozenset({"measures", "dimensions", "alerts", "mutes"})
 # Errors of pydantic about the JSON type of a value.
 _TYPES = {
     "dict_type": "must be an object",
@@ -149,6 +154,20 @@ _GROUPS = {
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _names_its_zone(value: object) -> object:
+    if isinstance(value, str) and not _RFC_3339.fullmatch(value):
+        raise ValueError
+    return value
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_names_its_zone),
+    AfterValidator(lambda moment: moment.astimezone(UTC)),
+]
+"""A time with its zone, as UTC."""
 
 
 def _known_zone(name: str) -> str:
@@ -181,6 +200,12 @@ def _arn(pattern: str) -> Callable[[str], str]:
         return arn
 
     return check
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise ValueError
+    return text
 
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
@@ -313,7 +338,7 @@ class Redshift(_Model):
 class History(_Model):
     """How much history is loaded, and in which chunks."""
 
-    start: datetime | None = None
+    start: Moment | None = None
     length: str | None = None
     chunk: str = "P30D"
     parallelism: int = Field(default=4, ge=1, le=40)
@@ -324,18 +349,6 @@ class History(_Model):
         if value is not None and not _DAYS.fullmatch(value):
             raise ValueError
         return value
-
-    @field_validator("start", mode="before")
-    @classmethod
-    def _names_its_zone(cls, value: object) -> object:
-        if isinstance(value, str) and not _RFC_3339.fullmatch(value):
-            raise ValueError
-        return value
-
-    @field_validator("start")
-    @classmethod
-    def _is_utc(cls, value: datetime | None) -> datetime | None:
-        return None if value is None else value.astimezone(UTC)
 
     @model_validator(mode="after")
     def _one_begin(self) -> Self:
@@ -432,6 +445,28 @@ class Alert(_Model):
     dimension_filters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
+class Mute(_Model):
+    """Events that alert nobody for a while: those within these measures and dimension values.
+
+    `start` is None where it holds from the beginning; it must end, and somebody must say why.
+    """
+
+    measures: tuple[str, ...] = ()
+    dimension_filters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    start: Moment | None = None
+    end: Moment
+    reason: Annotated[str, AfterValidator(_said)] = Field(max_length=500)
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.start is not None and self.start >= self.end:
+            raise ValueError(
+                f"must start before its end; got {_shown(self.start.isoformat())} and "
+                f"{_shown(self.end.isoformat())}"
+            )
+        return self
+
+
 class Config(_Model):
     """The document; a local file needs interval, timestamp_column, measures and dimensions."""
 
@@ -459,10 +494,11 @@ class Config(_Model):
     history: History = Field(default_factory=History)
     budget: Budget = Field(default_factory=Budget)
     alerts: dict[str, Alert] = Field(default_factory=dict, max_length=10)
+    mutes: dict[str, Mute] = Field(default_factory=dict, max_length=100)
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        faults = [*_column_faults(self), *_alert_faults(self)]
+        faults = [*_column_faults(self), *_alert_faults(self), *_mute_faults(self)]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -573,19 +609,40 @@ def _column_faults(config: Config) -> Iterator[str]:
 
 def _alert_faults(config: Config) -> Iterator[str]:
     """Errors in alerts that concern more than one value."""
-    if not all(re.fullmatch(_ALERT_NAME, name) for name in config.alerts):
-        yield (
-            "alerts must be keyed by names of 1-63 letters, digits, hyphens and underscores, "
-            f"starting with a letter or digit; got {_shown(list(config.alerts))}"
-        )
+    yield from _key_faults("alerts", config.alerts)
     for name, alert in config.alerts.items():
-        if not set(alert.measures) <= set(config.measures):
-            yield (
-                f"alerts.{name}.measures must be measures ({', '.join(config.measures)}); "
-                f"got {_shown(alert.measures)}"
-            )
-        place = f"alerts.{name}.dimension_filters"
-        yield from _filter_faults(place, alert.dimension_filters, config)
+        yield from scope_faults(f"alerts.{name}.", alert.measures, alert.dimension_filters, config)
+
+
+def _mute_faults(config: Config) -> Iterator[str]:
+    yield from _key_faults("mutes", config.mutes)
+    for name, mute in config.mutes.items():
+        yield from scope_faults(f"mutes.{name}.", mute.measures, mute.dimension_filters, config)
+
+
+def _key_faults(place: str, named: Mapping[str, object]) -> Iterator[str]:
+    if not all(re.fullmatch(_NAME, name) for name in named):
+        yield (
+            f"{place} must be keyed by names of 1-63 letters, digits, hyphens and underscores, "
+            f"starting with a letter or digit; got {_shown(list(named))}"
+        )
+
+
+def scope_faults(
+    place: str, measures: tuple[str, ...], filters: dict[str, tuple[str, ...]], config: Config
+) -> Iterator[str]:
+    """What is wrong with measures and dimension values that narrow something down.
+
+    Parameters
+    ----------
+    place : what stands before the names of both, such as `alerts.orders.`.
+    """
+    if not set(measures) <= set(config.measures):
+        yield (
+            f"{place}measures must be measures ({', '.join(config.measures)}); "
+            f"got {_shown(measures)}"
+        )
+    yield from _filter_faults(f"{place}dimension_filters", filters, config)
 
 
 def _filter_faults(
@@ -613,15 +670,39 @@ def load(document: bytes | str) -> Config:
     try:
         return Config.model_validate_json(document)
     except ValidationError as error:
-        faults = "; ".join(dict.fromkeys(_sentence(fault) for fault in error.errors()))
-        raise PermanentError(f"The configuration is not valid: {faults}.") from None
+        raise PermanentError(f"The configuration is not valid: {_sentences(error)}.") from None
 
 
-def _sentence(fault: ErrorDetails) -> str:
+def load_mute(values: Mapping[str, object], config: Config) -> Mute:
+    """Read a mute that somebody asks for, by the rules of those in the document.
+
+    Raises
+    ------
+    PermanentError
+        States each error and names its key.
+    """
+    try:
+        # As JSON, because an event of a function is JSON, too.
+        found = Mute.model_validate_json(json.dumps(dict(values), default=str))
+    except ValidationError as error:
+        said = _sentences(error, "mutes.*.")
+        raise PermanentError(f"The mute is not valid: {said}.") from None
+    faults = list(scope_faults("", found.measures, found.dimension_filters, config))
+    if faults:
+        raise PermanentError(f"The mute is not valid: {'; '.join(faults)}.")
+    return found
+
+
+def _sentences(error: ValidationError, of: str = "") -> str:
+    return "; ".join(dict.fromkeys(_sentence(fault, of) for fault in error.errors()))
+
+
+def _sentence(fault: ErrorDetails, of: str = "") -> str:
+    """A sentence about a fault; its rule is that of the key after `of`."""
     place = [str(part) for part in fault["loc"] if isinstance(part, str)]
     key = ".".join(place) or "document"
     message = fault["msg"].removeprefix("Value error").removeprefix(", ")
-    pattern = ".".join(
+    pattern = of + ".".join(
         "*" if n == 1 and place[0] in _COUNTED else part for n, part in enumerate(place)
     )
     if key in _GROUPS:

@@ -14,6 +14,7 @@ locals {
     commit         = { timeout = 900, memory = var.lambda.memory_mb }
     deliver        = { timeout = 900, memory = var.lambda.memory_mb }
     stop           = { timeout = 600, memory = 256 }
+    respond        = { timeout = 60, memory = 512 }
   }
   names = { for key in keys(local.functions) : key => "${var.name}-${replace(key, "_", "-")}" }
 

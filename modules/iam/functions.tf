@@ -47,6 +47,11 @@ locals {
         delete = ["models/*"]
         list   = ["config/versions/*", "live/*", "models/*"]
       }
+      respond = {
+        table = ["GetItem", "Query", "PutItem"]
+        read  = ["config/versions/*"]
+        list  = ["config/versions/*"]
+      }
     } : key => merge({ table = [], read = [], write = [], delete = [], list = [] }, function)
   }
 

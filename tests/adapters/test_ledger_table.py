@@ -176,11 +176,11 @@ def test_an_alert_is_decided_once_and_marked_by_one_run(table: StateTable) -> No
     other = item.model_copy(update={"holder": "b"})
 
     assert ledger.alert("orders", "g") is None
-    assert not ledger.decide_alert(item, START)
+    assert not ledger.decide_alert(None, item, START)
     assert ledger.begin_delivering("a", START)
-    assert ledger.decide_alert(item, START)
-    assert ledger.decide_alert(item, START)
-    assert not ledger.decide_alert(other, START)
+    assert ledger.decide_alert(None, item, START)
+    assert ledger.decide_alert(None, item, START)
+    assert not ledger.decide_alert(None, other, START)
     assert ledger.alert("orders", "g") == item
     sent = item.model_copy(update={"targets": {"arn": "SENT"}, "state": "SENT"})
     assert ledger.mark_alert(item, sent)
@@ -193,7 +193,7 @@ def test_a_run_that_has_lost_its_lease_neither_decides_nor_claims(table: StateTa
     ledger, item = Ledger(table), alert()
     claimed = item.model_copy(update={"targets": {"arn": "CLAIMED"}})
     assert ledger.begin_delivering("a", START)
-    assert ledger.decide_alert(item, START)
+    assert ledger.decide_alert(None, item, START)
     later = START + timedelta(minutes=2)
     # As long as nobody else has taken it over, an expired lease is renewed.
     assert ledger.keep_delivering("a", later)
@@ -202,7 +202,7 @@ def test_a_run_that_has_lost_its_lease_neither_decides_nor_claims(table: StateTa
 
     assert not ledger.keep_delivering("a", later)
     assert not ledger.claim_alert(item, claimed, later)
-    assert not ledger.decide_alert(item.model_copy(update={"group_id": "h"}), later)
+    assert not ledger.decide_alert(None, item.model_copy(update={"group_id": "h"}), later)
 
     assert ledger.alert("orders", "g") == item
     assert ledger.alert("orders", "h") is None
@@ -265,7 +265,7 @@ CONDITIONAL: dict[str, tuple[str, Callable[[Ledger], object]]] = {
     ),
     "decision": (
         "transact_write_items",
-        lambda ledger: ledger.decide_alert(alert(group_id="h"), START),
+        lambda ledger: ledger.decide_alert(None, alert(group_id="h"), START),
     ),
     "claim": ("transact_write_items", lambda ledger: ledger.claim_alert(alert(), CLAIMED, START)),
     "mark": ("update_item", lambda ledger: ledger.mark_alert(alert(), CLAIMED)),
@@ -300,7 +300,7 @@ def test_ones_own_write_is_not_taken_for_anothers_when_its_reply_is_lost(
     before = Ledger(table)
     if write != "lease":
         assert before.begin_delivering("a", START)
-        assert before.decide_alert(alert(), START)
+        assert before.decide_alert(None, alert(), START)
     operation, call = CONDITIONAL[write]
     client = Replies(table._client, operation, gives_up=gives_up)
 

@@ -322,7 +322,7 @@ def test_a_part_is_trained_until_it_is_done(scene: Scene) -> None:
             for path in MACHINES.values()
             for found in re.findall(r"\$\{functions\.(\w+)\}", path.read_text(encoding="utf-8"))
         }
-        | {"stop", "warehouse_role"}
+        | {"respond", "stop", "warehouse_role"}
     ),
 )
 def test_every_function_has_a_handler_and_a_role(function: str) -> None:

@@ -60,6 +60,9 @@ run "every_input" {
       revenue  = { threshold = 80, description = "Down", sns_topic_arns = ["arn:aws:sns:eu-west-1:123456789012:mine"], measures = ["revenue"], dimension_filters = { country = ["DE"] } }
       function = { lambda_function_arns = ["arn:aws:lambda:eu-west-1:123456789012:function:on-anomaly"] }
     }
+    mutes = {
+      house = { start = "2026-02-01T00:00:00+01:00", end = "2026-02-03T00:00:00Z", reason = "Moving house", measures = ["revenue"], dimension_filters = { country = ["DE"] } }
+    }
     subscriptions = {
       alerts     = { me = { protocol = "email", endpoint = "me@example.com" } }
       operations = { me = { protocol = "email", endpoint = "me@example.com" } }

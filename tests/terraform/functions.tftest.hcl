@@ -5,7 +5,7 @@ variables {
   role_arns = {
     for key in [
       "reconcile", "warehouse_role", "prepare", "statement", "plan_history", "train", "activate", "record_failure",
-      "plan_crawl", "detect", "commit", "deliver", "stop",
+      "plan_crawl", "detect", "commit", "deliver", "stop", "respond",
     ] : key => "arn:aws:iam::111122223333:role/shop-${replace(key, "_", "-")}"
   }
   environment = { TABLE_NAME = "shop" }

@@ -47,7 +47,7 @@ run "one_role_per_function_machine_and_schedule" {
   assert {
     condition = toset(keys(aws_iam_role.function)) == toset([
       "reconcile", "warehouse_role", "prepare", "statement", "plan_history", "train", "activate", "record_failure",
-      "plan_crawl", "detect", "commit", "deliver", "stop",
+      "plan_crawl", "detect", "commit", "deliver", "stop", "respond",
     ])
     error_message = "There is one role for each of the thirteen functions."
   }

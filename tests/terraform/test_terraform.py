@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -114,6 +115,9 @@ def test_every_input_reaches_the_document(states: dict[str, dict[str, Any]]) -> 
     assert made.alerts["own"].sns_topic_arns == ("arn:aws:sns:eu-west-1:123456789012:topic",)
     assert made.alerts["function"].sns_topic_arns == ()
     assert made.alerts["revenue"].sns_topic_arns == ("arn:aws:sns:eu-west-1:123456789012:mine",)
+    house = made.mutes["house"]
+    assert house.start == datetime(2026, 1, 31, 23, tzinfo=UTC)
+    assert (house.measures, house.dimension_filters) == (("revenue",), {"country": ("DE",)})
 
 
 def test_connector_fills_the_document(states: dict[str, dict[str, Any]]) -> None:
@@ -173,7 +177,7 @@ def test_govcloud_names_no_commercial_arn(states: dict[str, dict[str, Any]]) -> 
 
 
 def test_path_and_boundary_are_on_every_role(states: dict[str, dict[str, Any]]) -> None:
-    for run, roles in (("every_input", 17), ("govcloud", 18)):
+    for run, roles in (("every_input", 18), ("govcloud", 19)):
         found = _resources(states[run], "aws_iam_role")
         assert len(found) == roles
         assert {each["path"] for each in found} == {"/detectors/"}

@@ -28,6 +28,7 @@ _SERVERLESS = {
 }
 _SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:s-AbCdEf"
 _ROLE = "arn:aws:iam::123456789012:role/a"
+_MUTE = {"end": "2026-02-02T00:00:00Z", "reason": "moving house"}
 
 
 def _alert(**keys: Any) -> dict[str, Any]:
@@ -443,6 +444,36 @@ BOTH: list[tuple[dict[str, Any], str]] = [
         for number in (128, 10241, 512.5)
     ],
     ({"alerts": {f"a{i}": {} for i in range(11)}}, "alerts must have at most 10 entries; got 11"),
+    (
+        {"mutes": {f"m{i}": _MUTE for i in range(101)}},
+        "mutes must have at most 100 entries; got 101",
+    ),
+    ({"mutes": {"a b": _MUTE}}, "mutes must be keyed by names of 1-63 letters, digits, hyphens"),
+    *[
+        (
+            {"mutes": {"m": {**_MUTE, key: moment}}},
+            f".{key} must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z; got",
+        )
+        for key in ("start", "end")
+        for moment in ("2026-02-01", "tomorrow", "2026-02-01T00:00:00")
+    ],
+    (
+        {"mutes": {"m": {**_MUTE, "start": "2026-02-03T00:00:00+01:00"}}},
+        " must start before its end; got",
+    ),
+    *[
+        ({"mutes": {"m": {**_MUTE, "reason": text}}}, ".reason must be a text of 1-500 characters")
+        for text in ("", "  ", "x" * 501)
+    ],
+    ({"mutes": {"m": {**_MUTE, "measures": ["x"]}}}, ".measures must be measures (revenue); got"),
+    (
+        {"mutes": {"m": {**_MUTE, "dimension_filters": {"x": ["a"]}}}},
+        ".dimension_filters must be keyed by dimensions (country, channel); got",
+    ),
+    (
+        {"mutes": {"m": {**_MUTE, "dimension_filters": {"country": []}}}},
+        ".dimension_filters must have at least one value for each dimension; got",
+    ),
     *[
         (
             {"alerts": {name: {}}},
@@ -491,6 +522,7 @@ TERRAFORM: list[tuple[dict[str, Any], str]] = [
     # What JSON and Terragrunt may hold where nothing is meant.
     ({"measures": {"revenue": None}}, "measures.* must not be null: use {} for the defaults"),
     ({"alerts": {"a": None}}, "alerts.* must not be null: use {} for the defaults"),
+    ({"mutes": {"a": None}}, "mutes.* must not be null; got"),
     ({"dimensions": [None]}, "dimensions must be names of columns, 1-127 characters and not *"),
     (_alert(measures=[None]), "measures must be measures (revenue); got"),
     *[
@@ -710,6 +742,17 @@ ACCEPTED: list[dict[str, Any]] = [
         **dict.fromkeys(["description", "logging", "schedule", "storage", "subscriptions", "tags"]),
     },
     {"alerts": {f"a{i}": {} for i in range(10)}},
+    {"mutes": {f"m{i}": _MUTE for i in range(100)}},
+    {
+        "mutes": {
+            "m": {
+                **_MUTE,
+                "start": "2026-02-02T00:00:00+01:00",
+                "measures": ["revenue"],
+                "dimension_filters": {"country": ["de", "fr"]},
+            }
+        }
+    },
 ]
 
 

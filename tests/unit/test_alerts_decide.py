@@ -3,15 +3,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from anomaly_detector.alerts.decide import decide, predecessors, share_leaves, triggers
+from anomaly_detector.alerts.decide import decide, muted_by, predecessors, share_leaves, triggers
 from anomaly_detector.config import Alert
-from anomaly_detector.ledger.items import AlertItem
+from anomaly_detector.ledger.items import AlertItem, MuteItem
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.alerts_samples import HOUR, START, config, group, point
-
-DIMENSIONS = ("platform", "marketplace")
+from tests.unit.alerts_samples import HOUR, START, config, group
 
 
 def told(one, **changes) -> AlertItem:
@@ -50,14 +48,14 @@ class Decided:
 
 @pytest.mark.parametrize(("threshold", "expected"), [(0, True), (83.333, True), (83.34, False)])
 def test_threshold_is_reached_or_not(threshold, expected) -> None:
-    assert triggers(Alert(threshold=threshold), group(), DIMENSIONS) is expected
+    assert triggers(Alert(threshold=threshold), group()) is expected
 
 
 @pytest.mark.parametrize(
     ("measures", "expected"), [((), True), (("revenue",), True), (("views",), False)]
 )
 def test_measures_filter(measures, expected) -> None:
-    assert triggers(Alert(measures=measures), group(), DIMENSIONS) is expected
+    assert triggers(Alert(measures=measures), group()) is expected
 
 
 @pytest.mark.parametrize(
@@ -66,29 +64,31 @@ def test_measures_filter(measures, expected) -> None:
         ({"platform": ["mobile_app"]}, True),
         ({"platform": ["pc_web"]}, False),
         ({"platform": ["pc_web", "mobile_app"]}, True),
-        ({"platform": ["mobile_app"], "marketplace": ["us"]}, True),
-        ({"platform": ["mobile_app"], "marketplace": ["uk"]}, False),
-        ({"platform": ["pc_web"], "marketplace": ["us"]}, False),
+        # Series in the US are affected, but the event is not theirs alone.
+        ({"marketplace": ["us"]}, False),
+        ({"platform": ["mobile_app"], "marketplace": ["us"]}, False),
         ({"platform": []}, True),
         ({"marketplace": ["*"]}, True),
     ],
 )
-def test_dimension_filters_are_or_inside_and_across(filters, expected) -> None:
-    assert triggers(Alert(dimension_filters=filters), group(), DIMENSIONS) is expected
+def test_dimension_filters_are_met_by_slices_of_the_event(filters, expected) -> None:
+    assert triggers(Alert(dimension_filters=filters), group()) is expected
 
 
 def test_dimension_filters_are_met_by_one_slice_not_by_two_together() -> None:
-    apart = group(
-        points=[point(START, ("mobile_app", "uk")), point(START, ("pc_web", "us"))], slices=[{}]
-    )
     both = Alert(dimension_filters={"platform": ("mobile_app",), "marketplace": ("us",)})
-    assert not triggers(both, apart, DIMENSIONS)
+    apart = [
+        {"platform": "mobile_app", "marketplace": "uk"},
+        {"platform": "pc_web", "marketplace": "us"},
+    ]
+    assert not triggers(both, group(slices=apart))
+    assert triggers(both, group(slices=[*apart, {"platform": "mobile_app", "marketplace": "us"}]))
 
 
-def decisions(groups, *items, live_from=None, gone=(), alerts=None):
+def decisions(groups, *items, live_from=None, gone=(), alerts=None, mute=None):
     decided = Decided(*items, gone=gone)
     alerts = alerts or config().alerts
-    return decide(alerts, groups, DIMENSIONS, live_from=live_from, decided=decided)
+    return decide(alerts, groups, live_from=live_from, decided=decided, muted=lambda _: mute)
 
 
 def test_groups_from_before_activation_are_history() -> None:
@@ -98,6 +98,63 @@ def test_groups_from_before_activation_are_history() -> None:
 
 def test_what_was_decided_is_not_decided_again() -> None:
     assert decisions([group()], told(group())) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "mute", "found"),
+    [
+        ({"state": "MUTED", "mute": "m"}, "m", []),
+        ({"state": "MUTED", "mute": "m"}, None, [(None, 1)]),
+        ({"state": "RETRACTED", "retracted": True}, "m", [("m", 2)]),
+        ({"state": "SENT"}, "m", []),
+    ],
+)
+def test_what_was_muted_is_decided_again_when_nothing_mutes_it(before, mute, found) -> None:
+    decided = decisions([group()], told(group(), **before), mute=mute)
+    assert [(one.mute, one.tellings) for one in decided] == found
+
+
+def test_what_was_muted_holds_no_other_group_back() -> None:
+    old = group(start=START - HOUR, hours=2)
+    (found,) = decisions([group()], told(old, state="MUTED", mute="m"), gone=(old.id,))
+    assert found.because is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "held"),
+    [
+        ({}, True),
+        ({"measures": ("views",)}, False),
+        ({"measures": ("views", "revenue")}, True),
+        ({"dimension_filters": {"platform": ("mobile_app", "x")}}, True),
+        ({"dimension_filters": {"platform": ("x",)}}, False),
+        ({"dimension_filters": {"marketplace": ("us",)}}, False),  # the event is wider
+        # The newest interval is that from 5 to 6.
+        ({"end": START + HOUR}, False),
+        ({"end": START + HOUR + timedelta(seconds=1)}, True),
+        ({"start": START + 2 * HOUR}, False),
+        ({"start": START + 2 * HOUR - timedelta(seconds=1)}, True),
+        ({"lifted_at": START + HOUR}, False),
+    ],
+)
+def test_a_mute_holds_for_the_newest_interval_and_for_all_slices(changes, held) -> None:
+    values = {"id": "m", "end": START + 9 * HOUR, "reason": "r", "since": START, "expires_at": 1}
+    mute = MuteItem(**(values | changes))
+    assert muted_by(group(hours=2), START + HOUR, [mute]) == ("m" if held else None)
+
+
+def test_an_event_that_a_mute_covers_in_part_is_not_held_back() -> None:
+    app = {"platform": ("mobile_app",)}
+    mute = MuteItem(
+        id="m",
+        end=START + 9 * HOUR,
+        reason="r",
+        since=START,
+        expires_at=1,
+        dimension_filters=app,
+    )
+    assert muted_by(group(slices=[APP, WEB]), START, [mute]) is None
+    assert muted_by(group(slices=[{}]), START, [mute]) is None
 
 
 def test_a_group_that_replaces_one_that_was_told_is_held_back() -> None:

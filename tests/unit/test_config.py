@@ -147,6 +147,7 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     "budget.dollars": [(5, True, True)],
     "budget.dollars_per_hour": [(4, True, True)],
     "alerts": [({"a": {"threshold": 70}}, True, True)],
+    "mutes": [({"m": {"end": "2026-01-01T00:00:00Z", "reason": "r"}}, True, True)],
 }
 
 
@@ -162,7 +163,7 @@ def fields(model: type[BaseModel], prefix: str = "") -> set[str]:
             ),
             None,
         )
-        if inner is None or name in ("alerts", "measures"):
+        if inner is None or name in ("alerts", "measures", "mutes"):
             found.add(prefix + name)
         else:
             found |= fields(inner, f"{prefix}{name}.")

@@ -24,6 +24,7 @@ from anomaly_detector.handlers import (
     prepare,
     reconcile,
     record_failure,
+    respond,
     train,
 )
 from anomaly_detector.handlers._boundary import boundary
@@ -327,3 +328,27 @@ def test_an_event_that_lacks_something_says_what() -> None:
 def test_the_environment_is_read_at_once() -> None:
     with pytest.raises(PermanentError, match="BUCKET_NAME, CRAWL_ARN"):
         Settings.of({"DETECTOR_NAME": "shop"})
+
+
+def test_people_mute_and_unmute_through_the_handler(world: World) -> None:
+    # given
+    asked = {"action": "mute", "mute": {"end": "2999-01-01T00:00:00Z", "reason": "r"}, "by": "jane"}
+    world.upload(document(alerts={}))
+    with pytest.raises(PermanentError, match="No configuration is in force yet"):
+        respond.handler(asked, Context())
+    world.activate()
+    with pytest.raises(PermanentError, match="The mute must end within 366 days"):
+        respond.handler(asked, Context())
+
+    # when
+    soon = iso(datetime.now(UTC) + timedelta(days=1))
+    made = respond.handler(asked | {"mute": {"end": soon, "reason": "r"}}, Context())
+
+    # then
+    assert (made["state"], made["by"], made["end"]) == ("ACTIVE", "jane", soon)
+    assert respond.handler({"action": "mutes"}, Context())["mutes"] == [made]
+    ended = respond.handler({"action": "unmute", "id": made["id"]}, Context())
+    assert ended["state"] == "ENDED"
+    assert respond.handler({"action": "mutes"}, Context())["mutes"] == []
+    with pytest.raises(PermanentError, match="The event is invalid: correct or add"):
+        respond.handler({"action": "sing"}, Context())

@@ -7,20 +7,27 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from anomaly_detector import cli
+from anomaly_detector.errors import PermanentError, RetryableError
+from anomaly_detector.handlers import respond
+from anomaly_detector.handlers._wiring import wiring
+from anomaly_detector.lake import layout
 from anomaly_detector.ledger.items import Interval, Run
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.model_format import FORMAT
 from anomaly_detector.operate.commands import COMMANDS
+from botocore.client import BaseClient
 from moto import mock_aws
 
 from tests.state_table import create as create_table
+from tests.unit.test_handlers import Context
 
 SOURCES = Path(__file__).resolve().parents[2] / "lambda_src"
 HOUR = timedelta(hours=1)
@@ -227,6 +234,83 @@ def test_parked_deliveries_are_tried_again(
     assert active.parked() == []
 
 
+@pytest.fixture
+def answered(active: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    """The function `respond` answers as it is deployed, whoever has invoked it."""
+    for name, value in {
+        "DETECTOR_NAME": "shop",
+        "TABLE_NAME": "shop-state",
+        "BUCKET_NAME": "shop-bucket",
+        "REDSHIFT": json.dumps(
+            {"workgroup_name": "abc", "database": "d", "unload_role": "default"}
+        ),
+        "PIPELINE_ARN": "p",
+        "CRAWL_ARN": "c",
+        "OPERATIONS_TOPIC_ARN": "o",
+    }.items():
+        monkeypatch.setenv(name, value)
+    wiring.cache_clear()
+    bucket = boto3.client("s3")
+    region = {"LocationConstraint": "eu-west-1"}
+    bucket.create_bucket(Bucket="shop-bucket", CreateBucketConfiguration=region)
+    document = {
+        "interval": "PT1H",
+        "timestamp_column": {"name": "ts"},
+        "measures": {"revenue": {}},
+        "dimensions": ["platform"],
+    }
+    key = layout.configuration_version("good")
+    bucket.put_object(Bucket="shop-bucket", Key=key, Body=json.dumps(document))
+    made = BaseClient._make_api_call
+
+    def call(client: Any, operation: str, arguments: dict[str, Any]) -> Any:
+        if operation != "Invoke":
+            return made(client, operation, arguments)
+        assert arguments["FunctionName"] == "shop-respond"
+        try:
+            body = respond.handler(json.loads(arguments["Payload"]), Context())
+        except (PermanentError, RetryableError) as error:
+            failed = {"errorType": type(error).__name__, "errorMessage": str(error)}
+            return {"FunctionError": "Unhandled", "Payload": BytesIO(json.dumps(failed).encode())}
+        return {"Payload": BytesIO(json.dumps(body).encode())}
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    yield active
+    wiring.cache_clear()
+
+
+def test_alerts_are_muted_listed_and_unmuted(
+    answered: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scope = ("--measure", "revenue", "--value", "platform=a", "--value", "platform=b=c")
+    assert run("mute", *scope, "--for", "3d", "--reason", "price test", "--json") == 0
+    made = said(capsys)
+    assert made["dimension_filters"] == {"platform": ["a", "b=c"]}
+    assert made["state"] == "ACTIVE"
+    assert made["by"]
+    (stored,) = answered.mutes()
+    assert abs(stored.end - stored.since - timedelta(days=3)) <= timedelta(seconds=5)
+
+    assert run("mutes") == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"{made['id']}  ACTIVE  until {made['end']}  0 events held back\n")
+    assert "    revenue in platform a or b=c: price test (" in text
+    assert run("unmute", "--id", made["id"]) == 0
+    assert f"Ended {made['id']}, which has held back" in capsys.readouterr().out
+    assert run("mutes") == 0
+    assert capsys.readouterr().out == "No mute holds.\n"
+    assert run("mutes", "--ended", "--json") == 0
+    assert [one["state"] for one in said(capsys)["mutes"]] == ["ENDED"]
+
+
+@pytest.mark.usefixtures("answered")
+def test_a_mute_that_is_refused_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("mute", "--for", "3d", "--reason", "r", "--measure", "x") == 2
+
+    said = "anomaly_detector: The mute is not valid: measures must be measures (revenue); got "
+    assert capsys.readouterr().err == said + '["x"].\n'
+
+
 @pytest.mark.usefixtures("active")
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -263,6 +347,10 @@ def test_nothing_is_retrained_before_there_is_a_configuration(
         (("intervals", "--name", "shop", "--from", "yesterday"), "is not a time such as"),
         (("intervals", "--name", "shop", "--last", "0"), "is not a whole number from 1"),
         (("stop",), "invalid choice: 'stop'"),
+        (("mute", "--name", "shop", "--reason", "r"), "one of the arguments --to --for is req"),
+        (("mute", "--name", "shop", "--for", "3d"), "--reason"),
+        (("mute", "--name", "shop", "--for", "3 d"), "is not a time such as 90m, 12h, 3d or 2w"),
+        (("mute", "--name", "shop", "--value", "x"), "'x' is not DIMENSION=VALUE"),
     ],
 )
 def test_invalid_arguments_are_one_sentence(

@@ -7,27 +7,37 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from anomaly_detector.config import Alert
+from anomaly_detector.config import ROLLED_UP, Alert
 from anomaly_detector.events.group import Group
-from anomaly_detector.ledger.items import AlertItem
+from anomaly_detector.ledger.items import AlertItem, MuteItem
 
 
 @dataclass(frozen=True)
 class Decision:
-    """An alert is sent for a group, unless `because` is the group that was alerted on instead.
+    """An alert is sent for a group, unless `because` is the group that was alerted on instead, or
+    `mute` holds it back.
 
-    `tellings` is above 1 if the group was told before, and retracted.
+    `before` is the decision that it replaces: one that was retracted, or was muted. `tellings` is
+    above 1 if the group was told before, and retracted.
     """
 
     alert: str
     group: Group
     because: str | None = None
-    tellings: int = 1
+    mute: str | None = None
+    before: AlertItem | None = None
+
+    @property
+    def tellings(self) -> int:
+        """How often the group is told, with this."""
+        if self.before is None:
+            return 1
+        return self.before.tellings + self.before.retracted
 
 
-def triggers(alert: Alert, group: Group, dimensions: Sequence[str]) -> bool:
-    """Whether the group matches the alert's threshold, measures and dimension filters, and tells
-    of missing data only if the alert does.
+def triggers(alert: Alert, group: Group) -> bool:
+    """Whether the group matches the alert's threshold and measures, a slice of it the alert's
+    dimension filters, and tells of missing data only if the alert does.
     """
     if group.is_missing_data and not alert.missing_data:
         return False
@@ -35,7 +45,34 @@ def triggers(alert: Alert, group: Group, dimensions: Sequence[str]) -> bool:
         return False
     if alert.measures and group.measure not in alert.measures:
         return False
-    return _touches(alert.dimension_filters, group, dimensions)
+    return any(is_within(one, alert.dimension_filters) for one in group.slices)
+
+
+def is_within(one: Mapping[str, str], filters: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a slice lies within the dimension values; a dimension without values has no effect.
+
+    A slice that rolls such a dimension up does not, as it holds other values, too; unless `*` is
+    among them.
+    """
+    return all(one.get(name, ROLLED_UP) in values for name, values in filters.items() if values)
+
+
+def muted_by(group: Group, start: datetime, mutes: Iterable[MuteItem]) -> str | None:
+    """The ID of the mute that holds for the newest interval of a group and for all of its slices,
+    the first by ID; None if there is none.
+
+    Parameters
+    ----------
+    start : of the newest interval that shows the group.
+    """
+    for mute in sorted(mutes, key=lambda one: one.id):
+        if mute.measures and group.measure not in mute.measures:
+            continue
+        if not all(is_within(one, mute.dimension_filters) for one in group.slices):
+            continue
+        if mute.holds(start, group.end):
+            return mute.id
+    return None
 
 
 class Decided(Protocol):
@@ -54,10 +91,10 @@ class Decided(Protocol):
 def decide(
     alerts: Mapping[str, Alert],
     groups: Iterable[Group],
-    dimensions: Sequence[str],
     *,
     live_from: datetime | None,
     decided: Decided,
+    muted: Callable[[Group], str | None] = lambda _: None,
 ) -> tuple[Decision, ...]:
     """Decisions that have not been made yet, oldest group first.
 
@@ -67,6 +104,8 @@ def decide(
     Parameters
     ----------
     live_from : UTC; a group that began before is history, not news.
+    muted : returns the ID of the mute that holds a group back. What was muted is decided again when
+        an interval after the mute shows it.
     """
     found = []
     for group in sorted(groups, key=lambda one: (one.start, one.id)):
@@ -74,14 +113,16 @@ def decide(
             continue
         for name, alert in alerts.items():
             before = decided.on(name, group.id)
-            if before is not None and not before.retracted:
+            if before is not None and not before.retracted and before.state != "MUTED":
                 continue
-            if not triggers(alert, group, dimensions):
+            if not triggers(alert, group):
                 continue
             former = predecessors(group, decided.of(name), decided.stands)
             because = former[0].group_id if former else None
-            tellings = 1 if before is None else before.tellings + 1
-            found.append(Decision(name, group, because, tellings))
+            mute = muted(group) if because is None else None
+            if mute is not None and before is not None and before.state == "MUTED":
+                continue
+            found.append(Decision(name, group, because, mute, before))
     return tuple(found)
 
 
@@ -129,14 +170,4 @@ def _was_told(item: AlertItem, decided: Mapping[str, AlertItem]) -> bool:
     while item.because is not None and item.because in decided and item.group_id not in seen:
         seen.add(item.group_id)
         item = decided[item.because]
-    return not item.retracted and item.state not in ("FAILED", "SUPPRESSED", "OLD")
-
-
-def _touches(filters: Mapping[str, Sequence[str]], group: Group, dimensions: Sequence[str]) -> bool:
-    # A filter without values has no effect.
-    wanted = {name: frozenset(values) for name, values in filters.items() if values}
-    if not wanted:
-        return True
-    named: list[Mapping[str, str]] = list(group.slices)
-    named += [dict(zip(dimensions, point.slice, strict=True)) for point in group.points]
-    return any(all(one.get(name) in values for name, values in wanted.items()) for one in named)
+    return not item.retracted and item.state not in ("FAILED", "SUPPRESSED", "OLD", "MUTED")

@@ -38,6 +38,7 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 what
         extra={
             "alerts_sent": done.sent,
             "alerts_suppressed": done.suppressed,
+            "alerts_muted": done.muted,
             "alerts_reported": done.reported,
             "intervals_published": done.published,
         },

@@ -18,7 +18,9 @@ DetectorStatus = Literal["INACTIVE", "ACTIVATING", "ACTIVE", "FAILED"]
 IntervalStatus = Literal["DUE", "LANDED", "SCORED", "REVISED", "MISSING", "FAILED"]
 RunStatus = Literal["STARTING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED"]
 TargetStatus = Literal["PENDING", "CLAIMED", "SENT", "UNKNOWN", "FAILED"]
-AlertStatus = Literal["CLAIMED", "SENT", "UNKNOWN", "FAILED", "SUPPRESSED", "OLD", "RETRACTED"]
+AlertStatus = Literal[
+    "CLAIMED", "SENT", "UNKNOWN", "FAILED", "SUPPRESSED", "OLD", "MUTED", "RETRACTED"
+]
 
 # Statuses of intervals that are not committed.
 OPEN = ("DUE", "LANDED", "FAILED")
@@ -31,6 +33,7 @@ DELIVERY = "DELIVERY#"
 PARKED = "PARKED#"
 GROUP = "GROUP#"
 ALERT = "ALERT#"
+MUTE = "MUTE#"
 CRAWLING = "LEASE#crawl"
 DELIVERING = "LOCK#deliver"
 STOPPED = "STOPPED#"
@@ -264,6 +267,7 @@ class AlertItem(_Item):
     since : time of the decision.
     expires_at : Unix time after which DynamoDB may delete the item.
     because : id of the group that the alert has already reported, if it is SUPPRESSED.
+    mute : ID of the mute that has held it back, also if it was sent when the mute had ended.
     targets : ARN to status.
     attempt_id : of the delivery that sends it.
     holder : the run of the delivery that last changed it.
@@ -284,12 +288,52 @@ class AlertItem(_Item):
     expires_at: int
     state: AlertStatus
     because: str | None = None
+    mute: str | None = None
     targets: dict[str, TargetStatus] = {}
     attempt_id: str
     holder: str | None = None
     late: bool = False
     retracted: bool = False
     tellings: int = 1
+
+
+class MuteItem(_Item):
+    """A mute: alerts on events within its measures and dimension values are held back.
+
+    Attributes
+    ----------
+    measures, dimension_filters : empty for all.
+    start, end : the intervals that it holds for overlap `[start, end)`; start is None if it holds
+        from the beginning. If it was lifted early, `lifted_at` is its end.
+    by : who asked for it. declared : whether the document did.
+    told : whether its end was told.
+    """
+
+    id: str
+    measures: tuple[str, ...] = ()
+    dimension_filters: dict[str, tuple[str, ...]] = {}
+    start: datetime | None = None
+    end: datetime
+    reason: str
+    by: str | None = None
+    since: datetime
+    lifted_at: datetime | None = None
+    declared: bool = False
+    told: bool = False
+    expires_at: int
+
+    @property
+    def until(self) -> datetime:
+        """When it ends, or has ended."""
+        return self.end if self.lifted_at is None else min(self.end, self.lifted_at)
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it has ended."""
+        return self.until <= now
+
+    def holds(self, start: datetime, end: datetime) -> bool:
+        """Whether it holds for any of `[start, end)`."""
+        return start < self.until and (self.start is None or self.start < end)
 
 
 def interval_key(start: datetime) -> str:
@@ -325,6 +369,11 @@ def group_key(start: datetime, group_id: str) -> str:
 def alert_key(alert: str, group_id: str) -> str:
     """Sort key of an alert for a group."""
     return f"{ALERT}{alert}#{group_id}"
+
+
+def mute_key(mute: str) -> str:
+    """Sort key of a mute."""
+    return f"{MUTE}{mute}"
 
 
 def usage_key(month: datetime) -> str:

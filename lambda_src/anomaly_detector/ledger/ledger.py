@@ -14,12 +14,14 @@ from anomaly_detector.errors import RetryableError
 from anomaly_detector.events.group import Group
 from anomaly_detector.intervals import iso, parse_iso
 from anomaly_detector.ledger.items import (
+    ALERT,
     CRAWLING,
     DELIVERING,
     DELIVERY,
     DETECTOR,
     GROUP,
     INTERVAL,
+    MUTE,
     OPEN,
     PARKED,
     RUN,
@@ -30,6 +32,7 @@ from anomaly_detector.ledger.items import (
     Detector,
     GroupItem,
     Interval,
+    MuteItem,
     Run,
     Usage,
     alert_key,
@@ -38,6 +41,7 @@ from anomaly_detector.ledger.items import (
     delivery_key,
     group_key,
     interval_key,
+    mute_key,
     run_key,
     stopped_key,
     usage_key,
@@ -254,6 +258,24 @@ class Ledger:
             writes.append(Write(_delivery_key(backtest), backtest.attributes(), fresh=True))
         return self._table.transact(writes)
 
+    def mute(self, mute: str) -> MuteItem | None:
+        """The mute of this ID, or None."""
+        item = self._table.get(mute_key(mute))
+        return None if item is None else MuteItem.of(item)
+
+    def mutes(self) -> list[MuteItem]:
+        """All mutes that are kept, by ID."""
+        return [MuteItem.of(item) for item in self._table.query(MUTE)]
+
+    def put_mute(self, before: MuteItem | None, after: MuteItem) -> bool:
+        """Create or replace a mute; False if it has changed since `before`."""
+        unchanged: dict[str, object] = {"id": None}
+        if before is not None:
+            kept = before.attributes()
+            unchanged = {name: kept.get(name) for name in ("since", "end", "lifted_at", "told")}
+        write = Write(mute_key(after.id), after.attributes(), unchanged, fresh=True)
+        return self._table.transact([write])
+
     def put_group(self, group: Group, attempt: str) -> None:
         """Create or replace a group's item."""
         item = GroupItem(
@@ -376,15 +398,21 @@ class Ledger:
         found = [AlertItem.of(item) for item in self._table.query(alert_key(alert, ""))]
         return {item.group_id: item for item in found if item.alert == alert}
 
-    def decide_alert(self, item: AlertItem, now: datetime) -> bool:
+    def alerts_held_back(self, mute: str) -> list[AlertItem]:
+        """Decisions on any alert that a mute has held back, by alert and group."""
+        return [
+            item for one in self._table.query(ALERT) if (item := AlertItem.of(one)).mute == mute
+        ]
+
+    def decide_alert(self, before: AlertItem | None, item: AlertItem, now: datetime) -> bool:
         """Store the decision on an alert and renew the delivery lease, which `item.holder` must
-        have; False if it has lost the lease, or a decision is already stored that was not
-        retracted.
+        have; False if it has lost the lease, or another decision is stored than `before`, which was
+        retracted or muted.
         """
         key = alert_key(item.alert, item.group_id)
         undecided: dict[str, object] = {"alert": None}
-        if item.tellings > 1:
-            undecided = {"retracted": True}
+        if before is not None:
+            undecided = {"state": before.state, "retracted": before.retracted}
         write = Write(key, item.attributes(), undecided, fresh=True)
         return self._table.transact([write, self._renewal(item, now)])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -106,6 +107,36 @@ def resume(detector: Deployment, *, parked: bool) -> Facts:
     if parked:
         facts["unparked_deliveries"] = detector.ledger.unpark_deliveries()
     return facts
+
+
+def mute(
+    detector: Deployment,
+    measures: Sequence[str],
+    values: Mapping[str, Sequence[str]],
+    begin: datetime | None,
+    end: datetime,
+    reason: str,
+) -> Facts:
+    """Hold back alerts until `end`."""
+    wanted = {
+        "measures": list(measures),
+        "dimension_filters": {name: list(each) for name, each in values.items()},
+        "start": _time(begin),
+        "end": iso(end),
+        "reason": reason,
+    }
+    asked = {"action": "mute", "mute": wanted, "by": detector.caller}
+    return detector.function("respond").ask(asked)
+
+
+def unmute(detector: Deployment, mute_id: str) -> Facts:
+    """End a mute."""
+    return detector.function("respond").ask({"action": "unmute", "id": mute_id})
+
+
+def mutes(detector: Deployment, *, ended: bool) -> Facts:
+    """The mutes that hold or will hold, and those that have ended on request."""
+    return detector.function("respond").ask({"action": "mutes", "ended": ended})
 
 
 def _start(detector: Deployment, value: Facts, now: datetime) -> Facts:

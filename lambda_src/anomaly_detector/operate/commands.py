@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from anomaly_detector.errors import PermanentError
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 Facts = dict[str, Any]
 Commands = Any  # argparse does not export the type of what add_subparsers returns
 
-COMMANDS: Final = ("status", "intervals", "replay", "retrain", "pause", "resume")
+COMMANDS: Final = (
+    *("status", "intervals", "replay", "retrain", "pause", "resume"),
+    *("mute", "unmute", "mutes"),
+)
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
 _RIGHTS: Final = """
 The command uses your own AWS credentials and region (environment, profile or instance), as the AWS
@@ -91,6 +94,37 @@ examples:
 needs: as pause; with --parked also dynamodb:Query, PutItem and DeleteItem on the table
 <name>-state.
 """,
+    "mute": """\
+examples:
+
+  python -m anomaly_detector mute --name shop --for 3d --reason "price test" \\
+      --measure revenue --value platform=mobile_web
+  python -m anomaly_detector mute --name shop --to 2026-01-07T06:00 --reason "moving house"
+      all alerts
+  python -m anomaly_detector mute --name shop --from 2026-02-01 --to 2026-02-03 --reason "sale"
+
+Events are found, recorded and learned as usual; alerts are held back on those whose newest interval
+overlaps the mute, and of which all slices lie within its values. An event that outlasts the mute is
+alerted on then. When the mute ends, the operations topic tells what it has held back.
+
+needs: lambda:InvokeFunction on the function <name>-respond.
+""",
+    "unmute": """\
+examples:
+
+  python -m anomaly_detector unmute --name shop --id 20260105T120000-1a2b3c
+
+needs: lambda:InvokeFunction on the function <name>-respond.
+""",
+    "mutes": """\
+examples:
+
+  python -m anomaly_detector mutes --name shop
+  python -m anomaly_detector mutes --name shop --ended
+      also those that have ended, of the last 400 days
+
+needs: lambda:InvokeFunction on the function <name>-respond.
+""",
 }
 _HELP: Final = {
     "status": "show the state of a deployed detector",
@@ -99,6 +133,9 @@ _HELP: Final = {
     "retrain": "train a new model on the history",
     "pause": "stop scheduled crawls",
     "resume": "start scheduled crawls again",
+    "mute": "hold back alerts for a while",
+    "unmute": "end a mute now",
+    "mutes": "list mutes, and what they have held back",
 }
 
 
@@ -137,10 +174,43 @@ def add_commands(commands: Commands) -> None:
                 metavar="N",
                 help="number of intervals, without --from (default: %(default)s)",
             )
+        _add_mutes(name, command)
         if name == "resume":
             command.add_argument(
                 "--parked", action="store_true", help="try parked deliveries again"
             )
+
+
+def _add_mutes(name: str, command: Any) -> None:  # noqa: ANN401 argparse does not export the type
+    if name == "mute":
+        command.add_argument(
+            "--measure", action="append", default=[], metavar="NAME", help="only this measure"
+        )
+        command.add_argument(
+            "--value",
+            action="append",
+            default=[],
+            type=_value,
+            metavar="DIMENSION=VALUE",
+            help="only events within this value; of a dimension given twice, within either",
+        )
+        command.add_argument(
+            "--from", dest="begin", type=_moment, metavar="TIME", help="start (default: now)"
+        )
+        end = command.add_mutually_exclusive_group(required=True)
+        end.add_argument("--to", dest="end", type=_moment, metavar="TIME", help="end")
+        end.add_argument(
+            "--for",
+            dest="length",
+            type=_length,
+            metavar="TIME",
+            help="length from the start, such as 90m, 12h, 3d or 2w",
+        )
+        command.add_argument("--reason", required=True, help="why, for those who wonder")
+    if name == "unmute":
+        command.add_argument("--id", required=True, help="ID of the mute")
+    if name == "mutes":
+        command.add_argument("--ended", action="store_true", help="also those that have ended")
 
 
 def run(options: argparse.Namespace) -> str:
@@ -199,9 +269,40 @@ def _run(options: argparse.Namespace, detector: Deployment) -> str:
         facts, said = actions.retrain(detector, now), words.started
     elif name == "pause":
         facts, said = actions.pause(detector), words.paused
-    else:
+    elif name == "resume":
         facts, said = actions.resume(detector, parked=options.parked), words.resumed
+    elif name == "mute":
+        facts, said = _mute(options, detector, now), words.muted
+    elif name == "unmute":
+        facts, said = actions.unmute(detector, options.id), words.unmuted
+    else:
+        facts, said = actions.mutes(detector, ended=options.ended), words.mutes
     return json.dumps(facts, indent=2, ensure_ascii=False) + "\n" if options.json else said(facts)
+
+
+def _mute(options: argparse.Namespace, detector: Deployment, now: datetime) -> Facts:
+    from anomaly_detector.operate import actions
+
+    values: dict[str, list[str]] = {}
+    for name, value in options.value:
+        values.setdefault(name, []).append(value)
+    end = options.end or (options.begin or now) + options.length
+    return actions.mute(detector, options.measure, values, options.begin, end, options.reason)
+
+
+def _value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"'{text}' is not DIMENSION=VALUE")
+    return name, value
+
+
+def _length(text: str) -> timedelta:
+    found = re.fullmatch(r"([1-9]\d{0,5})([mhdw])", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time such as 90m, 12h, 3d or 2w")
+    unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[found.group(2)]
+    return timedelta(**{unit: int(found.group(1))})
 
 
 def _name(text: str) -> str:

@@ -16,6 +16,7 @@ from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.operate.schedule import Schedule
 from anomaly_detector.services.executions import Executions
+from anomaly_detector.services.function import Function
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,15 @@ class Deployment:
         arn = self.machine_arn("crawl")
         found = self.session.client("stepfunctions").list_tags_for_resource(resourceArn=arn)
         return {one["key"]: one["value"] for one in found["tags"]}
+
+    def function(self, key: str) -> Function:
+        """The function of this key, such as `respond`."""
+        return Function(self.session.client("lambda"), f"{self.name}-{key}")
+
+    @property
+    def caller(self) -> str:
+        """Who calls: the last part of the ARN, such as `Admin/jane`."""
+        return ":".join(self._caller[5:]).partition("/")[2] or self._caller[5]
 
     @cached_property
     def _caller(self) -> list[str]:

@@ -81,6 +81,43 @@ def resumed(facts: Facts) -> str:
     return text
 
 
+def muted(facts: Facts) -> str:
+    """A mute that begins."""
+    begin = f"from {facts['start']} " if facts["state"] == "WAITING" else ""
+    return (
+        f"Muted {_scope(facts)} {begin}until {facts['end']} as {facts['id']}. Events are still "
+        "found and recorded; when it ends, the operations topic tells what it has held back.\n"
+    )
+
+
+def unmuted(facts: Facts) -> str:
+    """A mute that ends."""
+    return (
+        f"Ended {facts['id']}, which has held back the alerts on "
+        f"{_events(facts)}. Those that last are alerted on with their next interval.\n"
+    )
+
+
+def mutes(facts: Facts) -> str:
+    """The mutes, two lines each."""
+    lines = [
+        f"{one['id']}  {one['state']}  until {one['end']}  {_events(one)} held back\n"
+        f"    {_scope(one)}: {one['reason']}{' (' + one['by'] + ')' if one['by'] else ''}\n"
+        for one in facts["mutes"]
+    ]
+    return "".join(lines) or "No mute holds.\n"
+
+
+def _scope(facts: Facts) -> str:
+    values = [f"{name} {' or '.join(each)}" for name, each in facts["dimension_filters"].items()]
+    return " in ".join(filter(None, (", ".join(facts["measures"]) or "all", ", ".join(values))))
+
+
+def _events(facts: Facts) -> str:
+    count = len(facts["events"])
+    return f"{count:,} event{'' if count == 1 else 's'}"
+
+
 def _watermark(watermark: str | None, since: int | None) -> str:
     if watermark is None or since is None:
         return "nothing yet"

@@ -14,6 +14,8 @@ changes nothing more.
    was told of a group that late rows have undone is told so,
 6. the DELIVERY item is deleted.
 
+At the end, the operations topic is told which mutes have ended.
+
 A delivery that cannot be read is reported and parked, and the next ones go on.
 """
 
@@ -56,6 +58,7 @@ from anomaly_detector.ledger.items import (
 )
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.lookout.payload import Origin
+from anomaly_detector.services import muting
 from anomaly_detector.services.publishing import (
     forget_backtest,
     publish_backtest,
@@ -109,6 +112,7 @@ class Delivered:
     sent : messages, one per alert, group and target.
     published : intervals whose scores were written.
     suppressed : alerts not sent, because one was sent for the same event under another group.
+    muted : alerts that a mute has held back.
     reported : alerts published to the operations topic, because they failed or may not have
         arrived.
     left : whether another run is delivering, which takes what was pending, too.
@@ -118,6 +122,7 @@ class Delivered:
     published: int
     suppressed: int
     reported: int
+    muted: int = 0
     left: bool = False
 
 
@@ -139,6 +144,7 @@ class _Run:
     published: int = 0
     suppressed: int = 0
     reported: int = 0
+    muted: int = 0
     retryable: list[str] = field(default_factory=list)
     permanent: list[str] = field(default_factory=list)
 
@@ -192,7 +198,7 @@ class _Run:
             raise RetryableError("; ".join([*self.retryable, *self.permanent]))
         if self.permanent:
             raise PermanentError("; ".join(self.permanent))
-        return Delivered(self.sent, self.published, self.suppressed, self.reported)
+        return Delivered(self.sent, self.published, self.suppressed, self.reported, self.muted)
 
 
 def deliver(
@@ -226,6 +232,7 @@ def deliver(
         return Delivered(0, 0, 0, 0, left=True)
     try:
         _deliver(run)
+        _tell_ended_mutes(run)
     finally:
         post.ledger.end_delivering(holder)
     return run.close()
@@ -249,6 +256,15 @@ def _deliver(run: _Run) -> None:
     while fresh := [one for one in run.post.ledger.deliveries() if one["sk"] not in seen]:
         seen |= {one["sk"] for one in fresh}
         _deliver_each(run, fresh)
+
+
+def _tell_ended_mutes(run: _Run) -> None:
+    """Say on the operations topic which mutes have ended, and what they have held back."""
+    post = run.post
+    for mute in muting.ended(post.ledger, post.objects, run.clock()):
+        run.keep_lease()
+        if run.report(*muting.end_of(post.ledger, post.detector_name, mute)):
+            muting.note_told(post.ledger, mute)
 
 
 def _deliver_each(run: _Run, pending: Sequence[Mapping[str, Any]]) -> None:
@@ -363,9 +379,9 @@ class _Errand:
         decisions = decide(
             self._alerts,
             [group for group in self._news if not _deferred(group, self.delivery, newer)],
-            self._config.dimensions,
             live_from=live_from,
             decided=_Decisions(self._ledger, self._groups, self.delivery.window_start),
+            muted=muting.judge(self._ledger, self._config),
         )
         self._extend()
         for one in decisions:
@@ -373,9 +389,10 @@ class _Errand:
             item = _alert_item(
                 one, self._alerts[one.alert], self._config, now, self.delivery, self._run.holder
             )
-            if not self._ledger.decide_alert(item, now):
+            if not self._ledger.decide_alert(one.before, item, now):
                 raise _overtaken()
             self._run.suppressed += one.because is not None
+            self._run.muted += item.state == "MUTED"
 
     def _extend(self) -> None:
         """Keep the extent of groups that were decided, by which the same event is known again."""
@@ -633,7 +650,9 @@ def _alert_item(
 ) -> AlertItem:
     group = decision.group
     old = (delivery.asof or delivery.window_end) - group.end > _max_age(alert, config)
-    sending = decision.because is None and not old
+    # What a mute once held back stays counted as such.
+    mute = decision.mute or (decision.before.mute if decision.before is not None else None)
+    sending = decision.because is None and decision.mute is None and not old
     in_history = delivery.history_end is not None and group.start < delivery.history_end
     return AlertItem(
         alert=decision.alert,
@@ -645,8 +664,9 @@ def _alert_item(
         slices=_slices(group),
         since=now,
         expires_at=int((now + _KEPT).timestamp()),
-        state="CLAIMED" if sending else "OLD" if old else "SUPPRESSED",
+        state=_state(decision, old=old),
         because=decision.because,
+        mute=mute,
         targets=dict.fromkeys(_targets(alert), "PENDING") if sending else {},
         attempt_id=delivery.attempt_id,
         holder=holder,
@@ -654,6 +674,14 @@ def _alert_item(
         late=in_history or group.end <= delivery.due_start,
         tellings=decision.tellings,
     )
+
+
+def _state(decision: Decision, *, old: bool) -> AlertStatus:
+    if old:
+        return "OLD"
+    if decision.because is not None:
+        return "SUPPRESSED"
+    return "CLAIMED" if decision.mute is None else "MUTED"
 
 
 def _max_age(alert: Alert, config: Config) -> timedelta:

@@ -10,6 +10,7 @@ from anomaly_detector.config import Config, Redshift
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
+from anomaly_detector.ledger.ledger import Ledger
 
 
 def complete(body: bytes, redshift: Redshift | None) -> bytes:
@@ -59,3 +60,19 @@ def load(store: ObjectStore, config_hash: str) -> Config:
         Names each invalid key; or there is no such document.
     """
     return document.load(store.get(layout.configuration_version(config_hash)))
+
+
+def in_force(store: ObjectStore, ledger: Ledger) -> Config:
+    """The configuration in force.
+
+    Raises
+    ------
+    PermanentError
+        If there is none yet.
+    """
+    found = ledger.detector()
+    if not found.is_live or found.config_hash is None:
+        raise PermanentError(
+            "No configuration is in force yet: wait until the detector is ACTIVE (command status)."
+        )
+    return load(store, found.config_hash)
