@@ -228,6 +228,7 @@ module "storage" {
   live_retention_days    = var.storage.live_retention_days
   results_retention_days = var.storage.results_retention_days
   point_in_time_recovery = var.storage.point_in_time_recovery
+  athena_workgroup       = var.storage.athena_workgroup
   dimensions             = var.dimensions
   results_since          = try(substr(var.history.start, 0, 10), "2020-01-01")
   unload_role_arn        = var.redshift.unload_role.arn

@@ -54,13 +54,18 @@ output "glue_database_arn" {
 }
 
 output "glue_table_names" {
-  description = "Name of each Glue table: `scores`, `anomalies` and `contributions`."
+  description = "Name of each Glue table: `scores`, `anomalies`, `contributions` and `statements`."
   value       = module.storage.glue_table_names
 }
 
 output "glue_table_arns" {
-  description = "ARN of each Glue table: `scores`, `anomalies` and `contributions`."
+  description = "ARN of each Glue table: `scores`, `anomalies`, `contributions` and `statements`."
   value       = module.storage.glue_table_arns
+}
+
+output "athena_query_ids" {
+  description = "ID of each saved Athena query, by its name without the detector's."
+  value       = module.storage.athena_query_ids
 }
 
 output "alerts_topic_arn" {

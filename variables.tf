@@ -999,6 +999,7 @@ variable "storage" {
     - `live_retention_days` - (Optional) Days to keep the unloaded rows of crawls, at least 30. Defaults to `90`. Every crawl unloads its look-back again, so nothing reads them after their interval is published.
     - `results_retention_days` - (Optional) Days to keep results, at least 1. Defaults to null: forever.
     - `point_in_time_recovery` - (Optional) Whether point-in-time recovery of the table is enabled. Defaults to `true`.
+    - `athena_workgroup` - (Optional) Existing Athena workgroup in which the ten queries are saved. Defaults to `primary`.
     - `configuration_writer_arns` - (Optional) ARNs of the IAM users and roles that may write and delete the configuration (`config/` in the bucket), besides the detector's own functions; the bucket policy denies it to all others, whatever their own policies say. Name the role that applies the module as well. `*` stands for any characters, as in `role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Deploy_*` at the end of an ARN. Defaults to null: whoever may write to the bucket.
   EOT
   type = object({
@@ -1008,6 +1009,7 @@ variable "storage" {
     live_retention_days       = optional(number, 90)
     results_retention_days    = optional(number)
     point_in_time_recovery    = optional(bool, true)
+    athena_workgroup          = optional(string, "primary")
     configuration_writer_arns = optional(list(string))
   })
   default  = {}
@@ -1016,6 +1018,11 @@ variable "storage" {
   validation {
     condition     = var.storage.bucket_name == null || can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.storage.bucket_name))
     error_message = "storage.bucket_name must be 3-63 lowercase letters, digits and hyphens, starting and ending with a letter or digit; got ${jsonencode(var.storage.bucket_name)}."
+  }
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9._-]{1,128}$", var.storage.athena_workgroup))
+    error_message = "storage.athena_workgroup must be the name of an Athena workgroup, 1-128 letters, digits and . _ -; got ${jsonencode(var.storage.athena_workgroup)}."
   }
 
   validation {

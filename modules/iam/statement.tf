@@ -2,7 +2,7 @@ locals {
   statement = {
     table = ["GetItem", "PutItem", "UpdateItem"]
     read  = ["config/versions/*", "history/*", "live/*"]
-    write = ["history/*/statement.sql", "live/*/statement.sql"]
+    write = ["history/*/statement.sql", "live/*/statement.sql", "statements/*"]
     list  = ["config/versions/*", "history/*", "live/*"]
   }
 

@@ -6,6 +6,7 @@ locals {
     landed-history = { prefix = "history/", days = var.history_retention_days }
     landed-live    = { prefix = "live/", days = var.live_retention_days }
     results        = { prefix = "results/", days = var.results_retention_days }
+    statements     = { prefix = "statements/", days = var.results_retention_days }
   }
 
   # The last role of a chain writes. A role of another account needs permission by the bucket policy as well as by its own policy.
@@ -14,7 +15,7 @@ locals {
     startswith(local.unload_writer_arn, "arn:") && try(split(":", local.unload_writer_arn)[4], "") != var.account_id ? [local.unload_writer_arn] : []
   )
 
-  # Columns that lake/results.py in the package writes.
+  # Columns that lake/results.py in the package writes, and services/statement.py those of `statements`.
   tables = {
     scores = concat(
       [
@@ -49,6 +50,34 @@ locals {
       { name = "value", type = "string" },
       { name = "contribution", type = "double" },
     ]
+    statements = [
+      { name = "statement_id", type = "string" },
+      { name = "purpose", type = "string" },
+      { name = "status", type = "string" },
+      { name = "started_at", type = "string" },
+      { name = "milliseconds", type = "bigint" },
+      { name = "row_count", type = "bigint" },
+      { name = "byte_count", type = "bigint" },
+    ]
+  }
+
+  formats = {
+    parquet = {
+      input  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+      output = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+      serde  = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+    }
+    json = {
+      input  = "org.apache.hadoop.mapred.TextInputFormat"
+      output = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+      serde  = "org.openx.data.jsonserde.JsonSerDe"
+    }
+  }
+  of_table = {
+    for name in keys(local.tables) : name => merge(
+      local.formats[name == "statements" ? "json" : "parquet"],
+      { classification = name == "statements" ? "json" : "parquet", prefix = name == "statements" ? name : "results/${name}" },
+    )
   }
 }
 
@@ -262,14 +291,14 @@ resource "aws_glue_catalog_table" "results" {
   # Partition projection: Athena computes the partitions, so neither a crawler nor catalogue updates are needed.
   parameters = {
     EXTERNAL                        = "TRUE"
-    classification                  = "parquet"
+    classification                  = local.of_table[each.key].classification
     "projection.enabled"            = "true"
     "projection.date.type"          = "date"
     "projection.date.format"        = "yyyy-MM-dd"
     "projection.date.range"         = "${var.results_since},NOW"
     "projection.date.interval"      = "1"
     "projection.date.interval.unit" = "DAYS"
-    "storage.location.template"     = "s3://${aws_s3_bucket.this.id}/results/${each.key}/date=$${date}/"
+    "storage.location.template"     = "s3://${aws_s3_bucket.this.id}/${local.of_table[each.key].prefix}/date=$${date}/"
   }
 
   partition_keys {
@@ -278,12 +307,12 @@ resource "aws_glue_catalog_table" "results" {
   }
 
   storage_descriptor {
-    location      = "s3://${aws_s3_bucket.this.id}/results/${each.key}/"
-    input_format  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
-    output_format = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+    location      = "s3://${aws_s3_bucket.this.id}/${local.of_table[each.key].prefix}/"
+    input_format  = local.of_table[each.key].input
+    output_format = local.of_table[each.key].output
 
     ser_de_info {
-      serialization_library = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+      serialization_library = local.of_table[each.key].serde
     }
 
     dynamic "columns" {
@@ -295,4 +324,30 @@ resource "aws_glue_catalog_table" "results" {
       }
     }
   }
+}
+
+# Each file begins with a comment that says what it answers.
+locals {
+  dimension_columns = [for name in var.dimensions : "\"${replace(lower(name), "\"", "\"\"")}\""]
+  queries = {
+    for file in fileset("${path.module}/queries", "*.sql") : trimsuffix(file, ".sql") => templatefile("${path.module}/queries/${file}", merge(
+      {
+        slice = join("", [for column in local.dimension_columns : ", ${column}"])
+        total = join(" AND ", concat(["true"], [for column in local.dimension_columns : "${column} = '*'"]))
+        leaf  = join(" AND ", concat(["true"], [for column in local.dimension_columns : "${column} <> '*'"]))
+      },
+      # The partition is a text.
+      { for days in [7, 30, 90] : "since_${days}_days" => "CAST(CAST(current_date - INTERVAL '${days}' DAY AS date) AS varchar)" },
+    ))
+  }
+}
+
+resource "aws_athena_named_query" "this" {
+  for_each = local.queries
+
+  name        = "${var.name}-${each.key}"
+  description = trimprefix(split("\n", each.value)[0], "-- ")
+  workgroup   = var.athena_workgroup
+  database    = aws_glue_catalog_database.this.name
+  query       = each.value
 }

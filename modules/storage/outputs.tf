@@ -36,11 +36,16 @@ output "glue_database_arn" {
 }
 
 output "glue_table_names" {
-  description = "Name of each Glue table: `scores`, `anomalies` and `contributions`."
+  description = "Name of each Glue table: `scores`, `anomalies`, `contributions` and `statements`."
   value       = { for key, table in aws_glue_catalog_table.results : key => table.name }
 }
 
 output "glue_table_arns" {
-  description = "ARN of each Glue table: `scores`, `anomalies` and `contributions`."
+  description = "ARN of each Glue table: `scores`, `anomalies`, `contributions` and `statements`."
   value       = { for key, table in aws_glue_catalog_table.results : key => table.arn }
+}
+
+output "athena_query_ids" {
+  description = "ID of each saved Athena query, by its name without the detector's."
+  value       = { for key, query in aws_athena_named_query.this : key => query.id }
 }

@@ -71,6 +71,12 @@ variable "results_since" {
   nullable    = false
 }
 
+variable "athena_workgroup" {
+  description = "Athena workgroup of the saved queries."
+  type        = string
+  nullable    = false
+}
+
 variable "encryption" {
   description = <<-EOT
     Customer managed KMS key; null to use AWS owned or managed keys.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,9 +96,21 @@ def test_results_have_the_columns_of_the_catalogue(cloud: LocalCloud, detector: 
     tables = cloud.client("glue").get_tables(DatabaseName=detector.outputs["glue_database_name"])
 
     names = {each["Name"]: each["StorageDescriptor"]["Columns"] for each in tables["TableList"]}
+    bills = [json.loads(body) for body in detector.objects("statements/").values()]
+    assert {each["Name"] for each in names.pop("statements")} == set(bills[0])
+    assert sum(each["purpose"] in ("history", "live") for each in bills) == len(detector.unloads())
     assert set(names) == {"scores", "anomalies", "contributions"}
     for name, columns in names.items():
         assert [each["Name"] for each in columns] == detector.results(name).column_names
+
+
+def test_the_saved_queries_are_in_athena(cloud: LocalCloud, detector: Deployment) -> None:
+    client = cloud.client("athena")
+    ids = client.list_named_queries()["NamedQueryIds"]
+    found = client.batch_get_named_query(NamedQueryIds=ids)["NamedQueries"]
+
+    assert len(found) == 10
+    assert {each["Database"] for each in found} == {detector.outputs["glue_database_name"]}
 
 
 def test_csv_exports_hold_every_group(detector: Deployment) -> None:

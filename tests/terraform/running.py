@@ -33,3 +33,10 @@ def terraform(folder: Path, *arguments: str) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert lines or done.returncode == 0, done.stdout + done.stderr
     return lines
+
+
+def resources_of(state: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Attributes of every resource or data source of a type, in modules too."""
+    here = [each["values"] for each in state.get("resources", []) if each["type"] == kind]
+    below = [resources_of(module, kind) for module in state.get("child_modules", [])]
+    return here + [each for found in below for each in found]

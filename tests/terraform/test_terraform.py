@@ -3,64 +3,26 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from anomaly_detector import config
 from anomaly_detector.handlers import record_failure
 from anomaly_detector.lake import results
+from anomaly_detector.services.payloads import Bill
 
 from local.cloud.redshift import dialect
 from local.terraform import ROOT
-from tests.terraform.running import FOLDER, terraform
+from tests.terraform.running import resources_of
 
 _GLUE_TYPES = {"timestamp[ms, tz=UTC]": "timestamp", "bool": "boolean", "int32": "int"}
-
-
-@pytest.fixture(scope="module")
-def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """State after each run of documents.tftest.hcl and govcloud.tftest.hcl, provider mocked."""
-    folder = tmp_path_factory.mktemp("root")
-    skipped = shutil.ignore_patterns(".terraform*", "__pycache__", "*.py")
-    for place in ("modules", FOLDER):
-        shutil.copytree(ROOT / place, folder / place, ignore=skipped)
-    for file in [*ROOT.glob("*.tf"), ROOT / "timezones.txt"]:
-        shutil.copy2(file, folder)
-    package = "lambda_src/dist/package.zip"
-    (folder / package).parent.mkdir(parents=True)
-    shutil.copy2(ROOT / package, folder / package)
-    wanted = [f"{FOLDER}/{name}.tftest.hcl" for name in ("documents", "govcloud")]
-    for file in (folder / FOLDER).glob("*.tftest.hcl"):
-        if f"{FOLDER}/{file.name}" not in wanted:
-            file.unlink()
-    terraform(folder, "init", "-backend=false", "-input=false", f"-test-directory={FOLDER}")
-    lines = terraform(folder, "test", "-json", "-verbose", f"-test-directory={FOLDER}")
-    failed = [line["diagnostic"] for line in lines if line["type"] == "diagnostic"]
-    assert not failed
-    return {
-        line["@testrun"]: {
-            **line["test_state"]["root_module"],
-            "outputs": line["test_state"].get("outputs", {}),
-        }
-        for line in lines
-        if line["type"] == "test_state"
-    }
-
-
-def _resources(state: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    """Attributes of every resource or data source of a type, in modules too."""
-    here = [each["values"] for each in state.get("resources", []) if each["type"] == kind]
-    below = [_resources(module, kind) for module in state.get("child_modules", [])]
-    return here + [each for found in below for each in found]
 
 
 def _document(state: dict[str, Any]) -> config.Config:
     (text,) = [
         each["content"]
-        for each in _resources(state, "aws_s3_object")
+        for each in resources_of(state, "aws_s3_object")
         if each["key"] == "config/detector.json"
     ]
     return config.load(text)
@@ -71,7 +33,7 @@ def _warehouse(state: dict[str, Any]) -> config.Redshift:
     assert _document(state).redshift is None
     found = {
         each["environment"][0]["variables"]["REDSHIFT"]
-        for each in _resources(state, "aws_lambda_function")
+        for each in resources_of(state, "aws_lambda_function")
     }
     (text,) = found
     return config.Redshift.model_validate_json(text)
@@ -143,14 +105,14 @@ def test_the_bucket_policy_lets_only_named_writers_and_own_functions_write_docum
     state = states["every_input"]
     (denied,) = [
         statement
-        for document in _resources(state, "aws_iam_policy_document")
+        for document in resources_of(state, "aws_iam_policy_document")
         for statement in document.get("statement") or ()
         if statement["sid"] == "DenyConfigurationOfOthers"
     ]
     writers = {arn for each in denied["condition"] for arn in each["values"]}
     roles = {
         f"arn:aws:iam::123456789012:role{each['path']}{each['name']}"
-        for each in _resources(state, "aws_iam_role")
+        for each in resources_of(state, "aws_iam_role")
         if each["name"] in ("shop-prepare", "shop-reconcile")
     }
     assert len(roles) == 2
@@ -159,13 +121,13 @@ def test_the_bucket_policy_lets_only_named_writers_and_own_functions_write_docum
 
 def test_the_package_lies_where_no_document_does(states: dict[str, dict[str, Any]]) -> None:
     objects = {
-        each["key"]: each["bucket"] for each in _resources(states["least_input"], "aws_s3_object")
+        each["key"]: each["bucket"] for each in resources_of(states["least_input"], "aws_s3_object")
     }
     assert objects.keys() == {"anomaly_detector.zip", "config/detector.json"}
     assert len(set(objects.values())) == 2
-    own = {each["bucket"] for each in _resources(states["least_input"], "aws_s3_bucket")}
+    own = {each["bucket"] for each in resources_of(states["least_input"], "aws_s3_bucket")}
     assert set(objects.values()) == own
-    roles = json.dumps(_resources(states["least_input"], "aws_iam_role_policy"))
+    roles = json.dumps(resources_of(states["least_input"], "aws_iam_role_policy"))
     assert objects["anomaly_detector.zip"] not in roles
 
 
@@ -178,7 +140,7 @@ def test_govcloud_names_no_commercial_arn(states: dict[str, dict[str, Any]]) -> 
 
 def test_path_and_boundary_are_on_every_role(states: dict[str, dict[str, Any]]) -> None:
     for run, roles in (("every_input", 18), ("govcloud", 19)):
-        found = _resources(states[run], "aws_iam_role")
+        found = resources_of(states[run], "aws_iam_role")
         assert len(found) == roles
         assert {each["path"] for each in found} == {"/detectors/"}
         assert all(each["permissions_boundary"].endswith("policy/boundary") for each in found)
@@ -229,6 +191,7 @@ _NAMED = {
 }
 # Named within a thing of the detector's own, which is named above.
 _WITHIN = {
+    "aws_athena_named_query",
     "aws_glue_catalog_table",
     "aws_iam_policy",
     "aws_iam_role_policy",
@@ -252,7 +215,7 @@ def test_no_two_detectors_make_a_thing_of_one_name(states: dict[str, dict[str, A
     seen = 0
     for kind, attribute in _NAMED.items():
         parts = set()
-        for made in _resources(state, kind):
+        for made in resources_of(state, kind):
             before, found, after = made[attribute].replace("_", "-").partition(name)
             assert found, made[attribute]
             parts.add((before, after))
@@ -300,7 +263,7 @@ def test_tasks_are_tried_again_by_the_one_rule(states: dict[str, dict[str, Any]]
                 yield each
             yield from tasks(each.get("ItemProcessor", {"States": {}}))
 
-    machines = _resources(states["least_input"], "aws_sfn_state_machine")
+    machines = resources_of(states["least_input"], "aws_sfn_state_machine")
     assert len(machines) == 3
     rules = {
         (":states:::" in task["Resource"], json.dumps(task["Retry"], sort_keys=True))
@@ -317,7 +280,7 @@ def test_an_execution_that_cannot_say_how_it_ended_is_recorded(
     state = states["least_input"]
     (rule,) = (
         each
-        for each in _resources(state, "aws_cloudwatch_event_rule")
+        for each in resources_of(state, "aws_cloudwatch_event_rule")
         if each["name"].endswith("-execution-ended")
     )
     pattern = json.loads(rule["event_pattern"])
@@ -325,7 +288,7 @@ def test_an_execution_that_cannot_say_how_it_ended_is_recorded(
     assert len(pattern["detail"]["stateMachineArn"]) == 2
     (target,) = (
         each
-        for each in _resources(state, "aws_cloudwatch_event_target")
+        for each in resources_of(state, "aws_cloudwatch_event_target")
         if each["rule"] == rule["name"]
     )
     (transformer,) = target["input_transformer"]
@@ -336,7 +299,7 @@ def test_an_execution_that_cannot_say_how_it_ended_is_recorded(
         event = event.replace(f"<{name}>", value)
     assert record_failure.RecordEnd.model_validate_json(event).model_dump() == detail
     # What the function cannot do is kept.
-    kept = _resources(state, "aws_lambda_function_event_invoke_config")
+    kept = resources_of(state, "aws_lambda_function_event_invoke_config")
     assert len(kept) == 3
     assert all(each["destination_config"] for each in kept)
 
@@ -358,13 +321,14 @@ def test_results_tables_have_the_columns_that_are_written(
         each["name"]: [
             (column["name"], column["type"]) for column in each["storage_descriptor"][0]["columns"]
         ]
-        for each in _resources(states["every_input"], "aws_glue_catalog_table")
+        for each in resources_of(states["every_input"], "aws_glue_catalog_table")
     }
     written = {
         "scores": results.scores_schema(("country", "channel")),
         "anomalies": results.anomalies_table([]).schema,
         "contributions": results.contributions_table([]).schema,
     }
+    assert {key for key, _ in tables.pop("statements")} == Bill.model_fields.keys()
     assert tables == {
         name: [(field.name, _GLUE_TYPES.get(str(field.type), str(field.type))) for field in schema]
         for name, schema in written.items()

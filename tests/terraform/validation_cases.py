@@ -658,6 +658,10 @@ TERRAFORM: list[tuple[dict[str, Any], str]] = [
         )
         for name in ("xn--shop", "sthree-shop", "amzn-s3-demo-shop", "shop-s3alias", "shop--x-s3")
     ],
+    (
+        {"storage": {"athena_workgroup": "my group"}},
+        "storage.athena_workgroup must be the name of an Athena workgroup",
+    ),
     *[
         (
             {"storage": {f"{key}_retention_days": days}},

@@ -326,6 +326,13 @@ def test_what_statements_took_is_on_file_once_however_often_they_are_looked_at(
     # Serverless charges a minute at least.
     assert usage.billed == 150_000
     assert world.ledger.usage(H1 + DAY * 31).statements == 0
+    day = f"{layout.STATEMENTS}date={H1.date().isoformat()}/"
+    rows = [world.store.get_json(key) for key in world.store.keys(layout.STATEMENTS)]
+    assert [key for key in world.store.keys(layout.STATEMENTS) if not key.startswith(day)] == []
+    assert [(one["status"], one["milliseconds"], one["row_count"]) for one in rows] == [
+        ("FINISHED", 5000, 7),
+        ("FAILED", 90_000, 0),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ MODELS = "models/"
 SCORES = "results/scores/"
 ANOMALIES = "results/anomalies/"
 CONTRIBUTIONS = "results/contributions/"
+STATEMENTS = "statements/"
 METRIC_VALUES_CSV = "results/metricValue_AnomalyScore/"
 CONTRIBUTIONS_CSV = "results/dimensionContributions/"
 # Prefixes of the files of a group; each file is named by the group's id.
@@ -49,6 +50,12 @@ def check_attempt(query_hash: str, attempt: str) -> str:
 def statement_sql(prefix: str) -> str:
     """SQL of an attempt that failed permanently."""
     return f"{prefix}statement.sql"
+
+
+def statement_row(started_at: datetime, statement_id: str) -> str:
+    """What an ended statement took in the warehouse, by the UTC date of its execution's start."""
+    day = started_at.astimezone(UTC).date().isoformat()
+    return f"{STATEMENTS}date={day}/{statement_id}.json"
 
 
 def live_attempt(due_start: datetime, attempt: str) -> str:

@@ -171,6 +171,24 @@ class LandedFiles(Payload):
     milliseconds: int | None = None
 
 
+class Bill(Payload):
+    """What an ended statement took in the warehouse: a row of the results table `statements`.
+
+    Attributes
+    ----------
+    status : as the Data API names it. started_at : of the execution that submitted it.
+    row_count, byte_count : unloaded.
+    """
+
+    statement_id: str
+    purpose: Purpose
+    status: str
+    started_at: Moment
+    milliseconds: int
+    row_count: int
+    byte_count: int
+
+
 class Trained(Part):
     """The training progress of a part; `version` is that of its snapshot.
 

@@ -4,6 +4,7 @@ of a live window.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.services import cancelling, documents
 from anomaly_detector.services.cancelling import Sleep
 from anomaly_detector.services.history import is_trained
-from anomaly_detector.services.payloads import Counted, LandedFiles, Request, Statement
+from anomaly_detector.services.payloads import Bill, Counted, LandedFiles, Request, Statement
 from anomaly_detector.warehouse import checks, sql
 from anomaly_detector.warehouse.checks import SeriesNumbers
 from anomaly_detector.warehouse.data_api import BusyError, DataApi
@@ -167,18 +168,18 @@ def poll(
             return _waiting(statement)
         return statement.model_copy(update={"status": "AGAIN"})
     found = api.describe(statement.statement_id)
+    bill = functools.partial(_bill, store, ledger, request, found, started_at, now)
     if found.status in ("FAILED", "ABORTED"):
-        ledger.add_usage(now, found.id, round(found.duration_seconds * 1000))
+        bill()
     if found.running and over and not statement.cancelled:
         asked = api.cancel(statement.statement_id)
         return statement.model_copy(update={"cancelled": asked, "wait_seconds": _WAITS[0]})
     if found.status == "FINISHED":
-        milliseconds = round(found.duration_seconds * 1000)
         if not request.purpose.startswith("check"):
             landed = _landed(store, ledger, config, request, statement, found, now)
-            ledger.add_usage(now, found.id, milliseconds, landed.rows, landed.bytes)
+            bill(landed.rows, landed.bytes)
             return statement.model_copy(update={"status": "FINISHED", "result": landed.answer()})
-        ledger.add_usage(now, found.id, milliseconds)
+        bill()
         if request.purpose == "check_columns":
             result = _columns(config, api, statement.statement_id)
         else:
@@ -193,6 +194,38 @@ def poll(
         waited = now - started_at
         return _paused(store, config, request, statement, found, execution, waited)
     return _waiting(statement)
+
+
+def _bill(
+    store: ObjectStore,
+    ledger: Ledger,
+    request: Request,
+    found: Submitted,
+    started_at: datetime,
+    now: datetime,
+    rows: int = 0,
+    size: int = 0,
+) -> None:
+    """Add an ended statement to the table `statements` and to the usage of the month; a repeated
+    call changes nothing.
+    """
+    milliseconds = round(found.duration_seconds * 1000)
+    row = Bill(
+        statement_id=found.id,
+        purpose=request.purpose,
+        status=found.status,
+        started_at=started_at,
+        milliseconds=milliseconds,
+        row_count=rows,
+        byte_count=size,
+    )
+    key, body = layout.statement_row(started_at, found.id), row.model_dump_json().encode()
+    if found.status == "FINISHED":
+        store.put(key, body, "application/json")
+    else:
+        # As below: that the bucket takes nothing may be why it failed, and must not hide it.
+        store.put_if_it_can(key, body, "application/json")
+    ledger.add_usage(now, found.id, milliseconds, rows, size)
 
 
 def _keep_lease(ledger: Ledger, request: Request, now: datetime) -> None:
