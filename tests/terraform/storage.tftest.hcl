@@ -12,6 +12,7 @@ variables {
   live_retention_days    = 90
   results_retention_days = null
   point_in_time_recovery = true
+  athena_workgroup       = "primary"
   dimensions             = []
   results_since          = "2020-01-01"
   unload_role_arn        = null
@@ -117,5 +118,28 @@ run "only_these_write_the_configuration" {
         condition = [{ test = "ArnNotLike", variable = "aws:PrincipalArn", values = var.configuration_writer_arns }]
     }]
     error_message = "Whoever is not named can neither write nor delete the configuration."
+  }
+}
+
+run "each_query_is_saved_where_people_work" {
+  command = apply
+
+  module {
+    source = "./modules/storage"
+  }
+
+  variables {
+    dimensions       = ["Platform", "say \"hi\""]
+    athena_workgroup = "analysts"
+  }
+
+  assert {
+    condition     = length(aws_athena_named_query.this) == 10 && alltrue([for query in aws_athena_named_query.this : query.workgroup == "analysts" && query.database == "shop_results"])
+    error_message = "All ten queries are in the workgroup that is given."
+  }
+
+  assert {
+    condition     = strcontains(aws_athena_named_query.this["totals-of-the-week"].query, "true AND \"platform\" = '*' AND \"say \"\"hi\"\"\" = '*'")
+    error_message = "Dimensions are named as the catalogue has them; the query is ${aws_athena_named_query.this["totals-of-the-week"].query}"
   }
 }
