@@ -99,8 +99,8 @@ def follow(
             if event in now.shown:
                 # The only series of a detector is judged by its own record alone: an event that
                 # is none would flag all of its values.
-                for name in event.slices if state.dimensions else ():
-                    judged.share_in(m, lattice.index[name], event.side, event.severity)
+                for place in now.shown_in(event) if state.dimensions else ():
+                    judged.share_in(m, place, event.side, event.severity)
                 event.show(judged, m, lattice, at, counted=counted, new=new, moved=moved)
         kept += sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first))
     return tuple(kept), frozen
@@ -123,6 +123,16 @@ class _Now:
     def place(self, event: Event) -> int:
         """Index of the event's first slice."""
         return self.lattice.index[event.slices[0]]
+
+    def shown_in(self, event: Event) -> list[int]:
+        """Indices of the event's slices that this interval shows, where it shows the event.
+
+        That is judged by the first slice; the fault in another one may be over.
+        """
+        first, *others = (self.lattice.index[name] for name in event.slices)
+        change, base = (sums[self.m] for sums in (self.found.now_change, self.found.now_base))
+        least = STILL_THERE * abs(event.change) / max(event.base, 1e-100)
+        return [first, *(k for k in others if event.side * change[k] >= least * base[k])]
 
     def overlapping(self, event: Event) -> Mask:
         """(K,) slices that share leaves with the event."""
