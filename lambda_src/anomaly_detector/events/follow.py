@@ -245,15 +245,15 @@ class _Now:
         """(K,) slices on which an event may open beside the open ones."""
         found, m = self.found, self.m
         evidence = found.evidence[m]
-        # Long windows still contain an event that is over: the newest hour must show it, too.
-        usual = np.abs(found.change[m]) / np.maximum(found.base[m], 1e-100)
-        window = np.minimum(found.window[m], self.rules.within_hour)[None]
-        change, base = (
-            np.take_along_axis(sums[:, m], window, axis=0)[0]
-            for sums in (found.changes, found.bases)
-        )
-        there = found.side[m] * change >= STILL_THERE * usual * base * found.size[m]
-        there &= base > 0
+        # Long windows still contain an event that is over: each shorter one, down to the newest
+        # hour, must show it, too.
+        usual = np.abs(found.change[m]) / np.maximum(found.base[m], 1e-100) * found.size[m]
+        changes, bases = found.side[m] * found.changes[:, m], found.bases[:, m]
+        shows = (changes >= STILL_THERE * usual * bases) & (bases > 0)
+        windows = np.arange(len(shows))[:, None]
+        longest, hour = found.window[m], self.rules.within_hour
+        asked = (windows <= longest) & (windows >= np.minimum(longest, hour))
+        there = (shows | ~asked).all(axis=0)
         there |= found.stuck[m] | found.no_data[m]
         may = there & (found.weight[m] >= found.threshold[m])
         may &= ~self.state.forecast.returning[m]
