@@ -18,6 +18,8 @@ from tests.simulation.attacks import ATTACKS, drawn
 from tests.simulation.oracle import forget, problems, shrunk
 from tests.simulation.shop import KINDS
 
+# Characters of a difference that are shown.
+_LINE = 600
 # Runs that share what is kept: memory grows with them.
 _MOST = 120
 
@@ -100,7 +102,7 @@ def _show(seed: int, intervals: int, names: tuple[str, ...], *, shrink: bool) ->
         print(f"  attack  {attack}")
     found = problems(plan)
     for line in found[:12]:
-        print(f"  FAILED  {line}")
+        print(f"  FAILED  {line[:_LINE]}")
     if len(found) > 12:
         print(f"  … and {len(found) - 12} more")
     sys.stdout.flush()

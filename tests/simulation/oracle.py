@@ -31,8 +31,8 @@ from tests.simulation.shop import kind_named, rows
 from tests.simulation.world import ENVIRONMENT, Kept, World
 
 OPERATIONS = ENVIRONMENT["OPERATIONS_TOPIC_ARN"]
-# What differs by the execution that wrote it.
-_OF_AN_ATTEMPT = ("attempt_id", "trained", "statement_id", "milliseconds", "bytes", "sk")
+# What differs by the execution that wrote it, or by the rows that there were at first.
+_OF_AN_ATTEMPT = ("attempt_id", "trained", "statement_id", "milliseconds", "bytes", "sk", "former")
 
 
 @dataclass(frozen=True)

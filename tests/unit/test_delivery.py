@@ -137,6 +137,7 @@ class Cloud:
         hours: int = 1,
         lookback: int = 3,
         live_from: datetime | None = FOREVER,
+        live_since: datetime | None = None,
         configuration: Config | None = None,
         attempt: str = "one",
         level: float = 1.0,
@@ -161,6 +162,7 @@ class Cloud:
             groups_keys=(layout.scored_groups(prefix, 0),),
             scored_prefixes=(prefix_of_scores,),
             live_from=live_from,
+            live_since=live_since,
         )
         self.table.put(delivery_key(due, attempt), delivery.attributes())
         return delivery
@@ -698,7 +700,7 @@ def test_a_group_whose_start_moves_is_not_told_again_however_often(cloud: Cloud)
     cloud.commit([again], due=START + HOUR, attempt="three", hours=2)
     assert cloud.deliver().suppressed == 1
     assert len(cloud.received()) == 1
-    assert cloud.table.get(alert_key("orders", again.id))["because"] == moved.id
+    assert cloud.table.get(alert_key("orders", again.id))["because"] == group(hours=1).id
 
 
 def test_an_event_that_falls_apart_is_not_told_again(cloud: Cloud) -> None:
@@ -743,13 +745,25 @@ def test_an_event_whose_beginning_goes_away_when_it_has_grown_is_not_told_again(
 
 def test_groups_of_history_are_kept_but_not_told(cloud: Cloud) -> None:
     live = START + HOUR
-    cloud.table.put(DETECTOR, Detector(status="ACTIVE", live_from=live).attributes())
     cloud.commit(
         [group(start=START, hours=2), group("views", start=live)], due=live, live_from=live
     )
     cloud.deliver()
     assert [one["impactedMetric"]["metricName"] for one in cloud.received()] == ["views"]
     assert len(cloud.table.query(GROUP)) == 2
+
+
+def test_a_retraining_makes_no_history_of_an_event_that_lasts(cloud: Cloud) -> None:
+    # given a model that came into force during an event, which touches the alert only now, and
+    # after another event had ended
+    live = {"live_from": START + HOUR, "live_since": START - 9 * HOUR}
+    lasts, over = group(start=START, hours=2), group(start=START - 2 * HOUR, hours=3, id="over")
+    before = group(start=START - 10 * HOUR, hours=12, id="before")
+    # when
+    cloud.commit([lasts, over, before], due=START + HOUR, **live)
+    cloud.deliver()
+    # then
+    assert [one["anomalyGroupId"] for one in cloud.received()] == [lasts.id]
 
 
 def test_a_delivery_from_before_a_retraining_only_sends_its_alerts(cloud: Cloud) -> None:

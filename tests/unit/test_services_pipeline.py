@@ -594,6 +594,49 @@ def test_what_begins_before_the_end_of_the_new_history_is_told_late(world: World
     assert len(world.mail.messages) == 1
 
 
+@pytest.mark.parametrize(
+    ("days", "trained", "told_by"),
+    [
+        # It began within the look-back of the new history: the next crawl judges it again.
+        (1, 4, "crawl"),
+        # It began before, and lasted when the model came into force.
+        (4, 7, "activation"),
+        # It had ended long before.
+        (1, 7, None),
+    ],
+)
+def test_an_event_that_another_model_does_not_know_is_retracted_once(
+    world: World, days: int, trained: int, told_by: str | None
+) -> None:
+    # given an event that was told
+    world.rows = [
+        replace(one, revenue=one.revenue * 0.1)
+        if one.platform == "mobile_app" and H1 + DAY * 4 <= one.day < H1 + DAY * (3 + days)
+        else one
+        for one in sales(9)
+    ]
+    world.upload(document())
+    world.activate()
+    for day in range(1, trained + 1):
+        world.crawl(H1 + DAY * day + NOON, f"c{day}")
+    (told,) = world.mail.messages
+    # when a model is trained that does not watch the measure any more
+    world.upload(retrained(measures={"views": {"aggregation": "COUNT"}}))
+    world.activate("pipeline-2", H1 + DAY * trained + NOON)
+    at_once = world.mail.messages[1:]
+    for day in (1, 2):
+        world.crawl(H1 + DAY * (trained + day) + NOON, f"d{day}")
+    # then
+    later = world.mail.messages[1 + len(at_once) :]
+    found = {"activation": at_once, "crawl": later}
+    assert [who for who, messages in found.items() if messages] == [told_by] * bool(told_by)
+    for message in at_once + later:
+        assert message["retracted"] is True
+        assert message["anomalyGroupId"] == told["anomalyGroupId"]
+    assert len(at_once + later) == bool(told_by)
+    assert "revenue" not in {one["measure"] for one in world.groups()}
+
+
 def test_crawls_go_on_while_another_configuration_trains(world: World) -> None:
     # given a crawl under way when the pipeline begins
     world.rows = sales(8)

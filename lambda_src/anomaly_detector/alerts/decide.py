@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from anomaly_detector.config import ROLLED_UP, Alert
 from anomaly_detector.events.group import Group
@@ -75,25 +74,12 @@ def muted_by(group: Group, start: datetime, mutes: Iterable[MuteItem]) -> str | 
     return None
 
 
-class Decided(Protocol):
-    """The decisions so far."""
-
-    def on(self, alert: str, group_id: str) -> AlertItem | None:
-        """The decision on an alert for a group, however it ended; None if there is none."""
-
-    def of(self, alert: str) -> Mapping[str, AlertItem]:
-        """All decisions on an alert, by group."""
-
-    def stands(self, item: AlertItem) -> bool:
-        """Whether the group still exists, or late rows or another model have removed it."""
-
-
 def decide(
     alerts: Mapping[str, Alert],
     groups: Iterable[Group],
     *,
-    live_from: datetime | None,
-    decided: Decided,
+    former: Mapping[str, Sequence[str]],
+    decided: Callable[[str, str], AlertItem | None],
     muted: Callable[[Group], str | None] = lambda _: None,
 ) -> tuple[Decision, ...]:
     """Decisions that have not been made yet, oldest group first.
@@ -103,22 +89,22 @@ def decide(
 
     Parameters
     ----------
-    live_from : UTC; a group that began before is history, not news.
+    groups : without those that are history, not news.
+    former : see `past.former_of`, by ID.
+    decided : returns the decision on an alert for a group, however it ended; None if there is none.
     muted : returns the ID of the mute that holds a group back. What was muted is decided again when
         an interval after the mute shows it.
     """
     found = []
     for group in sorted(groups, key=lambda one: (one.start, one.id)):
-        if live_from is not None and group.start < live_from:
-            continue
         for name, alert in alerts.items():
-            before = decided.on(name, group.id)
+            before = decided(name, group.id)
             if before is not None and not before.retracted and before.state != "MUTED":
                 continue
             if not triggers(alert, group):
                 continue
-            former = predecessors(group, decided.of(name), decided.stands)
-            because = former[0].group_id if former else None
+            told = (one for one in former[group.id] if _was_told(decided(name, one)))
+            because = next(told, None)
             mute = muted(group) if because is None else None
             if mute is not None and before is not None and before.state == "MUTED":
                 continue
@@ -126,48 +112,7 @@ def decide(
     return tuple(found)
 
 
-def predecessors(
-    group: Group, decided: Mapping[str, AlertItem], stands: Callable[[AlertItem], bool]
-) -> tuple[AlertItem, ...]:
-    """Decisions on the same event under another group, which was told.
-
-    The other group is of the same measure and direction, shares an interval with this one, and does
-    not stand any more or shares leaves with this one: two events side by side are both told.
-    """
-    return tuple(
-        one
-        for one in decided.values()
-        if one.group_id != group.id
-        and is_alike(one, group)
-        and _was_told(one, decided)
-        and (share_leaves(one.slices, group.slices) or not stands(one))
-    )
-
-
-def is_alike(item: AlertItem, group: Group) -> bool:
-    """Whether the group of a decision and another are of the same measure and direction, and share
-    an interval.
-    """
-    return (
-        item.measure == group.measure
-        and item.start < group.end
-        and group.start < item.end
-        and item.direction in (None, group.direction)
-    )
-
-
-def share_leaves(some: Sequence[Mapping[str, str]], others: Sequence[Mapping[str, str]]) -> bool:
-    """Whether a leaf may be in a slice of either: one in which no dimension tells them apart."""
-    return any(
-        all(one[name] == other[name] for name in one.keys() & other.keys())
-        for one in some
-        for other in others
-    )
-
-
-def _was_told(item: AlertItem, decided: Mapping[str, AlertItem]) -> bool:
-    seen: set[str] = set()
-    while item.because is not None and item.because in decided and item.group_id not in seen:
-        seen.add(item.group_id)
-        item = decided[item.because]
-    return not item.retracted and item.state not in ("FAILED", "SUPPRESSED", "OLD", "MUTED")
+def _was_told(item: AlertItem | None) -> bool:
+    if item is None or item.retracted:
+        return False
+    return item.state not in ("FAILED", "SUPPRESSED", "OLD", "MUTED")

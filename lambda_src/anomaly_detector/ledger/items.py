@@ -83,6 +83,7 @@ class Detector(_Item):
     history_end : end of the history that it was trained on.
     live_from : the watermark before the activation, or the end of history; groups that start before
         it belong to the backtest.
+    live_since : that of the first model; what began before is history, whatever model finds it.
     """
 
     status: DetectorStatus = "INACTIVE"
@@ -97,6 +98,7 @@ class Detector(_Item):
     watermark: datetime | None = None
     base: datetime | None = None
     live_from: datetime | None = None
+    live_since: datetime | None = None
     parts: tuple[tuple[str, ...], ...] = ()
     model: str | None = None
     old_model: str | None = None
@@ -211,7 +213,7 @@ class Delivery(_Item):
     window_start, window_end : all scored intervals, including the look-back.
     groups_keys : objects with the groups that overlap the window, one per part of the detector.
     scored_prefixes : prefixes of the parts' scores, which have one object per interval.
-    live_from, history_end, revision, trained : of the detector at the commit.
+    live_from, live_since, history_end, revision, trained : of the detector at the commit.
     asof : end of the newest interval that was due when the crawl was planned.
     changed_from : start of the first interval whose scores may differ from the published ones.
     base : of the model, if this is its backtest; crawls score the intervals from there on again.
@@ -227,6 +229,7 @@ class Delivery(_Item):
     groups_keys: tuple[str, ...]
     scored_prefixes: tuple[str, ...] = ()
     live_from: datetime | None = None
+    live_since: datetime | None = None
     history_end: datetime | None = None
     revision: int = 0
     trained: str | None = None
@@ -248,13 +251,22 @@ class Delivery(_Item):
 class GroupItem(_Item):
     """A published group: its measure and intervals `[start, end)`. The stored item also contains
     Lookout's AnomalyGroup.
+
+    Attributes
+    ----------
+    direction, slices : as of its latest delivery; of a former version, any direction and the total.
+    attempt_id : of that delivery.
+    former : see `alerts.past.former_of`.
     """
 
     group_id: str
     measure: str
     start: datetime
     end: datetime
+    direction: Direction | None = None
+    slices: tuple[dict[str, str], ...] = ({},)
     attempt_id: str = ""
+    former: tuple[str, ...] = ()
 
 
 class AlertItem(_Item):

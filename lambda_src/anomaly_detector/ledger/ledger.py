@@ -276,15 +276,8 @@ class Ledger:
         write = Write(mute_key(after.id), after.attributes(), unchanged, fresh=True)
         return self._table.transact([write])
 
-    def put_group(self, group: Group, attempt: str) -> None:
+    def put_group(self, item: GroupItem, group: Group) -> None:
         """Create or replace a group's item."""
-        item = GroupItem(
-            group_id=group.id,
-            measure=group.measure,
-            start=group.start,
-            end=group.end,
-            attempt_id=attempt,
-        )
         key = group_key(group.start, group.id)
         self._table.put(key, item.attributes() | group_item(group))
 
@@ -297,10 +290,6 @@ class Ledger:
     def anomaly_groups(self) -> list[dict[str, Any]]:
         """All stored groups as Lookout's AnomalyGroup, ascending by start."""
         return self._table.query(GROUP)
-
-    def has_group(self, start: datetime, group_id: str) -> bool:
-        """Whether a group that starts then is stored."""
-        return self._table.get(group_key(start, group_id)) is not None
 
     def delete_group(self, group: GroupItem) -> None:
         """Delete a group's item, as late rows have removed the group."""
@@ -392,11 +381,6 @@ class Ledger:
         """The decision on an alert for a group, or None."""
         item = self._table.get(alert_key(alert, group_id))
         return None if item is None else AlertItem.of(item)
-
-    def alerts(self, alert: str) -> dict[str, AlertItem]:
-        """All decisions on an alert, by group."""
-        found = [AlertItem.of(item) for item in self._table.query(alert_key(alert, ""))]
-        return {item.group_id: item for item in found if item.alert == alert}
 
     def alerts_held_back(self, mute: str) -> list[AlertItem]:
         """Decisions on any alert that a mute has held back, by alert and group."""

@@ -140,6 +140,7 @@ def _commit(
         groups_keys=tuple(layout.scored_groups(landed.prefix, one.part) for one in parts),
         scored_prefixes=tuple(layout.scored(landed.prefix, one.part) for one in parts),
         live_from=detector.live_from,
+        live_since=detector.live_since,
         history_end=detector.history_end,
         revision=detector.revision + 1,
         trained=detector.trained,

@@ -29,7 +29,7 @@ from typing import Any, Literal, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from anomaly_detector.alerts.decide import Decision, decide, is_alike
+from anomaly_detector.alerts.decide import Decision, decide
 from anomaly_detector.alerts.message import (
     Letter,
     Message,
@@ -38,6 +38,7 @@ from anomaly_detector.alerts.message import (
     of_retraction,
     single,
 )
+from anomaly_detector.alerts.past import former_of, is_alike
 from anomaly_detector.alerts.targets import UncertainError
 from anomaly_detector.config import Alert, Config, load
 from anomaly_detector.errors import PermanentError, RetryableError
@@ -297,14 +298,7 @@ class _Errand:
         self._config: Config = load(objects.get(layout.configuration_version(delivery.config_hash)))
         of_parts = objects.read_all(delivery.groups_keys, groups_from_bytes)
         self._groups = tuple(group for groups in of_parts for group in groups)
-        # Older groups of a backtest were never alerted on.
-        self._news = tuple(
-            group
-            for group in self._groups
-            if not self.is_backtest
-            or delivery.live_from is None
-            or group.start >= delivery.live_from
-        )
+        self._news = tuple(group for group in self._groups if not self._is_history(group))
         # An alert without a target is not sent.
         self._alerts = {name: one for name, one in self._config.alerts.items() if _targets(one)}
 
@@ -317,10 +311,17 @@ class _Errand:
             current = self.delivery.trained == detector.trained
             if current:
                 self._publish()
-            self._decide(self.delivery.live_from or detector.live_from, newer)
+            stored = self._stored()
+            former = self._former(stored)
+            self._decide(former, newer)
             if current:
-                self._retract()
-                self._keep_groups()
+                gone = self._gone(stored)
+                self._retract(gone)
+                self._keep_groups(former, stored)
+                self._forget_groups(gone)
+            elif any(one.base is not None for one in newer):
+                # What was told is on file when the backtest tells what has become of it.
+                self._keep_groups(former, stored, new=True)
             self._ledger.mark_published(self.delivery)
         if self._send():
             self._finish()
@@ -329,6 +330,14 @@ class _Errand:
     def is_backtest(self) -> bool:
         """Whether this delivers the backtest of a model."""
         return self.delivery.base is not None
+
+    def _is_history(self, group: Group) -> bool:
+        """Whether it had ended before the model came into force, or began before the first did."""
+        live_from = self.delivery.live_from
+        since = self.delivery.live_since or live_from
+        if live_from is None or since is None:
+            return False
+        return group.start < since or group.end <= live_from
 
     def _finish(self) -> None:
         if self.is_backtest:
@@ -375,12 +384,28 @@ class _Errand:
         files = group_files(self._groups, self._config)
         self._post.objects.put_all(files, parquet.CONTENT_TYPE)
 
-    def _decide(self, live_from: datetime | None, newer: Sequence[Delivery]) -> None:
+    def _stored(self) -> dict[str, GroupItem]:
+        """Groups on file by ID, as far back as those of this delivery reach."""
+        begin = min((self.delivery.window_start, *(group.start for group in self._groups)))
+        found = self._ledger.groups(begin, self.delivery.window_end)
+        return {item.group_id: item for item in found}
+
+    def _former(self, stored: Mapping[str, GroupItem]) -> dict[str, tuple[str, ...]]:
+        standing = {group.id for group in self._groups}
+        # An aborted run of this delivery has made the items of its groups: they precede no others.
+        mine = self.delivery.attempt_id
+        others = [item for item in stored.values() if item.attempt_id != mine]
+        return {
+            group.id: former_of(group, stored.get(group.id), others, standing)
+            for group in self._groups
+        }
+
+    def _decide(self, former: Mapping[str, Sequence[str]], newer: Sequence[Delivery]) -> None:
         decisions = decide(
             self._alerts,
             [group for group in self._news if not _deferred(group, self.delivery, newer)],
-            live_from=live_from,
-            decided=_Decisions(self._ledger, self._groups, self.delivery.window_start),
+            former=former,
+            decided=self._ledger.alert,
             muted=muting.judge(self._ledger, self._config),
         )
         self._extend()
@@ -395,7 +420,7 @@ class _Errand:
             self._run.muted += item.state == "MUTED"
 
     def _extend(self) -> None:
-        """Keep the extent of groups that were decided, by which the same event is known again."""
+        """Keep the extent of groups with the decisions on them."""
         for group in self._news:
             for name in self._alerts:
                 item = self._ledger.alert(name, group.id)
@@ -411,20 +436,22 @@ class _Errand:
                 if now != item:
                     self._ledger.extend_alert(now)
 
-    def _retract(self) -> None:
-        """Turn the alerts on groups that late rows have undone into retractions for whoever was
-        told, unless another group is what has become of the event.
+    def _retract(self, gone: Sequence[GroupItem]) -> None:
+        """Turn the alerts on groups that late rows or another model have undone into retractions
+        for whoever was told, unless another group is what has become of the event.
 
-        A backtest retracts nothing: another model judges otherwise, on the same rows.
+        Of what a new model does not know, only what lasted when it came into force is retracted:
+        what had ended long before is over, whoever was right.
         """
-        if self.is_backtest:
-            return
         found = dict.fromkeys(self.delivery.retracted)
-        for gone in self._gone():
+        for group in gone:
+            if self.delivery.base is not None and group.end <= self.delivery.base:
+                continue
+            if any(is_alike(group, one) for one in self._groups):
+                continue
             for name in self._alerts:
-                item = self._ledger.alert(name, gone.group_id)
-                if item is not None and not any(is_alike(item, one) for one in self._groups):
-                    found[name, gone.group_id] = None
+                if self._ledger.alert(name, group.group_id) is not None:
+                    found[name, group.group_id] = None
         if not found:
             return
         # Noted first: once the groups are deleted, nothing else tells of them.
@@ -448,23 +475,50 @@ class _Errand:
             if not self._ledger.retract_alert(item, item.model_copy(update=values), now):
                 raise _overtaken()
 
-    def _gone(self) -> list[GroupItem]:
-        """Stored groups of the window that stand no more."""
+    def _gone(self, stored: Mapping[str, GroupItem]) -> list[GroupItem]:
+        """Groups on file of the window that stand no more. The intervals from a new model's base on
+        are scored again by crawls, which know.
+        """
         standing = {group.id for group in self._groups}
-        # Later groups than those of a backtest are of the previous model.
-        end = None if self.is_backtest else self.delivery.window_end
-        stored = self._ledger.groups(self.delivery.window_start, end)
-        return [item for item in stored if item.group_id not in standing]
+        end = self.delivery.base or self.delivery.window_end
+        return [
+            item
+            for item in stored.values()
+            if self.delivery.window_start <= item.start < end and item.group_id not in standing
+        ]
 
-    def _keep_groups(self) -> None:
-        for group in self._groups:
+    def _keep_groups(
+        self,
+        former: Mapping[str, tuple[str, ...]],
+        stored: Mapping[str, GroupItem],
+        *,
+        new: bool = False,
+    ) -> None:
+        """Put the items of all groups, or only of those that are not on file."""
+        # New ones first: what they were before is told by the others as they were.
+        for group in sorted(self._groups, key=lambda one: one.id in stored):
+            if new and group.id in stored:
+                continue
             self._run.keep_lease()
-            self._ledger.put_group(group, self.delivery.attempt_id)
-        for item in self._gone():
-            self._post.objects.delete(
-                layout.group_file(kind, item.start, item.group_id) for kind in layout.OF_GROUPS
+            item = GroupItem(
+                group_id=group.id,
+                measure=group.measure,
+                start=group.start,
+                end=group.end,
+                direction=group.direction,
+                slices=_slices(group),
+                attempt_id=self.delivery.attempt_id,
+                former=former[group.id],
             )
-            self._ledger.delete_group(item)
+            self._ledger.put_group(item, group)
+
+    def _forget_groups(self, gone: Sequence[GroupItem]) -> None:
+        for group in gone:
+            self._run.keep_lease()
+            self._post.objects.delete(
+                layout.group_file(kind, group.start, group.group_id) for kind in layout.OF_GROUPS
+            )
+            self._ledger.delete_group(group)
 
     def _send(self) -> bool:
         """Send what is pending of this delivery's alerts; return whether nothing is left."""
@@ -605,30 +659,6 @@ class _Pending:
 
     item: AlertItem
     letter: Letter
-
-
-class _Decisions:
-    """The decisions in the ledger; each is read once, and only if it is asked for."""
-
-    def __init__(self, ledger: Ledger, groups: Sequence[Group], window_start: datetime) -> None:
-        self._ledger = ledger
-        self._ids = {group.id for group in groups}
-        self._window_start = window_start
-        self._of: dict[str, dict[str, AlertItem]] = {}
-
-    def on(self, alert: str, group_id: str) -> AlertItem | None:
-        return self._ledger.alert(alert, group_id)
-
-    def of(self, alert: str) -> Mapping[str, AlertItem]:
-        if alert not in self._of:
-            self._of[alert] = self._ledger.alerts(alert)
-        return self._of[alert]
-
-    def stands(self, item: AlertItem) -> bool:
-        # Groups that begin in the window are those of this delivery.
-        if item.group_id in self._ids or item.start >= self._window_start:
-            return item.group_id in self._ids
-        return self._ledger.has_group(item.start, item.group_id)
 
 
 def _overtaken() -> RetryableError:

@@ -221,9 +221,11 @@ def activate(
         version = parts[0].version
         base = base_of(grid, history_start, history_end, config.lookback_intervals)
         live_from = min(history_end, detector.watermark or history_end)
+        live_since = detector.live_since or detector.live_from or live_from
         values |= {
             "watermark": history_end,
             "live_from": live_from,
+            "live_since": live_since,
             "base": base,
             "parts": tuple(one.measures for one in parts),
             "model": version,
@@ -241,6 +243,7 @@ def activate(
             groups_keys=tuple(layout.backtest_groups(version, one.part) for one in parts),
             scored_prefixes=tuple(layout.backtest(version, one.part) for one in parts),
             live_from=live_from,
+            live_since=live_since,
             history_end=history_end,
             revision=detector.revision + 1,
             trained=version,
