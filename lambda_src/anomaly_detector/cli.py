@@ -31,6 +31,7 @@ from anomaly_detector.local_file.infer import infer
 from anomaly_detector.local_file.progress import Progress
 from anomaly_detector.lookout.group import groups_json
 from anomaly_detector.operate import commands as operate
+from anomaly_detector.operate import warehouse
 from anomaly_detector.panel import second
 
 SCORES, GROUPS, PREVIEW, TRAINING, CONFIGURATION = (
@@ -67,6 +68,15 @@ examples:
       detect events in the newest 30 % of the file
   python -m anomaly_detector backtest --config detector.json --data 'parts/*.parquet' --out results
       the same for a glob pattern (or a folder) of part files, as UNLOAD and Spark write them
+  python -m anomaly_detector backtest --config detector.json --from-warehouse --out results \\
+      --workgroup-name analytics --database prod
+      the same for the "query" of the configuration, run in the warehouse: first the query check of
+      a deployed detector, then its history ("history": {"length": "P90D"}). What it costs is said
+      before, and asked for (--yes answers). No bucket or role is needed.
+      Needs: redshift-data:ExecuteStatement on the cluster or workgroup; DescribeStatement,
+      GetStatementResult and CancelStatement of redshift-data; and to sign in, by choice,
+      secretsmanager:GetSecretValue (--secret-arn), redshift:GetClusterCredentials (--db-user),
+      redshift:GetClusterCredentialsWithIAM (cluster) or redshift-serverless:GetCredentials.
 
 supported files, detected by content rather than by extension: CSV with a header (any common
 delimiter and encoding), JSON Lines or a JSON array, Parquet; plain or compressed with gzip, zstd or
@@ -123,16 +133,22 @@ def _parser() -> argparse.ArgumentParser:
         description="Train on the older part of a file, score the newer part as if it were live, "
         "and list the events, as the deployed detector does with its history. The file contains "
         "the rows that the query would return (timestamp, dimensions, measures), unaggregated, in "
-        "any order.",
+        "any order. With --from-warehouse, the query itself runs in your warehouse, which returns "
+        "aggregated rows.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument(
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument(
         "--data",
         type=Path,
-        required=True,
         metavar="PATH",
         help="input rows: a CSV, JSON Lines or Parquet file, a folder of them, or a glob pattern",
+    )
+    source.add_argument(
+        "--from-warehouse",
+        action="store_true",
+        help="run the configuration's query in its warehouse, with your own AWS credentials",
     )
     command.add_argument(
         "--config",
@@ -168,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         help="propose a configuration from the file; print it, or write it to --config; "
         "with --out, run with it",
     )
+    warehouse.add_options(command)
     convert.add_command(commands)
     operate.add_commands(commands)
     return parser
@@ -200,6 +217,11 @@ def _run(options: argparse.Namespace, progress: Progress) -> str:
         )
     if not options.infer and options.out is None:
         raise PermanentError("Give --out with a folder for the results.")
+    if options.infer and options.from_warehouse:
+        raise PermanentError(
+            "Give --data with --infer: a configuration is proposed from a file, such as the result "
+            "of the query for a few weeks."
+        )
     if options.infer and options.config is not None and options.config.exists():
         raise PermanentError(_exists(options.config))
     config = None if options.infer else _load(options.config)
@@ -207,15 +229,19 @@ def _run(options: argparse.Namespace, progress: Progress) -> str:
         _check_writable(options.out)
     with tempfile.TemporaryDirectory(prefix="anomaly_detector-") as folder:
         engine = Engine(Path(folder), progress)
+        if options.from_warehouse:
+            assert config is not None
+            rows = warehouse.read(config, engine, options, progress)
+            return _backtest(rows, options, progress)
         files = open_files(options.data, engine, options.encoding)
         if config is not None:
-            return _backtest(config, files, engine, options, progress)
+            return _backtest_files(config, files, engine, options, progress)
         proposed = _infer(files, engine, options, progress)
         if options.out is None:
             return "" if options.config else proposed
         if options.config is None:
             _write(options.out / CONFIGURATION, proposed.encode())
-        return _backtest(load(proposed), files, engine, options, progress)
+        return _backtest_files(load(proposed), files, engine, options, progress)
 
 
 def _load(path: Path) -> Config:
@@ -253,7 +279,7 @@ def _infer(files: Files, engine: Engine, options: argparse.Namespace, progress: 
     return document
 
 
-def _backtest(
+def _backtest_files(
     config: Config,
     files: Files,
     engine: Engine,
@@ -262,6 +288,10 @@ def _backtest(
 ) -> str:
     progress.start(f"Reading {files.name}")
     rows = aggregate(config, files, engine, options.decimal)
+    return _backtest(rows, options, progress)
+
+
+def _backtest(rows: Aggregated, options: argparse.Namespace, progress: Progress) -> str:
     config = rows.config
     grid = Grid.of(config)
     begin = backtest.scored_from(grid, rows.begin, rows.end, 1 - options.train_fraction)

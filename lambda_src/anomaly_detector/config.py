@@ -302,7 +302,7 @@ class Redshift(_Model):
     database: str = Field(min_length=1, max_length=127)
     secret_arn: SecretArn | None = None
     db_user: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_+.@-]{0,63}$")
-    unload_role: Annotated[str, AfterValidator(_role_chain)]
+    unload_role: Annotated[str, AfterValidator(_role_chain)] | None = None
     kms_key_arn: str | None = None
 
     @property

@@ -111,7 +111,7 @@ def _aggregate(config: Config, files: Files, engine: Engine, decimal: Decimal | 
     engine.rows(
         f"CREATE OR REPLACE TEMP TABLE landed AS SELECT * EXCLUDE (shard) FROM ({statement})"
     )
-    panel, passed = _panel(config, engine, axis)
+    panel, passed = landed_panel(config, engine, axis)
     if not len(panel.slices):
         raise PermanentError(f"No row of {files.name} passes dimension_filters.")
     undated = rows.times.rows - rows.times.filled
@@ -120,7 +120,7 @@ def _aggregate(config: Config, files: Files, engine: Engine, decimal: Decimal | 
         update={"timezone": rows.config.timestamp_column.timezone}
     )
     config = config.model_copy(update={"timestamp_column": column})
-    said += _twice(grid, axis, column.timezone)
+    said += not_scored(grid, axis, column.timezone)
     zones = f"SELECT {sql.zone_seconds(rows.config, min(end, _LAST_RULES))} AS seconds"
     if engine.row(engine.redshift(zones))["seconds"]:
         said.append(
@@ -132,7 +132,8 @@ def _aggregate(config: Config, files: Files, engine: Engine, decimal: Decimal | 
     )
 
 
-def _twice(grid: Grid, axis: NDArray[np.datetime64], clock: str) -> list[str]:
+def not_scored(grid: Grid, axis: NDArray[np.datetime64], clock: str) -> list[str]:
+    """What is said of times of `clock` that occur twice, in the intervals that start at `axis`."""
     starts = axis[shown_twice(grid, axis, clock)]
     if not len(starts):
         return []
@@ -274,8 +275,14 @@ def _whole(
 # --- values -------------------------------------------------------------------------------------
 
 
-def _panel(config: Config, engine: Engine, axis: NDArray[np.datetime64]) -> tuple[Panel, int]:
-    """The aggregated rows as arrays, and the number of file rows behind them."""
+def landed_panel(config: Config, engine: Engine, axis: NDArray[np.datetime64]) -> tuple[Panel, int]:
+    """The rows of the table `landed`, as `sql.aggregate` returns them, as arrays; and the number of
+    rows behind them.
+
+    Parameters
+    ----------
+    axis : (T,) datetime64[s], starts of consecutive intervals, which contain all rows.
+    """
     keys = [f"dimension_{place}" for place in range(len(config.dimensions))]
     if keys:
         listed = ", ".join(keys)
@@ -340,7 +347,7 @@ def _check_size(config: Config, slices: list[tuple[str, ...]], intervals: int) -
         )
     if config.max_series is not None and series > config.max_series:
         raise PermanentError(
-            f"The file gives {series:,} series ({len(config.measures)} measures times "
+            f"There are {series:,} series ({len(config.measures)} measures times "
             f"{len(slices):,} slices), above max_series ({config.max_series:,}); {advice}, or "
             "raise max_series."
         )

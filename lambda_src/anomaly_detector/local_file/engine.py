@@ -76,6 +76,12 @@ class Engine:
         """The rows of a query, batch by batch."""
         yield from self._run(lambda: self._connection.sql(sql).to_arrow_reader(_BATCH))
 
+    def insert(self, name: str, rows: pa.Table) -> None:
+        """Add rows to a table; columns are matched by name, and cast."""
+        self._connection.register("incoming", rows)
+        self._connection.execute(f"INSERT INTO {quote(name)} BY NAME FROM incoming")
+        self._connection.unregister("incoming")
+
     def redshift(self, select: str, ordered: Collection[str] = ()) -> str:
         """The module's own SQL, as this database reads it; see `translation.duckdb`."""
         return translation.duckdb(select, ordered)

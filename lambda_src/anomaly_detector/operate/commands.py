@@ -6,6 +6,8 @@ import argparse
 import importlib.util
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -158,13 +160,13 @@ def add_commands(commands: Commands) -> None:
             command.add_argument(
                 "--from",
                 dest="begin",
-                type=_moment,
+                type=moment,
                 required=required,
                 metavar="TIME",
                 help="first start of an interval, ISO 8601",
             )
             command.add_argument(
-                "--to", dest="end", type=_moment, required=required, metavar="TIME", help="end"
+                "--to", dest="end", type=moment, required=required, metavar="TIME", help="end"
             )
         if name == "intervals":
             command.add_argument(
@@ -195,10 +197,10 @@ def _add_mutes(name: str, command: Any) -> None:  # noqa: ANN401 argparse does n
             help="only events within this value; of a dimension given twice, within either",
         )
         command.add_argument(
-            "--from", dest="begin", type=_moment, metavar="TIME", help="start (default: now)"
+            "--from", dest="begin", type=moment, metavar="TIME", help="start (default: now)"
         )
         end = command.add_mutually_exclusive_group(required=True)
-        end.add_argument("--to", dest="end", type=_moment, metavar="TIME", help="end")
+        end.add_argument("--to", dest="end", type=moment, metavar="TIME", help="end")
         end.add_argument(
             "--for",
             dest="length",
@@ -226,14 +228,27 @@ def run(options: argparse.Namespace) -> str:
             f"The command {options.command} calls AWS, and boto3 cannot be imported: run "
             "pip install boto3."
         )
+    from anomaly_detector.operate.deployment import deployment
+
+    with called(options):
+        return _run(options, deployment(options.name, options.region, options.profile))
+
+
+@contextmanager
+def called(options: argparse.Namespace) -> Iterator[None]:
+    """Errors of AWS as one sentence that says what to change.
+
+    Raises
+    ------
+    PermanentError
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     from anomaly_detector import aws_faults
-    from anomaly_detector.operate.deployment import deployment
 
     place = options.region or "your AWS settings"
     try:
-        return _run(options, deployment(options.name, options.region, options.profile))
+        yield
     except ClientError as error:
         if aws_faults.is_gone(error):
             raise PermanentError(
@@ -313,7 +328,8 @@ def _name(text: str) -> str:
     return text
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """A time of an option: aware, UTC without an offset."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

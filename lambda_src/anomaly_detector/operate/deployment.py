@@ -1,22 +1,26 @@
-"""A deployed detector, found by its name: creates the clients, the only place of the commands that
-does.
+"""A deployed detector, found by its name, and a warehouse: creates the clients, the only place of
+the commands that does.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import boto3
+from botocore.exceptions import NoCredentialsError
 
+from anomaly_detector.config import Redshift
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.operate.schedule import Schedule
 from anomaly_detector.services.executions import Executions
 from anomaly_detector.services.function import Function
+from anomaly_detector.warehouse.data_api import DataApi
 
 
 @dataclass(frozen=True)
@@ -107,5 +111,25 @@ class Deployment:
 
 def deployment(name: str, region: str | None, profile: str | None) -> Deployment:
     """The detector of this name, with the caller's credentials."""
-    session = boto3.Session(profile_name=profile, region_name=region)
-    return Deployment(name, session)
+    return Deployment(name, _session(region, profile))
+
+
+def data_api(redshift: Redshift | None, region: str | None, profile: str | None) -> DataApi:
+    """A warehouse, with the caller's credentials.
+
+    Raises
+    ------
+    botocore.exceptions.BotoCoreError
+        If there is no region, or there are no credentials.
+    """
+    session = _session(region, profile)
+    client = session.client("redshift-data")
+    if session.get_credentials() is None:
+        raise NoCredentialsError
+    return DataApi(client, redshift)
+
+
+def _session(region: str | None, profile: str | None) -> boto3.Session:
+    # The AWS CLI reads AWS_REGION, boto3 does not.
+    own = region or os.environ.get("AWS_REGION")
+    return boto3.Session(profile_name=profile, region_name=own)

@@ -62,7 +62,7 @@ def prepare(
             "warehouse, sign-in and UNLOAD role are set by Terraform, and this document names "
             "others."
         )
-    window_start, window_end = _sample(config, started_at)
+    window_start, window_end = sample(config, started_at)
     _refuse_unsendable(store, config, window_start, window_end)
     run = ledger.run(config_hash) or Run(attempt=1, status="RUNNING")
     # Why it was begun; of a run that has ended it says how.
@@ -110,7 +110,8 @@ def _refuse_unsendable(
         sql.unload(select, url, role, encrypted=encrypted)
 
 
-def _sample(config: Config, started_at: datetime) -> tuple[datetime, datetime]:
+def sample(config: Config, started_at: datetime) -> tuple[datetime, datetime]:
+    """The sample window of the query check: the newest days of the history, on the grid."""
     grid = Grid.of(config)
     end = grid.due_end(started_at, config.offset_seconds)
     days = _SAMPLE_DAYS_DAILY if config.of_days else _SAMPLE_DAYS

@@ -360,7 +360,7 @@ def _told(
 
 
 def _columns(config: Config, api: DataApi, statement_id: str) -> dict[str, object]:
-    _refuse(checks.judge_columns(config, api.result(statement_id).columns))
+    refuse_problems(checks.judge_columns(config, api.result(statement_id).columns))
     return {"ok": True}
 
 
@@ -377,7 +377,7 @@ def _series(
     """
     numbers = checks.read_series(config, api.result(statement.statement_id))
     problems = checks.judge_series(config, numbers)
-    size = _history(config, numbers, request)
+    size = history_size(config, numbers, request.window_start, request.window_end)
     # Series are counted over the sample window only, because counting all of history means scanning
     # all of it. Training counts the unloaded rows before it allocates memory for them.
     if parts:
@@ -385,7 +385,7 @@ def _series(
         found = capacity.refuse_crawl(config, window, measures, "in the sample window")
     else:
         found = capacity.refuse_detector(config, size, "in the sample window")
-    _refuse([*problems, *([] if found is None else [found])])
+    refuse_problems([*problems, *([] if found is None else [found])])
     backfill = 0.0 if parts else seconds * size.intervals / _intervals_of(config, request)
     over = config.budget.refuses(backfill)
     if over is not None:
@@ -404,12 +404,11 @@ def _intervals_of(config: Config, request: Request) -> int:
     return Grid.of(config).count(request.window_start, request.window_end)
 
 
-def _history(config: Config, numbers: SeriesNumbers, request: Request) -> Size:
-    """Size of the history, extrapolated from the sample window."""
+def history_size(config: Config, numbers: SeriesNumbers, start: datetime, end: datetime) -> Size:
+    """Size of the history until `end`, extrapolated from the sample window `[start, end)`."""
     grid = Grid.of(config)
-    sampled = _intervals_of(config, request)
-    begin = grid.floor(config.history.begin(request.window_end, config.interval))
-    intervals = grid.count(begin, request.window_end)
+    sampled = grid.count(start, end)
+    intervals = grid.count(grid.floor(config.history.begin(end, config.interval)), end)
     # A slice has at most one unloaded row per interval, a level at most as many as the query's.
     slices = (numbers.slices.get(level, 0) for level in config.levels)
     found = (min(of_level * sampled, numbers.rows_inside) for of_level in slices)
@@ -417,7 +416,8 @@ def _history(config: Config, numbers: SeriesNumbers, request: Request) -> Size:
     return size.of_intervals(intervals)
 
 
-def _refuse(problems: list[str]) -> None:
+def refuse_problems(problems: list[str]) -> None:
+    """Raise PermanentError with the problems that a check has found, if there are any."""
     if problems:
         raise PermanentError("The query does not fit the configuration: " + " ".join(problems))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final, cast
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
@@ -101,8 +102,12 @@ class DataApi:
 
     def result(self, statement_id: str) -> Result:
         """Read all pages of the result of a finished statement."""
+        pages = list(self.pages(statement_id))
+        return Result(pages[0].columns, tuple(row for page in pages for row in page.records))
+
+    def pages(self, statement_id: str) -> Iterator[Result]:
+        """Read the result of a finished statement page by page, at least one."""
         columns: tuple[Column, ...] = ()
-        records: list[tuple[Value, ...]] = []
         more: dict[str, str] = {}
         while True:
             page = self._call("get_statement_result", Id=statement_id, **more)
@@ -115,9 +120,10 @@ class DataApi:
                 )
                 for each in page.get("ColumnMetadata", [])
             )
-            records.extend(tuple(_value(field) for field in record) for record in page["Records"])
+            records = (tuple(_value(field) for field in record) for record in page["Records"])
+            yield Result(columns, tuple(records))
             if not page.get("NextToken"):
-                return Result(columns, tuple(records))
+                return
             more = {"NextToken": str(page["NextToken"])}
 
     def running(self, prefix: str) -> dict[str, str]:

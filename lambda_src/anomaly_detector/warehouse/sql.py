@@ -467,7 +467,7 @@ def _shard(dimensions: int, shards: int) -> str:
 def unload(
     select: str,
     prefix_url: str,
-    role: str,
+    role: str | None,
     *,
     encrypted: bool = False,
     partition_by: Literal["shard"] | None = "shard",
@@ -522,7 +522,9 @@ def within_limit(statement: str) -> str:
     return statement
 
 
-def _role(role: str) -> str:
+def _role(role: str | None) -> str:
+    if role is None:
+        raise PermanentError("redshift.unload_role must be set: UNLOAD assumes it.")
     if role.strip().lower() == "default":
         return "default"
     # A role name may contain a comma, so the chain is split where the next ARN begins.
