@@ -16,7 +16,7 @@ DETECTOR := $(wildcard tests/unit/test_detection*.py tests/unit/test_event*.py t
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract benchmarks simulation simulation-calls simulation-first simulation-second end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench bench-simulation bench-properties clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract browser benchmarks simulation simulation-calls simulation-first simulation-second end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench bench-simulation bench-properties clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -66,6 +66,9 @@ cli: $(VENV)/ready ## unit tests of the command line: local files as people writ
 
 contract: $(VENV)/ready ## contract tests: local cloud, payloads and state machines
 	@$(PY) -m pytest tests/contract
+
+browser: $(VENV)/ready ## what people look at, in Chromium
+	@$(PY) -m pytest tests/browser
 
 benchmarks: $(VENV)/ready ## short versions of the benchmarks, and the reference series
 	@$(PY) -m pytest tests/benchmarks

@@ -268,6 +268,7 @@ module "iam" {
   alert_lambda_function_arns = distinct(flatten([for alert in var.alerts : alert.lambda_function_arns]))
   alert_kms_key_arns         = distinct(flatten([for alert in var.alerts : alert.kms_key_arns]))
   dead_letter_queue_arn      = local.dead_letter_queue_arn
+  console                    = var.dashboard.enabled
   encryption                 = var.encryption
   tracing                    = var.logging.tracing
   tags                       = var.tags
@@ -280,6 +281,7 @@ module "functions" {
   region     = local.region
   account_id = local.account_id
   role_arns  = module.iam.function_role_arns
+  console    = var.dashboard.enabled
   lambda     = var.lambda
   logging    = var.logging
   encryption = var.encryption
@@ -365,5 +367,9 @@ module "monitoring" {
   record_failure_function_arn = module.functions.function_arns["record_failure"]
   dead_letter_queue_arn       = module.alerts.dead_letter_queue_arn
   dead_letter_queue_name      = module.alerts.dead_letter_queue_name
+  region                      = local.region
+  dashboard                   = var.dashboard.enabled
+  function_arns               = module.functions.function_arns
+  function_names              = module.functions.function_names
   tags                        = var.tags
 }

@@ -226,6 +226,16 @@ output "log_group_names" {
   )
 }
 
+output "dashboard_name" {
+  description = "Name of the CloudWatch dashboard; null without one."
+  value       = module.monitoring.dashboard_name
+}
+
+output "dashboard_arn" {
+  description = "ARN of the CloudWatch dashboard; null without one."
+  value       = module.monitoring.dashboard_arn
+}
+
 output "alarm_arns" {
   description = "ARN of each CloudWatch alarm, by alarm key."
   value       = module.monitoring.alarm_arns

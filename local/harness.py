@@ -436,6 +436,7 @@ _KINDS: Mapping[str, Callable[[LocalCloud], list[str]]] = {
     "queues": _pages("sqs", "list_queues", "QueueUrls", ""),
     "alarms": _pages("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
     "catalogues": _pages("glue", "get_databases", "DatabaseList", "Name"),
+    "dashboards": _pages("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
     "queries": _pages("athena", "list_named_queries", "NamedQueryIds", ""),
 }
 

@@ -37,6 +37,7 @@ LONG = (
     "terraform-test",
     "benchmarks",
     "contract",
+    "browser",
     "types",
     "checkov",
     "tflint",

@@ -210,6 +210,10 @@ module "detector" {
 
   encryption = { kms_key_arn = aws_kms_key.this.arn }
 
+  dashboard = {
+    enabled = true
+  }
+
   logging = {
     retention_days = 90
     level          = "INFO"

@@ -70,6 +70,9 @@ module "detector" {
   storage = {
     force_destroy = true
   }
+  dashboard = {
+    enabled = true
+  }
 }
 
 # The demo reads messages from this queue; a real deployment would subscribe an email address or a chat.

@@ -13,7 +13,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Tracer
 
-Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+Handler = Callable[[dict[str, Any], Any], Any]
 
 # Set by Terraform; the default is for tests.
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "anomaly-detector")

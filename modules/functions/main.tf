@@ -1,6 +1,6 @@
 locals {
   # Lambda allocates CPU in proportion to memory. Functions that process rows get lambda.memory_mb.
-  functions = {
+  functions = { for key, function in {
     reconcile      = { timeout = 300, memory = 512 }
     warehouse_role = { timeout = 900, memory = 256 }
     prepare        = { timeout = 60, memory = 512 }
@@ -15,7 +15,8 @@ locals {
     deliver        = { timeout = 900, memory = var.lambda.memory_mb }
     stop           = { timeout = 600, memory = 256 }
     respond        = { timeout = 60, memory = 512 }
-  }
+    console        = { timeout = 60, memory = var.lambda.memory_mb }
+  } : key => function if key != "console" || var.console }
   names = { for key in keys(local.functions) : key => "${var.name}-${replace(key, "_", "-")}" }
 
   package_file = "${path.module}/../../lambda_src/dist/package.zip"

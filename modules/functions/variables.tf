@@ -16,6 +16,12 @@ variable "role_arns" {
   nullable    = false
 }
 
+variable "console" {
+  description = "Whether there is the function `console`, which draws the widgets of the dashboard."
+  type        = bool
+  nullable    = false
+}
+
 variable "environment" {
   description = "Environment variables of every function, such as `TABLE_NAME`. The module adds the Powertools settings."
   type        = map(string)

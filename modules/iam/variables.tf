@@ -142,6 +142,12 @@ variable "dead_letter_queue_arn" {
   nullable    = false
 }
 
+variable "console" {
+  description = "Whether there is the function `console`, which draws the widgets of the dashboard."
+  type        = bool
+  nullable    = false
+}
+
 variable "tracing" {
   description = "Whether functions and state machines record AWS X-Ray traces."
   type        = bool

@@ -156,3 +156,103 @@ resource "aws_cloudwatch_event_target" "ended" {
 
   depends_on = [aws_lambda_permission.ended]
 }
+
+locals {
+  # Views of the function `console`, on a grid of 24 columns.
+  views = var.dashboard ? [
+    { view = "events", title = "Events", x = 0, y = 0, width = 16, height = 12 },
+    { view = "status", title = "State", x = 16, y = 0, width = 8, height = 6 },
+    { view = "learnt", title = "What was learnt", x = 16, y = 6, width = 8, height = 6 },
+    { view = "event", title = "One event", x = 0, y = 12, width = 24, height = 14 },
+  ] : []
+
+  failures = [
+    for pair in setproduct(keys(var.machine_arns), keys(local.outcomes)) :
+    ["AWS/States", local.outcomes[pair[1]], "StateMachineArn", var.machine_arns[pair[0]], { label = "${pair[0]} ${pair[1]}" }]
+  ]
+  errors = [
+    for key in ["deliver", "detect", "reconcile"] : ["AWS/Lambda", "Errors", "FunctionName", var.function_names[key], { label = key }]
+  ]
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  count = var.dashboard ? 1 : 0
+
+  dashboard_name = var.name
+  dashboard_body = jsonencode({
+    start = "-P7D"
+    widgets = concat(
+      [
+        for one in local.views : {
+          type   = "custom"
+          x      = one.x
+          y      = one.y
+          width  = one.width
+          height = one.height
+          properties = {
+            endpoint = var.function_arns["console"]
+            title    = one.title
+            params   = { view = one.view }
+            updateOn = { refresh = true, resize = false, timeRange = contains(["event", "events"], one.view) }
+          }
+        }
+      ],
+      [
+        {
+          type   = "metric"
+          x      = 0
+          y      = 26
+          width  = 8
+          height = 6
+          properties = {
+            title   = "Duration of crawls"
+            region  = var.region
+            view    = "timeSeries"
+            stat    = "Maximum"
+            period  = 3600
+            metrics = [["AWS/States", "ExecutionTime", "StateMachineArn", var.machine_arns["crawl"], { label = "crawl" }]]
+          }
+        },
+        {
+          type   = "log"
+          x      = 8
+          y      = 26
+          width  = 8
+          height = 6
+          properties = {
+            title  = "Rows read by crawls"
+            region = var.region
+            view   = "bar"
+            query  = "SOURCE '/aws/lambda/${var.function_names["commit"]}' | filter ispresent(rows_read) | stats sum(rows_read) as rows by bin(1d)"
+          }
+        },
+        {
+          type   = "metric"
+          x      = 16
+          y      = 26
+          width  = 8
+          height = 6
+          properties = {
+            title   = "Failures"
+            region  = var.region
+            view    = "timeSeries"
+            stat    = "Sum"
+            period  = 3600
+            metrics = concat(local.failures, local.errors)
+          }
+        },
+        {
+          type   = "alarm"
+          x      = 0
+          y      = 32
+          width  = 24
+          height = 3
+          properties = {
+            title  = "Alarms"
+            alarms = concat([for alarm in aws_cloudwatch_metric_alarm.this : alarm.arn], [aws_cloudwatch_metric_alarm.silence.arn])
+          }
+        },
+      ],
+    )
+  })
+}

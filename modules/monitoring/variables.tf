@@ -88,6 +88,30 @@ variable "dead_letter_queue_name" {
   nullable    = false
 }
 
+variable "region" {
+  description = "AWS Region of the resources."
+  type        = string
+  nullable    = false
+}
+
+variable "dashboard" {
+  description = "Whether there is a dashboard; the function `console` draws its widgets."
+  type        = bool
+  nullable    = false
+}
+
+variable "function_arns" {
+  description = "ARN of each function, by function key."
+  type        = map(string)
+  nullable    = false
+}
+
+variable "function_names" {
+  description = "Name of each function, by function key."
+  type        = map(string)
+  nullable    = false
+}
+
 variable "tags" {
   description = "Tags applied to every resource."
   type        = map(string)

@@ -68,6 +68,7 @@ run "every_input" {
       operations = { me = { protocol = "email", endpoint = "me@example.com" } }
     }
     encryption = { kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000" }
+    dashboard  = { enabled = true }
     logging    = { retention_days = 30, level = "DEBUG", tracing = false, row_values = true }
     lambda     = { runtime = "python3.12", architecture = "x86_64", memory_mb = 2048, layers = [] }
     iam        = { path = "/detectors/", permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary" }

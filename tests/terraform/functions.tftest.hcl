@@ -8,6 +8,7 @@ variables {
       "plan_crawl", "detect", "commit", "deliver", "stop", "respond",
     ] : key => "arn:aws:iam::111122223333:role/shop-${replace(key, "_", "-")}"
   }
+  console     = false
   environment = { TABLE_NAME = "shop" }
   region      = "eu-west-1"
   account_id  = "111122223333"
@@ -26,7 +27,7 @@ variables {
   tags       = {}
 }
 
-run "thirteen_functions_of_their_own_role" {
+run "fourteen_functions_of_their_own_role" {
   command = plan
 
   module {
@@ -39,15 +40,15 @@ run "thirteen_functions_of_their_own_role" {
       function.role == var.role_arns[key]
       && function.handler == "anomaly_detector.handlers.${key}.handler"
       && function.function_name == "shop-${replace(key, "_", "-")}"
-    ]) && length(aws_lambda_function.this) == 13
-    error_message = "Each of the thirteen functions has its handler, its name and its role."
+    ]) && length(aws_lambda_function.this) == 14
+    error_message = "Each of the fourteen functions has its handler, its name and its role."
   }
 
   assert {
     condition = alltrue([
       for key, group in aws_cloudwatch_log_group.this :
       group.name == "/aws/lambda/${aws_lambda_function.this[key].function_name}" && group.retention_in_days == 365
-    ]) && length(aws_cloudwatch_log_group.this) == 13
+    ]) && length(aws_cloudwatch_log_group.this) == 14
     error_message = "Each function has a log group with a retention."
   }
 

@@ -46,6 +46,7 @@ run "govcloud" {
       operations = { me = { protocol = "email", endpoint = "me@example.com" } }
     }
     encryption = { kms_key_arn = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/00000000-0000-0000-0000-000000000000" }
+    dashboard  = { enabled = true }
     logging    = { retention_days = 30, level = "DEBUG", tracing = false }
     lambda     = { runtime = "python3.12", architecture = "x86_64", memory_mb = 2048, layers = [] }
     iam        = { path = "/detectors/", permissions_boundary_arn = "arn:aws-us-gov:iam::123456789012:policy/boundary" }

@@ -33,6 +33,7 @@ variables {
   alert_lambda_function_arns = []
   alert_kms_key_arns         = []
   encryption                 = null
+  console                    = false
   tracing                    = true
   tags                       = {}
 }
@@ -49,7 +50,7 @@ run "one_role_per_function_machine_and_schedule" {
       "reconcile", "warehouse_role", "prepare", "statement", "plan_history", "train", "activate", "record_failure",
       "plan_crawl", "detect", "commit", "deliver", "stop", "respond",
     ])
-    error_message = "There is one role for each of the thirteen functions."
+    error_message = "There is one role for each of the fourteen functions."
   }
 
   assert {
@@ -60,7 +61,7 @@ run "one_role_per_function_machine_and_schedule" {
   assert {
     condition = length(distinct([
       for role in concat(values(aws_iam_role.function), values(aws_iam_role.machine), [aws_iam_role.schedule], aws_iam_role.unload) : role.name
-    ])) == 18
+    ])) == 19
     error_message = "Each role has a name of its own."
   }
 }
@@ -565,7 +566,7 @@ run "plan_with_unknown_arns" {
   }
 
   assert {
-    condition     = length(module.iam.function_role_arns) == 13 && length(module.serverless.function_role_arns) == 13
+    condition     = length(module.iam.function_role_arns) == 15 && length(module.serverless.function_role_arns) == 15
     error_message = "Nothing but values waits for ARNs that are not known yet."
   }
 }
@@ -643,5 +644,30 @@ run "sign_in_by_secret" {
   assert {
     condition     = output.sign_in_user == null
     error_message = "With a secret there is no user of the role's name."
+  }
+}
+
+run "the_console_looks_and_changes_nothing" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    console = true
+    tracing = false
+  }
+
+  assert {
+    condition = jsonencode({
+      for statement in data.aws_iam_policy_document.function["console"].statement : statement.sid => sort(statement.actions)
+      }) == jsonencode({
+      WriteItsOwnLogs        = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      UseItemsOfThisDetector = ["dynamodb:GetItem", "dynamodb:Query"]
+      ListObjects            = ["s3:ListBucket"]
+      ReadObjects            = ["s3:GetObject"]
+    })
+    error_message = "What people press goes to the function respond, with their own rights."
   }
 }

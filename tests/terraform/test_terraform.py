@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from anomaly_detector import config
 from anomaly_detector.handlers import record_failure
 from anomaly_detector.lake import results
+from anomaly_detector.services import console
 from anomaly_detector.services.payloads import Bill
 
 from local.cloud.redshift import dialect
@@ -139,7 +140,7 @@ def test_govcloud_names_no_commercial_arn(states: dict[str, dict[str, Any]]) -> 
 
 
 def test_path_and_boundary_are_on_every_role(states: dict[str, dict[str, Any]]) -> None:
-    for run, roles in (("every_input", 18), ("govcloud", 19)):
+    for run, roles in (("every_input", 19), ("govcloud", 20)):
         found = resources_of(states[run], "aws_iam_role")
         assert len(found) == roles
         assert {each["path"] for each in found} == {"/detectors/"}
@@ -333,3 +334,37 @@ def test_results_tables_have_the_columns_that_are_written(
         name: [(field.name, _GLUE_TYPES.get(str(field.type), str(field.type))) for field in schema]
         for name, schema in written.items()
     }
+
+
+def test_the_dashboard_has_a_widget_for_each_view_and_places_none_over_another(
+    states: dict[str, dict[str, Any]],
+) -> None:
+    assert resources_of(states["least_input"], "aws_cloudwatch_dashboard") == []
+    for run in ("every_input", "govcloud"):
+        (made,) = resources_of(states[run], "aws_cloudwatch_dashboard")
+        assert made["dashboard_name"] == "shop"
+        widgets = json.loads(made["dashboard_body"])["widgets"]
+        custom = [one["properties"] for one in widgets if one["type"] == "custom"]
+        assert {one["params"]["view"] for one in custom} == set(get_args(console.View))
+        (function,) = (
+            one
+            for one in resources_of(states[run], "aws_lambda_function")
+            if one["function_name"] == "shop-console"
+        )
+        assert {one["endpoint"] for one in custom} == {function["arn"]}
+        cells = [
+            (x, y)
+            for one in widgets
+            for x in range(one["x"], one["x"] + one["width"])
+            for y in range(one["y"], one["y"] + one["height"])
+        ]
+        assert len(cells) == len(set(cells))
+        assert max(x for x, _ in cells) < 24
+        metrics = [
+            metric
+            for one in widgets
+            if one["type"] == "metric"
+            for metric in one["properties"]["metrics"]
+        ]
+        # Fifty metrics a dashboard are free.
+        assert 8 <= len(metrics) <= 50

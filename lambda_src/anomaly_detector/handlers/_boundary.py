@@ -28,7 +28,7 @@ def boundary(function: Handler) -> Handler:
     """Wrap a handler, so that it raises AWS errors as RetryableError or PermanentError."""
 
     @wraps(function)
-    def guarded(event: Event, context: LambdaContext) -> Event:
+    def guarded(event: Event, context: LambdaContext) -> Any:  # noqa: ANN401 whatever it returns
         logger.append_keys(**_logged(event))
         try:
             return function(event, context)

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
 from anomaly_detector.observability import logger
-from anomaly_detector.services import documents, muting
+from anomaly_detector.services import documents, muting, pressing
 from anomaly_detector.services.payloads import Payload
 
 By = Annotated[str, Field(max_length=200)]
@@ -46,9 +46,16 @@ _EVENT: TypeAdapter[MuteThem | Unmute | ListMutes] = TypeAdapter(
 
 @boundary
 def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
-    """Return the mute, or the list of mutes."""
+    """Return the mute, or the list of mutes; to a button of the dashboard, a sentence."""
+    now = datetime.now(UTC)
+    if pressing.is_press(event):
+        return pressing.answered(event, now, lambda asked: _answer(asked, now))
+    return _answer(event, now)
+
+
+def _answer(event: Event, now: datetime) -> Event:
     wanted = _EVENT.validate_python(event)
-    parts, now = wiring(), datetime.now(UTC)
+    parts = wiring()
     answer: Event
     if isinstance(wanted, MuteThem):
         config = documents.in_force(parts.store, parts.ledger)

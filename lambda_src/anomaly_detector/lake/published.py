@@ -17,12 +17,27 @@ from anomaly_detector.lake.store import ObjectStore
 _DAY = timedelta(days=1)
 
 
-def scores(store: ObjectStore, config: Config, begin: datetime, end: datetime) -> pa.Table:
+def scores(
+    store: ObjectStore,
+    config: Config,
+    begin: datetime,
+    end: datetime,
+    keep: pc.Expression | None = None,
+) -> pa.Table:
     """The rows of the scores table of the intervals that start in `[begin, end)`, both on the grid.
 
     Reads a file per interval, or those of a date where history was scored.
+
+    Parameters
+    ----------
+    keep : of each file, only these rows are held; None for all.
     """
-    found = store.read_all(list(_keys(store, begin, end)), parquet.read)
+
+    def read(body: bytes) -> pa.Table:
+        table = parquet.read(body)
+        return table if keep is None else table.filter(keep)
+
+    found = store.read_all(list(_keys(store, begin, end)), read)
     rows = pa.concat_tables([results.scores_schema(config.dimensions).empty_table(), *found])
     starts = rows["interval_start"]
     first, last = (pa.scalar(moment, results.TIMESTAMP) for moment in (begin, end))

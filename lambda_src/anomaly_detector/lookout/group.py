@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from anomaly_detector.events.group import Group
-from anomaly_detector.intervals import iso
+from anomaly_detector.intervals import iso, parse_iso
 
 # An item of the state table holds 400 KB; the whole lists are in the results tables.
 _ITEM_VALUES = 100
@@ -50,6 +50,37 @@ def anomaly_group(group: Group) -> dict[str, Any]:
         "Expected": group.expected,
         "Slices": [dict(one) for one in group.slices],
     }
+
+
+def group_of(document: Mapping[str, Any]) -> Group:
+    """The group of an AnomalyGroup with our own keys, such as one of `groups.json` or of the state
+    table; without its points and leaves.
+    """
+    (impact,) = document["MetricLevelImpactList"]
+    return Group(
+        id=document["AnomalyGroupId"],
+        measure=document["PrimaryMetricName"],
+        start=parse_iso(document["StartTime"]),
+        end=parse_iso(document["EndTime"]),
+        severity=float(document["AnomalyGroupScore"]),
+        direction=document["Direction"],
+        state=document["State"],
+        actual=None if document.get("Actual") is None else float(document["Actual"]),
+        expected=float(document.get("Expected") or 0),
+        series_count=impact["NumTimeSeries"],
+        contributions={
+            one["DimensionName"]: {
+                each["DimensionValue"]: float(each["ContributionScore"])
+                for each in one["DimensionValueContributionList"]
+            }
+            for one in impact["ContributionMatrix"]["DimensionContributionList"]
+        },
+        slices=tuple(dict(one) for one in document["Slices"]),
+        points=(),
+        kind=document.get("Kind"),
+        accepted=document.get("Accepted", False),
+        habit=document.get("Habit", ""),
+    )
 
 
 def groups_json(

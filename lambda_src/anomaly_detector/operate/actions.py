@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import iso
 from anomaly_detector.ledger.items import Detector
 from anomaly_detector.operate.deployment import Deployment
+from anomaly_detector.services import status as state
 
 Facts = dict[str, Any]
-
-# Intervals that `status` counts.
-_RECENT: Final = timedelta(days=7)
 
 
 def status(detector: Deployment, now: datetime) -> Facts:
@@ -26,31 +23,12 @@ def status(detector: Deployment, now: datetime) -> Facts:
     ----------
     now : UTC.
     """
-    ledger = detector.ledger
-    found = ledger.detector()
-    wanted = None if found.wanted_hash is None else ledger.run(found.wanted_hash)
-    end = found.watermark or now
-    counted = Counter(one.status for one in ledger.intervals(end - _RECENT, now).values())
     return {
         "name": detector.name,
         "account": detector.account,
         "region": detector.region,
-        "status": found.status,
-        "reason": found.status_reason,
-        "in_force": found.is_live,
-        "watermark": _time(found.watermark),
-        "seconds_since_watermark": (
-            None if found.watermark is None else round((now - found.watermark).total_seconds())
-        ),
         "schedule": detector.schedule.state(),
-        "crawl": ledger.crawling(),
-        "pipeline": None if wanted is None else wanted.model_dump(mode="json"),
-        "configuration": {"active": found.config_hash, "uploaded": found.wanted_hash},
-        "model": {"trained": found.trained, "history_end": _time(found.history_end)},
-        "intervals_of_7_days": dict(sorted(counted.items())),
-        "usage_of_month": ledger.usage(now).model_dump(mode="json", exclude={"recent"}),
-        "pending_deliveries": len(ledger.deliveries()),
-        "parked_deliveries": [str(one["sk"]) for one in ledger.parked()],
+        **state.facts(detector.ledger, now),
     }
 
 

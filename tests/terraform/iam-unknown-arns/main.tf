@@ -28,6 +28,7 @@ module "iam" {
   alert_lambda_function_arns = [terraform_data.arn["function"].output]
   alert_kms_key_arns         = [terraform_data.arn["topic_key"].output]
   dead_letter_queue_arn      = terraform_data.arn["queue"].output
+  console                    = true
   unload_role                = { create = true }
   tracing                    = true
   tags                       = {}
@@ -56,6 +57,7 @@ module "serverless" {
   alert_lambda_function_arns = []
   alert_kms_key_arns         = []
   dead_letter_queue_arn      = terraform_data.arn["queue"].output
+  console                    = true
   unload_role                = { create = true }
   tracing                    = true
   tags                       = {}
