@@ -196,6 +196,12 @@ class Terraform:
         self._write_variables(variables)
         return self._stream("plan", "-input=false", "-json")
 
+    def planned(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """What an apply with these variables would do, as `terraform show -json` says it."""
+        self._write_variables(variables)
+        self._plain("plan", "-input=false", "-no-color", "-out=planned")
+        return dict(json.loads(self._plain("show", "-json", "planned")))
+
     def resources(self) -> int:
         """Number of resources in the state, data sources left out."""
         lines = self._plain("state", "list").splitlines()
