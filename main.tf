@@ -205,8 +205,9 @@ locals {
       parallelism = var.history.parallelism
     }
 
-    budget = var.budget
-    mutes  = var.mutes
+    budget           = var.budget
+    severity_classes = var.severity_classes
+    mutes            = var.mutes
 
     alerts = {
       for name, alert in var.alerts : name => merge({ for key, value in alert : key => value if key != "kms_key_arns" }, {

@@ -611,6 +611,35 @@ variable "detection" {
   }
 }
 
+variable "severity_classes" {
+  description = <<-EOT
+    Severities, 0-100, at which the classes `medium` and `high` begin; an event below is `low`. The class is told beside the number, and can be filtered by.
+    - `medium` - (Optional) Defaults to `75`.
+    - `high` - (Optional) At least `medium`. Defaults to `90`.
+  EOT
+  type = object({
+    medium = optional(number, 75)
+    high   = optional(number, 90)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.severity_classes.medium >= 0 && var.severity_classes.medium <= 100
+    error_message = "severity_classes.medium must be a number from 0 to 100; got ${var.severity_classes.medium}."
+  }
+
+  validation {
+    condition     = var.severity_classes.high >= 0 && var.severity_classes.high <= 100
+    error_message = "severity_classes.high must be a number from 0 to 100; got ${var.severity_classes.high}."
+  }
+
+  validation {
+    condition     = var.severity_classes.medium <= var.severity_classes.high
+    error_message = "severity_classes must not have a medium that is greater than high; got ${var.severity_classes.medium} and ${var.severity_classes.high}."
+  }
+}
+
 variable "alerts" {
   description = <<-EOT
     Alerts to send, at most 10, keyed by a name of your choice.
@@ -619,7 +648,9 @@ variable "alerts" {
     - `missing_data` - (Optional) Whether events of missing data are sent: no rows, or no values. Defaults to `true`.
     - `max_age_days` - (Optional) Age in days above which an event that is found late, by late rows or after an outage, is recorded but not sent. Defaults to `7`, or to `detection.lookback_intervals` and one interval if that is longer.
     - `digest_above` - (Optional) Number of alerts, 1-1000, above which those of one crawl are sent to a target as one message. Defaults to `10`.
-    - `sns_topic_arns` - (Optional) ARNs of SNS topics to publish to, as JSON. An alert without topics and functions is published to the module's alerts topic.
+    - `risen` - (Optional) Whether there is a message when the severity class of an event rises. Defaults to `true`.
+    - `ended` - (Optional) Whether there is a message when an event has ended, or has lasted so long that it is the new level. Defaults to `true`.
+    - `sns_topic_arns` - (Optional) ARNs of SNS topics to publish to: a text for e-mail, a sentence for SMS, JSON for all others. An alert without topics and functions is published to the module's alerts topic.
     - `lambda_function_arns` - (Optional) ARNs of Lambda functions to invoke.
     - `kms_key_arns` - (Optional) ARNs of the customer managed KMS keys that these topics are encrypted with. The policy of a key in another account must allow this account to use it.
     - `measures` - (Optional) Measures to limit the alert to. Defaults to all.
@@ -631,6 +662,8 @@ variable "alerts" {
     missing_data         = optional(bool, true)
     max_age_days         = optional(number)
     digest_above         = optional(number, 10)
+    risen                = optional(bool, true)
+    ended                = optional(bool, true)
     sns_topic_arns       = optional(list(string), [])
     lambda_function_arns = optional(list(string), [])
     kms_key_arns         = optional(list(string), [])

@@ -363,6 +363,11 @@ class Deployment:
                 found.append(body)
                 queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """Take what has arrived of new events and of retractions, not of how events went on."""
+        told = [each["Message"] for each in self.received("alerts")]
+        return [each for each in told if "state" not in each]
+
     def objects(self, prefix: str) -> dict[str, bytes]:
         """Objects of the bucket by key."""
         store = self.cloud.client("s3")

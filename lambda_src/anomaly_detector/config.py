@@ -42,6 +42,7 @@ BoundedSeries = Literal["all", "widest"]
 Unit = Literal["share", "amount", "count"]
 IntervalName = Literal["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D", "P1W", "P1M"]
 Rollup = Literal["total", "single", "pairs"]
+SeverityClass = Literal["low", "medium", "high"]
 
 # Fraction of the values that are at most the percentile.
 PERCENTILES: dict[Aggregation, str] = {"P50": "0.5", "P90": "0.9", "P95": "0.95", "P99": "0.99"}
@@ -122,11 +123,15 @@ _RULES = {
     "budget.seconds": "must be greater than 0",
     "budget.dollars": "must be greater than 0",
     "budget.dollars_per_hour": "must be greater than 0",
+    "severity_classes.medium": "must be a number from 0 to 100",
+    "severity_classes.high": "must be a number from 0 to 100",
     "alerts": "must have at most 10 entries",
     "alerts.*.threshold": "must be a number from 0 to 100",
     "alerts.*.missing_data": "must be true or false",
     "alerts.*.max_age_days": "must be greater than 0 and at most 3650",
     "alerts.*.digest_above": "must be a whole number from 1 to 1000",
+    "alerts.*.risen": "must be true or false",
+    "alerts.*.ended": "must be true or false",
     "alerts.*.sns_topic_arns": "must be ARNs of SNS topics",
     "alerts.*.lambda_function_arns": "must be ARNs of Lambda functions",
     "mutes": "must have at most 100 entries",
@@ -431,18 +436,42 @@ class Alert(_Model):
 
     `missing_data` says whether findings about data that do not arrive are sent, `max_age_days` how
     old an event may be when it is found, and `digest_above` from how many alerts on they are sent
-    as one message.
+    as one message. `risen` and `ended` say whether there is a message when the severity class of an
+    event rises, and when it has ended.
     """
 
     threshold: float = Field(default=50, ge=0, le=100)
     missing_data: bool = True
     max_age_days: float | None = Field(default=None, gt=0, le=3650)
     digest_above: int = Field(default=10, ge=1, le=1000)
+    risen: bool = True
+    ended: bool = True
     description: str | None = None
     sns_topic_arns: tuple[TopicArn, ...] = ()
     lambda_function_arns: tuple[FunctionArn, ...] = ()
     measures: tuple[str, ...] = ()
     dimension_filters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Everything that it is sent to, each once."""
+        return tuple(dict.fromkeys([*self.sns_topic_arns, *self.lambda_function_arns]))
+
+
+class SeverityClasses(_Model):
+    """The severities at which the classes medium and high begin; what is below is low."""
+
+    medium: float = Field(default=75, ge=0, le=100)
+    high: float = Field(default=90, ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.medium > self.high:
+            raise ValueError(
+                f"must not have a medium that is greater than high; got {self.medium:g} and "
+                f"{self.high:g}"
+            )
+        return self
 
 
 class Mute(_Model):
@@ -493,6 +522,7 @@ class Config(_Model):
     redshift: Redshift | None = None
     history: History = Field(default_factory=History)
     budget: Budget = Field(default_factory=Budget)
+    severity_classes: SeverityClasses = Field(default_factory=SeverityClasses)
     alerts: dict[str, Alert] = Field(default_factory=dict, max_length=10)
     mutes: dict[str, Mute] = Field(default_factory=dict, max_length=100)
 
@@ -502,6 +532,12 @@ class Config(_Model):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def severity_class(self, severity: float) -> SeverityClass:
+        """The class of a severity."""
+        if severity >= self.severity_classes.high:
+            return "high"
+        return "medium" if severity >= self.severity_classes.medium else "low"
 
     @property
     def of_days(self) -> bool:

@@ -9,7 +9,6 @@ from urllib.parse import unquote
 
 import boto3
 import pytest
-from anomaly_detector.alerts.message import Message
 from anomaly_detector.alerts.targets import SEND_ONCE, Targets, UncertainError
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.handlers._wiring import _sender
@@ -17,16 +16,11 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
+from tests.unit.alerts_samples import message
+
 REGION = "eu-west-1"
 FUNCTION = f"arn:aws:lambda:{REGION}:123456789012:function:tell"
-ALERT = f"arn:aws:states:{REGION}:123456789012:stateMachine:shop-crawl:alert/any"
-MESSAGE = Message(
-    event_id=f"{ALERT}:event/1",
-    subject="shop: revenue down",
-    short="shop: revenue down 84 % on ü",
-    text="shop: revenue down 84 % on ü\n\nWhere: ü\n",
-    body=json.dumps({"anomalyScore": 83.33, "name": "ü"}),
-)
+MESSAGE = message()
 
 
 class Raw(io.BytesIO):
@@ -199,9 +193,9 @@ def test_given_a_fifo_topic_when_an_event_is_sent_twice_then_it_arrives_once(clo
     cloud.sns.meta.events.register(
         "provide-client-params.sns.Publish", lambda params, **_: sent.append(params)
     )
-    other = replace(MESSAGE, event_id=f"{ALERT}:event/2")
-    for message in (MESSAGE, MESSAGE, other):
-        cloud.targets.send(topic, message)
+    other = replace(MESSAGE, id=f"{MESSAGE.event}2", event=f"{MESSAGE.event}2")
+    for one in (MESSAGE, MESSAGE, other):
+        cloud.targets.send(topic, one)
     groups = {one["MessageGroupId"] for one in sent}
     copies = [one["MessageDeduplicationId"] for one in sent]
     assert len(groups) == 1

@@ -118,20 +118,18 @@ def test_missed_crawls_are_made_up_for_and_what_happened_is_told_once(
     missed = 30
     assert last.end < begin + timedelta(hours=missed)
     before = len(detector.unloads())
-    detector.received("alerts")
+    detector.alerts()
 
     crawl = detector.crawl_next(missed)
 
     assert crawl.succeeded, crawl.cause
     assert detector.watermark() == begin + timedelta(hours=missed)
     assert len(detector.unloads()) == before + 1, "one statement for the whole window"
-    told = [
-        (each["Message"], _group(detector, each["Message"])) for each in detector.received("alerts")
-    ]
+    told = [(each, _group(detector, each)) for each in detector.alerts()]
     alerts = [alert for alert, group in told if parse_iso(group["StartTime"]) == last.start]
     assert [each["impactedMetric"]["metricName"] for each in alerts] == list(last.measures)
     _moves_on(detector)
-    assert detector.received("alerts") == []
+    assert detector.alerts() == []
     _nothing_is_doubled(detector)
 
 
@@ -281,5 +279,5 @@ def _nothing_is_doubled(detector: Deployment) -> None:
     scores = detector.results("scores")
     keys = ["interval_start", "measure", "platform", "marketplace"]
     assert scores.num_rows == scores.group_by(keys).aggregate([]).num_rows
-    told = [each["Message"]["anomalyGroupId"] for each in detector.received("alerts")]
+    told = [each["anomalyGroupId"] for each in detector.alerts()]
     assert max(Counter(told).values(), default=1) == 1

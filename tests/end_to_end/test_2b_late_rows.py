@@ -32,14 +32,14 @@ def test_rows_that_are_late_end_as_in_a_clean_run_and_are_told_once(
     clean_scores, clean_groups = _found(detector, begin)
 
     late = begin = max(begin, _trained_afresh(detector, 2))
-    detector.received("alerts")
+    detector.alerts()
     _hold_back(cloud, late)
     try:
         _crawls(detector, late + HOUR)
         # Without its first platform the shop has collapsed, as far as anybody can see.
         wrong = [each for each in detector.groups() if parse_iso(each["StartTime"]) == late]
         assert {each["PrimaryMetricName"] for each in wrong} == {"views", "revenue"}
-        told = [each["Message"]["anomalyGroupId"] for each in detector.received("alerts")]
+        told = [each["anomalyGroupId"] for each in detector.alerts()]
         assert sorted(told) == sorted(each["AnomalyGroupId"] for each in wrong)
         rows = _interval(detector, late)["rows"]
     finally:
@@ -63,7 +63,7 @@ def test_rows_that_are_late_end_as_in_a_clean_run_and_are_told_once(
         )
     # What both runs found was told in the first; what was undone is retracted, once.
     undone = [each["AnomalyGroupId"] for each in wrong]
-    void = [each["Message"] for each in detector.received("alerts")]
+    void = detector.alerts()
     assert sorted(each["anomalyGroupId"] for each in void) == sorted(undone)
     assert all(each["retracted"] for each in void)
     assert not [key for key in detector.objects("results/") for each in undone if each in key]
@@ -73,7 +73,7 @@ def test_late_rows_raise_an_event_and_their_deletion_takes_it_back(
     cloud: LocalCloud, detector: Deployment
 ) -> None:
     hour = detector.watermark() - HOUR
-    detector.received("alerts")
+    detector.alerts()
     _add_rows(cloud, hour, times=3)
     try:
         _crawls(detector, hour + 2 * HOUR)
@@ -85,7 +85,7 @@ def test_late_rows_raise_an_event_and_their_deletion_takes_it_back(
             if parse_iso(each["StartTime"]) == hour
         }
         assert set(raised.values()) == {"views", "revenue"}
-        told = [each["Message"]["anomalyGroupId"] for each in detector.received("alerts")]
+        told = [each["anomalyGroupId"] for each in detector.alerts()]
         assert set(raised) <= set(told)
         assert len(told) == len(set(told))
     finally:
@@ -102,7 +102,7 @@ def test_an_hour_without_any_row_is_missing_and_an_event(
     # given an hour of which nothing was told when it was crawled for the first time
     _crawls(detector, detector.watermark() + 7 * HOUR)
     hour = detector.watermark()
-    detector.received("alerts")
+    detector.alerts()
     _hold_back(cloud, hour, "platform is not null")
     try:
         # when
@@ -113,7 +113,7 @@ def test_an_hour_without_any_row_is_missing_and_an_event(
         found = [each for each in detector.groups() if parse_iso(each["StartTime"]) == hour]
         # A sum is zero then.
         assert "views" in {each["PrimaryMetricName"] for each in found}
-        told = [each["Message"]["anomalyGroupId"] for each in detector.received("alerts")]
+        told = [each["anomalyGroupId"] for each in detector.alerts()]
         assert {each["AnomalyGroupId"] for each in found} <= set(told)
     finally:
         _let_come(cloud)

@@ -117,7 +117,7 @@ def test_an_alert_reaches_its_own_targets_and_only_by_its_filters(
     crawl = detector.crawl(of_japan.end + timedelta(minutes=1))
 
     assert crawl.succeeded, crawl.cause
-    told = targets.got("topic")
+    told = [each for each in targets.got("topic") if "state" not in each]
     assert {each["alertName"] for each in told} == {"all"}
     assert sorted(each["impactedMetric"]["metricName"] for each in told) == sorted(
         measure for incident in happened for measure in incident.measures
@@ -132,8 +132,14 @@ def test_an_alert_reaches_its_own_targets_and_only_by_its_filters(
     of_function = [slices[each["anomalyGroupId"]] for each in japan]
     assert sum(of_japan.slice in each for each in of_function) == 1
     assert not any(sample.incidents[0].slice in each for each in of_function)
-    own = [each["Message"] for each in detector.received("alerts")]
+    own = detector.alerts()
     assert {each["alertName"] for each in own} <= {"everything"}
+
+    # when it is over
+    assert detector.crawl_next(2).succeeded
+    # then that is told as well
+    ended = {each["anomalyGroupId"]: each["state"] for each in targets.got("function")}
+    assert ended.items() >= {each["anomalyGroupId"]: "RESOLVED" for each in japan}.items()
     detector.apply(alerts={})
     assert detector.wait_for_pipeline().succeeded
 

@@ -45,6 +45,9 @@ class Ending:
     groups, intervals : items by sort key, without what tells the attempt.
     detector : its item, without what counts tries. left : items that should be gone.
     sent : events by target, as often as they were sent. unknown, failed : alerts reported so.
+    after : what each target was told of an event after its opening, as often as it was sent.
+    knows : what each target knows of an event in the end: its severity class, and whether it is
+        over.
     suppressed : events that were told under another name.
     """
 
@@ -55,6 +58,8 @@ class Ending:
     detector: Mapping[str, Any]
     left: tuple[str, ...]
     sent: Mapping[str, Counter[str]]
+    after: Mapping[str, Counter[str]]
+    knows: Mapping[tuple[str, str], Any]
     unknown: frozenset[tuple[str, str]]
     failed: frozenset[tuple[str, str]]
     suppressed: frozenset[str]
@@ -106,12 +111,14 @@ def ending(kept: Kept) -> Ending:
     detector = items["DETECTOR"]
     model = f"models/{detector.get('model')}/"
     sent: dict[str, Counter[str]] = {}
+    after: dict[str, Counter[str]] = {}
     unknown, failed = set(), set()
     for arn, subject, body in kept.received:
         if arn != OPERATIONS:
             message = json.loads(body)
             for one in message.get("alerts", [message]):
-                sent.setdefault(arn, Counter())[one["alertEventId"]] += 1
+                kind = after if "state" in one else sent
+                kind.setdefault(arn, Counter())[one["alertEventId"]] += 1
         elif "an alert" in subject:
             facts = json.loads(body[body.index("\n{") :])
             reported = failed if facts["event"] == "ALERT_FAILED" else unknown
@@ -135,6 +142,13 @@ def ending(kept: Kept) -> Ending:
         detector={name: detector.get(name) for name in told},
         left=tuple(sk for sk in items if sk.startswith(("DELIVERY#", "LEASE#", "LOCK#"))),
         sent=sent,
+        after=after,
+        knows={
+            (sk, target): told
+            for sk, item in items.items()
+            if sk.startswith("ALERT#")
+            for target, told in item["knows"].items()
+        },
         unknown=frozenset(unknown),
         failed=frozenset(failed),
         suppressed=frozenset(
@@ -258,6 +272,11 @@ def _of_alerts(plan: Plan, world: World, found: Ending, wanted: Ending) -> list[
         function == "deliver" and _cannot_know(fault.kind, service)
         for _, fault, function, service, _ in world.struck
     )
+    for arn, of_target in found.after.items():
+        told += [f"sent twice to {arn}: {one}" for one, times in of_target.items() if times > 1]
+    if not plan.data:
+        # Of intervals that one crawl has made up for, less is told in between.
+        told += _different("knows", found.knows, wanted.knows)
     for arn in sorted({*found.sent, *wanted.sent}):
         sent, should = found.sent.get(arn, Counter()), wanted.sent.get(arn, Counter())
         told += [f"sent twice to {arn}: {one}" for one, times in sent.items() if times > 1]

@@ -476,6 +476,17 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     ),
     *[
         (
+            {"severity_classes": {name: number}},
+            f"severity_classes.{name} must be a number from 0 to 100; got",
+        )
+        for name, number in (("medium", -1), ("high", 100.5))
+    ],
+    (
+        {"severity_classes": {"medium": 95}},
+        "severity_classes must not have a medium that is greater than high; got 95 and 90",
+    ),
+    *[
+        (
             {"alerts": {name: {}}},
             "alerts must be keyed by names of 1-63 letters, digits, hyphens and underscores",
         )

@@ -220,6 +220,19 @@ def samples() -> dict[str, Sample]:
             daily,
             late=True,
         ),
+        "accepted": Sample(
+            event(
+                "level",
+                actual=1_204_882.4,
+                expected=1_511_020.9,
+                start=NINE - 3 * DAY,
+                severity=91.0,
+                is_open=False,
+                accepted=True,
+            ),
+            later,
+            shop,
+        ),
         "hostile": Sample(
             event(
                 "dip",

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from anomaly_detector.alerts.message import Message
 from anomaly_detector.config import Config, load
 from anomaly_detector.events.group import Group, Leaf, Point, group_id
+from anomaly_detector.ledger.items import AlertItem
 
 HOUR = timedelta(hours=1)
 START = datetime(2022, 1, 15, 4, tzinfo=UTC)
@@ -80,3 +82,43 @@ def group(
     }
     values |= changes
     return Group(**(values | {"leaves": tuple(values["leaves"])}))
+
+
+def item(one: Group, **changes: Any) -> AlertItem:
+    """The alert on a group, which nobody was told of yet."""
+    values = {
+        "alert": "orders",
+        "group_id": one.id,
+        "measure": one.measure,
+        "start": one.start,
+        "end": one.end,
+        "direction": one.direction,
+        "slices": one.slices,
+        "since": one.end,
+        "expires_at": 0,
+        "state": "CLAIMED",
+        "targets": {TOPIC: "PENDING"},
+        "attempt_id": "one",
+    }
+    return AlertItem(**(values | changes))
+
+
+def message(**changes: Any) -> Message:
+    event = f"{CRAWL}:alert/orders:event/1"
+    values = {
+        "id": event,
+        "event": event,
+        "state": "OPEN",
+        "severity": 83.33,
+        "severity_class": "medium",
+        "line": "shop: revenue down 84 % on ü",
+        "subject": "shop: revenue down 84 % on u",
+        "short": "shop: revenue down 84 % on ü",
+        "facts": (("Where", "platform = ü"),),
+        "sections": (),
+        "links": (("Data", "https://console.aws.amazon.com/s3/object/b?prefix=x"),),
+        "sql": None,
+        "about": "Alert 'orders' of detector shop.",
+        "body": json.dumps({"anomalyScore": 83.33, "name": "ü"}, ensure_ascii=False),
+    }
+    return Message(**(values | changes))

@@ -27,7 +27,8 @@ from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.services import committing, crawling, history, preparing, training
-from anomaly_detector.services.delivery import Post, deliver
+from anomaly_detector.services.delivery import deliver
+from anomaly_detector.services.outbox import Post
 from anomaly_detector.services.payloads import CrawlPlan, Detected, LandedFiles
 from anomaly_detector.services.topic import Topic
 from anomaly_detector.services.watching import Watch

@@ -146,6 +146,8 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     "budget.seconds": [(3600, True, True)],
     "budget.dollars": [(5, True, True)],
     "budget.dollars_per_hour": [(4, True, True)],
+    "severity_classes.medium": [(60, True, True)],
+    "severity_classes.high": [(95, True, True)],
     "alerts": [({"a": {"threshold": 70}}, True, True)],
     "mutes": [({"m": {"end": "2026-01-01T00:00:00Z", "reason": "r"}}, True, True)],
 }

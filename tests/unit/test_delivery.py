@@ -42,7 +42,8 @@ from anomaly_detector.ledger.table import StateTable, Write
 from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.panel import Scores
 from anomaly_detector.services import muting
-from anomaly_detector.services.delivery import Delivered, Post, deliver
+from anomaly_detector.services.delivery import Delivered, deliver
+from anomaly_detector.services.outbox import Post
 from anomaly_detector.services.topic import Topic
 from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import given, settings
@@ -50,7 +51,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from tests import state_table
-from tests.unit.alerts_samples import CRAWL, HOUR, START, config, group
+from tests.unit.alerts_samples import CRAWL, HOUR, START, config, group, message
 
 REGION = "eu-west-1"
 NOW = datetime(2022, 1, 15, 9, tzinfo=UTC)
@@ -141,6 +142,7 @@ class Cloud:
         configuration: Config | None = None,
         attempt: str = "one",
         level: float = 1.0,
+        revision: int = 0,
     ) -> Delivery:
         """What a crawl leaves behind."""
         one = configuration or config(alerts={"orders": self.alert()})
@@ -163,6 +165,7 @@ class Cloud:
             scored_prefixes=(prefix_of_scores,),
             live_from=live_from,
             live_since=live_since,
+            revision=revision,
         )
         self.table.put(delivery_key(due, attempt), delivery.attributes())
         return delivery
@@ -179,7 +182,7 @@ class Cloud:
 
         class Operations(Topic):
             def publish(self, subject: str, _text: str, facts: Mapping[str, object]) -> None:
-                send(self._arn, Message("", subject, "", "", json.dumps(facts)))
+                send(self._arn, message(subject=subject, body=json.dumps(facts)))
 
         operations = Operations(None, self.topics["operations"])
         return Post("shop", self.post.ledger, self.objects, Sender(), self.post.origin, operations)
@@ -452,6 +455,171 @@ def test_a_group_that_was_retracted_and_comes_back_is_told_again(cloud: Cloud) -
     assert again["alertEventId"] == first["alertEventId"] + "/2"
     # Its evidence lies before the intervals that were due.
     assert again["late"]
+
+
+def _state(message: dict[str, Any]) -> str:
+    return str(message.get("state", "OPEN"))
+
+
+def test_an_event_is_told_when_it_opens_when_its_class_rises_and_when_it_ends(
+    cloud: Cloud,
+) -> None:
+    lives = [
+        {"severity": 70.0, "state": "OPEN"},
+        {"severity": 73.0, "state": "OPEN"},
+        {"severity": 80.0, "state": "OPEN"},
+        {"severity": 95.0, "state": "OPEN"},
+        {"severity": 96.0, "state": "OPEN", "quiet": 1},
+        {"severity": 96.0, "state": "OPEN", "quiet": 2},
+        {"severity": 96.0, "state": "CLOSED", "quiet": 4},
+    ]
+    told = []
+    for number, life in enumerate(lives):
+        one = group(hours=min(number, 4) + 1, **life)
+        cloud.commit([one], due=START + number * HOUR, attempt=f"a{number}")
+        cloud.deliver()
+        told += cloud.received()
+    assert [_state(one) for one in told] == ["OPEN", "ONGOING", "ONGOING", "RESOLVED"]
+    event = told[0]["alertEventId"]
+    assert [one["alertEventId"] for one in told[1:]] == [
+        f"{event}/ongoing/1",
+        f"{event}/ongoing/2",
+        f"{event}/resolved/3",
+    ]
+    assert {one["anomalyGroupId"] for one in told} == {group().id}
+    # An old consumer finds all of its keys, in their order, and one more.
+    assert [list(one) for one in told[1:]] == [[*told[0], "state"]] * 3
+    assert cloud.table.query(DELIVERY) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "states"),
+    [
+        ({"risen": False}, ["OPEN", "RESOLVED"]),
+        ({"ended": False}, ["OPEN", "ONGOING"]),
+        ({"risen": False, "ended": False}, ["OPEN"]),
+    ],
+)
+def test_each_message_after_the_opening_has_its_own_switch(
+    cloud: Cloud, changes: dict[str, bool], states: list[str]
+) -> None:
+    chosen = config(alerts={"all": cloud.alert(**changes)})
+    for number, life in enumerate(
+        [{"severity": 70.0, "state": "OPEN"}, {"severity": 95.0, "state": "OPEN"}, {"quiet": 1}]
+    ):
+        one = group(hours=number + 1, **({"severity": 95.0} | life))
+        cloud.commit([one], due=START + number * HOUR, attempt=f"{number}", configuration=chosen)
+        cloud.deliver()
+    assert [_state(one) for one in cloud.received()] == states
+
+
+def test_a_level_that_is_accepted_is_told_so(cloud: Cloud) -> None:
+    for number, life in enumerate([{"state": "OPEN"}, {"state": "CLOSED", "accepted": True}]):
+        cloud.commit([group(**life)], due=START + number * HOUR, attempt=f"{number}")
+        cloud.deliver()
+    assert [_state(one) for one in cloud.received()] == ["OPEN", "ACCEPTED"]
+
+
+def test_an_event_that_is_over_when_it_is_found_is_told_once(cloud: Cloud) -> None:
+    for number in range(3):
+        cloud.commit([group(state="CLOSED")], due=START + number * HOUR, attempt=f"{number}")
+        cloud.deliver()
+    assert [_state(one) for one in cloud.received()] == ["OPEN"]
+
+
+def test_an_event_that_goes_on_after_its_end_was_told_is_told_to_go_on(cloud: Cloud) -> None:
+    for number, quiet in enumerate([0, 1, 0, 0, 2]):
+        one = group(state="OPEN", quiet=quiet)
+        cloud.commit([one], due=START + number * HOUR, attempt=f"{number}")
+        cloud.deliver()
+    states = [_state(one) for one in cloud.received()]
+    assert states == ["OPEN", "RESOLVED", "ONGOING", "RESOLVED"]
+
+
+def test_a_target_that_was_down_is_told_what_holds_in_one_message(cloud: Cloud) -> None:
+    chosen = config(alerts={"all": cloud.alert("orders", "second")})
+    down = True
+
+    def refuse(arn: str, message: Message) -> None:
+        if arn == cloud.topics["second"] and down:
+            raise RetryableError(arn)
+        cloud.post.targets.send(arn, message)
+
+    lives = [
+        {"severity": 70.0, "state": "OPEN"},
+        {"severity": 95.0, "state": "OPEN"},
+        {"severity": 95.0, "state": "CLOSED"},
+    ]
+    for number, life in enumerate(lives):
+        one = group(**life)
+        cloud.commit([one], due=START + number * HOUR, attempt=f"{number}", configuration=chosen)
+        with pytest.raises(RetryableError):
+            cloud.deliver(post=cloud.sending(refuse))
+    # The other target has not waited.
+    assert [_state(one) for one in cloud.received()] == ["OPEN", "ONGOING", "RESOLVED"]
+    assert cloud.received("second") == []
+    down = False
+    cloud.deliver(post=cloud.sending(refuse))
+    (late,) = cloud.received("second")
+    assert _state(late) == "OPEN"
+    assert cloud.table.query(DELIVERY) == []
+
+
+def test_the_end_of_an_event_whose_group_has_another_name_now_is_told_under_the_first(
+    cloud: Cloud,
+) -> None:
+    former = group(start=START, hours=2, state="OPEN")
+    cloud.commit([former], hours=2, attempt="one")
+    cloud.deliver()
+    (opened,) = cloud.received()
+    for number, state in enumerate(["OPEN", "CLOSED"]):
+        now = group(start=START + HOUR, hours=1, state=state)
+        cloud.commit([now], due=START + (2 + number) * HOUR, attempt=f"{number}")
+        cloud.deliver()
+    (ended,) = cloud.received()
+    assert _state(ended) == "RESOLVED"
+    assert ended["alertEventId"] == f"{opened['alertEventId']}/resolved/1"
+    assert ended["anomalyGroupId"] == opened["anomalyGroupId"]
+
+
+def test_an_older_delivery_that_comes_back_says_nothing_of_what_is_newer(cloud: Cloud) -> None:
+    cloud.commit([group(state="OPEN")], attempt="one", revision=1)
+    cloud.deliver()
+    older = cloud.commit([group(state="OPEN")], attempt="two", revision=2)
+    cloud.table.delete(delivery_key(START, "two"))
+    cloud.commit([group(state="CLOSED")], due=START + HOUR, attempt="three", revision=3)
+    cloud.deliver()
+    assert [_state(one) for one in cloud.received()] == ["OPEN", "RESOLVED"]
+    cloud.table.put(delivery_key(START, "two"), older.attributes())
+    cloud.deliver()
+    assert cloud.received() == []
+
+
+def test_what_is_told_of_a_muted_event_waits_for_the_end_of_the_mute(cloud: Cloud) -> None:
+    cloud.commit([group(state="OPEN")], attempt="one")
+    cloud.deliver()
+    mute = {"end": "2022-01-15T07:00:00Z", "reason": "known"}
+    muted = config(mutes={"known": mute})
+    cloud.commit([group(state="CLOSED")], due=START + HOUR, attempt="two", configuration=muted)
+    cloud.deliver()
+    assert [_state(one) for one in cloud.received()] == ["OPEN"]
+    cloud.commit([group(state="CLOSED")], due=START + 2 * HOUR, attempt="three")
+    cloud.deliver()
+    assert [_state(one) for one in cloud.received()] == ["RESOLVED"]
+
+
+def test_an_event_that_a_former_version_has_told_is_told_to_be_over(cloud: Cloud) -> None:
+    cloud.commit([group(state="OPEN")], attempt="one")
+    cloud.deliver()
+    cloud.received()
+    key = alert_key("orders", group().id)
+    item = cloud.table.get(key) or {}
+    for name in ("sk", "holds", "knows", "turn", "revision"):
+        item.pop(name)
+    cloud.table.put(key, item)
+    cloud.commit([group(state="CLOSED")], due=START + HOUR, attempt="two")
+    cloud.deliver()
+    assert [_state(one) for one in cloud.received()] == ["RESOLVED"]
 
 
 def test_a_group_that_nobody_was_told_of_is_not_retracted(cloud: Cloud) -> None:
@@ -1042,10 +1210,10 @@ def test_a_slow_run_keeps_its_lease(cloud: Cloud) -> None:
 
 
 def scenario() -> Cloud:
-    """A group was told; late rows move its start and bring another. Two targets."""
+    """A group was told; late rows move its start and its end, and bring another. Two targets."""
     cloud = Cloud(queues=False)
     both = config(alerts={"all": cloud.alert("orders", "second")})
-    cloud.commit([group(start=START, hours=1)], configuration=both)
+    cloud.commit([group(start=START, hours=1, state="OPEN")], configuration=both)
     cloud.deliver(post=cloud.sending(lambda *_: None))
     cloud.commit(
         [group(start=START - HOUR, hours=2), group("views", start=START + HOUR)],
@@ -1069,7 +1237,7 @@ def clean_run() -> tuple[dict[str, bytes], list[str]]:
     with mock_aws():
         cloud = scenario()
         process = run(cloud, NOW)
-        assert [name for name, _ in process.sent] == ["orders", "second"]
+        assert [name for name, _ in process.sent] == ["orders", "orders", "second", "second"]
         return cloud.stored(), process.calls
 
 
@@ -1078,11 +1246,20 @@ def check(cloud: Cloud, processes: Sequence[Mortal]) -> None:
     assert cloud.stored() == clean_run()[0]
     assert cloud.table.query(DELIVERY) == []
     sent = [message for process in processes for message in process.sent]
-    reported = {body["target"].rpartition(":")[2] for name, body in sent if name == "operations"}
+    reported = {
+        (body["target"].rpartition(":")[2], *_news(body["payload"]))
+        for name, body in sent
+        if name == "operations"
+    }
     for target in ("orders", "second"):
-        told = [body["impactedMetric"]["metricName"] for name, body in sent if name == target]
-        assert told in (["views"], [])
-        assert told or target in reported
+        told = [_news(body) for name, body in sent if name == target]
+        assert len(set(told)) == len(told)
+        for news in {("revenue", "RESOLVED"), ("views", "OPEN")}:
+            assert news in told or (target, *news) in reported
+
+
+def _news(body: dict[str, Any]) -> tuple[str, str]:
+    return body["impactedMetric"]["metricName"], _state(body)
 
 
 def test_a_crash_at_any_call_loses_nothing_and_tells_nothing_twice() -> None:

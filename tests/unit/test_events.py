@@ -122,6 +122,32 @@ def test_the_leaves_of_an_event_are_told_the_most_affected_first_and_no_roll_up(
     )
 
 
+@pytest.mark.parametrize(
+    ("shown", "others", "quiet"),
+    [
+        ((3, 4), {"quiet": 1, "doubt": 5.0}, 1),
+        ((3, 4), {"quiet": 3, "doubt": 5.0}, 3),
+        # The values may still be those of the event.
+        ((3, 4), {"quiet": 3, "doubt": 4.9}, 0),
+        ((3, 4), {"quiet": 0}, 0),
+        # It has gone on after pauses of two intervals.
+        ((3, 6), {"quiet": 2, "doubt": 5.0}, 0),
+        ((3, 6), {"quiet": 3, "doubt": 5.0}, 3),
+        # A bound is crossed or not.
+        ((3, 4), {"quiet": 1, "bound": True}, 1),
+        ((3, 6), {"quiet": 4, "closed": 1}, 4),
+        ((3, 4), {"quiet": 4, "closed": 3}, 6),
+        ((3, 4), {"accepted": True, "closed": 1}, 1),
+    ],
+)
+def test_an_event_is_quiet_once_it_is_surely_normal_for_longer_than_it_ever_paused(
+    shown: tuple[int, ...], others: dict[str, float], quiet: int
+) -> None:
+    group = _group(_event({(("app", "de"), t): 10.0 for t in shown}, **others))
+
+    assert group.quiet == quiet
+
+
 def test_intervals_that_do_not_show_it_add_nothing() -> None:
     group = _group(_event({(("app", "de"), t): 10.0 for t in (2, 4)}, closed=1))
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from anomaly_detector import aws_faults
-from anomaly_detector.alerts.message import Message
 from anomaly_detector.alerts.targets import Targets, UncertainError
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.handlers._boundary import boundary
@@ -15,6 +14,8 @@ from anomaly_detector.warehouse.data_api import DataApi
 from anomaly_detector.warehouse.roles import ClusterRoles, NamespaceRoles
 from botocore.exceptions import ClientError
 from botocore.session import get_session
+
+from tests.unit.alerts_samples import message
 
 CALLS = {
     "dynamodb": [
@@ -177,9 +178,7 @@ def test_an_alert_is_sent_again_only_where_nothing_was_sent(
 
     error = {AwsFault.SERVER: UncertainError, AwsFault.PERMANENT: PermanentError}
     with pytest.raises(error.get(fault, RetryableError)):
-        Targets(lambda *_: Client()).send(
-            "arn:aws:sns:eu-west-1:123456789012:topic", Message("a:event/1", "s", "s", "s", "{}")
-        )
+        Targets(lambda *_: Client()).send("arn:aws:sns:eu-west-1:123456789012:topic", message())
 
 
 @pytest.mark.parametrize(("code", "status", "fault"), COMMON)

@@ -1,5 +1,5 @@
-"""A message in all its forms: one line, a short and a long text for people, JSON for programs.
-Pure.
+"""A message: one line, a short and a long text for people, parts of which a target makes its own
+form, and JSON for programs. Pure.
 
 The JSON is the ended service's (`lookout.payload`).
 """
@@ -7,17 +7,18 @@ The JSON is the ended service's (`lookout.payload`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from anomaly_detector.alerts import words
 from anomaly_detector.alerts.figures import change, compared, difference, unit_of
-from anomaly_detector.config import ROLLED_UP, Config
+from anomaly_detector.alerts.life import EventState, is_over, state_of
+from anomaly_detector.config import ROLLED_UP, Config, SeverityClass
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.events.group import Group
-from anomaly_detector.ledger.items import AlertItem
+from anomaly_detector.ledger.items import AlertItem, Told
 from anomaly_detector.lookout.payload import (
     Origin,
     alert_payload,
@@ -35,79 +36,137 @@ _MOST_SQL, _MOST_TEXT = 12_000, 24_000
 _VALUES, _SERIES, _EVENTS, _SLICES = 5, 10, 50, 5
 # Characters of a name, and of a line of free text.
 _NAME, _LINE = 80, 1000
+_RANKS: tuple[SeverityClass, ...] = ("low", "medium", "high")
 
 
 @dataclass(frozen=True)
-class Message:
-    """One message to a target.
+class Section:
+    """Lines under a title."""
 
-    Attributes
-    ----------
-    event_id : Lookout's `alertEventId`: `<ARN of the alert>:event/<ID of the group>`.
-    subject : the sentence in at most 100 printable ASCII characters.
-    short : the sentence in fewer than 160 characters. text : for e-mail. body : JSON.
-    """
-
-    event_id: str
-    subject: str
-    short: str
-    text: str
-    body: str
+    title: str
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Letter:
-    """What is told of one event; a bundle holds several.
+    """What is told of one event.
 
     Attributes
     ----------
-    say : the sentence, after the detector's name. text : what follows it. payload : as JSON.
+    event : Lookout's `alertEventId`, which names the event in all messages about it.
+    state : of the event.
+    say : the sentence, after the detector's name.
+    facts : labels and values. links : titles and addresses.
+    sql : the query that shows it.
+    payload : as JSON.
     """
 
+    event: str
+    state: EventState
+    severity: float
+    severity_class: SeverityClass
     say: words.Sayable
-    text: str
+    facts: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+    links: tuple[tuple[str, str], ...]
+    sql: str | None
+    about: str
     payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to a target: a letter, or a bundle of several.
+
+    Attributes
+    ----------
+    id : names the message; `event` the event, or the bundle.
+    line : the sentence. subject : the same in at most 100 printable ASCII characters.
+    short : the same in fewer than 160 characters. text : for e-mail.
+    about : which alert it is. body : JSON.
+    """
+
+    id: str
+    event: str
+    state: EventState
+    severity: float
+    severity_class: SeverityClass
+    line: str
+    subject: str
+    short: str
+    facts: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+    links: tuple[tuple[str, str], ...]
+    sql: str | None
+    about: str
+    body: str
+
+    @property
+    def text(self) -> str:
+        """The long text."""
+        width = max((len(label) for label, _ in self.facts), default=0) + 2
+        parts = [
+            self.line,
+            "\n".join(f"{f'{label}:':<{width}}{value}" for label, value in self.facts),
+            *("\n".join([f"{one.title}:", *one.lines]) for one in self.sections),
+            self.about,
+            "\n".join(f"{title}: {address}" for title, address in self.links),
+            f"SQL that shows it:\n\n{self.sql};" if self.sql else "",
+        ]
+        return "\n\n".join(filter(None, parts))[:_MOST_TEXT] + "\n"
 
 
 def of_event(
     origin: Origin,
     config: Config,
-    name: str,
+    item: AlertItem,
     group: Group,
     results_key: str,
     asof: datetime,
-    *,
-    late: bool = False,
-    tellings: int = 1,
+    knows: Told | None = None,
 ) -> Letter:
-    """What tells of an event that has opened.
+    """What tells of an event to whom knows so much of it: nothing, or what was told before.
 
     Parameters
     ----------
-    name : of the alert.
-    results_key, late, tellings : as `alert_payload` takes them.
+    item : the alert. group : what the event is now.
+    results_key : as `alert_payload` takes it.
     asof : UTC; when it is told.
     """
+    state, severity_class = state_of(item, knows), item.holds.severity_class
+    # It keeps the name under which it was told first.
+    group = replace(group, id=item.group_id)
+    if is_over(config, group):
+        group = replace(group, state="CLOSED")
+    before, after = _framed(item, state, knows)
 
     def say(*, names: int = _NAME, brief: bool = False) -> str:
-        found_late = " (found late)" if late and not brief else ""
-        return words.headline(config, group, asof, names=names, brief=brief) + found_late
+        told = words.sentence(config, group, asof, names=names, brief=brief)
+        return f"{config.name}: {before}{told}{'' if brief else after}"
 
-    payload = alert_payload(origin, config, name, group, results_key, late=late, tellings=tellings)
-    parts = [
-        _facts(config, group),
-        _shares(config, group),
-        _series(config, group),
-        _about(config, name),
-        f"Data: {payload['consoleUrl']}",
-        _sql(config, group),
-    ]
-    return Letter(say, "\n\n".join(filter(None, parts)), payload)
+    payload = alert_payload(
+        origin, config, item.alert, group, results_key, late=item.late, tellings=item.tellings
+    )
+    event = payload["alertEventId"]
+    if state != "OPEN":
+        payload["alertEventId"] = f"{event}/{state.lower()}/{item.turn}"
+        payload["state"] = state
+    return Letter(
+        event=event,
+        state=state,
+        severity=group.severity,
+        severity_class=severity_class,
+        say=say,
+        facts=_facts(config, group, severity_class),
+        sections=tuple(filter(None, (_shares(config, group), _series(config, group)))),
+        links=(("Data", payload["consoleUrl"]),),
+        sql=_sql(config, group),
+        about=_about(config, item.alert),
+        payload=payload,
+    )
 
 
-def of_retraction(
-    origin: Origin, config: Config, name: str, item: AlertItem, asof: datetime
-) -> Letter:
+def of_retraction(origin: Origin, config: Config, item: AlertItem, asof: datetime) -> Letter:
     """What tells whoever was told of an event that it is void."""
 
     def say(*, names: int = _NAME, brief: bool = False) -> str:
@@ -116,13 +175,40 @@ def of_retraction(
         )
         return f"{config.name}: {told}"
 
-    text = f"There is nothing to do.\n\n{_about(config, name)}"
-    return Letter(say, text, retraction_payload(origin, config, name, item))
+    payload = retraction_payload(origin, config, item.alert, item)
+    return Letter(
+        event=payload["alertEventId"].removesuffix("/retracted"),
+        state="RETRACTED",
+        severity=0.0,
+        severity_class="low",
+        say=say,
+        facts=(),
+        sections=(),
+        links=(),
+        sql=None,
+        about=f"There is nothing to do.\n\n{_about(config, item.alert)}",
+        payload=payload,
+    )
 
 
 def single(letter: Letter) -> Message:
     """The message that holds one letter."""
-    return _message(letter.say, letter.text, letter.payload)
+    return Message(
+        id=letter.payload["alertEventId"],
+        event=letter.event,
+        state=letter.state,
+        severity=letter.severity,
+        severity_class=letter.severity_class,
+        line=letter.say(),
+        subject=words.shortened(letter.say, _SUBJECT, ascii_only=True),
+        short=words.shortened(letter.say, _SHORT),
+        facts=letter.facts,
+        sections=letter.sections,
+        links=letter.links,
+        sql=letter.sql,
+        about=letter.about,
+        body=encode(letter.payload),
+    )
 
 
 def bundle(
@@ -134,7 +220,7 @@ def bundle(
     ----------
     attempt : of the delivery, which names the message.
     """
-    ordered = sorted(letters, key=lambda one: -float(one.payload["anomalyScore"]))
+    ordered = sorted(letters, key=lambda one: -one.severity)
     payload = digest_payload(origin, config, name, attempt, [one.payload for one in ordered])
 
     def say(*, names: int = _NAME, brief: bool = False) -> str:
@@ -144,20 +230,42 @@ def bundle(
     lines = [f"- {one.say()}" for one in ordered[:_EVENTS]]
     if more := len(ordered) - len(lines):
         lines.append(f"- and {more:,} more, which are in the results")
-    return _message(say, "\n".join([*lines, "", _about(config, name)]), payload)
-
-
-def _message(say: words.Sayable, text: str, payload: Mapping[str, Any]) -> Message:
     return Message(
-        event_id=payload["alertEventId"],
+        id=payload["alertEventId"],
+        event=payload["alertEventId"],
+        state=_of_all([one.state for one in ordered]),
+        severity=ordered[0].severity,
+        severity_class=max((one.severity_class for one in ordered), key=_RANKS.index),
+        line=say(),
         subject=words.shortened(say, _SUBJECT, ascii_only=True),
         short=words.shortened(say, _SHORT),
-        text=f"{say()}\n\n{text}\n"[:_MOST_TEXT],
+        facts=(),
+        sections=(Section("Events", tuple(lines)),),
+        links=(),
+        sql=None,
+        about=_about(config, name),
         body=encode(payload),
     )
 
 
-def _facts(config: Config, group: Group) -> str:
+def _of_all(states: Sequence[EventState]) -> EventState:
+    """The state of a bundle: that of its events if they have the same, else they have begun."""
+    return states[0] if len(set(states)) == 1 else "OPEN"
+
+
+def _framed(item: AlertItem, state: EventState, knows: Told | None) -> tuple[str, str]:
+    """What stands before the sentence, and after it."""
+    if state == "OPEN":
+        return "", " (found late)" if item.late else ""
+    if state == "ONGOING":
+        again = knows is not None and knows.over
+        return ("goes on: " if again else f"now {item.holds.severity_class}: "), ""
+    return ("lasts: " if state == "ACCEPTED" else "over: "), ""
+
+
+def _facts(
+    config: Config, group: Group, severity_class: SeverityClass
+) -> tuple[tuple[str, str], ...]:
     unit, zone = unit_of(config, group.measure), ZoneInfo(config.timezone)
     begin, end = (one.astimezone(zone) for one in (group.start, group.end))
     slices = [_slice(one) or "in total" for one in group.slices[:_SLICES]]
@@ -167,19 +275,18 @@ def _facts(config: Config, group: Group) -> str:
     moved = [difference(group.actual, group.expected, unit), change(group.actual, group.expected)]
     known = ", ".join(filter(None, moved))
     aggregation = config.measures[group.measure].aggregation
-    lines = {
+    found = {
         "Measure": f"{words.plain(group.measure, _NAME)} ({aggregation})",
         "Where": "; ".join(slices) if config.dimensions else None,
         "When": f"from {begin:%Y-%m-%d %H:%M} {config.timezone}, {ended}",
         "Value": compared(group.actual, group.expected, unit) + (f" ({known})" if known else ""),
-        "Severity": f"{group.severity:.0f} of 100",
+        "Severity": f"{group.severity:.0f} of 100 ({severity_class})",
         "Kind": group.kind,
     }
-    width = max(map(len, lines)) + 2
-    return "\n".join(f"{f'{key}:':<{width}}{value}" for key, value in lines.items() if value)
+    return tuple((label, value) for label, value in found.items() if value)
 
 
-def _shares(config: Config, group: Group) -> str | None:
+def _shares(config: Config, group: Group) -> Section | None:
     """How much each value shares."""
     lines = []
     for name in config.dimensions:
@@ -187,10 +294,10 @@ def _shares(config: Config, group: Group) -> str | None:
         if shares:
             told = ", ".join(f"{_value(value)} {share} %" for value, share in shares)
             lines.append(f"  {words.plain(name, _NAME)}: {told}")
-    return "\n".join(["Where it comes from:", *lines]) if lines else None
+    return Section("Where it comes from", tuple(lines)) if lines else None
 
 
-def _series(config: Config, group: Group) -> str | None:
+def _series(config: Config, group: Group) -> Section | None:
     """The leaves that moved most."""
     if not config.dimensions or not group.leaves:
         return None
@@ -203,7 +310,7 @@ def _series(config: Config, group: Group) -> str | None:
         lines.append(f"  {place}: {told}{f' ({moved})' if moved else ''}")
     if more := len(group.leaves) - len(lines):
         lines.append(f"  and {more} more")
-    return "\n".join(["Most affected:", *lines])
+    return Section("Most affected", tuple(lines))
 
 
 def _about(config: Config, name: str) -> str:
@@ -220,7 +327,7 @@ def _sql(config: Config, group: Group) -> str | None:
     except PermanentError:
         # It was valid when it was crawled: another version of the package made it.
         return None
-    return f"SQL that shows it:\n\n{found};" if len(found) <= _MOST_SQL else None
+    return found if len(found) <= _MOST_SQL else None
 
 
 def _slice(one: Mapping[str, str]) -> str:

@@ -93,10 +93,10 @@ def _by_protocol(message: Message) -> str:
 def _fifo(message: Message) -> dict[str, str]:
     # A FIFO topic delivers the events of an alert in order, and drops duplicates within five
     # minutes. IDs are limited to 128 characters, and not all characters of an ARN are allowed.
-    alert, _, _ = message.event_id.rpartition(":event/")
+    alert = message.event.partition(":event/")[0].partition(":digest/")[0]
     return {
         "MessageGroupId": hashlib.sha256(alert.encode()).hexdigest(),
-        "MessageDeduplicationId": hashlib.sha256(message.event_id.encode()).hexdigest(),
+        "MessageDeduplicationId": hashlib.sha256(message.id.encode()).hexdigest(),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from anomaly_detector.events.contributions import (
     shares,
 )
 from anomaly_detector.events.event import Event
-from anomaly_detector.events.follow import BY_NEW
+from anomaly_detector.events.follow import BACK_TO_NORMAL, BY_NEW
 from anomaly_detector.events.group import MOST_LEAVES, Group, Kind, Leaf
 from anomaly_detector.events.kind import kind_of
 from anomaly_detector.lattice import Lattice
@@ -53,6 +54,7 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
         kind=found.kind,
         accepted=event.accepted,
         habit=event.habit,
+        quiet=_quiet(event, settings.grid.seconds),
         leaves=_leaves(rule, event, lattice, found),
     )
 
@@ -111,6 +113,18 @@ def _found_new(event: Event, lattice: Lattice) -> _Found | None:
         actual += float(new[inside].sum() if place is None else event.sums.new[place])
         slices.append(one)
     return _Found("new value", 1, actual, 0.0, new, tuple(slices), int(held.sum()))
+
+
+def _quiet(event: Event, seconds: int) -> int:
+    """Intervals since its end; see `Group.quiet`."""
+    passed = event.quiet + max(0, event.closed - 1)
+    if event.closed:
+        return max(1, passed)
+    if not event.bound and event.doubt < BACK_TO_NORMAL:
+        return 0
+    shown = sorted({point.start for point in event.points})
+    pauses = ((after - before).total_seconds() for before, after in pairwise(shown))
+    return passed if passed > max(pauses, default=0.0) / seconds - 1 else 0
 
 
 def _leaves(rule: MeasureRule, event: Event, lattice: Lattice, found: _Found) -> tuple[Leaf, ...]:

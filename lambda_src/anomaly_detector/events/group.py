@@ -63,6 +63,8 @@ class Group:
     accepted : whether it ended because it lasted, so that it is the new level.
     habit : the like days (`alike`) on which the same is expected from now on, as it has come often
         enough; else empty.
+    quiet : intervals in a row that were normal since, as far as that is sure, once they are more
+        than in any pause before; 0 while it goes on.
     leaves : those that moved with the event, the largest change first; at most `MOST_LEAVES`.
     """
 
@@ -82,6 +84,7 @@ class Group:
     kind: Kind | None = None
     accepted: bool = False
     habit: str = ""
+    quiet: int = 0
     leaves: tuple[Leaf, ...] = ()
 
     @property

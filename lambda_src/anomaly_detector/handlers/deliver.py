@@ -11,7 +11,8 @@ from anomaly_detector.handlers._boundary import Event, boundary
 from anomaly_detector.handlers._wiring import wiring
 from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.observability import logger
-from anomaly_detector.services.delivery import Post, deliver
+from anomaly_detector.services.delivery import deliver
+from anomaly_detector.services.outbox import Post
 
 
 @boundary

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from anomaly_detector.config import SeverityClass
 from anomaly_detector.errors import PermanentError, places_of
 from anomaly_detector.events.group import Direction
 from anomaly_detector.intervals import iso
@@ -22,6 +23,8 @@ AlertStatus = Literal[
     "CLAIMED", "SENT", "UNKNOWN", "FAILED", "SUPPRESSED", "OLD", "MUTED", "RETRACTED"
 ]
 
+# Whoever may have got the message, knows.
+_KNOWING = ("SENT", "UNKNOWN")
 # Statuses of intervals that are not committed.
 OPEN = ("DUE", "LANDED", "FAILED")
 
@@ -269,6 +272,19 @@ class GroupItem(_Item):
     former: tuple[str, ...] = ()
 
 
+class Told(_Item):
+    """What holds of an event, or what a target was told of it.
+
+    Attributes
+    ----------
+    over : whether it has ended; accepted : because it lasted, and is the new level.
+    """
+
+    severity_class: SeverityClass = "high"
+    over: bool = False
+    accepted: bool = False
+
+
 class AlertItem(_Item):
     """The decision on one alert for one group, and the status of its targets.
 
@@ -276,12 +292,15 @@ class AlertItem(_Item):
     ----------
     end, direction, slices : of the group as of its latest delivery; the direction is None if the
         decision was made by a former version.
-    since : time of the decision.
+    since : time of the decision, or of the latest news.
     expires_at : Unix time after which DynamoDB may delete the item.
     because : id of the group that the alert has already reported, if it is SUPPRESSED.
     mute : ID of the mute that has held it back, also if it was sent when the mute had ended.
-    targets : ARN to status.
-    attempt_id : of the delivery that sends it.
+    targets : status of the message to each target, with which it learns what holds.
+    holds : what is so of the event, as far as the alert tells it.
+    knows : what each target was told; none of those that do not know of the event.
+    turn : how often the former has changed. revision : of the delivery that changed it.
+    attempt_id : of the delivery that sends what is pending.
     holder : the run of the delivery that last changed it.
     late : whether the group began in the history of the model that found it, or was found by rows
         that came late.
@@ -302,11 +321,24 @@ class AlertItem(_Item):
     because: str | None = None
     mute: str | None = None
     targets: dict[str, TargetStatus] = {}
+    holds: Told = Told()
+    knows: dict[str, Told] = {}
+    turn: int = 0
+    revision: int = 0
     attempt_id: str
     holder: str | None = None
     late: bool = False
     retracted: bool = False
     tellings: int = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_former_version(cls, values: Any) -> Any:  # noqa: ANN401 whatever is stored
+        # A former version told of the opening alone.
+        if isinstance(values, dict) and "knows" not in values:
+            told = [one for one, state in values.get("targets", {}).items() if state in _KNOWING]
+            return values | {"knows": {one: Told() for one in told}}
+        return values
 
 
 class MuteItem(_Item):

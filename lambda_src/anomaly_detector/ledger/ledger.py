@@ -421,9 +421,9 @@ class Ledger:
         key = alert_key(item.alert, item.group_id)
         self._table.update(key, values, {"group_id": item.group_id})
 
-    def retract_alert(self, before: AlertItem, after: AlertItem, now: datetime) -> bool:
-        """Replace an alert by its retraction and renew the delivery lease, which `after.holder`
-        must have; False if another run has updated it or has taken over.
+    def replace_alert(self, before: AlertItem, after: AlertItem, now: datetime) -> bool:
+        """Replace an alert of which there is news and renew the delivery lease, which
+        `after.holder` must have; False if another run has updated it or has taken over.
         """
         key = alert_key(after.alert, after.group_id)
         unchanged = {"targets": before.targets, "holder": before.holder}
@@ -440,7 +440,7 @@ class Ledger:
 
 
 def _alert_write(before: AlertItem, after: AlertItem) -> Write:
-    values = after.model_dump(mode="json", include={"state", "targets", "holder"})
+    values = after.model_dump(mode="json", include={"state", "targets", "knows", "holder"})
     unchanged = {"targets": before.targets, "holder": before.holder}
     return Write(alert_key(after.alert, after.group_id), values, unchanged)
 

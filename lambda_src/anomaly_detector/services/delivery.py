@@ -10,8 +10,8 @@ changes nothing more.
 2. alerts are decided: one ALERT item each, before anything that the decision depends on changes,
 3. GROUP items are written, and groups that late rows have undone are deleted with their files,
 4. the DELIVERY item is marked published: a newer delivery may now overwrite what 1 and 3 wrote,
-5. alerts are sent: CLAIMED, sent, SENT, separately for each target, many as one digest; whoever
-   was told of a group that late rows have undone is told so,
+5. messages are sent (`services.outbox`): of new events, of what has become of those that were told,
+   and of those that late rows or another model have undone,
 6. the DELIVERY item is deleted.
 
 At the end, the operations topic is told which mutes have ended.
@@ -21,25 +21,14 @@ A delivery that cannot be read is reported and parked, and the next ones go on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
-
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import Any
 
 from anomaly_detector.alerts.decide import Decision, decide
-from anomaly_detector.alerts.message import (
-    Letter,
-    Message,
-    bundle,
-    of_event,
-    of_retraction,
-    single,
-)
+from anomaly_detector.alerts.life import standing
 from anomaly_detector.alerts.past import former_of, is_alike
-from anomaly_detector.alerts.targets import UncertainError
 from anomaly_detector.config import Alert, Config, load
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.events.group import Group, in_order
@@ -47,61 +36,24 @@ from anomaly_detector.events.store import groups_from_bytes
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout, parquet
 from anomaly_detector.lake.group_files import group_files
-from anomaly_detector.lake.store import ObjectStore
-from anomaly_detector.ledger.items import (
-    PARKED,
-    AlertItem,
-    AlertStatus,
-    Delivery,
-    GroupItem,
-    Interval,
-    TargetStatus,
-)
-from anomaly_detector.ledger.ledger import Ledger
-from anomaly_detector.lookout.payload import Origin
+from anomaly_detector.ledger.items import AlertItem, AlertStatus, Delivery, GroupItem, Interval
 from anomaly_detector.services import muting
+from anomaly_detector.services.outbox import Outbox, Post, Run, overtaken
 from anomaly_detector.services.publishing import (
     forget_backtest,
     publish_backtest,
     publish_intervals,
 )
-from anomaly_detector.services.topic import Topic
 
-# After this time, an alert that a target keeps rejecting is reported to the operations topic.
-_GIVE_UP = timedelta(days=1)
 _KEPT = timedelta(days=400)
 # An older event is recorded, not sent, unless the alert says otherwise or the look-back is longer.
 _MAX_AGE = timedelta(days=7)
 # Of a group's slices, so many are kept with its alerts.
 _SLICES = 20
-# The worst first: the state of an alert with several targets.
-_FINAL: tuple[Literal["UNKNOWN", "FAILED", "SENT"], ...] = ("UNKNOWN", "FAILED", "SENT")
-_REASON = 2_000
-# A fraction of the lease.
-_RENEWED_AFTER = timedelta(seconds=15)
 # How long a run waits for another one: longer than the lease of one that was killed.
 _LOOKS, _PAUSE = 16, 5.0
 # What reading stored objects raises where they are lacking or broken.
 _UNREADABLE = (PermanentError, ValueError, LookupError)
-
-
-class Sender(Protocol):
-    """Sends one message to one target; `alerts.targets.Targets` is the real one."""
-
-    def send(self, arn: str, message: Message) -> None:
-        """Send once; raises RetryableError, PermanentError or UncertainError."""
-
-
-@dataclass(frozen=True)
-class Post:
-    """Adapters and settings of delivery."""
-
-    detector_name: str
-    ledger: Ledger
-    objects: ObjectStore
-    targets: Sender
-    origin: Origin
-    operations: Topic
 
 
 @dataclass(frozen=True)
@@ -125,81 +77,6 @@ class Delivered:
     reported: int
     muted: int = 0
     left: bool = False
-
-
-@dataclass
-class _Run:
-    """One run: its hold on the lease, and what it has done.
-
-    Attributes
-    ----------
-    clock : returns the time, UTC.
-    renewed : when the lease was last renewed.
-    """
-
-    post: Post
-    holder: str
-    clock: Callable[[], datetime]
-    renewed: datetime
-    sent: int = 0
-    published: int = 0
-    suppressed: int = 0
-    reported: int = 0
-    muted: int = 0
-    retryable: list[str] = field(default_factory=list)
-    permanent: list[str] = field(default_factory=list)
-
-    def keep_lease(self) -> None:
-        """Renew the lease, unless that was done a few seconds ago.
-
-        Raises
-        ------
-        RetryableError
-            If another run has taken it over.
-        """
-        now = self.clock()
-        if now - self.renewed < _RENEWED_AFTER:
-            return
-        if not self.post.ledger.keep_delivering(self.holder, now):
-            raise _overtaken()
-        self.renewed = now
-
-    def report(self, title: str, text: str, facts: Mapping[str, object]) -> bool:
-        """Publish to the operations topic; False, to be tried again, if that failed."""
-        try:
-            self.post.operations.publish(title, text, dict(facts))
-        except (BotoCoreError, ClientError) as error:
-            self.retryable.append(f"the operations topic was not notified: {error}")
-            return False
-        self.reported += 1
-        return True
-
-    def park(self, stored: Mapping[str, Any], error: Exception) -> None:
-        """Report a delivery that cannot be read, whole, and put it aside."""
-        self.keep_lease()
-        name, reason = self.post.detector_name, str(error)[:_REASON]
-        text = (
-            f"Results of detector {name} could not be delivered; later ones are.\n\nReason: "
-            f"{reason}\nThe state table keeps the delivery as {PARKED}{stored['sk']}."
-        )
-        facts = {
-            "detector": name,
-            "event": "DELIVERY_PARKED",
-            "reason": reason,
-            "delivery": stored,
-        }
-        if self.report(f"{name}: results were not delivered", text, facts):
-            self.post.ledger.park_delivery(stored)
-            self.permanent.append(f"the delivery {stored['sk']} was parked: {error}")
-
-    def close(self) -> Delivered:
-        """The result; raises what went wrong."""
-        # A transient error takes precedence, because the step must then be repeated.
-        if self.retryable:
-            raise RetryableError("; ".join([*self.retryable, *self.permanent]))
-        if self.permanent:
-            raise PermanentError("; ".join(self.permanent))
-        return Delivered(self.sent, self.published, self.suppressed, self.reported, self.muted)
 
 
 def deliver(
@@ -236,22 +113,32 @@ def deliver(
         _tell_ended_mutes(run)
     finally:
         post.ledger.end_delivering(holder)
-    return run.close()
+    return _done(run)
+
+
+def _done(run: Run) -> Delivered:
+    """The result; raises what went wrong."""
+    # A transient error takes precedence, because the step must then be repeated.
+    if run.retryable:
+        raise RetryableError("; ".join([*run.retryable, *run.permanent]))
+    if run.permanent:
+        raise PermanentError("; ".join(run.permanent))
+    return Delivered(run.sent, run.published, run.suppressed, run.reported, run.muted)
 
 
 def _begin(
     post: Post, clock: Callable[[], datetime], holder: str, sleep: Callable[[float], None]
-) -> _Run | None:
+) -> Run | None:
     for look in range(_LOOKS):
         if look:
             sleep(_PAUSE)
         begun = clock()
         if post.ledger.begin_delivering(holder, begun):
-            return _Run(post, holder, clock, begun)
+            return Run(post, holder, clock, begun)
     return None
 
 
-def _deliver(run: _Run) -> None:
+def _deliver(run: Run) -> None:
     seen: set[str] = set()
     # Until there are no new ones, as whoever committed them may have found this run at work.
     while fresh := [one for one in run.post.ledger.deliveries() if one["sk"] not in seen]:
@@ -259,7 +146,7 @@ def _deliver(run: _Run) -> None:
         _deliver_each(run, fresh)
 
 
-def _tell_ended_mutes(run: _Run) -> None:
+def _tell_ended_mutes(run: Run) -> None:
     """Say on the operations topic which mutes have ended, and what they have held back."""
     post = run.post
     for mute in muting.ended(post.ledger, post.objects, run.clock()):
@@ -268,7 +155,7 @@ def _tell_ended_mutes(run: _Run) -> None:
             muting.note_told(post.ledger, mute)
 
 
-def _deliver_each(run: _Run, pending: Sequence[Mapping[str, Any]]) -> None:
+def _deliver_each(run: Run, pending: Sequence[Mapping[str, Any]]) -> None:
     errands: list[_Errand] = []
     # All are read first, as those that cannot be read decide about no alerts.
     for stored in pending:
@@ -288,7 +175,7 @@ def _deliver_each(run: _Run, pending: Sequence[Mapping[str, Any]]) -> None:
 class _Errand:
     """One delivery."""
 
-    def __init__(self, run: _Run, stored: Mapping[str, Any]) -> None:
+    def __init__(self, run: Run, stored: Mapping[str, Any]) -> None:
         self.stored = stored
         self.delivery = delivery = Delivery.of(stored)
         self._run = run
@@ -300,7 +187,8 @@ class _Errand:
         self._groups = tuple(group for groups in of_parts for group in groups)
         self._news = tuple(group for group in self._groups if not self._is_history(group))
         # An alert without a target is not sent.
-        self._alerts = {name: one for name, one in self._config.alerts.items() if _targets(one)}
+        self._alerts = {name: one for name, one in self._config.alerts.items() if one.targets}
+        self._outbox = Outbox(run, self._config, delivery, self._news)
 
     def run(self, newer: Sequence[Delivery]) -> None:
         """Complete the delivery; those that are newer decide about their own windows."""
@@ -315,6 +203,7 @@ class _Errand:
             former = self._former(stored)
             self._decide(former, newer)
             if current:
+                self._go_on(newer)
                 gone = self._gone(stored)
                 self._retract(gone)
                 self._keep_groups(former, stored)
@@ -323,7 +212,7 @@ class _Errand:
                 # What was told is on file when the backtest tells what has become of it.
                 self._keep_groups(former, stored, new=True)
             self._ledger.mark_published(self.delivery)
-        if self._send():
+        if self._outbox.send():
             self._finish()
 
     @property
@@ -415,7 +304,7 @@ class _Errand:
                 one, self._alerts[one.alert], self._config, now, self.delivery, self._run.holder
             )
             if not self._ledger.decide_alert(one.before, item, now):
-                raise _overtaken()
+                raise overtaken()
             self._run.suppressed += one.because is not None
             self._run.muted += item.state == "MUTED"
 
@@ -435,6 +324,14 @@ class _Errand:
                 )
                 if now != item:
                     self._ledger.extend_alert(now)
+
+    def _go_on(self, newer: Sequence[Delivery]) -> None:
+        """Note what has become of events that were told: how severe they are, and whether they are
+        over. Of a backtest, the crawls of its model do.
+        """
+        if not self.is_backtest:
+            news = [group for group in self._news if not _deferred(group, self.delivery, newer)]
+            self._outbox.go_on(news, muting.judge(self._ledger, self._config))
 
     def _retract(self, gone: Sequence[GroupItem]) -> None:
         """Turn the alerts on groups that late rows or another model have undone into retractions
@@ -456,24 +353,10 @@ class _Errand:
             return
         # Noted first: once the groups are deleted, nothing else tells of them.
         self.delivery = self.delivery.model_copy(update={"retracted": tuple(found)})
+        self._outbox.delivery = self.delivery
         self._ledger.note_retracted(self.delivery)
         for name, group_id in found:
-            item = self._ledger.alert(name, group_id)
-            if item is None or item.retracted:
-                continue
-            now = self._run.clock()
-            told = [arn for arn, state in item.targets.items() if state in ("SENT", "UNKNOWN")]
-            targets: dict[str, TargetStatus] = dict.fromkeys(told, "PENDING")
-            values = {
-                "retracted": True,
-                "targets": targets,
-                "state": "CLAIMED" if told else "RETRACTED",
-                "since": now,
-                "attempt_id": self.delivery.attempt_id,
-                "holder": self._run.holder,
-            }
-            if not self._ledger.retract_alert(item, item.model_copy(update=values), now):
-                raise _overtaken()
+            self._outbox.retract(name, group_id)
 
     def _gone(self, stored: Mapping[str, GroupItem]) -> list[GroupItem]:
         """Groups on file of the window that stand no more. The intervals from a new model's base on
@@ -520,150 +403,6 @@ class _Errand:
             )
             self._ledger.delete_group(group)
 
-    def _send(self) -> bool:
-        """Send what is pending of this delivery's alerts; return whether nothing is left."""
-        letters: dict[tuple[str, str], list[_Pending]] = {}
-        for one in self._pending():
-            for arn, state in one.item.targets.items():
-                if state not in _FINAL:
-                    letters.setdefault((one.item.alert, arn), []).append(one)
-        finished = True
-        for (name, arn), pending in letters.items():
-            # A message that may have been sent is reported by itself.
-            fresh = [one for one in pending if one.item.targets[arn] == "PENDING"]
-            together = fresh if len(fresh) > self._alerts[name].digest_above else []
-            for one in pending:
-                if one not in together:
-                    finished &= self._send_to([one], arn, single(one.letter))
-            if together:
-                message = bundle(
-                    self._post.origin,
-                    self._config,
-                    name,
-                    self.delivery.attempt_id,
-                    [one.letter for one in together],
-                )
-                finished &= self._send_to(together, arn, message)
-        return finished
-
-    def _pending(self) -> list[_Pending]:
-        """What this delivery has to send, oldest group first, retractions at the end."""
-        found = []
-        asof = self.delivery.asof or self.delivery.window_end
-        for group in sorted(self._news, key=lambda one: (one.start, one.id)):
-            for name in self._alerts:
-                item = self._ledger.alert(name, group.id)
-                # An item of another delivery is that one's to send.
-                if item is None or item.retracted or not self._is_pending(item):
-                    continue
-                letter = of_event(
-                    self._post.origin,
-                    self._config,
-                    name,
-                    group,
-                    _results_key(group),
-                    asof,
-                    late=item.late,
-                    tellings=item.tellings,
-                )
-                found.append(_Pending(item, letter))
-        for name, group_id in self.delivery.retracted:
-            item = self._ledger.alert(name, group_id)
-            if item is None or not item.retracted or not self._is_pending(item):
-                continue
-            letter = of_retraction(self._post.origin, self._config, name, item, asof)
-            found.append(_Pending(item, letter))
-        return found
-
-    def _is_pending(self, item: AlertItem) -> bool:
-        mine = item.attempt_id == self.delivery.attempt_id
-        return mine and not set(item.targets.values()) <= set(_FINAL)
-
-    def _send_to(self, pending: Sequence[_Pending], arn: str, message: Message) -> bool:
-        """Send one message to one target; whether that is done with."""
-        name = pending[0].item.alert
-        if pending[0].item.targets[arn] == "CLAIMED":
-            # Only an aborted run leaves this state: it is unknown whether it sent the alert.
-            reason = "a run ended while it sent this alert, so that it may not have arrived"
-            return self._report(pending, arn, "UNKNOWN", reason, message)
-        now = self._run.clock()
-        for one in pending:
-            claimed = self._with(one.item, arn, "CLAIMED")
-            if not self._ledger.claim_alert(one.item, claimed, now):
-                raise _overtaken()
-            one.item = claimed
-        try:
-            self._post.targets.send(arn, message)
-        except UncertainError as error:
-            return self._report(pending, arn, "UNKNOWN", str(error), message)
-        except PermanentError as error:
-            self._run.permanent.append(f"alert '{name}' was not sent: {error}")
-            return self._report(pending, arn, "FAILED", str(error), message)
-        except RetryableError as error:
-            if now - min(one.item.since for one in pending) < _GIVE_UP:
-                self._run.retryable.append(f"alert '{name}' is not sent yet: {error}")
-                self._mark(pending, arn, "PENDING")
-                return False
-            self._run.permanent.append(f"alert '{name}' was given up after a day: {error}")
-            return self._report(pending, arn, "FAILED", str(error), message)
-        self._run.sent += 1
-        self._mark(pending, arn, "SENT")
-        return True
-
-    def _report(
-        self,
-        pending: Sequence[_Pending],
-        arn: str,
-        state: Literal["UNKNOWN", "FAILED"],
-        reason: str,
-        message: Message,
-    ) -> bool:
-        """Report an alert that did not surely arrive on the operations topic, then close it."""
-        name = pending[0].item.alert
-        facts = {
-            "detector": self._config.name,
-            "event": f"ALERT_{state}",
-            "reason": reason[:_REASON],
-            "target": arn,
-            "payload": json.loads(message.body),
-        }
-        fate = "may not have arrived" if state == "UNKNOWN" else "was not sent"
-        title = f"{self._config.name}: an alert {fate}"
-        text = f"Alert '{name}' {fate} at {arn}.\n\nReason: {facts['reason']}"
-        if not self._run.report(title, text, facts):
-            # The next run continues from here; it may report twice, but never not at all.
-            self._mark(pending, arn, "CLAIMED" if state == "UNKNOWN" else "PENDING")
-            return False
-        self._mark(pending, arn, state)
-        return True
-
-    def _mark(self, pending: Sequence[_Pending], arn: str, state: TargetStatus) -> None:
-        for one in pending:
-            after = self._with(one.item, arn, state)
-            if not self._ledger.mark_alert(one.item, after):
-                raise _overtaken()
-            one.item = after
-
-    def _with(self, item: AlertItem, arn: str, state: TargetStatus) -> AlertItem:
-        targets = item.targets | {arn: state}
-        overall = _overall(targets)
-        if item.retracted and overall != "CLAIMED":
-            overall = "RETRACTED"
-        values = {"targets": targets, "state": overall, "holder": self._run.holder}
-        return item.model_copy(update=values)
-
-
-@dataclass(eq=False)
-class _Pending:
-    """An alert to send, or its retraction; `item` is as stored."""
-
-    item: AlertItem
-    letter: Letter
-
-
-def _overtaken() -> RetryableError:
-    return RetryableError("Another run has taken over the delivery.")
-
 
 def _deferred(group: Group, delivery: Delivery, newer: Sequence[Delivery]) -> bool:
     # A newer pending delivery has scored this event with later rows: it decides.
@@ -697,7 +436,9 @@ def _alert_item(
         state=_state(decision, old=old),
         because=decision.because,
         mute=mute,
-        targets=dict.fromkeys(_targets(alert), "PENDING") if sending else {},
+        targets=dict.fromkeys(alert.targets, "PENDING") if sending else {},
+        holds=standing(config, alert, [group]),
+        revision=delivery.revision,
         attempt_id=delivery.attempt_id,
         holder=holder,
         # On time, it would have been found before the intervals that were due.
@@ -723,18 +464,3 @@ def _max_age(alert: Alert, config: Config) -> timedelta:
 
 def _slices(group: Group) -> tuple[dict[str, str], ...]:
     return tuple(dict(one) for one in group.slices[:_SLICES])
-
-
-def _targets(alert: Alert) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*alert.sns_topic_arns, *alert.lambda_function_arns]))
-
-
-def _overall(targets: Mapping[str, TargetStatus]) -> AlertStatus:
-    states = set(targets.values())
-    if not states <= set(_FINAL):
-        return "CLAIMED"
-    return next(state for state in _FINAL if state in states)
-
-
-def _results_key(group: Group) -> str:
-    return layout.group_file(layout.ANOMALIES, group.start, group.id)

@@ -1,0 +1,381 @@
+"""The outbox: what the targets of alerts are told of events, each message once, whatever fails.
+
+An ALERT item holds what is so of an event as far as its alert tells it (`holds`), what each target
+knows of it (`knows`), and the state of the message with which each learns the rest (`targets`):
+PENDING, CLAIMED while it is sent, then SENT, UNKNOWN or FAILED. One target never waits for another.
+One that was down is told what holds when it is back, in one message.
+
+The item names the delivery that sends what is pending. A later one that finds something new takes
+it over. Both changes are one conditional write, which also renews the lease of the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from anomaly_detector.alerts.life import is_news, standing
+from anomaly_detector.alerts.message import (
+    Letter,
+    Message,
+    bundle,
+    of_event,
+    of_retraction,
+    single,
+)
+from anomaly_detector.alerts.targets import UncertainError
+from anomaly_detector.config import Config
+from anomaly_detector.errors import PermanentError, RetryableError
+from anomaly_detector.events.group import Group
+from anomaly_detector.lake import layout
+from anomaly_detector.lake.store import ObjectStore
+from anomaly_detector.ledger.items import (
+    PARKED,
+    AlertItem,
+    AlertStatus,
+    Delivery,
+    TargetStatus,
+    Told,
+)
+from anomaly_detector.ledger.ledger import Ledger
+from anomaly_detector.lookout.payload import Origin
+from anomaly_detector.services.topic import Topic
+
+# After this time, an alert that a target keeps rejecting is reported to the operations topic.
+_GIVE_UP = timedelta(days=1)
+# The worst first: the state of an alert with several targets.
+_FINAL: tuple[Literal["UNKNOWN", "FAILED", "SENT"], ...] = ("UNKNOWN", "FAILED", "SENT")
+_REASON = 2_000
+# A fraction of the lease.
+_RENEWED_AFTER = timedelta(seconds=15)
+
+
+class Sender(Protocol):
+    """Sends one message to one target; `alerts.targets.Targets` is the real one."""
+
+    def send(self, arn: str, message: Message) -> None:
+        """Send once; raises RetryableError, PermanentError or UncertainError."""
+
+
+@dataclass(frozen=True)
+class Post:
+    """Adapters and settings of delivery."""
+
+    detector_name: str
+    ledger: Ledger
+    objects: ObjectStore
+    targets: Sender
+    origin: Origin
+    operations: Topic
+
+
+@dataclass
+class Run:
+    """One run: its hold on the lease, and what it has done.
+
+    Attributes
+    ----------
+    clock : returns the time, UTC.
+    renewed : when the lease was last renewed.
+    """
+
+    post: Post
+    holder: str
+    clock: Callable[[], datetime]
+    renewed: datetime
+    sent: int = 0
+    published: int = 0
+    suppressed: int = 0
+    reported: int = 0
+    muted: int = 0
+    retryable: list[str] = field(default_factory=list)
+    permanent: list[str] = field(default_factory=list)
+
+    def keep_lease(self) -> None:
+        """Renew the lease, unless that was done a few seconds ago.
+
+        Raises
+        ------
+        RetryableError
+            If another run has taken it over.
+        """
+        now = self.clock()
+        if now - self.renewed < _RENEWED_AFTER:
+            return
+        if not self.post.ledger.keep_delivering(self.holder, now):
+            raise overtaken()
+        self.renewed = now
+
+    def report(self, title: str, text: str, facts: Mapping[str, object]) -> bool:
+        """Publish to the operations topic; False, to be tried again, if that failed."""
+        try:
+            self.post.operations.publish(title, text, dict(facts))
+        except (BotoCoreError, ClientError) as error:
+            self.retryable.append(f"the operations topic was not notified: {error}")
+            return False
+        self.reported += 1
+        return True
+
+    def park(self, stored: Mapping[str, Any], error: Exception) -> None:
+        """Report a delivery that cannot be read, whole, and put it aside."""
+        self.keep_lease()
+        name, reason = self.post.detector_name, str(error)[:_REASON]
+        text = (
+            f"Results of detector {name} could not be delivered; later ones are.\n\nReason: "
+            f"{reason}\nThe state table keeps the delivery as {PARKED}{stored['sk']}."
+        )
+        facts = {
+            "detector": name,
+            "event": "DELIVERY_PARKED",
+            "reason": reason,
+            "delivery": stored,
+        }
+        if self.report(f"{name}: results were not delivered", text, facts):
+            self.post.ledger.park_delivery(stored)
+            self.permanent.append(f"the delivery {stored['sk']} was parked: {error}")
+
+
+class Outbox:
+    """The messages of one delivery.
+
+    Parameters
+    ----------
+    delivery : as it is stored.
+    groups : of the delivery, as far as alerts tell of them.
+    """
+
+    def __init__(
+        self, run: Run, config: Config, delivery: Delivery, groups: Sequence[Group]
+    ) -> None:
+        self._run = run
+        self._config = config
+        self._alerts = {name: one for name, one in config.alerts.items() if one.targets}
+        self.delivery = delivery
+        self._groups = sorted(groups, key=lambda one: (one.start, one.id))
+        self._ledger = run.post.ledger
+
+    def go_on(self, news: Sequence[Group], muted: Callable[[Group], str | None]) -> None:
+        """Note what is new of events that were told.
+
+        Parameters
+        ----------
+        news : those of the groups that no newer delivery decides about.
+        muted : returns the ID of the mute that holds a group back.
+        """
+        for item, groups in self._told(news):
+            late = item.revision > self.delivery.revision
+            if late or item.retracted or any(muted(group) for group in groups):
+                continue
+            alert = self._alerts[item.alert]
+            holds = standing(self._config, alert, groups, item.holds)
+            if holds == item.holds:
+                continue
+            now = self._run.clock()
+            after = item.model_copy(
+                update={
+                    "holds": holds,
+                    "turn": item.turn + 1,
+                    "targets": _to_tell(item, holds),
+                    "since": now,
+                    "revision": self.delivery.revision,
+                    "attempt_id": self.delivery.attempt_id,
+                    "holder": self._run.holder,
+                }
+            )
+            after = after.model_copy(update={"state": _overall(after.targets)})
+            if not self._ledger.replace_alert(item, after, now):
+                raise overtaken()
+
+    def retract(self, name: str, group_id: str) -> None:
+        """Turn an alert into its retraction for whoever was told."""
+        item = self._ledger.alert(name, group_id)
+        if item is None or item.retracted:
+            return
+        now = self._run.clock()
+        targets: dict[str, TargetStatus] = dict.fromkeys(item.knows, "PENDING")
+        values = {
+            "retracted": True,
+            "targets": targets,
+            "state": "CLAIMED" if targets else "RETRACTED",
+            "since": now,
+            "revision": self.delivery.revision,
+            "attempt_id": self.delivery.attempt_id,
+            "holder": self._run.holder,
+        }
+        if not self._ledger.replace_alert(item, item.model_copy(update=values), now):
+            raise overtaken()
+
+    def send(self) -> bool:
+        """Send what is pending of this delivery; return whether nothing is left."""
+        pending: dict[tuple[str, str], list[_Pending]] = {}
+        for one in self._pending():
+            for target, state in one.item.targets.items():
+                if state not in _FINAL:
+                    pending.setdefault((one.item.alert, target), []).append(one)
+        finished = True
+        for (name, target), of_target in pending.items():
+            # A message that may have been sent is reported by itself.
+            fresh = [one for one in of_target if one.item.targets[target] == "PENDING"]
+            together = fresh if len(fresh) > self._alerts[name].digest_above else []
+            for one in of_target:
+                if one not in together:
+                    finished &= self._send_to([one], target, single(self._letter(one, target)))
+            if together:
+                message = bundle(
+                    self._run.post.origin,
+                    self._config,
+                    name,
+                    self.delivery.attempt_id,
+                    [self._letter(one, target) for one in together],
+                )
+                finished &= self._send_to(together, target, message)
+        return finished
+
+    def _told(self, groups: Sequence[Group]) -> list[tuple[AlertItem, list[Group]]]:
+        """The alerts on groups, each with the groups that its event has become."""
+        found: dict[tuple[str, str], tuple[AlertItem, list[Group]]] = {}
+        for group in sorted(groups, key=lambda one: (one.start, one.id)):
+            for name in self._alerts:
+                item, seen = self._ledger.alert(name, group.id), {group.id}
+                while item is not None and item.because not in {None, *seen}:
+                    seen.add(item.group_id)
+                    item = self._ledger.alert(name, str(item.because))
+                if item is not None and item.targets:
+                    key = (name, item.group_id)
+                    found.setdefault(key, (item, []))[1].append(group)
+        return list(found.values())
+
+    def _pending(self) -> list[_Pending]:
+        """What this delivery has to send, oldest event first, retractions at the end."""
+        found = [_Pending(item, groups) for item, groups in self._told(self._groups)]
+        found = [one for one in found if not one.item.retracted]
+        for name, group_id in self.delivery.retracted:
+            item = self._ledger.alert(name, group_id)
+            if item is not None and item.retracted and name in self._alerts:
+                found.append(_Pending(item, []))
+        return [one for one in found if self._is_pending(one.item)]
+
+    def _is_pending(self, item: AlertItem) -> bool:
+        # An item of another delivery is that one's to send.
+        mine = item.attempt_id == self.delivery.attempt_id
+        return mine and not set(item.targets.values()) <= set(_FINAL)
+
+    def _letter(self, pending: _Pending, target: str) -> Letter:
+        item, origin = pending.item, self._run.post.origin
+        asof = self.delivery.asof or self.delivery.window_end
+        if item.retracted:
+            return of_retraction(origin, self._config, item, asof)
+        group = max(pending.groups, key=lambda one: (one.severity, one.id))
+        key = layout.group_file(layout.ANOMALIES, group.start, group.id)
+        return of_event(origin, self._config, item, group, key, asof, item.knows.get(target))
+
+    def _send_to(self, pending: Sequence[_Pending], target: str, message: Message) -> bool:
+        """Send one message to one target; whether that is done with."""
+        name = pending[0].item.alert
+        if pending[0].item.targets[target] == "CLAIMED":
+            # Only an aborted run leaves this state: it is unknown whether it sent the alert.
+            reason = "a run ended while it sent this alert, so that it may not have arrived"
+            return self._report(pending, target, "UNKNOWN", reason, message)
+        now = self._run.clock()
+        for one in pending:
+            claimed = self._with(one.item, target, "CLAIMED")
+            if not self._ledger.claim_alert(one.item, claimed, now):
+                raise overtaken()
+            one.item = claimed
+        try:
+            self._run.post.targets.send(target, message)
+        except UncertainError as error:
+            return self._report(pending, target, "UNKNOWN", str(error), message)
+        except PermanentError as error:
+            self._run.permanent.append(f"alert '{name}' was not sent: {error}")
+            return self._report(pending, target, "FAILED", str(error), message)
+        except RetryableError as error:
+            if now - min(one.item.since for one in pending) < _GIVE_UP:
+                self._run.retryable.append(f"alert '{name}' is not sent yet: {error}")
+                self._mark(pending, target, "PENDING")
+                return False
+            self._run.permanent.append(f"alert '{name}' was given up after a day: {error}")
+            return self._report(pending, target, "FAILED", str(error), message)
+        self._run.sent += 1
+        self._mark(pending, target, "SENT")
+        return True
+
+    def _report(
+        self,
+        pending: Sequence[_Pending],
+        target: str,
+        state: Literal["UNKNOWN", "FAILED"],
+        reason: str,
+        message: Message,
+    ) -> bool:
+        """Report an alert that did not surely arrive on the operations topic, then close it."""
+        name = pending[0].item.alert
+        facts = {
+            "detector": self._config.name,
+            "event": f"ALERT_{state}",
+            "reason": reason[:_REASON],
+            "target": target,
+            "payload": json.loads(message.body),
+        }
+        fate = "may not have arrived" if state == "UNKNOWN" else "was not sent"
+        title = f"{self._config.name}: an alert {fate}"
+        text = f"Alert '{name}' {fate} at {target}.\n\nReason: {facts['reason']}"
+        if not self._run.report(title, text, facts):
+            # The next run continues from here; it may report twice, but never not at all.
+            self._mark(pending, target, "CLAIMED" if state == "UNKNOWN" else "PENDING")
+            return False
+        self._mark(pending, target, state)
+        return True
+
+    def _mark(self, pending: Sequence[_Pending], target: str, state: TargetStatus) -> None:
+        for one in pending:
+            after = self._with(one.item, target, state)
+            if not self._ledger.mark_alert(one.item, after):
+                raise overtaken()
+            one.item = after
+
+    def _with(self, item: AlertItem, target: str, state: TargetStatus) -> AlertItem:
+        targets = item.targets | {target: state}
+        overall = _overall(targets)
+        if item.retracted and overall != "CLAIMED":
+            overall = "RETRACTED"
+        knows = item.knows | ({target: item.holds} if state in ("SENT", "UNKNOWN") else {})
+        values = {"targets": targets, "knows": knows, "state": overall, "holder": self._run.holder}
+        return item.model_copy(update=values)
+
+
+@dataclass(eq=False)
+class _Pending:
+    """An alert that something is to be told of; `item` is as stored, `groups` what its event is."""
+
+    item: AlertItem
+    groups: list[Group]
+
+
+def overtaken() -> RetryableError:
+    """Another run has taken over the delivery."""
+    return RetryableError("Another run has taken over the delivery.")
+
+
+def _to_tell(item: AlertItem, holds: Told) -> dict[str, TargetStatus]:
+    """The targets of an alert when something else holds."""
+    found: dict[str, TargetStatus] = dict(item.targets)
+    for target, status in item.targets.items():
+        knows = item.knows.get(target)
+        # Who does not know of the event is told all of it, or has refused it.
+        if knows is not None and status != "CLAIMED":
+            done = status if status in _FINAL else "SENT"
+            found[target] = "PENDING" if is_news(knows, holds) else done
+    return found
+
+
+def _overall(targets: Mapping[str, TargetStatus]) -> AlertStatus:
+    states = set(targets.values())
+    if not states <= set(_FINAL):
+        return "CLAIMED"
+    return next(state for state in _FINAL if state in states)
