@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_detector.detection.rules import Rules
+from anomaly_detector.detection.scan import Evidence
 from anomaly_detector.detection.settings import DetectorSettings
 from anomaly_detector.detection.slots import (
     Slots,
@@ -20,7 +21,7 @@ from anomaly_detector.detection.slots import (
     season_slots,
     shown_twice,
 )
-from anomaly_detector.detection.state import Judged, State
+from anomaly_detector.detection.state import Judged, Shown, State
 from anomaly_detector.events.bounds import Bounds
 from anomaly_detector.events.event import Event
 from anomaly_detector.events.explain import explain
@@ -128,10 +129,8 @@ def replay(
         if bounds is not None and crossed is not None:
             events = bounds.follow((*events, *of_bounds), crossed, judged, at)
         for event in events:
-            # Of a long event, hours alone may have come before: its newest interval decides.
             if event.last == at:
-                m, k = state.measures.index(event.measure), lattice.index[event.slices[0]]
-                event.habit = now.habit(rules, shown, m, k)
+                _localise(settings, event, now, rules, shown, judged, evidence)
         now.learn(rules, shown, evidence, frozen)
         if judged is not None:
             kept.add(t - skipped, judged)
@@ -148,6 +147,29 @@ def replay(
         after=after,
         before=before,
     )
+
+
+def _localise(
+    settings: DetectorSettings,
+    event: Event,
+    state: State,
+    rules: Rules,
+    shown: Shown,
+    judged: Judged | None,
+    evidence: Evidence,
+) -> None:
+    """Let an event that the interval shows take in where and when it is."""
+    m, k = state.measures.index(event.measure), state.lattice.index[event.slices[0]]
+    # Of a long event, hours alone may have come before: its newest interval decides.
+    event.habit = state.habit(rules, shown, m, k)
+    if judged is not None:
+        rows = (shown.observed.count[m], state.habits.rows[m])
+        event.weigh(
+            judged.actual[m],
+            judged.expected[m],
+            evidence.dispersions[0, m] * evidence.bases[0, m],
+            rows if settings.measures[m].weighted_mean else None,
+        )
 
 
 def _slots(settings: DetectorSettings, starts: NDArray[np.datetime64]) -> list[Slots]:

@@ -19,12 +19,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import bands, calibration, console, public, reference, speed, worlds
+from tests.benchmarks import bands, calibration, causes, console, public, reference, speed, worlds
 
 BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
     "reference": reference.run,
     "public": public.run,
     "worlds": partial(worlds.run, budgets=worlds.BUDGETS, others=True),
+    "causes": causes.run,
     "bands": bands.run,
     "calibration": calibration.run,
     "speed": speed.run,
@@ -34,6 +35,7 @@ _ABOUT = {
     "reference": reference,
     "public": public,
     "worlds": worlds,
+    "causes": causes,
     "bands": bands,
     "calibration": calibration,
     "speed": speed,

@@ -59,6 +59,13 @@ class MeasureRule:
         return self.aggregation in ("SUM", "COUNT", "COUNT_DISTINCT")
 
     @property
+    def weighted_mean(self) -> bool:
+        """Whether a roll-up is the mean of its parts, weighted by their rows (`RATIO`: by their
+        denominators).
+        """
+        return self.aggregation in ("AVG", "RATIO")
+
+    @property
     def average(self) -> bool:
         """Whether a value of few rows is less certain than one of many."""
         return self.aggregation in ("AVG", "RATIO", *PERCENTILES)

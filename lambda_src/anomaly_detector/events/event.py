@@ -30,19 +30,28 @@ class Sums:
     ----------
     actual, expected : what came and what was expected, where both are known.
     new : what came of slices that are new and make up the change; else 0.
+    variance : usual one of `actual`; of means, that of `weighed`.
+    rows, usual_rows : of means, rows behind the values (of a ratio, its denominator), and usual
+        ones; else 0.
+    weighed, weighed_expected : of means, values and expectations times the rows that came; else 0.
     intervals : int64, number of intervals behind `actual` and `expected`.
     """
 
     actual: Array
     expected: Array
     new: Array
+    variance: Array
+    rows: Array
+    usual_rows: Array
+    weighed: Array
+    weighed_expected: Array
     intervals: NDArray[np.int64]
 
     @classmethod
     def none(cls, slices: int) -> Self:
         """Nothing yet."""
-        actual, expected, new = np.zeros((3, slices))
-        return cls(actual, expected, new, np.zeros(slices, dtype=np.int64))
+        floats = {one.name: np.zeros(slices) for one in fields(cls) if one.name != "intervals"}
+        return cls(**floats, intervals=np.zeros(slices, dtype=np.int64))
 
     def grown(self, slices: int, places: NDArray[np.int64]) -> Self:
         """A copy with room for `slices`, in which `places` are where its own go."""
@@ -158,6 +167,14 @@ class Event:
         """The side as a word."""
         return "up" if self.side > 0 else "down"
 
+    def usual_share(self, lattice: Lattice) -> float:
+        """What its slices would be expected to be, had the event not moved their expectations, as a
+        share of what was expected.
+        """
+        expected = float(self.sums.expected[[lattice.index[name] for name in self.slices]].sum())
+        usual = expected - self.moved
+        return usual / expected if expected * usual > 0 else 1.0
+
     def overlapping(self, lattice: Lattice) -> Mask:
         """(K,) slices that share leaves with the event."""
         overlap = np.zeros(len(lattice.level), dtype=np.bool_)
@@ -251,6 +268,28 @@ class Event:
             )
             for k in np.nonzero(near)[0].tolist()
         ]
+
+    def weigh(
+        self, actual: Array, expected: Array, variance: Array, rows: tuple[Array, Array] | None
+    ) -> None:
+        """Take in what localises the event of an interval that shows it; arrays (K,).
+
+        Parameters
+        ----------
+        variance : usual one of the values.
+        rows : those that came and usual ones, of a mean; None of others.
+        """
+        known = np.isfinite(expected)
+        if rows is None:
+            self.sums.variance += np.where(known, variance, 0.0)
+            return
+        came, usual = (np.where(known, np.maximum(0.0, one), 0.0) for one in rows)
+        known &= np.isfinite(actual) & (came > 0)
+        self.sums.variance += np.where(known, np.square(came) * variance, 0.0)
+        self.sums.rows += came
+        self.sums.usual_rows += usual
+        self.sums.weighed += np.where(known, came * actual, 0.0)
+        self.sums.weighed_expected += np.where(known, came * expected, 0.0)
 
     def _direction(self, actual: float, expected: float) -> Direction:
         if actual == expected or not math.isfinite(expected):

@@ -1,7 +1,8 @@
-"""Makes the group of an event: what it is worth, where it is, and how much each value shares."""
+"""Makes the group of an event: what it is worth, where it is, and what slices and values bring."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -9,19 +10,20 @@ from itertools import pairwise
 import numpy as np
 
 from anomaly_detector.config import ROLLED_UP
+from anomaly_detector.detection.arrays import Array, Mask
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
-from anomaly_detector.events.contributions import (
-    Array,
-    Mask,
-    explaining_slices,
-    holds,
-    shares,
-)
-from anomaly_detector.events.event import Event
+from anomaly_detector.events.cause import Leaves, causes
+from anomaly_detector.events.contributions import holds, shares
+from anomaly_detector.events.event import Event, Slice
 from anomaly_detector.events.follow import BACK_TO_NORMAL, BY_NEW
-from anomaly_detector.events.group import MOST_LEAVES, Group, Kind, Leaf
+from anomaly_detector.events.group import MOST_LEAVES, Cause, Group, Kind, Leaf, Part
 from anomaly_detector.events.kind import kind_of
+from anomaly_detector.events.parts import Brought, Cube
+from anomaly_detector.largest_remainder import apportion
 from anomaly_detector.lattice import Lattice
+
+# Kinds of which the leaves have a change in common.
+_LOCALISED: tuple[Kind, ...] = ("spike", "dip", "level", "ramp")
 
 
 def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group:
@@ -33,7 +35,7 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
     """
     rule = next(rule for rule in settings.measures if rule.name == event.measure)
     found = _found(settings, rule, event, lattice)
-    if found.kind in ("spike", "level", "ramp"):
+    if found.kind in _LOCALISED:
         found = _found_new(event, lattice) or found
     return Group(
         id=event.id(settings.name),
@@ -56,30 +58,41 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
         habit=event.habit,
         quiet=_quiet(event, settings.grid.seconds),
         leaves=_leaves(rule, event, lattice, found),
+        cause=None if event.no_data else _cause(settings.dimensions, found),
     )
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What is told of an event; `deviation` (K,) is that of its leaves, 0 for others."""
+    """What is told of an event.
+
+    Attributes
+    ----------
+    actual, expected : of `slices`. whole : deviation of the slices that it was found in.
+    deviation : (K,) of its leaves, 0 for others.
+    cube : None where new values are the cause.
+    """
 
     kind: Kind
     side: int
     actual: float
     expected: float
+    whole: float
     deviation: Array
-    slices: tuple[tuple[str, ...], ...]
+    slices: tuple[Slice, ...]
+    parts: Sequence[Brought]
     series: int
+    cube: Cube | None
 
 
 def _found(settings: DetectorSettings, rule: MeasureRule, event: Event, lattice: Lattice) -> _Found:
-    known, held = _known(event), _held(event, lattice)
+    known = _known(event)
+    cube = Cube.of(rule, event, lattice, known)
     flagged = {point.slice for point in event.points}
-    leaves = sum(lattice.names[leaf] in flagged for leaf in np.flatnonzero(held).tolist())
-    deviation = np.where(held, event.sums.actual - event.sums.expected, 0.0)
-    slices = event.slices
-    if len(slices) > 1:
-        slices = explaining_slices(lattice, deviation, event.sums.expected, held, known)
+    held = cube.places[cube.held].tolist()
+    leaves = sum(lattice.names[leaf] in flagged for leaf in held)
+    deviation = np.zeros(len(lattice.names))
+    deviation[cube.places] = cube.rate + cube.mix
     actual, expected = _values(rule, event, lattice)
     side = event.side
     if (actual - expected) * side < 0:
@@ -89,7 +102,24 @@ def _found(settings: DetectorSettings, rule: MeasureRule, event: Event, lattice:
         else:
             actual, expected = _values_on_side(rule, event) or (actual, expected)
     kind = kind_of(event, side, settings.grid.seconds)
-    return _Found(kind, side, actual, expected, deviation, slices, leaves or max(1, len(flagged)))
+    whole = actual - expected
+    parts: Sequence[Brought] = []
+    if len(held) > 1 and (kind in _LOCALISED or len(event.slices) > 1):
+        parts = cube.localised(side, whole)
+    if not parts:
+        parts = cube.brought(event.slices)
+    slices = tuple(one.slice for one in parts)
+    if any(one.effect == "mix" for one in parts):
+        # Where rows come from another place than usual, no value of a slice is off.
+        slices = event.slices
+    elif set(slices) != set(event.slices):
+        actual, expected = cube.values(parts)
+    elif len(parts) == 1:
+        own = parts[0]
+        brought = own.deviation if own.effect == "rate" else whole
+        parts = [Brought(own.slice, actual, expected, brought, own.effect)]
+    series = leaves or max(1, len(flagged))
+    return _Found(kind, side, actual, expected, whole, deviation, slices, parts, series, cube)
 
 
 def _found_new(event: Event, lattice: Lattice) -> _Found | None:
@@ -103,16 +133,56 @@ def _found_new(event: Event, lattice: Lattice) -> _Found | None:
     new = np.where(held, event.sums.new, 0.0)
     if change <= 0 or not held.any() or new.sum() < BY_NEW * change:
         return None
-    weight = np.where(held, new, event.sums.expected)
-    named = explaining_slices(lattice, new, weight, held, _known(event))
-    whole = [_widest_new(event, lattice, one) for one in named]
-    slices, actual = [], 0.0
-    for one in dict.fromkeys(whole):
+    leaves = lattice.leaves[_known(event)[lattice.leaves]]
+    usual = event.sums.expected[leaves]
+    # Seen from now on, what is new would all be gone before.
+    before = Leaves(
+        lattice.codes[leaves],
+        np.where(held[leaves], 0.0, usual),
+        np.where(held[leaves], new[leaves], usual),
+    )
+    named = [
+        tuple(
+            ROLLED_UP if code < 0 else str(lattice.values[axis][code])
+            for axis, code in enumerate(one)
+        )
+        for one in causes(before, -1)
+    ]
+    parts = []
+    for one in dict.fromkeys(_widest_new(event, lattice, one) for one in named or event.slices):
         place = lattice.index.get(one)
         inside = [holds(one, name) for name in lattice.names] if place is None else []
-        actual += float(new[inside].sum() if place is None else event.sums.new[place])
-        slices.append(one)
-    return _Found("new value", 1, actual, 0.0, new, tuple(slices), int(held.sum()))
+        came = float(new[inside].sum() if place is None else event.sums.new[place])
+        parts.append(Brought(one, came, 0.0, came))
+    actual = sum(one.actual for one in parts)
+    slices = tuple(one.slice for one in parts)
+    return _Found("new value", 1, actual, 0.0, change, new, slices, parts, int(held.sum()), None)
+
+
+def _cause(dimensions: tuple[str, ...], found: _Found) -> Cause:
+    """The numbers of the slices; percentages sum to 100."""
+    brought = [max(0.0, found.side * one.deviation) for one in found.parts]
+    rest = max(0.0, found.side * found.whole - sum(brought))
+    *percent, unexplained = (part / 100 for part in apportion([*brought, rest], 10_000))
+    parts = tuple(
+        Part(
+            _named(dimensions, one.slice),
+            one.actual,
+            one.expected,
+            one.deviation,
+            share,
+            one.effect,
+            found.cube is None,
+        )
+        for one, share in zip(found.parts, percent, strict=True)
+    )
+    cube = found.cube
+    if cube is None or cube.rows is None or not found.whole:
+        return Cause(found.whole, parts, unexplained)
+    rate, mix = (
+        round(100 * float(one[cube.held].sum()) / found.whole, 2) for one in (cube.rate, cube.mix)
+    )
+    return Cause(found.whole, parts, unexplained, rate, mix)
 
 
 def _quiet(event: Event, seconds: int) -> int:

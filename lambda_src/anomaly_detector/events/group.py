@@ -9,6 +9,7 @@ from typing import Literal
 from uuid import UUID, uuid5
 
 Direction = Literal["up", "down"]
+Effect = Literal["value", "rate", "mix"]
 Kind = Literal[
     "spike", "dip", "level", "ramp", "stuck", "season", "variance", "no data", "new value", "bound"
 ]
@@ -43,6 +44,53 @@ class Leaf:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one slice has to do with an event's deviation.
+
+    Attributes
+    ----------
+    slice : dimensions and values; `{}` is the total.
+    actual, expected : of the slice, as those of a group; `expected` is 0 where it is new. Of a
+        `mix`, they are its rows (of a ratio, its denominator).
+    deviation : that it brings, in the measure's unit.
+    share : percent of the event's deviation.
+    effect : of weighted means, whether the slice's own `rate` changed, or its part in the whole,
+        the `mix`; of others `value`.
+    new : whether the slice was never seen before.
+    """
+
+    slice: dict[str, str]
+    actual: float
+    expected: float
+    deviation: float
+    share: float
+    effect: Effect = "value"
+    new: bool = False
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What explains an event's deviation, in numbers.
+
+    Attributes
+    ----------
+    deviation : actual minus expected of the slices that the event was found in, in the measure's
+        unit.
+    parts : those of `Group.slices` in their order; or, where the mix changed, the slices that
+        changed it, while `Group.slices` are those whose value it moved.
+    unexplained : percent that no part brings; with their shares it sums to 100.
+    rate, mix : of weighted means, percent of the deviation that is due to changed rates of the
+        leaves, and to changed parts of them in the whole; of either sign. None of others.
+    """
+
+    deviation: float
+    parts: tuple[Part, ...]
+    unexplained: float
+    rate: float | None = None
+    mix: float | None = None
+
+
+@dataclass(frozen=True)
 class Group:
     """An event of one measure.
 
@@ -55,8 +103,8 @@ class Group:
     actual, expected : the measure over the explained slices and the intervals that show the event
         (mean for AVG, MIN and MAX, else sum); `actual` is None where a mean has no data.
     contributions : per dimension, percentages of its values, which sum to 100.
-    slices : smallest set of slices that explains the event, each a map of dimension to value;
-        `{}` is the total.
+    slices : smallest set of slices that explains the event, each a map of dimension to value, the
+        one that brings most first; `{}` is the total.
     points : anomalous series and intervals, ascending by start.
     kind : see `events.kind`; it may change while the event grows. None in what a former version
         left.
@@ -66,6 +114,8 @@ class Group:
     quiet : intervals in a row that were normal since, as far as that is sure, once they are more
         than in any pause before; 0 while it goes on.
     leaves : those that moved with the event, the largest change first; at most `MOST_LEAVES`.
+    cause : numbers of `slices`; None in what a former version left, and where nothing is expected
+        or has come.
     """
 
     id: str
@@ -86,6 +136,7 @@ class Group:
     habit: str = ""
     quiet: int = 0
     leaves: tuple[Leaf, ...] = ()
+    cause: Cause | None = None
 
     @property
     def is_missing_data(self) -> bool:

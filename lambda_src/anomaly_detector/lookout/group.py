@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from anomaly_detector.events.group import Group
+from anomaly_detector.events.group import Cause, Group, Part
 from anomaly_detector.intervals import iso, parse_iso
 
 # An item of the state table holds 400 KB; the whole lists are in the results tables.
@@ -49,6 +49,29 @@ def anomaly_group(group: Group) -> dict[str, Any]:
         "Actual": group.actual,
         "Expected": group.expected,
         "Slices": [dict(one) for one in group.slices],
+        "RootCause": None if group.cause is None else _root_cause(group.cause),
+    }
+
+
+def _root_cause(cause: Cause) -> dict[str, Any]:
+    """The numbers of the slices, in their order; percentages sum to 100."""
+    return {
+        "Deviation": cause.deviation,
+        "Unexplained": cause.unexplained,
+        "RateShare": cause.rate,
+        "MixShare": cause.mix,
+        "Slices": [
+            {
+                "Dimensions": dict(one.slice),
+                "Actual": one.actual,
+                "Expected": one.expected,
+                "Deviation": one.deviation,
+                "Share": one.share,
+                "Effect": one.effect,
+                "New": one.new,
+            }
+            for one in cause.parts
+        ],
     }
 
 
@@ -80,6 +103,32 @@ def group_of(document: Mapping[str, Any]) -> Group:
         kind=document.get("Kind"),
         accepted=document.get("Accepted", False),
         habit=document.get("Habit", ""),
+        cause=_cause_of(document.get("RootCause")),
+    )
+
+
+def _cause_of(document: Mapping[str, Any] | None) -> Cause | None:
+    """Read what `_root_cause` made."""
+    if document is None:
+        return None
+    rate, mix = (document[name] for name in ("RateShare", "MixShare"))
+    return Cause(
+        float(document["Deviation"]),
+        tuple(
+            Part(
+                dict(one["Dimensions"]),
+                float(one["Actual"]),
+                float(one["Expected"]),
+                float(one["Deviation"]),
+                float(one["Share"]),
+                one["Effect"],
+                one["New"],
+            )
+            for one in document["Slices"]
+        ),
+        float(document["Unexplained"]),
+        None if rate is None else float(rate),
+        None if mix is None else float(mix),
     )
 
 
@@ -111,9 +160,8 @@ def group_item(group: Group) -> dict[str, Any]:
             }
             for dimension, shares in group.contributions.items()
         },
-        slices=tuple(
-            {name: value[:_ITEM_TEXT] for name, value in one.items()} for one in group.slices[:most]
-        ),
+        slices=tuple(_short(one) for one in group.slices[:most]),
+        cause=None if group.cause is None else _storable_cause(group.cause, most),
     )
     values = {"Actual": _storable(group.actual), "Expected": _storable(group.expected)}
     return anomaly_group(cut) | values
@@ -122,6 +170,37 @@ def group_item(group: Group) -> dict[str, Any]:
 def largest_first(shares: Mapping[str, float]) -> list[tuple[str, float]]:
     """Values and their shares, the largest share first, equal shares by value."""
     return sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _short(one: Mapping[str, str]) -> dict[str, str]:
+    return {name: value[:_ITEM_TEXT] for name, value in one.items()}
+
+
+def _storable_cause(cause: Cause, most: int) -> Cause | None:
+    """None where a number cannot be stored."""
+    parts = cause.parts[:most]
+    numbers = [cause.deviation, cause.rate or 0.0, cause.mix or 0.0]
+    numbers += [value for one in parts for value in (one.actual, one.expected, one.deviation)]
+    if any(_storable(value) is None for value in numbers):
+        return None
+
+    def stored(value: float) -> float:
+        return _storable(value) or 0.0
+
+    return replace(
+        cause,
+        deviation=stored(cause.deviation),
+        parts=tuple(
+            replace(
+                one,
+                slice=_short(one.slice),
+                actual=stored(one.actual),
+                expected=stored(one.expected),
+                deviation=stored(one.deviation),
+            )
+            for one in parts
+        ),
+    )
 
 
 def _storable(value: float | None) -> float | None:

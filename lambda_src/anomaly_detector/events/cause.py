@@ -1,0 +1,360 @@
+"""The fewest slices that explain how leaves differ from their expectations.
+
+A cause is a slice all of whose leaves changed by the same factor q (the ripple effect of HotSpot
+and Squeeze: Sun et al. 2018, Li et al. 2019). With v and e the actual and the expected values of a
+leaf and s^2 the usual variance of v, naming the cause gains it
+
+    t(v - e) - t(v - q e),   t(x) = (n + 1) / 2 ln(1 + x^2 / (n s^2)),
+
+nats of the likelihood of Student's t with n degrees. Its tails are heavy: a leaf that is far off
+whatever the factor counts little, so the unchanged leaves of a slice that is too wide weigh as much
+as the changed ones. A set of causes gains the sum over leaves of the best cause that holds each,
+less a price for every slice: ln of the number of levels, of its rank in its level by how much it
+changed in sum, and a constant. The set that gains most is searched among slices of all levels:
+candidates are collected in rounds, each without the leaves that the best slice of the round before
+holds, then slices are added, and exchanged while that gains.
+
+With many dimensions, levels are taken up to a depth that keeps their number in bounds, and the
+leaves themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.int64]
+Slice = tuple[int, ...]
+
+DEGREES = 6.0
+FACTORS = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.88, 1.15, 1.35, 1.7, 2.2, 3.0, 5.0, 12.0)
+LEAST_CHANGE = 0.02  # relative deviation of the noise of a leaf, at least
+PRICE = 3.0  # nats of a further slice, beside the choice among those of its level
+LEAST_SHARE = 0.05  # of what all explain, that a slice must explain
+MOST = 5  # slices
+ROUNDS = 6
+CANDIDATES = 24  # slices that a round collects
+MOST_LEVELS = 250
+REFINED = 4  # steps in which a factor is fitted
+_TINY = 1e-12
+_SMALL_FACTOR = 0.2  # below which deviations are not relative to it
+_FEWEST = 5  # leaves that have something in common
+_DENSE = 100_000  # combinations up to which they are counted, not sorted
+_EQUAL = 1e-9  # nats
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """Leaves by their values, in any unit that adds up; arrays (L,).
+
+    Attributes
+    ----------
+    codes : (L, D) code of the value in each dimension.
+    variance : usual one of `actual` around `expected`; None to estimate it from the leaves.
+    """
+
+    codes: Codes
+    actual: Array
+    expected: Array
+    variance: Array | None = None
+
+
+@dataclass(frozen=True)
+class _Level:
+    """The slices of a set of dimensions: (L,) which of them holds a leaf, and their names (N, D);
+    `price` is that of having looked at this level.
+    """
+
+    place: Codes
+    names: Codes
+    price: float
+
+
+def causes(leaves: Leaves, side: int, most: int = MOST) -> tuple[Slice, ...]:
+    """The slices that explain the change; the one that explains most first.
+
+    Parameters
+    ----------
+    side : 1 if the causes are above their expectations, -1 if below.
+
+    Returns
+    -------
+    codes of the values, -1 where rolled up. At least one, unless nothing changed on that side.
+    """
+    told = (leaves.actual != 0) | (leaves.expected != 0)
+    codes, actual, expected = leaves.codes[told], leaves.actual[told], leaves.expected[told]
+    if not len(actual):
+        return ()
+    variance = None if leaves.variance is None else leaves.variance[told]
+    deviation = _deviation(actual, expected, variance)
+    found = _Search(codes, actual, expected, deviation, side).run(most)
+    change = [float(side * (actual - expected)[held].sum()) for _, held in found]
+    least = LEAST_SHARE * sum(max(0.0, one) for one in change)
+    kept = [(one, name) for one, (name, _) in zip(change, found, strict=True) if one > least]
+    return tuple(name for _, name in sorted(kept, key=lambda one: (-one[0], one[1])))
+
+
+def _deviation(actual: Array, expected: Array, variance: Array | None) -> Array:
+    """(L,) usual deviation of a leaf, which is never nought."""
+    size = np.abs(expected)
+    if variance is None:
+        noise = _noise(actual[size > 0], expected[size > 0])
+        variance = np.square(noise * size)
+    least = np.square(LEAST_CHANGE * size)
+    some = np.sqrt(np.maximum(variance, least))
+    # What never came has no deviation: that of small leaves is as good as any.
+    small = float(np.quantile(some[some > 0], 0.1)) if (some > 0).any() else 1.0
+    return np.maximum(some, max(small, _TINY))
+
+
+def _noise(actual: Array, expected: Array) -> float:
+    """The relative deviation of leaves that did not change, or all did by the same factor."""
+    if len(actual) < _FEWEST:
+        return LEAST_CHANGE
+    _, width = _common(actual / expected, 3)
+    # Of a normal distribution, a third is within 0.43 deviations of its middle.
+    return max(LEAST_CHANGE, width / 0.86)
+
+
+def common_factor(actual: Array, expected: Array) -> float:
+    """The factor by which most leaves changed; of few leaves, their sum."""
+    known = expected > 0
+    if known.sum() < _FEWEST:
+        return float(actual.sum()) / max(float(expected.sum()), _TINY)
+    return _common(actual[known] / expected[known], 2)[0]
+
+
+def _common(factors: Array, part: int) -> tuple[float, float]:
+    """Middle and relative width of the narrowest range that holds one in `part` of the values."""
+    ordered = np.sort(factors)
+    count = max(2, len(ordered) // part)
+    low, high = ordered[: len(ordered) - count + 1], ordered[count - 1 :]
+    widths = (high - low) / np.maximum((high + low) / 2, _SMALL_FACTOR)
+    at = int(widths.argmin())
+    return float(ordered[at : at + count].mean()), float(widths[at])
+
+
+class _Search:
+    """A search over the slices of some leaves."""
+
+    def __init__(
+        self, codes: Codes, actual: Array, expected: Array, deviation: Array, side: int
+    ) -> None:
+        self._codes, self._actual, self._expected = codes, actual, expected
+        self._deviation, self._side = deviation, side
+        self._unchanged = _nats((actual - expected) / deviation)
+        self._levels = list(_levels(codes))
+
+    def run(self, most: int) -> list[tuple[Slice, NDArray[np.bool_]]]:
+        """The slices chosen, and (L,) which leaves each holds."""
+        names, held, price = self._candidates()
+        if not names:
+            return []
+        gain = np.stack([self._gain(one) for one in held])
+        chosen = _choose(gain, np.array(price), _nested(np.array(names)), most)
+        return [(names[one], held[one]) for one in chosen]
+
+    def _gain(self, held: NDArray[np.bool_]) -> Array:
+        """(L,) nats that a slice gains its leaves, -inf for others."""
+        at = np.flatnonzero(held)
+        _, found = self._fitted(at)
+        gain = np.full(len(held), -np.inf)
+        gain[at] = found
+        return gain
+
+    def _fitted(self, at: Codes) -> tuple[float, Array]:
+        """The factor that the leaves `at` have in common, on the side of the event, and what it
+        gains each.
+        """
+        actual, expected, deviation = self._actual[at], self._expected[at], self._deviation[at]
+        unchanged = self._unchanged[at]
+        best, most = 1.0, -np.inf
+        for factor in self._factors():
+            total = float((unchanged - _changed(actual, expected, deviation, factor)).sum())
+            if total > most:
+                best, most = factor, total
+        weight = expected / np.square(deviation)
+        factor = best
+        for _ in range(REFINED):
+            x = (actual - factor * expected) / deviation
+            trust = weight / (DEGREES + np.square(x))
+            size = float(trust @ expected)
+            if size <= 0:
+                break
+            factor = self._on_side(float(trust @ actual) / size)
+        return factor, unchanged - _changed(actual, expected, deviation, factor)
+
+    def _factors(self) -> tuple[float, ...]:
+        return tuple(one for one in FACTORS if (one - 1.0) * self._side > 0)
+
+    def _on_side(self, factor: float) -> float:
+        return max(1.0, factor) if self._side > 0 else min(1.0, factor)
+
+    def _candidates(self) -> tuple[list[Slice], list[NDArray[np.bool_]], list[float]]:
+        """Slices among which the causes are: names, leaves and prices."""
+        factors = self._factors()
+        each = np.stack(
+            [
+                self._unchanged - _changed(self._actual, self._expected, self._deviation, one)
+                for one in factors
+            ]
+        )
+        found: dict[bytes, tuple[Slice, NDArray[np.bool_], float]] = {}
+        left = np.ones(len(self._actual), dtype=np.bool_)
+        for _ in range(ROUNDS):
+            best = self._best(each, left)
+            if not best:
+                break
+            for _, level, place, price in best:
+                held = level.place == place
+                name = tuple(int(code) for code in level.names[place])
+                # Of slices with the same leaves, the coarsest is named.
+                key = held.tobytes()
+                if key not in found or price < found[key][2]:
+                    found[key] = (found[key][0] if key in found else name, held, price)
+            first = best[0][1].place == best[0][2]
+            if best[0][0] <= 0 or not (left & first).any():
+                break
+            left &= ~first
+            each[:, first] = 0.0
+        each_of = list(found.values())
+        return [one[0] for one in each_of], [one[1] for one in each_of], [one[2] for one in each_of]
+
+    def _best(self, each: Array, left: NDArray[np.bool_]) -> list[tuple[float, _Level, int, float]]:
+        """The slices that gain most, by the leaves' gains (F, L) for some factors; most first, each
+        with its price.
+        """
+        best: list[tuple[float, _Level, int, float]] = []
+        change = np.where(left, self._side * (self._actual - self._expected), 0.0)
+        for level in self._levels:
+            size = len(level.names)
+            gain = np.full(size, -np.inf)
+            for own in each:
+                np.maximum(gain, np.bincount(level.place, own, size), out=gain)
+            order = np.argsort(-np.bincount(level.place, change, size), kind="stable")
+            price = np.empty(size)
+            price[order] = level.price + np.log(np.arange(1, size + 1))
+            worth = gain - price
+            few = min(CANDIDATES, size)
+            top = np.argpartition(-worth, few - 1)[:few] if few < size else np.arange(size)
+            best += [
+                (float(worth[at]), level, int(at), float(price[at]))
+                for at in np.sort(top)
+                if gain[at] > 0
+            ]
+        best.sort(key=lambda one: -one[0])
+        return best[:CANDIDATES]
+
+
+def _levels(codes: Codes) -> Iterator[_Level]:
+    """The levels that are searched, coarse to fine."""
+    leaves, size = codes.shape
+    axes = [one for one in range(size) if len(np.unique(codes[:, one])) > 1]
+    depths: list[int] = []
+    number = 0
+    for depth in range(len(axes) + 1):
+        here = len(list(combinations(axes, depth)))
+        if depth < len(axes) and number + here > MOST_LEVELS:
+            number = MOST_LEVELS
+            continue
+        number += here
+        depths.append(depth)
+    for depth in depths:
+        for chosen in combinations(axes, depth):
+            place, first = _grouped(codes[:, chosen], leaves)
+            names = np.full((len(first), size), -1, dtype=np.int64)
+            names[:, chosen] = codes[np.ix_(first, np.array(chosen, dtype=np.int64))]
+            yield _Level(place, names, PRICE + float(np.log(number)))
+
+
+def _grouped(codes: Codes, leaves: int) -> tuple[Codes, Codes]:
+    """(L,) number of the combination of codes that a leaf has, and a leaf of each."""
+    key, span = np.zeros(leaves, dtype=np.int64), 1
+    for column in codes.T:
+        size = int(column.max()) + 1
+        if span * size > _DENSE:
+            _, key = np.unique(key, return_inverse=True)
+            span = int(key.max()) + 1
+        key, span = key * size + column, span * size
+    if span > _DENSE:
+        _, first, key = np.unique(key, return_index=True, return_inverse=True)
+        return key, first
+    # Without sorting: which combinations occur.
+    occurs = np.zeros(span, dtype=np.bool_)
+    occurs[key] = True
+    place = (np.cumsum(occurs) - 1)[key]
+    first = np.empty(int(occurs.sum()), dtype=np.int64)
+    first[place] = np.arange(leaves)
+    return place, first
+
+
+def _nested(names: Codes) -> NDArray[np.bool_]:
+    """(P, P) whether one of two slices (P, D) holds the other."""
+    one, other = names[:, None], names[None]
+    holds = ((one < 0) | (one == other)).all(axis=2)
+    return np.asarray(holds | holds.T)
+
+
+def _choose(gain: Array, price: Array, nested: NDArray[np.bool_], most: int) -> list[int]:
+    """The set of candidates that gains most, by their leaves' gains (P, L), none in another."""
+    chosen: list[int] = []
+    chosen, value = _added(gain, price, nested, chosen, most)
+    improved = True
+    while improved:
+        improved = False
+        for one in list(chosen):
+            other = [place for place in chosen if place != one]
+            again, worth = _added(gain, price, nested, other, most, without=one)
+            if worth > value + _EQUAL:
+                chosen, value, improved = again, worth, True
+                break
+    return chosen
+
+
+def _added(
+    gain: Array,
+    price: Array,
+    nested: NDArray[np.bool_],
+    chosen: list[int],
+    most: int,
+    without: int = -1,
+) -> tuple[list[int], float]:
+    """The set with further candidates, each the one that gains most, and what it gains in all.
+
+    Something has changed, so there is a first one, whatever its price.
+    """
+    chosen = list(chosen)
+    best, value = np.full(gain.shape[1], -np.inf), -np.inf
+    if chosen:
+        best = gain[chosen].max(axis=0)
+        value = float(np.where(best > -np.inf, best, 0.0).sum() - price[chosen].sum())
+    while len(chosen) < most:
+        with_each = np.maximum(gain, best)
+        worth = np.where(with_each > -np.inf, with_each, 0.0).sum(axis=1)
+        worth -= price[chosen].sum() + price
+        worth[nested[chosen].any(axis=0)] = -np.inf
+        if without >= 0:
+            worth[without] = -np.inf
+        at = int(worth.argmax())
+        if worth[at] <= value + _EQUAL:
+            break
+        chosen.append(at)
+        best = with_each[at]
+        value = float(worth[at])
+    return chosen, value
+
+
+def _nats(x: Array) -> Array:
+    """Of Student's t: how improbable standardised values are."""
+    return np.asarray((DEGREES + 1.0) / 2.0 * np.log1p(np.square(x) / DEGREES))
+
+
+def _changed(actual: Array, expected: Array, deviation: Array, factor: float) -> Array:
+    """Nats of values that changed by a factor: what is larger varies more."""
+    wider = max(1.0, factor)
+    return np.asarray(_nats((actual - factor * expected) / (wider * deviation)) + np.log(wider))
