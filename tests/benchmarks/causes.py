@@ -8,7 +8,7 @@ dimensions; a cube for each seed and kind. Peers are own implementations of the 
 *ours* is `events.cause`, as the detector calls it for an event, but without the usual variance of
 each leaf, which the detector knows: all get the same numbers, actual and expected, of one moment.
 A slice is found if a slice with exactly its leaves is named. F1 is of all slices of all cubes.
-Seeds below 1000 were looked at while the method was made, those from 1000 on were not.
+Seeds below 1000 served to make the method, those from 1000 on did not.
 
 *time* is CPU time of a case on one core. The last table is the largest case: ten dimensions and
 10,000 leaves, of which no combination occurs twice, and three faults of two and three dimensions.
