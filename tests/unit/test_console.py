@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from anomaly_detector.events.group import Cause, Part
 from anomaly_detector.intervals import iso
 from anomaly_detector.ledger.items import GroupItem
 from anomaly_detector.lookout.group import anomaly_group, group_of
@@ -259,12 +260,15 @@ def test_five_hundred_events_are_listed_within_bounds() -> None:
 
 
 def test_a_stored_group_is_read_back() -> None:
-    whole = group(kind="level", accepted=True, habit="first of the month")
+    parts = (Part({"platform": "web"}, 4.0, 9.0, -5.0, 62.5, "mix"),)
+    cause = Cause(-8.0, parts, 37.5, rate=-1.25, mix=101.25)
+    whole = group(kind="level", accepted=True, habit="first of the month", cause=cause)
 
     back = group_of(json.loads(json.dumps(anomaly_group(whole))))
 
     assert anomaly_group(back) == anomaly_group(whole)
     assert (back.start, back.end, back.slices) == (whole.start, whole.end, whole.slices)
+    assert back.cause == cause
 
 
 def press(world: World, on: Widget, button: str, **form: str) -> str:
