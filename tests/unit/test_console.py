@@ -86,7 +86,7 @@ def test_events_are_listed_with_severity_sentence_and_chart(world: World) -> Non
     assert "revenue down " in found.text
     assert "on mobile_app" in found.text
     assert "svg" in found.tags
-    assert found.fields == {"threshold": "40", "measure": ""}
+    assert found.fields == {"threshold": "40", "measure": "", "days": ""}
     assert {one.on for one in found.actions} == {"Show", "Open"}
 
 
@@ -96,7 +96,7 @@ def test_the_form_narrows_the_list(world: World) -> None:
     found = pressed(world, first, "Show", threshold="100", measure="views")
 
     assert "No event of severity 100 or more in this time" in found.text
-    assert found.fields == {"threshold": "100", "measure": "views"}
+    assert found.fields == {"threshold": "100", "measure": "views", "days": ""}
     found = pressed(world, first, "Show", measure="revenue")
     assert "revenue down" in found.text
 
@@ -110,6 +110,18 @@ def test_parameters_of_the_widget_and_the_time_of_the_dashboard_count(world: Wor
     assert "Nothing was found in this time." in found.text
     found = shown(world, timeRange={"start": 0, "end": 1, "zoom": early})
     assert "Nothing was found in this time." in found.text
+
+
+def test_the_form_may_ask_for_other_days_than_the_dashboard_shows(world: World) -> None:
+    early = {"start": _ms(H1 - 9 * DAY), "end": _ms(H1 - 8 * DAY)}
+    first = shown(world, timeRange=early)
+
+    action = first.button("Show")
+    form = {"all": {**first.fields, "days": "5"}}
+    found = shown(world, action.payload, timeRange=early, forms=form)
+
+    assert "revenue down" in found.text
+    assert found.fields["days"] == "5"
 
 
 def test_when_none_is_severe_enough_the_closest_is_named(world: World) -> None:
@@ -169,7 +181,7 @@ def test_a_call_for_its_documentation_gets_markdown(world: World) -> None:
 
     assert found.startswith("## ")
     assert "``` yaml" in found
-    for name in ("view", "threshold", "measure", "group_id"):
+    for name in ("view", "threshold", "measure", "days", "group_id"):
         assert f"**{name}** |" in found
 
 
@@ -188,6 +200,7 @@ def test_colours_are_those_of_the_theme(world: World, theme: str) -> None:
     [
         ({"view": "graph"}, "view must be events, event, learnt, status; got 'graph'"),
         ({"threshold": "high"}, "threshold must be a number from 0 to 100; got 'high'"),
+        ({"days": "-1"}, "days must be a number from 0 to 366; got '-1'"),
         ({"measure": "cost"}, "measure must be one of revenue, views; got 'cost'"),
         ({"view": "event", "group_id": "gone"}, "This event is gone"),
         ({"view": HOSTILE}, "view must be"),
@@ -217,7 +230,7 @@ def test_before_the_first_training_it_says_so() -> None:
 
 def test_hostile_names_and_values_are_text() -> None:
     row = widgets.Row(HOSTILE, 80, True, HOSTILE, Markup())
-    form = widgets.Form(HOSTILE, HOSTILE, [HOSTILE])
+    form = widgets.Form(HOSTILE, HOSTILE, HOSTILE, [HOSTILE])
     listed = Widget(widgets.events(PLACES, "light", form, HOSTILE, [row], left_out=HOSTILE))
     assert listed.faults == []
     assert HOSTILE in listed.text

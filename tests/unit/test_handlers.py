@@ -17,6 +17,7 @@ from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.handlers import (
     activate,
     commit,
+    console,
     deliver,
     detect,
     plan_crawl,
@@ -39,6 +40,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ParamValid
 from moto import mock_aws
 
 from tests.unit.services_world import DAY, H1, World, document, sales
+from tests.widget_rules import Widget
 
 REGION = "us-east-1"
 NOON = timedelta(hours=12)
@@ -352,3 +354,24 @@ def test_people_mute_and_unmute_through_the_handler(world: World) -> None:
     assert respond.handler({"action": "mutes"}, Context())["mutes"] == []
     with pytest.raises(PermanentError, match="The event is invalid: correct or add"):
         respond.handler({"action": "sing"}, Context())
+
+
+def test_widgets_are_text_and_their_buttons_get_a_sentence(world: World) -> None:
+    world.upload(document(alerts={}))
+    world.activate()
+    drawn = console.handler({"widgetContext": {"params": {"view": "status"}}}, Context())
+    assert isinstance(drawn, str)
+    assert "ACTIVE" in Widget(drawn).text
+    assert console.handler({"describe": True}, Context()).startswith("## Anomaly detector")
+
+    pressed = {
+        "action": "mute",
+        "days": 1,
+        "mute": {"measures": ["revenue"]},
+        "widgetContext": {"dashboardName": "shop", "forms": {"all": {"reason": "Sale"}}},
+    }
+    assert respond.handler(pressed, Context())["markdown"].startswith("Alerts are held back until")
+    (mute,) = respond.handler({"action": "mutes"}, Context())["mutes"]
+    assert (mute["measures"], mute["reason"], mute["by"]) == (["revenue"], "Sale", "dashboard shop")
+    unknown = pressed | {"mute": {"measures": ["none"]}}
+    assert respond.handler(unknown, Context())["markdown"].startswith("**Not done.** The mute is")

@@ -33,9 +33,8 @@ Param | Description
 **view** | `events` (default), `event`, `learnt` or `status`
 **threshold** | Events of at least this severity, 0-100; by default that of the lowest alert
 **measure** | Events of this measure only
+**days** | Events of the last days, at most 366; by default of the dashboard's time range
 **group_id** | The event of the view `event`; by default an open one, or the newest
-
-Events are those of the dashboard's time range.
 
 ### Example parameters
 ``` yaml
@@ -63,6 +62,7 @@ class Form:
 
     threshold: str
     measure: str
+    days: str
     measures: Sequence[str]
 
 

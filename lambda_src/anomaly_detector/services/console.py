@@ -34,6 +34,7 @@ View = Literal["events", "event", "learnt", "status"]
 # An interval is an object to read: so many take about two seconds.
 _INTERVALS: Final = 400
 _LISTED: Final = 50
+_MOST_DAYS: Final = 366
 _BARS: Final = 6
 _CLASSES: Final = 100
 # Around an event: at least so many times its length, and so long.
@@ -65,12 +66,18 @@ class _Context(BaseModel):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a widget is to show; `begin` and `end` are those of the dashboard (UTC)."""
+    """What a widget is to show.
+
+    Attributes
+    ----------
+    days : up to now; None for the time of the dashboard. begin, end : UTC.
+    """
 
     view: View
     threshold: float | None
     measure: str
     group_id: str
+    days: float | None
     begin: datetime
     end: datetime
 
@@ -119,28 +126,35 @@ def _wanted(event: Mapping[str, Any], context: _Context, now: datetime) -> Wante
     view = given.get("view", "events")
     if view not in get_args(View):
         raise PermanentError(f"view must be {', '.join(get_args(View))}; got {view!r}.")
-    range_ = context.timeRange
-    within = range_ and (range_.zoom or range_)
-    begin, end = (_moment(within.start), _moment(within.end)) if within else (now - _AROUND, now)
+    days = _number("days", given.get("days"), _MOST_DAYS)
+    spans = context.timeRange
+    within = spans and (spans.zoom or spans)
+    if days:
+        begin, end = now - timedelta(days=days), now
+    elif within:
+        begin, end = _moment(within.start), _moment(within.end)
+    else:
+        begin, end = now - _AROUND, now
     return Wanted(
         view=cast("View", view),
-        threshold=_threshold(given.get("threshold")),
+        threshold=_number("threshold", given.get("threshold"), 100),
         measure=str(given.get("measure") or ""),
         group_id=str(given.get("group_id") or ""),
+        days=days,
         begin=begin,
         end=max(begin, end),
     )
 
 
-def _threshold(given: object) -> float | None:
+def _number(name: str, given: object, most: int) -> float | None:
     if given is None or given == "":
         return None
     try:
         found = float(str(given))
     except ValueError:
         found = -1.0
-    if not 0 <= found <= 100:
-        raise PermanentError(f"threshold must be a number from 0 to 100; got {given!r}.")
+    if not 0 <= found <= most:
+        raise PermanentError(f"{name} must be a number from 0 to {most}; got {given!r}.")
     return found
 
 
@@ -213,7 +227,8 @@ class _Widget:
         if closest is not None:
             said = sentence(config, closest, self._now)
             nothing = f"The closest was of severity {closest.severity:.0f}: {said}."
-        form = console.Form(f"{threshold:g}", wanted.measure, list(config.measures))
+        days = f"{wanted.days:g}" if wanted.days else ""
+        form = console.Form(f"{threshold:g}", wanted.measure, days, list(config.measures))
         hidden = len(found) - len(listed)
         hidden_words = (
             f"{_many(hidden, 'event')} of lower severity are not listed: raise the severity or "
