@@ -33,12 +33,17 @@ from anomaly_detector.lookout.group import groups_json
 from anomaly_detector.operate import commands as operate
 from anomaly_detector.operate import warehouse
 from anomaly_detector.panel import second
+from anomaly_detector.report.charts import Span, many
+from anomaly_detector.report.content import Content, Quality, empty_spans
+from anomaly_detector.report.page import page
+from anomaly_detector.report.stored import Stored
 
-SCORES, GROUPS, PREVIEW, TRAINING, CONFIGURATION = (
+SCORES, GROUPS, PREVIEW, TRAINING, REPORT, CONFIGURATION = (
     "scores.parquet",
     "groups.json",
     "preview.json",
     "training.json",
+    "report.html",
     "detector.json",
 )
 _FAULT = 2
@@ -90,6 +95,7 @@ files in --out:
   groups.json      the events, with the slices that explain them
   preview.json     events per week at each alert threshold
   training.json    what was learned per series class: seasons, spread, missing and sparse series
+  report.html      all of this as a page with charts; open it in a browser
 
 The exit status is 0, or 2 if a file or the configuration is invalid; the message on standard error
 says what to change.
@@ -301,15 +307,46 @@ def _backtest(rows: Aggregated, options: argparse.Namespace, progress: Progress)
     said = groups_json(groups, threshold=THRESHOLD_SEVERITY, scored_from=begin, scored_to=rows.end)
     preview = json.dumps(backtest.preview(groups, begin, rows.end), indent=1)
     learnt = backtest.training(DetectorSettings.of(config, grid), scored.after)
+    progress.start("Drawing the page")
     written = {
         SCORES: parquet.write(scored.table),
         GROUPS: said.encode(),
         PREVIEW: preview.encode(),
         TRAINING: json.dumps(learnt.to_dict(), allow_nan=False, indent=1).encode(),
+        REPORT: _page(rows, begin, scored, learnt).encode(),
     }
     for name, body in written.items():
         _write(options.out / name, body)
     return _summary(config, rows, begin, groups, learnt, options.out)
+
+
+def _page(rows: Aggregated, begin: datetime, scored: backtest.Scored, learnt: Report) -> str:
+    """The page of a backtest, over the part that was scored."""
+    config, grid = rows.config, Grid.of(rows.config)
+    starts = grid.starts(begin, rows.end)
+    held = rows.held[-len(starts) :]
+    notes = [f"{line[0].upper()}{line[1:]}." for line in rows.said]
+    if rows.undated:
+        notes.append(f"{many(rows.undated, 'row')} without a timestamp ignored.")
+    if rows.filtered:
+        notes.append(f"{many(rows.filtered, 'row')} left out by dimension_filters.")
+    content = Content(
+        config=config,
+        watched=Span(begin, rows.end),
+        asof=rows.end,
+        stored=Stored.of(config, scored.table, begin, rows.end),
+        groups=scored.groups,
+        preview=backtest.preview(scored.groups, begin, rows.end),
+        training=learnt.to_dict(),
+        quality=Quality(
+            due=len(starts),
+            scored=len(starts),
+            empty=empty_spans(starts, rows.end, held > 0),
+            rows=int(held.sum()),
+            notes=notes,
+        ),
+    )
+    return page(content)
 
 
 def _check_writable(folder: Path) -> None:
@@ -346,19 +383,19 @@ def _summary(
     total, measures, slices = rows.panel.values.shape
     read = (
         f"{rows.rows:,} rows from {iso(rows.begin)} to {iso(rows.end)}: {total:,} intervals of "
-        f"{config.interval}, {slices * measures:,} series ({_many(slices, 'slice')}, "
-        f"{_many(measures, 'measure')})."
+        f"{config.interval}, {slices * measures:,} series ({many(slices, 'slice')}, "
+        f"{many(measures, 'measure')})."
     )
     lines = [read]
     if rows.undated:
-        lines.append(f"{_many(rows.undated, 'row')} without a timestamp ignored.")
+        lines.append(f"{many(rows.undated, 'row')} without a timestamp ignored.")
     if rows.filtered:
-        lines.append(f"{_many(rows.filtered, 'row')} left out by dimension_filters.")
+        lines.append(f"{many(rows.filtered, 'row')} left out by dimension_filters.")
     lines += [f"{line[0].upper()}{line[1:]}." for line in rows.said]
     lines += _emptiness(rows, scored)
     of_rows = int(rows.held[-scored:].sum()) / max(1, int(rows.held.sum()))
     lines.append(
-        f"Trained on {_many(total - scored, 'interval')}, then scored {scored:,} from "
+        f"Trained on {many(total - scored, 'interval')}, then scored {scored:,} from "
         f"{iso(begin)}: {scored / total:.0%} of the intervals, with {of_rows:.0%} of the rows."
     )
     settings = DetectorSettings.of(config, grid)
@@ -372,14 +409,15 @@ def _summary(
     weeks = (rows.end - begin).total_seconds() / 604_800
     each = f", {len(groups) / weeks:.1f} per week" if groups else ""
     lines.append(
-        f"Found {_many(len(groups), 'event')}{each}, at severity {THRESHOLD_SEVERITY:g} or more "
+        f"Found {many(len(groups), 'event')}{each}, at severity {THRESHOLD_SEVERITY:g} or more "
         f"(budget of false events per week: {config.false_events_per_week:g})."
     )
     worst = sorted(groups, key=lambda one: (-one.severity, one.start, one.measure))[:_SHOWN]
     if len(groups) > _SHOWN:
         lines.append("The most severe:")
     lines += [f"  {_line(config, one)}" for one in worst]
-    lines.append(f"Written to {out}: {SCORES}, {GROUPS}, {PREVIEW}, {TRAINING}.")
+    lines.append(f"Written to {out}: {SCORES}, {GROUPS}, {PREVIEW}, {TRAINING}, {REPORT}.")
+    lines.append(f"Open {out / REPORT} in a browser to see them.")
     return "\n".join(lines) + "\n"
 
 
@@ -392,7 +430,7 @@ def _emptiness(rows: Aggregated, scored: int) -> list[str]:
     newest = int(rows.held[-scored:].sum())
     if newest < rows.held.sum() * scored / total / 4:
         lines.append(
-            f"The scored part contains only {newest:,} of {_many(int(rows.held.sum()), 'row')}: "
+            f"The scored part contains only {newest:,} of {many(int(rows.held.sum()), 'row')}: "
             "check the timestamps."
         )
     return lines
@@ -450,7 +488,3 @@ def _share(value: float | None) -> str:
 
 def _line(config: Config, group: Group) -> str:
     return f"{group.severity:3.0f}  {sentence(config, group)}"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

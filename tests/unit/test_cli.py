@@ -38,6 +38,7 @@ from tests.unit.cli_files import (
     write_document,
     write_parquet,
 )
+from tests.unit.report_pages import Read
 
 SOURCES = Path(__file__).resolve().parents[2] / "lambda_src"
 
@@ -149,6 +150,24 @@ def test_the_report_says_what_was_learnt(out: Path) -> None:
     latency = found["latency", "platform", "market"]
     assert latency["spread"] == pytest.approx(4 / 80 / np.sqrt(2), rel=0.15)
     assert latency["level"] == pytest.approx(80, rel=0.02)
+
+
+def test_the_page_shows_the_events_and_is_named_in_the_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = backtest(DOCUMENT, write_csv(tmp_path / "rows.csv", shop()))
+
+    read = Read((out / "report.html").read_text("utf-8"))
+    found = groups(out)["groups"]
+    assert found
+    assert {one["id"] for one in read.all("article")} == {
+        f"event={group['AnomalyGroupId']}" for group in found
+    }
+    assert len(read.data["series"]) == 18
+    said = capsys.readouterr().out
+    for line in (line.split("  ")[-1] for line in said.splitlines() if " instead of " in line):
+        assert line in read.text
+    assert f"Open {out / 'report.html'} in a browser" in said
 
 
 def test_the_report_is_a_table_in_the_summary(

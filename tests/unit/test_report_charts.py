@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from anomaly_detector.report import axes, charts, figures
+from anomaly_detector.report import axes, charts
 from anomaly_detector.report.charts import Bar, Mark, Span
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,47 +20,21 @@ HOSTILE = '"><script>alert(1)</script>\x00\x1b\ud800 & \u202e'
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=64)
 
 
-# Numbers
-
-
 @pytest.mark.parametrize(
-    ("value", "unit", "text", "step"),
+    ("value", "unit", "text"),
     [
-        (6547, None, "6,547", "6.547 k"),
-        (1200, None, "1,200", "1.2 k"),
-        (3_400_000, None, "3,400,000", "3.4 M"),
-        (2.5e9, None, "2,500,000,000", "2.5 G"),
-        (0.0321, None, "0.0321", "0.0321"),
-        (0.0321, "share", "3.21 %", "3.21 %"),
-        (-1055.4, None, "−1,055", "−1.055 k"),
-        (0.0, None, "0", "0"),
-        (1e-7, None, "1e-7", "1e-7"),
-        (1.5e18, None, "1.5e18", "1.5e18"),
-        (None, None, "nothing", None),
-        (float("nan"), None, "nothing", None),
+        (1200, None, "1.2 k"),
+        (-1055, None, "-1.055 k"),
+        (3_400_000, None, "3.4 M"),
+        (2.5e9, None, "2.5 G"),
+        (999, None, "999"),
+        (0.0321, None, "0.0321"),
+        (0.0321, "share", "3.21 %"),
+        (0.0, None, "0"),
     ],
 )
-def test_given_a_value_when_it_is_told_then_it_reads_as_people_write_it(value, unit, text, step):
-    assert figures.figure(value, unit) == text
-    if step is not None:
-        assert figures.steps(value, unit) == step
-
-
-@pytest.mark.parametrize(
-    ("actual", "expected", "text"),
-    [
-        (1055, 6547, "−84 %"),
-        (200, 100, "+100 %"),
-        (103, 100, "+3.0 %"),
-        (7, 0, "new"),
-        (0, 0, ""),
-        (20_000, 100, "× 200"),
-        (-50, -100, "+50 %"),
-        (None, 100, ""),
-    ],
-)
-def test_given_a_change_when_it_is_told_then_as_percent_or_what_fits_better(actual, expected, text):
-    assert figures.change(actual, expected) == text
+def test_given_a_value_when_on_an_axis_then_it_reads_in_si_steps(value, unit, text):
+    assert axes.steps(value, unit) == text
 
 
 # Axes

@@ -6,19 +6,21 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+from anomaly_detector.alerts.figures import figure
+from anomaly_detector.alerts.words import MONTHS
+from anomaly_detector.config import Unit
 
 MOST_TICKS = 6
 # Minutes that divide a day, and hours.
 _MINUTES = (5, 10, 15, 30, 60, 120, 180, 360, 720)
 _DAYS = (1, 2, 7, 14)
 _MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200)
-_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONDAY = datetime(2001, 1, 1)  # noqa: DTZ001 times of the clock on the wall
-
-
-_Label = Callable[[datetime], tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,16 @@ class Tick:
     at: datetime
     label: str
     below: str
+
+
+def steps(value: float, unit: Unit | None = None) -> str:
+    """A value on an axis, with SI steps: `1.2 k`, `3.4 M`, `3.2 %` for a share."""
+    if unit == "share":
+        return figure(value, unit)
+    for size, prefix in _PREFIXES:
+        if size <= abs(value) < 1000 * size:
+            return f"{figure(value / size)} {prefix}"
+    return figure(value)
 
 
 def value_ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
@@ -45,17 +57,15 @@ def value_ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
     return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
 
 
-def time_ticks(begin: datetime, end: datetime, zone: str) -> list[Tick]:
+@lru_cache(512)
+def time_ticks(begin: datetime, end: datetime, zone: str) -> tuple[Tick, ...]:
     """Round times of the clock in the zone, at most six, within `[begin, end]` (UTC)."""
     place = ZoneInfo(zone)
     first, last = _wall(begin, place), _wall(end, place)
-    steps: list[tuple[Callable[[datetime], Iterator[datetime]], _Label]] = [
-        *((_every(timedelta(minutes=minutes)), _of_time) for minutes in _MINUTES),
-        *((_every(timedelta(days=days)), _of_day) for days in _DAYS),
-        *((_every_months(months), _of_month if months < 12 else _of_year) for months in _MONTHS),
-    ]
     found: list[Tick] = []
-    for walk, label in steps:
+    for step, walk, label in _STEPS:
+        if last - first > (MOST_TICKS + 2) * step:
+            continue
         found = []
         before = ""
         for wall in walk(first):
@@ -69,12 +79,12 @@ def time_ticks(begin: datetime, end: datetime, zone: str) -> list[Tick]:
                 before = below
         if len(found) <= MOST_TICKS:
             break
-    return found
+    return tuple(found)
 
 
 def day(moment: datetime) -> str:
     """`26 Nov`."""
-    return f"{moment.day} {_NAMES[moment.month - 1]}"
+    return f"{moment.day} {MONTHS[moment.month - 1]}"
 
 
 def spoken(moment: datetime, zone: str, *, of_days: bool = False) -> str:
@@ -97,7 +107,7 @@ def _of_day(wall: datetime) -> tuple[str, str]:
 
 
 def _of_month(wall: datetime) -> tuple[str, str]:
-    return _NAMES[wall.month - 1], str(wall.year)
+    return MONTHS[wall.month - 1], str(wall.year)
 
 
 def _of_year(wall: datetime) -> tuple[str, str]:
@@ -122,3 +132,19 @@ def _every_months(months: int) -> Callable[[datetime], Iterator[datetime]]:
             number += months
 
     return walk
+
+
+# Length, walk and labels of each step, ascending.
+_STEPS: tuple[
+    tuple[
+        timedelta, Callable[[datetime], Iterator[datetime]], Callable[[datetime], tuple[str, str]]
+    ],
+    ...,
+] = (
+    *((timedelta(minutes=size), _every(timedelta(minutes=size)), _of_time) for size in _MINUTES),
+    *((timedelta(days=size), _every(timedelta(days=size)), _of_day) for size in _DAYS),
+    *(
+        (timedelta(days=30 * size), _every_months(size), _of_month if size < 12 else _of_year)
+        for size in _MONTHS
+    ),
+)

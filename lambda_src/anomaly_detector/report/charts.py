@@ -19,8 +19,9 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from anomaly_detector.alerts.figures import compared, figure
 from anomaly_detector.config import Unit
-from anomaly_detector.report import axes, figures
+from anomaly_detector.report import axes
 
 Array = NDArray[np.float64]
 Theme = Literal["auto", "light", "dark"]
@@ -65,17 +66,19 @@ _RULES = (files(__package__) / "charts.css").read_text("utf-8")
 # The plot's own units: so many columns, and so many steps a pixel of its height.
 _COLUMNS, _FINE = 2000, 4
 _DENSE_COLUMNS = 1000
-_SPARK_COLUMNS = 240
+_SPARK_COLUMNS = 120
 # Values shown one by one.
 _FEW = 40
 _TOP, _BOTTOM = 16, 34
-# The difference of larger values would be infinite.
-_LARGEST = 1e150
+# The difference of larger values would be infinite, and nothing could be divided by a smaller one.
+_LARGEST, _SMALLEST = 1e150, 1e-150
 # Beyond the values by this share of their span, the band ends at the edge of the plot.
 _BAND_SHOWN = 0.6
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _LABEL = 34
 _LOW, _HIGH = 60, 80
+# More events at the same time hide each other.
+_MOST_LANES = 8
 
 
 @dataclass(frozen=True)
@@ -236,7 +239,7 @@ def bars(
         top = place * height_of_row
         parts.append(_text(_cut(row.label), x=0, y=top + 13, kind="strong"))
         if row.expected is not None:
-            told = figures.instead(row.actual, row.expected, unit)
+            told = compared(row.actual, row.expected, unit)
             parts.append(_text(told, x="100%", y=top + 13, anchor="end"))
         share = min(max(row.share, 0.0), 100.0) * 0.85
         kind = "other" if row.rest else "bar"
@@ -245,7 +248,7 @@ def bars(
         parts.append(_text(_percent(row.share), x="100%", y=top + 27, anchor="end", kind="strong"))
     said = "; ".join(
         f"{row.label} {_percent(row.share)}"
-        + ("" if row.expected is None else f", {figures.instead(row.actual, row.expected, unit)}")
+        + ("" if row.expected is None else f", {compared(row.actual, row.expected, unit)}")
         for row in rows
     )
     return _svg("chart bars", max(1, len(rows)) * height_of_row, title, said or "Nothing.", parts)
@@ -286,7 +289,7 @@ def timeline(
         y += 4
     ticks = axes.time_ticks(within.start, within.end, zone)
     said = "; ".join(
-        f"{row}: {figures.count(sum(one.row == row for one in marks), 'event')}" for row in rows
+        f"{row}: {many(sum(one.row == row for one in marks), 'event')}" for row in rows
     )
     return _svg("chart timeline", y + _BOTTOM, title, said, [*parts, *_times(ticks, over, y)])
 
@@ -316,15 +319,14 @@ def weekly(
                 rx=2,
             )
         )
-        above = figures.figure(one["events_per_week"])
+        above = figure(one["events_per_week"])
         parts.append(_text(above, x=middle, y=f"{13 + plot - size:.1f}", anchor="middle"))
         kind = "strong" if is_chosen else ""
         name = f"{one['threshold']:g}"
         parts.append(_text(name, x=middle, y=plot + 33, anchor="middle", kind=kind))
     parts.append(_one("line", "base", x2="100%", y1=plot + 18, y2=plot + 18))
     said = "; ".join(
-        f"at {one['threshold']:g}: {figures.figure(one['events_per_week'])} a week"
-        for one in preview
+        f"at {one['threshold']:g}: {figure(one['events_per_week'])} a week" for one in preview
     )
     return _svg("chart weekly", height, title, said or "Nothing.", parts)
 
@@ -364,6 +366,11 @@ def key(*, share: float = 0.99, zone: str = "", event: bool = True) -> Markup:
     if zone:
         items.append(_tag("li", {}, [escape(f"times in {zone}")]))
     return _tag("ul", {"class": "chart-key"}, items)
+
+
+def many(number: int, noun: str) -> str:
+    """`1 event`, `1,200 events`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def clean(text: str) -> str:
@@ -413,8 +420,8 @@ class _Scale:
                 high = max(high, min(float(band.max()), high + room))
         if zero:
             low, high = min(low, 0.0), max(high, 0.0)
-        if high - low <= 1e-9 * max(abs(low), abs(high)):
-            half = abs(high) / 2 or 1.0
+        if high - low <= max(1e-9 * max(abs(low), abs(high)), _SMALLEST):
+            half = abs(high) / 2 if abs(high) > _SMALLEST else 1.0
             low, high = (0.0, 2 * half) if zero and high == 0 else (low - half, high + half)
         if padded:
             edge = 0.08 * (high - low)
@@ -574,18 +581,18 @@ def _said(line: Line, zone: str, unit: Unit | None, event: Span | None) -> str:
     if len(held):
         low, high = held[np.argmin(line.actual[held])], held[np.argmax(line.actual[held])]
         parts.append(
-            f"Actual between {figures.figure(float(line.actual[low]), unit)} "
+            f"Actual between {figure(float(line.actual[low]), unit)} "
             f"({axes.spoken(_moment(line.edges[low]), zone)}) and "
-            f"{figures.figure(float(line.actual[high]), unit)} "
+            f"{figure(float(line.actual[high]), unit)} "
             f"({axes.spoken(_moment(line.edges[high]), zone)})."
         )
     else:
         parts.append("No value.")
     missing, marked = int(line.missing.sum()), int(line.anomalous.sum())
     if missing:
-        parts.append(f"Missing in {figures.count(missing, 'interval')}.")
+        parts.append(f"Missing in {many(missing, 'interval')}.")
     if marked:
-        parts.append(f"Anomalous in {figures.count(marked, 'interval')}.")
+        parts.append(f"Anomalous in {many(marked, 'interval')}.")
     if event:
         parts.append(
             f"The event is from {axes.spoken(event.start, zone)} to {axes.spoken(event.end, zone)}."
@@ -605,6 +612,8 @@ def _lanes(marks: Sequence[Mark]) -> list[list[Mark]]:
     lanes: list[list[Mark]] = []
     for one in sorted(marks, key=lambda mark: (mark.span.start, mark.span.end, mark.key)):
         free = next((lane for lane in lanes if lane[-1].span.end <= one.span.start), None)
+        if free is None and len(lanes) == _MOST_LANES:
+            free = lanes[-1]
         if free is None:
             lanes.append([one])
         else:
@@ -627,7 +636,7 @@ def _cut(label: str) -> str:
 
 def _value(value: float, y: float, unit: Unit | None) -> Markup:
     # In the padding to the left of the plot.
-    return _text(figures.steps(value, unit), x=-7, y=f"{_TOP + y / _FINE + 4:.1f}", anchor="end")
+    return _text(axes.steps(value, unit), x=-7, y=f"{_TOP + y / _FINE + 4:.1f}", anchor="end")
 
 
 def _times(ticks: Sequence[axes.Tick], over: _Over, bottom: int) -> list[Markup]:
