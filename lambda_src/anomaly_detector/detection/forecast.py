@@ -254,10 +254,11 @@ class Forecast(Part):
         rate, target = np.full_like(z, RATE_WEEK * rules.pace), learnt - expectation.day
         # The first weeks may have been a fault's: they are forgotten, not averaged.
         value = expectation.expected + residual
-        wrong = _refuted(expectation, value) & self._young_week(rules, slots)
-        wrong &= np.abs(z) > USUAL
-        np.copyto(rate, RATE_HEALING * rules.pace, where=wrong)
-        target *= ~wrong
+        wrong = self._young_week(rules, slots)
+        if wrong.any():
+            wrong &= _refuted(expectation, value) & (np.abs(z) > USUAL)
+            np.copyto(rate, RATE_HEALING * rules.pace, where=wrong)
+            target *= ~wrong
         _learn_slot(self.week[slots.week], self.week_seen[slots.week], whole, rate, target)
         spread = self.spread[slots.day]
         spread += on * np.maximum(1.0 / (day_seen + 1.0), RATE_SPREAD) * (size - spread)

@@ -222,23 +222,28 @@ class Moments(Part):
         at = self.slot[:, m, k] == slot
         return _again(number, self.day[at, m, k], self.share[at, m, k], share, days_in_a_row=True)
 
-    def daily(self, number: int, slot: int) -> Places | None:
-        """Series that stood out at this slot on three of the last four days.
+    def daily(self, number: int, slot: int, out: Mask) -> Places | None:
+        """Series that stood out at this slot now and on two of the three days before.
 
         They are forgotten here: the daily profile has to know them.
+
+        Parameters
+        ----------
+        out : (M, K) series that stand out now.
         """
-        hits = np.flatnonzero(self.slot == slot)
-        age = np.minimum(np.uint16(number + 1) - self.day.reshape(-1)[hits], REACH)
+        m, k = np.nonzero(out)
+        age = np.minimum(np.uint16(number + 1) - self.day[:, m, k], REACH)
         bits = by_age(number + 1)[age] & _bit(number + 1, "day")
-        hits, age, bits = (one[bits != 0] for one in (hits, age, bits))
-        series = self.slot.shape[1] * self.slot.shape[2]
-        found = _found(number + 1, bits, age, self.share.reshape(-1)[hits], hits % series)
+        bits *= self.slot[:, m, k] == slot
+        hits = np.nonzero(bits)
+        shares = self.share[:, m, k][hits]
+        found = _found(number + 1, bits[hits], age[hits], shares, hits[1])
         if not len(found.places):
             return None
-        gone = hits[np.isin(hits % series, found.places)]
-        self.slot.reshape(-1)[gone] = EMPTY
-        self.share.reshape(-1)[gone] = 0.0
-        measures, slices = np.unravel_index(found.places, self.slot.shape[1:])
+        measures, slices = m[found.places], k[found.places]
+        gone = self.slot[:, measures, slices] == slot
+        self.share[:, measures, slices] *= ~gone
+        self.slot[:, measures, slices] = np.where(gone, EMPTY, self.slot[:, measures, slices])
         return measures, slices
 
 
@@ -326,49 +331,58 @@ def _found(
     ----------
     bits : kinds of each, as in `by_age`. age : in days. places : their series.
     """
+    # Most series have deviated less often than any kind needs.
+    any_of = int(np.bitwise_or.reduce(bits, initial=0))
+    of = [(place, kind) for place, kind in enumerate(kinds(number)) if any_of >> place & 1]
+    least = min((kind.needed for _, kind in of), default=0)
+    often = np.bincount(places)[places] >= least
+    bits, age, shares, places = bits[often], age[often], shares[often], places[often]
     series, which = np.unique(places, return_inverse=True)
     share, doubt = np.zeros(len(series)), np.zeros(len(series))
     certain = np.zeros(len(series), dtype=np.bool_)
     chosen = np.zeros(len(series), dtype=np.int64)
     known = np.zeros(len(series), dtype=np.bool_)
     sizes = shares.astype(np.float64)
-    for place, kind in enumerate(kinds(number)):
-        held = ((bits >> np.uint16(place)) & np.uint16(1)).astype(np.float64)
-        if not held.any():
+    for place, kind in of if len(series) else ():
+        held = (bits & np.uint16(1 << place)) != 0
+        count = np.bincount(which[held], minlength=len(series))
+        # Most series have deviated once or twice.
+        may = ~known & (count >= kind.needed)
+        if not may.any():
             continue
-        count, total, absolute, squares = (
-            np.bincount(which, held * one, len(series))
-            for one in (np.ones_like(sizes), sizes, np.abs(sizes), np.square(sizes))
+        held &= may[which]
+        own, size = which[held], sizes[held]
+        total, absolute, squares = (
+            np.bincount(own, one, len(series)) for one in (size, np.abs(size), np.square(size))
         )
-        mean = total / np.maximum(count, 1.0)
-        variance = np.maximum(squares / np.maximum(count, 1.0) - np.square(mean), 0.0)
-        variance *= count / np.maximum(count - 1.0, 1.0)
+        mean = total / np.maximum(count, 1)
+        variance = np.maximum(squares / np.maximum(count, 1) - np.square(mean), 0.0)
+        variance *= count / np.maximum(count - 1, 1)
         deviation = np.sqrt(variance)
-        fits = ~known & (count >= kind.needed) & (absolute > 0)
-        fits &= np.abs(total) >= 0.999 * absolute
+        fits = may & (absolute > 0) & (np.abs(total) >= 0.999 * absolute)
         fits &= deviation <= SIMILAR * np.abs(mean)
-        least = (SURE if kind.certain else UNSURE) * np.abs(mean)
+        if not fits.any():
+            continue
+        unsure = (SURE if kind.certain else UNSURE) * np.abs(mean)
         share[fits] = mean[fits]
-        doubt[fits] = np.maximum(least, SPREAD_DOUBT * deviation)[fits]
-        certain[fits] = kind.certain & ~_ambiguous(number, age, held > 0, which, len(series))[fits]
+        doubt[fits] = np.maximum(unsure, SPREAD_DOUBT * deviation)[fits]
+        certain[fits] = kind.certain & ~_ambiguous(number, age[held], own, len(series))[fits]
         chosen[fits] = place
         known |= fits
     return _Found(series[known], share[known], doubt[known], certain[known], chosen[known])
 
 
-def _ambiguous(
-    number: int, age: NDArray[np.uint16], held: Mask, which: NDArray[np.int64], size: int
-) -> Mask:
+def _ambiguous(number: int, age: NDArray[np.uint16], which: NDArray[np.int64], size: int) -> Mask:
     """(S,) series whose deviations have another place in the month in common, that the day is not
     at: the last days of three months were all working days, and the last day now is none.
     """
     found = np.zeros(size, dtype=np.bool_)
-    ages, index = np.unique(age[held], return_inverse=True)
+    ages, index = np.unique(age, return_inverse=True)
     where = np.array([positions(number - int(one)) for one in ages])[index]
     for own, each in zip(positions(number), where.T, strict=True):
         most, least = np.full(size, -1), np.full(size, 99)
-        np.maximum.at(most, which[held], each)
-        np.minimum.at(least, which[held], each)
+        np.maximum.at(most, which, each)
+        np.minimum.at(least, which, each)
         found |= (most == least) & (most != own) & (most > 0)
     return found
 

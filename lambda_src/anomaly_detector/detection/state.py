@@ -343,8 +343,9 @@ class State:
                 known,
                 frozen,
             )
-        heals = self.forecast.heals(rules, habits, expectation, value, slots)
-        profiles = known & (~frozen | heals)
+        profiles = known & ~frozen
+        if frozen.any():
+            profiles |= known & self.forecast.heals(rules, habits, expectation, value, slots)
         learnt = self.forecast.learn(
             rules, habits, expectation, residual, shown.z, slots, on, profiles, young
         )
@@ -395,7 +396,7 @@ class State:
             return
         share = np.minimum(np.maximum(share, -LARGEST), LARGEST)
         self.moments.learn(slots.date, slots.day, share, out, odd, live, 1 / rules.half_day)
-        daily = self.moments.daily(slots.date, slots.day)
+        daily = self.moments.daily(slots.date, slots.day, out)
         if daily is not None:
             self.forecast.take_in(daily, slots, total[daily])
 

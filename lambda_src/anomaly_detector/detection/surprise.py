@@ -109,6 +109,7 @@ LEAST_SHARE = np.array([0.05, 0.003, 1e-6])[None, :, None, None]
 STEEPEST = 2.0**1.5  # of -log10 P from 1 to 2 units, without faults; 2^1.5 is Gaussian
 LOOKS = 0.6  # log10 4: correction for four tests
 LOOKS_ALL = 0.48  # log10 3: likewise, without drift
+ASKED = 1.0  # log2 of the units of the season's channel from which a sum stands out at all
 LEAST_CERTAIN = 0.8
 GAIN = 2.5  # of the aftermath
 
@@ -158,7 +159,6 @@ class Surprisal:
     unit : likewise, their units.
     away : signed distance from the long level. drift : signed drift, in deviations.
     octave : (C, M, K) log2 |z|. calm : (C, M, K) whether its tail is that of calm times.
-    share : (C, 3, M, K) shares of that tail.
     least : lower bound of the units.
     """
 
@@ -172,7 +172,6 @@ class Surprisal:
     drift: Array
     octave: Array
     calm: Mask
-    share: Array
     least: Array
 
 
@@ -251,9 +250,8 @@ class Surprise(Part):
 
         explained = self._explained(habits, 1)
         calm = self.aftermath <= 0
-        share = _of_tail(self.tail_share, calm)
-        slope = _of_tail(self.leaps, calm) / _of_tail(self.leap_excess, calm)
-        strange = self._tail(explained, share, slope).at(octave)
+        share, slope = self._own_tail(calm)
+        strange = _tail(explained, share, slope).at(octave)
         trust = np.minimum(1.0, KNOWN * explained)
         close = np.zeros_like(trust)
         if len(distance) > DRIFT + 1:
@@ -264,9 +262,7 @@ class Surprise(Part):
         np.minimum(np.maximum(independent, 0.0, out=independent), 1.0, out=independent)
         independent *= np.maximum(strange[1], strange[CHANNELS])
         surprise = np.maximum(_agreed(strange, trust, close, LOOKS), independent - LOOKS)
-        slope = self.leaps[ALL] / self.leap_excess[ALL]
-        of_all = self._tail(explained, self.tail_share[ALL], slope).at(octave)
-        lasting = _agreed(of_all, trust, close, LOOKS_ALL)
+        lasting = self._lasting(rules, octave, explained, trust, close)
         lasting *= observed.live
         surprise *= observed.live
         size = np.maximum(np.abs(expectation.expected), np.abs(habits.level))
@@ -289,34 +285,38 @@ class Surprise(Part):
             drift,
             octave,
             calm,
-            share,
             least,
         )
 
-    def _tail(self, explained: Array, learned: Array, slope: Array) -> Tail:
-        """The tail of each channel, without faults if the season explains the series.
+    def _own_tail(self, calm: Mask) -> tuple[Array, Array]:
+        """(C, 3, M, K) shares and (C, M, K) slopes of the tail that judges each channel."""
+        share = self.tail_share[0].copy()
+        slope = self.leaps[0] / self.leap_excess[0]
+        if not calm.all():
+            c, m, k = np.nonzero(~calm)
+            share[c, :, m, k] = self.tail_share[1, c, :, m, k]
+            slope[c, m, k] = self.leaps[1, c, m, k] / self.leap_excess[1, c, m, k]
+        return share, slope
 
-        Parameters
-        ----------
-        learned : (C, 3, M, K) its shares. slope : increase per octave beyond 4, by Hill.
+    def _lasting(
+        self, rules: Rules, octave: Array, explained: Array, trust: Array, close: Array
+    ) -> Array:
+        """(M, K) L by the tail of all values, 0 where no event and no habit asks for it: in a sum
+        that is as usual for its time.
         """
-        share = np.maximum(learned, LEAST_SHARE)
-        seen = np.log10(share)
-        np.negative(seen, out=seen)
-        one, two, four = (seen[:, level] for level in range(LEVELS))
-        slope *= math.log10(2.0)
-        # Without faults the tail is lighter, but not lighter than its inner part allows; this
-        # applies to jump and season only.
-        left = np.maximum(learned[:2, 1:] - FAULTS * np.square(explained), LEAST_SHARE[:, 1:])
-        lighter = np.log10(left)
-        np.negative(lighter, out=lighter)
-        np.maximum(two[:2], np.minimum(lighter[:, 0], STEEPEST * one[:2]), out=two[:2])
-        straight = 3.0 * two[:2] - 2.0 * one[:2]
-        np.maximum(four[:2], np.minimum(lighter[:, 1], straight), out=four[:2])
-        part = np.minimum(1.0, left[:, 1] / share[:2, 2])
-        low, high = two - one, four - two
-        slope[:2] = part * slope[:2] + (1.0 - part) * high[:2]
-        return Tail(one, two, four, low, high, slope)
+        asked = octave[1] > ASKED
+        asked |= ~rules.additive
+        found = np.zeros(asked.shape)
+        at = np.nonzero(asked)
+        if not len(at[0]):
+            return found
+        # As arrays (C, …, 1, n).
+        row = (None, *at)
+        shares = self.tail_share[ALL][:, :, *row]
+        slope = self.leaps[ALL][:, *row] / self.leap_excess[ALL][:, *row]
+        strange = _tail(explained[row], shares, slope).at(octave[:, *row])
+        found[at] = _agreed(strange, trust[row], close[row], LOOKS_ALL)[0]
+        return found
 
     def _explained(self, habits: Habits, channel: int) -> Array:
         """(M, K) e of the season, c of the change: 0 if those are hardly smaller than the range."""
@@ -385,22 +385,23 @@ class Surprise(Part):
         tells &= live & (seen >= TELLS_FROM)
         prior = 1.0 / (seen + PRIOR_COUNT)
         rate = np.maximum(prior, RATE_TAIL * math.sqrt(rules.pace)) * tells
-        reached = (found.octave[:, None] > OCTAVES).astype(np.float64)
-        over = reached - found.share
-        over *= rate[:, None]
+        reached = found.octave[:, None] > OCTAVES
         aftermath = ~found.calm
         if aftermath.any():
-            self.tail_share[1] += over * aftermath[:, None]
-            over *= found.calm[:, None]
-        self.tail_share[0] += over
-        reached -= self.tail_share[ALL]
-        reached *= (np.maximum(prior, RATE_ALL) * tells)[:, None]
-        self.tail_share[ALL] += reached
+            c, m, k = np.nonzero(aftermath)
+            left = reached[c, :, m, k] - self.tail_share[1, c, :, m, k]
+            self.tail_share[1, c, :, m, k] += rate[c, m, k][:, None] * left
+            rate *= found.calm
+        for tail, each in ((0, rate), (ALL, np.maximum(prior, RATE_ALL) * tells)):
+            over = reached - self.tail_share[tail]
+            over *= each[:, None]
+            self.tail_share[tail] += over
         first = tells & far
         leap = np.nonzero(first)
         if len(leap[0]):
             excess = (found.octave[leap] - (LEVELS - 1)) * math.log(2.0)
-            for which in (aftermath[leap].astype(np.int64), ALL):
+            whole = np.full(len(excess), ALL)
+            for which in (aftermath[leap].astype(np.int64), whole):
                 of_tail = (which, *leap)
                 for sums, one, usual in (
                     (self.leap_excess, excess, PRIOR_HILL * PRIOR_EXCESS),
@@ -427,11 +428,27 @@ def _agreed(strange: Array, trust: Array, close: Array, looks: float) -> Array:
     return np.asarray(np.maximum(strange[:CHANNELS].sum(axis=0) / CHANNELS, alone))
 
 
-def _of_tail(tails: Array, calm: Mask) -> Array:
-    """(C, …, M, K) statistics of the tail that judges each channel."""
-    own = tails[0].copy()
-    at = np.nonzero(~calm)
-    if len(at[0]):
-        between = (slice(None),) * (own.ndim - calm.ndim)
-        own[(at[0], *between, *at[1:])] = tails[(1, at[0], *between, *at[1:])]
-    return np.asarray(own)
+def _tail(explained: Array, learned: Array, slope: Array) -> Tail:
+    """The tail of each channel, without faults if the season explains the series.
+
+    Parameters
+    ----------
+    learned : (C, 3, M, K) its shares. slope : increase per octave beyond 4, by Hill.
+    """
+    share = np.maximum(learned, LEAST_SHARE)
+    seen = np.log10(share)
+    np.negative(seen, out=seen)
+    one, two, four = (seen[:, level] for level in range(LEVELS))
+    slope *= math.log10(2.0)
+    # Without faults the tail is lighter, but not lighter than its inner part allows; this
+    # applies to jump and season only.
+    left = np.maximum(learned[:2, 1:] - FAULTS * np.square(explained), LEAST_SHARE[:, 1:])
+    lighter = np.log10(left)
+    np.negative(lighter, out=lighter)
+    np.maximum(two[:2], np.minimum(lighter[:, 0], STEEPEST * one[:2]), out=two[:2])
+    straight = 3.0 * two[:2] - 2.0 * one[:2]
+    np.maximum(four[:2], np.minimum(lighter[:, 1], straight), out=four[:2])
+    part = np.minimum(1.0, left[:, 1] / share[:2, 2])
+    low, high = two - one, four - two
+    slope[:2] = part * slope[:2] + (1.0 - part) * high[:2]
+    return Tail(one, two, four, low, high, slope)
