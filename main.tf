@@ -23,6 +23,9 @@ locals {
   # From the IANA time zone database; compared with it in tests/terraform/test_validations.py.
   timezones = split("\n", trimspace(file("${path.module}/timezones.txt")))
 
+  # JSON by country, made by scripts/holidays_table.py.
+  holidays = { for line in split("\n", trimspace(file("${path.module}/holidays.txt"))) : substr(line, 0, 2) => substr(line, 3, -1) }
+
   arns = {
     function = "^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:.+$"
     key      = "^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$"
@@ -107,6 +110,18 @@ locals {
       }
     ])
   })
+}
+
+# The holidays of the countries and of their parts that are asked for, by code and name: no others go into the document.
+locals {
+  holidays_asked = merge(concat([{}], flatten([
+    for code in var.calendar.countries : [
+      for part in distinct(["", trimprefix(substr(code, 2, -1), "-")]) : {
+        for name, days in jsondecode(local.holidays[substr(code, 0, 2)])[part] :
+        "${part == "" ? substr(code, 0, 2) : code} ${name}" => days
+      }
+    ]
+  ]))...)
 }
 
 # Errors that the state machines' tasks retry. Access may be denied for up to two minutes after a role or key has changed;
@@ -208,6 +223,12 @@ locals {
     budget           = var.budget
     severity_classes = var.severity_classes
     mutes            = var.mutes
+    incidents        = var.incidents
+    calendar = {
+      days   = merge(var.calendar.days, local.holidays_asked)
+      ical   = var.calendar.ical
+      silent = var.calendar.silent
+    }
 
     alerts = {
       for name, alert in var.alerts : name => merge({ for key, value in alert : key => value if key != "kms_key_arns" }, {

@@ -817,6 +817,133 @@ variable "mutes" {
   }
 }
 
+variable "calendar" {
+  description = <<-EOT
+    Special days, each expected to be like the earlier ones of its name; the first of a name is silent. A change trains a new model. See docs/people.md.
+    - `countries` - (Optional) Countries whose public holidays are special days, by ISO 3166 code such as `DE`, or with a part of the country such as `DE-BY` or `US-CA`. Their names begin with the code: `DE Christmas Day`. From 2015 to 2036, as the package `holidays` knows them; later versions of this module know more. Defaults to none.
+    - `days` - (Optional) Dates such as `2024-11-29` of further special days by name; a country's day of the same date counts first.
+    - `ical` - (Optional) iCalendar text, as `file("days.ics")` reads it: its events are special days by their summaries, in the time zone of `schedule`.
+    - `silent` - (Optional) Names of days that are neither scored nor learned instead; `*` for all. Defaults to none.
+  EOT
+  type = object({
+    countries = optional(list(string), [])
+    days      = optional(map(list(string)), {})
+    ical      = optional(string)
+    silent    = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for code in var.calendar.countries :
+      try(contains(keys(jsondecode(local.holidays[substr(code, 0, 2)])), trimprefix(substr(code, 2, -1), "-")) && can(regex("^[A-Z]{2}(-[^-].*)?$", code)), false)
+    ])
+    error_message = "calendar.countries must be ISO 3166 codes of countries such as DE, or of their parts such as DE-BY; got ${jsonencode(var.calendar.countries)}."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.calendar.days) : length(trimspace(name)) >= 1 && length(name) <= 100 && name != "*"])
+    error_message = "calendar.days must be keyed by names of 1-100 characters and not *; got ${jsonencode(keys(var.calendar.days))}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for days in values(var.calendar.days) : [
+        for day in coalesce(days, ["null"]) : try(can(regex("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", day)) && can(timeadd("${day}T00:00:00Z", "0s")), false)
+      ]
+    ]))
+    error_message = "calendar.days must be dates such as 2024-12-25; got ${jsonencode(var.calendar.days)}."
+  }
+
+  validation {
+    condition     = var.interval != "P1M" || (length(var.calendar.countries) == 0 && length(var.calendar.days) == 0 && var.calendar.ical == null)
+    error_message = "calendar must not be set with months (P1M): every one has its special days."
+  }
+
+  validation {
+    condition     = var.calendar.ical == null || can(regex("(?is)^\\s*begin:vcalendar\\b.*\\bend:vcalendar\\s*$", var.calendar.ical))
+    error_message = "calendar.ical must be iCalendar text: it must begin with BEGIN:VCALENDAR, and end with END:VCALENDAR; got ${jsonencode(substr(coalesce(var.calendar.ical, " "), 0, 60))}."
+  }
+
+  validation {
+    condition = length(var.calendar.countries) > 0 || var.calendar.ical != null || alltrue([
+      for name in var.calendar.silent : name == "*" || contains(keys(var.calendar.days), name)
+    ])
+    error_message = "calendar.silent must be * or names of days (${join(", ", keys(var.calendar.days))}); got ${jsonencode(var.calendar.silent)}."
+  }
+}
+
+variable "incidents" {
+  description = <<-EOT
+    Times, past or planned (maintenance), in which values tell nothing, at most 500, keyed by a name of your choice: they are neither scored nor learned, so that they neither alert nor teach. Series that share rows with them, such as the total, are left out for that time, too. A change trains a new model. See docs/people.md.
+    - `start` - (Required) When it began or begins, an RFC 3339 timestamp such as `2024-01-01T00:00:00Z`. Intervals that overlap with it are left out whole.
+    - `end` - (Required) When it ended or ends.
+    - `reason` - (Required) Why, 1-500 characters.
+    - `measures` - (Optional) Measures to limit it to. Defaults to all.
+    - `dimension_filters` - (Optional) Dimension values to limit it to, by dimension. Defaults to all.
+  EOT
+  type = map(object({
+    start             = string
+    end               = string
+    reason            = string
+    measures          = optional(list(string), [])
+    dimension_filters = optional(map(list(string)), {})
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = length(var.incidents) <= 500
+    error_message = "incidents must have at most 500 entries; got ${length(var.incidents)}."
+  }
+
+  validation {
+    condition     = alltrue([for incident in values(var.incidents) : incident != null])
+    error_message = "incidents.* must not be null; got ${jsonencode(var.incidents)}."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.incidents) : can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))])
+    error_message = "incidents must be keyed by names of 1-63 letters, digits, hyphens and underscores, starting with a letter or digit; got ${jsonencode(keys(var.incidents))}."
+  }
+
+  validation {
+    condition     = alltrue([for incident in values(var.incidents) : can(timecmp(incident.start, incident.start)) if incident != null])
+    error_message = "incidents.*.start must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z; got ${jsonencode({ for name, incident in var.incidents : name => incident.start if incident != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for incident in values(var.incidents) : can(timecmp(incident.end, incident.end)) if incident != null])
+    error_message = "incidents.*.end must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z; got ${jsonencode({ for name, incident in var.incidents : name => incident.end if incident != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for incident in values(var.incidents) : try(timecmp(incident.start, incident.end) < 0, true) if incident != null])
+    error_message = "incidents.* must start before its end; got ${jsonencode({ for name, incident in var.incidents : name => { start = incident.start, end = incident.end } if incident != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for incident in values(var.incidents) : try(length(trimspace(incident.reason)) >= 1 && length(incident.reason) <= 500, false) if incident != null])
+    error_message = "incidents.*.reason must be a text of 1-500 characters; got ${jsonencode({ for name, incident in var.incidents : name => incident.reason if incident != null })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for incident in values(var.incidents) : [for measure in incident.measures : try(contains(keys(var.measures), measure), false)] if incident != null]))
+    error_message = "incidents.*.measures must be measures (${join(", ", keys(var.measures))}); got ${jsonencode({ for name, incident in var.incidents : name => incident.measures if incident != null })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for incident in values(var.incidents) : [for name in keys(incident.dimension_filters) : contains(var.dimensions, name)] if incident != null]))
+    error_message = "incidents.*.dimension_filters must be keyed by dimensions (${join(", ", var.dimensions)}); got ${jsonencode({ for name, incident in var.incidents : name => incident.dimension_filters if incident != null })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for incident in values(var.incidents) : [for values in values(incident.dimension_filters) : try(length(values) >= 1 && alltrue([for value in values : value != null]), false)] if incident != null]))
+    error_message = "incidents.*.dimension_filters must have at least one value for each dimension; got ${jsonencode({ for name, incident in var.incidents : name => incident.dimension_filters if incident != null })}."
+  }
+}
+
 variable "subscriptions" {
   description = <<-EOT
     Subscriptions to the module's SNS topics, keyed by a name of your choice. Email subscriptions must be confirmed by the recipient; the policy of a subscribed queue or function must allow the topic.

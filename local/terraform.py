@@ -313,8 +313,8 @@ def _copy_configuration(example: str, tree: Path) -> None:
             raise TerraformError(f"{ROOT / folder} is missing from this checkout.")
         skipped = shutil.ignore_patterns(".terraform*", "terraform.tfstate*", "*.tfvars.json")
         shutil.copytree(ROOT / folder, tree / folder, ignore=skipped)
-    # timezones.txt is read by the root module.
-    for file in [*ROOT.glob("*.tf"), ROOT / "timezones.txt"]:
+    # Both tables are read by the root module.
+    for file in [*ROOT.glob("*.tf"), ROOT / "timezones.txt", ROOT / "holidays.txt"]:
         shutil.copy2(file, tree / file.name)
 
 

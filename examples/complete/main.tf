@@ -193,6 +193,21 @@ module "detector" {
     anything = {}
   }
 
+  calendar = {
+    countries = ["DE", "FR", "IT"]
+    days      = { "Black Friday" = ["2023-11-24", "2024-11-29", "2025-11-28", "2026-11-27"] }
+    silent    = ["IT Easter Sunday"]
+  }
+
+  incidents = {
+    outage = {
+      start             = "2025-11-04T09:00:00+01:00"
+      end               = "2025-11-04T15:00:00+01:00"
+      reason            = "Payments failed in France"
+      dimension_filters = { country = ["FR"] }
+    }
+  }
+
   mutes = {
     price_test = {
       start             = "2026-03-02T00:00:00+01:00"

@@ -42,7 +42,9 @@ module "detector" {
       description = "Anything unusual in the sample shop"
     }
   }, var.alerts)
-  mutes = var.mutes
+  mutes     = var.mutes
+  incidents = var.incidents
+  calendar  = var.calendar
 
   subscriptions = {
     alerts = {

@@ -157,6 +157,31 @@ variable "mutes" {
   nullable = false
 }
 
+variable "incidents" {
+  description = "Times in which values tell nothing; see the module's input."
+  type = map(object({
+    start             = string
+    end               = string
+    reason            = string
+    measures          = optional(list(string), [])
+    dimension_filters = optional(map(list(string)), {})
+  }))
+  default  = {}
+  nullable = false
+}
+
+variable "calendar" {
+  description = "Special days; see the module's input."
+  type = object({
+    countries = optional(list(string), [])
+    days      = optional(map(list(string)), {})
+    ical      = optional(string)
+    silent    = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "enabled" {
   description = "Whether the schedule is enabled."
   type        = bool

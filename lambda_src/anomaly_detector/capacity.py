@@ -21,6 +21,7 @@ from itertools import pairwise
 from anomaly_detector.backtest import SCORED_SHARE
 from anomaly_detector.blocks import rows_at_once, values_at_once
 from anomaly_detector.config import MOST_MEMORY_MB, Config, IntervalName
+from anomaly_detector.detection.calendar import Calendar
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
 from anomaly_detector.detection.state import PARTS
 from anomaly_detector.intervals import SECONDS, Grid
@@ -171,7 +172,12 @@ class _Step:
             text=size.text + _OFFSET * dimensions,
             # Time, five numbers, the direction, whether it is anomalous, and offsets of the texts.
             scored_row=_NUMBER * 6 + _OFFSET * (2 + dimensions) + name + 1,
-            state=series * _state_bytes(config.interval, config.season_intervals or 0),
+            state=series
+            * _state_bytes(
+                config.interval,
+                config.season_intervals or 0,
+                Calendar.of(config.special_days, config.calendar.silent).kinds,
+            ),
         )
 
     def read(self) -> float:
@@ -195,11 +201,16 @@ class _Step:
 
 
 @cache
-def _state_bytes(interval: IntervalName, season: int) -> int:
+def _state_bytes(interval: IntervalName, season: int, kinds: int) -> int:
     """What a model holds of one series; of averages it is most."""
     measure = MeasureRule("one", "AVG")
     settings = DetectorSettings(
-        "any", Grid(interval, "UTC"), (), (measure,), season_intervals=season
+        "any",
+        Grid(interval, "UTC"),
+        (),
+        (measure,),
+        season_intervals=season,
+        calendar=Calendar(kinds),
     )
     parts = (part.fresh(settings, 1) for part in PARTS.values())
     return sum(array.nbytes for part in parts for array in part.named().values())

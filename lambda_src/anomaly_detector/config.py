@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from anomaly_detector import ical
 from anomaly_detector.errors import PermanentError
 
 Aggregation = Literal[
@@ -52,6 +54,8 @@ APPROXIMATED = frozenset({"COUNT_DISTINCT", *PERCENTILES})
 OF_ANY_TYPE = frozenset({"COUNT", "COUNT_DISTINCT"})
 # The value of a dimension that is rolled up.
 ROLLED_UP = "*"
+# The state keeps what each has brought, of every series.
+MOST_SPECIAL_NAMES = 200
 # Limit of Lambda.
 MOST_MEMORY_MB = 10_240
 # Columns of the results tables, which cannot be names of dimensions as well.
@@ -138,8 +142,12 @@ _RULES = {
     "mutes.*.start": "must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z",
     "mutes.*.end": "must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z",
     "mutes.*.reason": "must be a text of 1-500 characters",
+    "incidents": "must have at most 500 entries",
+    "incidents.*.start": "must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z",
+    "incidents.*.end": "must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z",
+    "incidents.*.reason": "must be a text of 1-500 characters",
 }
-_COUNTED = frozenset({"measures", "dimensions", "alerts", "mutes"})
+_COUNTED = frozenset({"measures", "dimensions", "alerts", "mutes", "incidents"})
 # Errors of pydantic about the JSON type of a value.
 _TYPES = {
     "dict_type": "must be an object",
@@ -167,12 +175,23 @@ def _names_its_zone(value: object) -> object:
     return value
 
 
+def _is_day(value: object) -> object:
+    if isinstance(value, date):
+        return value
+    try:
+        if not isinstance(value, str) or len(value) != len("2024-12-25"):
+            raise ValueError
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"must be dates such as 2024-12-25; got {_shown(value)}") from None
+
+
+Day = Annotated[date, BeforeValidator(_is_day)]
 Moment = Annotated[
     datetime,
     BeforeValidator(_names_its_zone),
     AfterValidator(lambda moment: moment.astimezone(UTC)),
 ]
-"""A time with its zone, as UTC."""
 
 
 def _known_zone(name: str) -> str:
@@ -496,6 +515,26 @@ class Mute(_Model):
         return self
 
 
+class Incident(Mute):
+    """A time, past or planned, in which values within these measures and dimension values tell
+    nothing: neither are they scored, nor learned.
+    """
+
+    start: Moment
+
+
+class Calendar(_Model):
+    """Special days, each expected to be like the earlier ones of its name.
+
+    `ical` is iCalendar text, whose events are days by their summaries. `silent` are names of days
+    that are neither scored nor learned instead, `*` for all.
+    """
+
+    days: dict[str, tuple[Day, ...]] = Field(default_factory=dict)
+    ical: str | None = None
+    silent: tuple[str, ...] = ()
+
+
 class Config(_Model):
     """The document; a local file needs interval, timestamp_column, measures and dimensions."""
 
@@ -525,10 +564,13 @@ class Config(_Model):
     severity_classes: SeverityClasses = Field(default_factory=SeverityClasses)
     alerts: dict[str, Alert] = Field(default_factory=dict, max_length=10)
     mutes: dict[str, Mute] = Field(default_factory=dict, max_length=100)
+    calendar: Calendar = Field(default_factory=Calendar)
+    incidents: dict[str, Incident] = Field(default_factory=dict, max_length=500)
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         faults = [*_column_faults(self), *_alert_faults(self), *_mute_faults(self)]
+        faults += [*_incident_faults(self), *_calendar_faults(self)]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -560,6 +602,14 @@ class Config(_Model):
             )
         found.append(self.dimensions)
         return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def special_days(self) -> dict[str, tuple[date, ...]]:
+        """The days of the calendar by name, those of its iCalendar text included."""
+        found = dict(self.calendar.days)
+        for name, days in _days_of_ical(self).items():
+            found[name] = tuple(sorted({*found.get(name, ()), *days}))
+        return found
 
     @property
     def query_hash(self) -> str:
@@ -600,6 +650,10 @@ class Config(_Model):
             "false_events_per_week": self.false_events_per_week,
             "band": self.band,
             "season_intervals": self.season_intervals,
+            "calendar": self.calendar.model_dump(mode="json"),
+            "incidents": [
+                one.model_dump(mode="json", exclude={"reason"}) for one in self.incidents.values()
+            ],
             # The snapshot is taken at the start of the look-back.
             "lookback_intervals": self.lookback_intervals,
             "history": (
@@ -654,6 +708,40 @@ def _mute_faults(config: Config) -> Iterator[str]:
     yield from _key_faults("mutes", config.mutes)
     for name, mute in config.mutes.items():
         yield from scope_faults(f"mutes.{name}.", mute.measures, mute.dimension_filters, config)
+
+
+def _incident_faults(config: Config) -> Iterator[str]:
+    yield from _key_faults("incidents", config.incidents)
+    for name, one in config.incidents.items():
+        yield from scope_faults(f"incidents.{name}.", one.measures, one.dimension_filters, config)
+
+
+def _calendar_faults(config: Config) -> Iterator[str]:
+    calendar = config.calendar
+    if config.interval == "P1M" and (calendar.days or calendar.ical):
+        yield "calendar must not be set with months (P1M): every one has its special days"
+    if not all(1 <= len(name) <= 100 and name.strip() and name != "*" for name in calendar.days):
+        yield (
+            "calendar.days must be keyed by names of 1-100 characters and not *; "
+            f"got {_shown(list(calendar.days))}"
+        )
+    try:
+        known = config.special_days
+    except ical.InvalidError as error:
+        yield f"calendar.ical must be iCalendar text: {error}"
+        return
+    if len(known) > MOST_SPECIAL_NAMES:
+        yield f"calendar must have at most {MOST_SPECIAL_NAMES} names of days; got {len(known)}"
+    if not set(calendar.silent) <= {"*", *known}:
+        yield (
+            f"calendar.silent must be * or names of days ({', '.join(known)}); "
+            f"got {_shown(calendar.silent)}"
+        )
+
+
+def _days_of_ical(config: Config) -> dict[str, tuple[date, ...]]:
+    text = config.calendar.ical
+    return {} if text is None else ical.special_days(text, config.timezone)
 
 
 def _key_faults(place: str, named: Mapping[str, object]) -> Iterator[str]:

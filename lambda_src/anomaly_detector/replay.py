@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_detector.detection.calendar import SILENT
 from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.scan import Evidence
 from anomaly_detector.detection.settings import DetectorSettings
@@ -86,6 +87,7 @@ def replay(
     rules = Rules.of(settings)
     bounds = Bounds.of(settings, lattice)
     slots = _slots(settings, starts)
+    withheld = _Withheld(settings, lattice)
     # Not an anomaly: one of the two intervals contains the rows of both.
     unclear = shown_twice(settings.grid, starts, settings.clock)
     rows = _Rows(panel, now, from_panel)
@@ -104,15 +106,18 @@ def replay(
         value, count, norm = rows.at(t)
         if unclear[t]:
             value, count = np.full_like(value, np.nan), np.zeros_like(count)
-        shown = now.judge(rules, value, count, norm, slots[t], known=not unclear[t])
+        at = int(start.astype(np.int64))
+        kept_out = withheld.at(at, slots[t])
+        shown = now.judge(
+            rules, value, count, norm, slots[t], known=not unclear[t], withheld=kept_out
+        )
         judged = None if t < skipped else now.score(rules, shown)
-        crossed = None if bounds is None else bounds.crossed(shown.observed, known=not unclear[t])
+        crossed = None if bounds is None else bounds.crossed(shown.observed, known=shown.told)
         if bounds is not None and crossed is not None and judged is not None:
             judged = bounds.judge(judged, crossed)
         now.clock += 1
         now.until = start
         evidence = now.weigh(rules, shown, lattice)
-        at = int(start.astype(np.int64))
         of_bounds = tuple(event for event in events if event.bound)
         of_model = tuple(event for event in events if not event.bound)
         events, frozen = follow(
@@ -183,9 +188,51 @@ def _slots(settings: DetectorSettings, starts: NDArray[np.datetime64]) -> list[S
     seasons: Iterable[int | None] = repeat(None)
     if settings.season_intervals:
         seasons = season_slots(settings.grid, starts, settings.season_intervals).tolist()
-    each = (dates(settings.grid, starts), days, weeks)
-    every = (*(one.tolist() for one in each), months, seasons)
-    return [Slots(*of) for of in zip(*every, strict=False)]
+    each = [one.tolist() for one in (dates(settings.grid, starts), days, weeks)]
+    special = [_special(settings, *of) for of in zip(each[0], each[1], strict=True)]
+    every = zip(*each, months, seasons, strict=False)
+    return [
+        Slots(date, day, week, month, season, *more)
+        for (date, day, week, month, season), more in zip(every, special, strict=True)
+    ]
+
+
+def _special(settings: DetectorSettings, date: int, slot: int) -> tuple[int | None, bool]:
+    """Part of a special day, and whether the day is silent.
+
+    Parameters
+    ----------
+    date : days since 1970. slot : of the day.
+    """
+    days = max(1, settings.grid.seconds // 86_400)
+    kind = settings.calendar.kind(date, days) if settings.calendar.days else None
+    if kind is None or kind == SILENT:
+        return None, kind == SILENT
+    parts = settings.special_parts
+    return kind * parts + slot * parts // settings.slots_a_day, False
+
+
+class _Withheld:
+    """Series that incidents and silent days keep out of scoring and learning."""
+
+    def __init__(self, settings: DetectorSettings, lattice: Lattice) -> None:
+        measures = tuple(rule.name for rule in settings.measures)
+        self._shape = (len(measures), len(lattice.slices))
+        self._spans = [
+            (span, span.mask(measures, settings.dimensions, lattice)) for span in settings.incidents
+        ]
+
+    def at(self, start: int, slots: Slots) -> NDArray[np.bool_] | None:
+        """(M, K) those of one interval; None if there are none.
+
+        Parameters
+        ----------
+        start : seconds since 1970.
+        """
+        if slots.silent:
+            return np.ones(self._shape, dtype=np.bool_)
+        held = [mask for span, mask in self._spans if span.holds(start)]
+        return np.logical_or.reduce(held) if held else None
 
 
 class _Kept:

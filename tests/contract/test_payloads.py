@@ -60,8 +60,8 @@ def test_every_function_that_a_machine_calls_has_a_handler() -> None:
     called = set()
     for path in TEMPLATES.values():
         called |= set(re.findall(r"\$\{functions\.(\w+)\}", path.read_text()))
-    # Terraform calls the one when it destroys, people the other.
-    assert called | {"stop", "respond"} == HANDLERS
+    # Terraform calls it when it destroys; people and dashboards the others.
+    assert called | {"stop", "respond", "console"} == HANDLERS
 
 
 def test_what_a_machine_reads_of_an_answer_is_in_it() -> None:

@@ -18,7 +18,7 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     skipped = shutil.ignore_patterns(".terraform*", "__pycache__", "*.py")
     for place in ("modules", FOLDER):
         shutil.copytree(ROOT / place, folder / place, ignore=skipped)
-    for file in [*ROOT.glob("*.tf"), ROOT / "timezones.txt"]:
+    for file in [*ROOT.glob("*.tf"), ROOT / "timezones.txt", ROOT / "holidays.txt"]:
         shutil.copy2(file, folder)
     package = "lambda_src/dist/package.zip"
     (folder / package).parent.mkdir(parents=True)

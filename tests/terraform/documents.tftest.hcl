@@ -60,6 +60,10 @@ run "every_input" {
       revenue  = { threshold = 80, description = "Down", sns_topic_arns = ["arn:aws:sns:eu-west-1:123456789012:mine"], measures = ["revenue"], dimension_filters = { country = ["DE"] } }
       function = { lambda_function_arns = ["arn:aws:lambda:eu-west-1:123456789012:function:on-anomaly"] }
     }
+    calendar = { countries = ["DE-BY"], days = { Fair = ["2026-02-01"] }, silent = ["DE-BY Epiphany"] }
+    incidents = {
+      upgrade = { start = "2026-02-01T00:00:00+01:00", end = "2026-02-03T00:00:00Z", reason = "Upgrade", dimension_filters = { channel = ["web"] } }
+    }
     mutes = {
       house = { start = "2026-02-01T00:00:00+01:00", end = "2026-02-03T00:00:00Z", reason = "Moving house", measures = ["revenue"], dimension_filters = { country = ["DE"] } }
     }

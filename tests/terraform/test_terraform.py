@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, get_args
 
 from anomaly_detector import config
@@ -78,6 +78,12 @@ def test_every_input_reaches_the_document(states: dict[str, dict[str, Any]]) -> 
     assert made.alerts["own"].sns_topic_arns == ("arn:aws:sns:eu-west-1:123456789012:topic",)
     assert made.alerts["function"].sns_topic_arns == ()
     assert made.alerts["revenue"].sns_topic_arns == ("arn:aws:sns:eu-west-1:123456789012:mine",)
+    assert made.special_days["DE Christmas Day"][0] == date(2015, 12, 25)
+    assert made.special_days["DE-BY Epiphany"][-1] == date(2036, 1, 6)
+    assert made.special_days["Fair"] == (date(2026, 2, 1),)
+    assert {name[:3] for name in made.special_days} == {"DE ", "DE-", "Fai"}
+    assert made.calendar.silent == ("DE-BY Epiphany",)
+    assert made.incidents["upgrade"].dimension_filters == {"channel": ("web",)}
     house = made.mutes["house"]
     assert house.start == datetime(2026, 1, 31, 23, tzinfo=UTC)
     assert (house.measures, house.dimension_filters) == (("revenue",), {"country": ("DE",)})

@@ -16,6 +16,7 @@ from anomaly_detector.errors import PermanentError
 from anomaly_detector.warehouse import sql, time_format
 
 from local.terraform import ROOT
+from scripts import holidays_table
 from tests.terraform.running import FOLDER, terraform
 from tests.terraform.validation_cases import (
     ACCEPTED,
@@ -45,7 +46,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """
     folder = tmp_path_factory.mktemp("inputs")
     shutil.copy2(ROOT / "variables.tf", folder)
-    shutil.copy2(ROOT / "timezones.txt", folder)
+    for table in ("timezones.txt", "holidays.txt"):
+        shutil.copy2(ROOT / table, folder)
     blocks = re.findall(
         r"^locals \{\n.*?^\}\n",
         (ROOT / "main.tf").read_text(encoding="utf-8"),
@@ -142,6 +144,7 @@ def _document(inputs: dict[str, Any]) -> dict[str, Any]:
     }
     history = dict(given.pop("history", {}))
     schedule = {key: each for key, each in given.pop("schedule", {}).items() if key != "enabled"}
+    calendar = {key: each for key, each in given.pop("calendar", {}).items() if key != "countries"}
     memory = {key: each for key, each in given.pop("lambda", {}).items() if key == "memory_mb"}
     redshift = dict(given.pop("redshift"))
     role = redshift.pop("unload_role", {}).get("arn", "arn:aws:iam::123456789012:role/shop-unload")
@@ -151,6 +154,7 @@ def _document(inputs: dict[str, Any]) -> dict[str, Any]:
         **memory,
         **given,
         **schedule,
+        "calendar": calendar,
         "history_query": history.pop("query", None),
         "history": history,
         "redshift": {**redshift, "unload_role": role},
@@ -192,6 +196,10 @@ def test_time_zones_are_those_of_the_iana_database() -> None:
     listed = (ROOT / "timezones.txt").read_text(encoding="utf-8").split()
     known = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
     assert listed == sorted(set(known) - {"Factory"})
+
+
+def test_holidays_are_those_of_the_package() -> None:
+    assert (ROOT / "holidays.txt").read_text(encoding="utf-8") == holidays_table.table()
 
 
 def test_reserved_columns_are_those_of_the_package() -> None:

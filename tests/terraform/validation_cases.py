@@ -28,11 +28,20 @@ _SERVERLESS = {
 }
 _SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:s-AbCdEf"
 _ROLE = "arn:aws:iam::123456789012:role/a"
+_INCIDENT = {
+    "start": "2026-02-01T00:00:00+01:00",
+    "end": "2026-02-02T00:00:00Z",
+    "reason": "maintenance",
+}
 _MUTE = {"end": "2026-02-02T00:00:00Z", "reason": "moving house"}
 
 
 def _alert(**keys: Any) -> dict[str, Any]:
     return {"alerts": {"a": keys}}
+
+
+def _calendar(**keys: Any) -> dict[str, Any]:
+    return {"calendar": keys}
 
 
 def _query(text: str) -> list[dict[str, Any]]:
@@ -470,6 +479,36 @@ BOTH: list[tuple[dict[str, Any], str]] = [
         {"mutes": {"m": {**_MUTE, "dimension_filters": {"x": ["a"]}}}},
         ".dimension_filters must be keyed by dimensions (country, channel); got",
     ),
+    *[
+        ({"incidents": {"m": {**_INCIDENT, key: "2026-02-01"}}}, f".{key} must be an RFC 3339 time")
+        for key in ("start", "end")
+    ],
+    (
+        {"incidents": {f"m{i}": _INCIDENT for i in range(501)}},
+        "incidents must have at most 500 entries; got 501",
+    ),
+    ({"incidents": {"a b": _INCIDENT}}, "incidents must be keyed by names of 1-63 letters"),
+    ({"incidents": {"m": {**_INCIDENT, "reason": ""}}}, ".reason must be a text of 1-500 char"),
+    ({"incidents": {"m": {**_INCIDENT, "end": _INCIDENT["start"]}}}, " must start before its end"),
+    ({"incidents": {"m": {**_INCIDENT, "measures": ["x"]}}}, ".measures must be measures (reve"),
+    (
+        {"incidents": {"m": {**_INCIDENT, "dimension_filters": {"x": ["a"]}}}},
+        ".dimension_filters must be keyed by dimensions (country, channel); got",
+    ),
+    *[
+        (_calendar(days={"Fair": ["2026-02-01", day]}), "must be dates such as 2024-12-25; got")
+        for day in ("2026-02-30", "1.2.2026", "", "2026-2-1")
+    ],
+    *[
+        (_calendar(days={name: []}), "calendar.days must be keyed by names of 1-100 characters")
+        for name in ("", "*", "x" * 101)
+    ],
+    (_calendar(ical="DTSTART:20260101"), "calendar.ical must be iCalendar text: "),
+    (_calendar(silent=["Fair"]), 'calendar.silent must be * or names of days (); got ["Fair"]'),
+    (
+        {"interval": "P1M", **_calendar(days={"Fair": ["2026-02-01"]})},
+        "calendar must not be set with months (P1M): every one has its special days",
+    ),
     (
         {"mutes": {"m": {**_MUTE, "dimension_filters": {"country": []}}}},
         ".dimension_filters must have at least one value for each dimension; got",
@@ -534,6 +573,11 @@ TERRAFORM: list[tuple[dict[str, Any], str]] = [
     ({"measures": {"revenue": None}}, "measures.* must not be null: use {} for the defaults"),
     ({"alerts": {"a": None}}, "alerts.* must not be null: use {} for the defaults"),
     ({"mutes": {"a": None}}, "mutes.* must not be null; got"),
+    ({"incidents": {"a": None}}, "incidents.* must not be null; got"),
+    *[
+        (_calendar(countries=[code]), "calendar.countries must be ISO 3166 codes of countries such")
+        for code in ("XX", "de", "DE-XX", "DE-", "DEU", "")
+    ],
     ({"dimensions": [None]}, "dimensions must be names of columns, 1-127 characters and not *"),
     (_alert(measures=[None]), "measures must be measures (revenue); got"),
     *[
@@ -758,6 +802,14 @@ ACCEPTED: list[dict[str, Any]] = [
     },
     {"alerts": {f"a{i}": {} for i in range(10)}},
     {"mutes": {f"m{i}": _MUTE for i in range(100)}},
+    {"incidents": {f"m{i}": _INCIDENT for i in range(500)}},
+    _calendar(countries=["DE", "DE-BY", "US-CA"], silent=["*"]),
+    _calendar(
+        days={"Fair": ["2026-02-01", "2024-02-29"]},
+        ical="BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Sale\r\nDTSTART:20260101\r\nEND:VEVENT\r\n"
+        "END:VCALENDAR\r\n",
+        silent=["Fair", "Sale"],
+    ),
     {
         "mutes": {
             "m": {

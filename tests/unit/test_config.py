@@ -149,6 +149,22 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     "severity_classes.medium": [(60, True, True)],
     "severity_classes.high": [(95, True, True)],
     "alerts": [({"a": {"threshold": 70}}, True, True)],
+    "calendar.days": [({"Fair": ["2026-02-01"]}, True, False)],
+    "calendar.ical": [
+        (
+            "BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:a\nDTSTART:20260101\nEND:VEVENT\nEND:VCALENDAR",
+            True,
+            False,
+        )
+    ],
+    "calendar.silent": [(["*"], True, False)],
+    "incidents": [
+        (
+            {"m": {"start": "2025-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z", "reason": "r"}},
+            True,
+            False,
+        )
+    ],
     "mutes": [({"m": {"end": "2026-01-01T00:00:00Z", "reason": "r"}}, True, True)],
 }
 
@@ -165,7 +181,7 @@ def fields(model: type[BaseModel], prefix: str = "") -> set[str]:
             ),
             None,
         )
-        if inner is None or name in ("alerts", "measures", "mutes"):
+        if inner is None or name in ("alerts", "incidents", "measures", "mutes"):
             found.add(prefix + name)
         else:
             found |= fields(inner, f"{prefix}{name}.")

@@ -1,8 +1,8 @@
 """Which earlier days a day is like: the same place in the week, month, quarter or year.
 
 A **kind** names earlier days, and how many of them must have deviated alike before the same is
-expected of this day. A calendar of holidays adds a kind of its own: the earlier dates of the same
-holiday, of which one is enough.
+expected of this day. The days of a calendar are apart (`special`): one earlier day of the name is
+enough, however long ago.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@
   the expectation the new level is accepted: the profiles are scaled (shifted, if values can be
   negative) and the series returns to the warm-up for a day. If values are those of the level before
   again, by 15 nats, the acceptance is undone.
+* **Special days** (`special`) of a calendar take the place of the day of the month's effect and of
+  habits where earlier days of their name are known.
 * **Habits** (`recurring`) take the place of the day of the month's effect; where they may come or
   may not, the value decides. Their doubt widens all scales.
 """
@@ -35,6 +37,7 @@ from anomaly_detector.detection.rules import (
     Rules,
 )
 from anomaly_detector.detection.slots import Slots
+from anomaly_detector.detection.special import Precedent, Special
 
 EXPERTS = 4
 CLIP, CLIP_LEARNING = 2.0, 6.0
@@ -76,6 +79,7 @@ class Expectation:
     season_adds, month_adds : estimates of those of season and month. habit : the habit, if any
         series has one.
     base : the expectation without what is special.
+    precedent : of a special day of the calendar; its effect is `special`, too.
     """
 
     expected: Array
@@ -93,6 +97,7 @@ class Expectation:
     month_adds: Array
     habit: Habit | None
     base: Array
+    precedent: Precedent | None
 
 
 @dataclass
@@ -126,6 +131,7 @@ class Forecast(Part):
         habit: Habit | None,
         observed: Observed,
         slots: Slots,
+        special: Special | None = None,
     ) -> Expectation:
         """The expectation of one interval; uses its values only for series that are not born."""
         # The first value of a series is its own forecast.
@@ -160,6 +166,11 @@ class Forecast(Part):
         base, doubt = expected, None
         if habit is not None:
             added, doubt = _habitual(habits, habit, observed, base, added)
+        precedent = None
+        if special is not None and slots.special is not None:
+            precedent = special.judge(habits, slots.special, base, spread)
+            added = np.where(precedent.known, precedent.effect, added)
+            doubt = np.where(precedent.known, precedent.doubt, 0.0 if doubt is None else doubt)
         expected = base + added
         np.maximum(expected, 0.0, out=expected, where=habits.signed == 0)
         np.copyto(expected, observed.actual, where=first)
@@ -195,6 +206,7 @@ class Forecast(Part):
             adds,
             habit,
             base,
+            precedent,
         )
 
     def learn(

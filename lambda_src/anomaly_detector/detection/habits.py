@@ -128,7 +128,7 @@ class Habits(Part):
         residual: Array,
         usual: Mask,
         *,
-        known: bool,
+        known: bool | Mask,
     ) -> Observed:
         """Interpret the values of one interval.
 
@@ -138,7 +138,8 @@ class Habits(Part):
         residual : mean absolute residual.
         usual : (M, K) whether rows have come at this time of the day and the week: if not, an
             interval without any value of a measure says nothing of series that are not rare.
-        known : whether it is known which rows the interval has; if not, none is absent.
+        known : whether it is known which rows the interval has, or (M, K) of which series; where
+            it is not, none is absent.
         """
         present = np.abs(value) <= LARGEST  # False for NaN
         actual = np.where(present, value, np.nan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from anomaly_detector.config import (
@@ -15,7 +15,9 @@ from anomaly_detector.config import (
     Direction,
     Unit,
 )
+from anomaly_detector.detection.calendar import PARTS_OF_A_DAY, Calendar
 from anomaly_detector.detection.slots import MONTH_SLOTS
+from anomaly_detector.detection.spans import Span
 from anomaly_detector.intervals import Grid
 
 THRESHOLD_SEVERITY = 50.0
@@ -80,6 +82,8 @@ class DetectorSettings:
     band : share of the normal values that lie between the bounds.
     season_intervals : length of a season beside day, week and month; 0 if there is none.
     clock : zone of the wall-clock times of the rows.
+    calendar : special days.
+    incidents : what is neither scored nor learned.
     measures_elsewhere : measures of the detector that are not among these: thresholds count them,
         so that a part of a detector gives what the whole gives.
     """
@@ -92,6 +96,8 @@ class DetectorSettings:
     band: float = 0.99
     season_intervals: int = 0
     clock: str = "UTC"
+    calendar: Calendar = field(default_factory=Calendar)
+    incidents: tuple[Span, ...] = ()
     measures_elsewhere: int = 0
 
     @classmethod
@@ -120,6 +126,11 @@ class DetectorSettings:
             config.band,
             config.season_intervals or 0,
             config.timestamp_column.timezone,
+            Calendar.of(config.special_days, config.calendar.silent),
+            tuple(
+                Span.of(grid, one.measures, [one.dimension_filters], one.start, one.end)
+                for one in config.incidents.values()
+            ),
         )
 
     def part(self, measures: Collection[str]) -> Self:
@@ -197,6 +208,21 @@ class DetectorSettings:
     def season_errors(self) -> int:
         """Errors that the profile of the season is weighed by: without it, and with it."""
         return 2 if self.season_intervals else 0
+
+    @property
+    def special_parts(self) -> int:
+        """Parts of a special day that are kept apart."""
+        return PARTS_OF_A_DAY if self.grid.seconds < _DAY else 1
+
+    @property
+    def special_slots(self) -> int:
+        """Parts of all special days by name that are kept."""
+        return self.calendar.kinds * self.special_parts
+
+    @property
+    def special_now(self) -> int:
+        """Parts of special days that are under way: one, if there are any."""
+        return int(self.special_slots > 0)
 
     @property
     def channels(self) -> int:

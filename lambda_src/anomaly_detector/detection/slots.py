@@ -23,6 +23,8 @@ class Slots:
     ----------
     date : days since 1970, in the detector's zone; `alike` knows which days it is like.
     month : day of the month, for P1D. season : if an input names the length of one.
+    special : part of a special day of the calendar. silent : whether the day is one that is
+        neither scored nor learned.
     """
 
     date: int
@@ -30,6 +32,8 @@ class Slots:
     week: int
     month: int | None
     season: int | None
+    special: int | None = None
+    silent: bool = False
 
 
 def day_slots(

@@ -44,6 +44,7 @@ from anomaly_detector.detection.rules import SMALL, Rules
 from anomaly_detector.detection.scan import Evidence, Scan
 from anomaly_detector.detection.settings import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.slots import Slots
+from anomaly_detector.detection.special import Special
 from anomaly_detector.detection.surprise import Surprisal, Surprise
 from anomaly_detector.detection.tickets import Ticket, Tickets
 from anomaly_detector.lattice import Lattice
@@ -84,6 +85,9 @@ class Shown:
     ticket : what it brought, None if unknown. squares : sum of the squares of the rows' values, NaN
         if unknown; None if all are.
     lower, upper : band, before it is cut to possible values.
+    raw : value as it came. known : whether it is known which rows the interval has.
+    withheld : series whose value is neither scored nor learned; None if there are none.
+    hidden : the same, and those on the first special day of its name: `observed` has no value.
     """
 
     observed: Observed
@@ -97,6 +101,15 @@ class Shown:
     lower: Array
     upper: Array
     slots: Slots
+    raw: Array
+    known: bool
+    withheld: Mask | None
+    hidden: Mask | None
+
+    @property
+    def told(self) -> bool | Mask:
+        """Whether it is known which rows the interval has, or (M, K) of which series."""
+        return self.known if self.hidden is None else ~self.hidden & self.known
 
     @property
     def whole(self) -> Array:
@@ -125,6 +138,7 @@ class State:
     forecast: Forecast
     season: Season
     month: Month
+    special: Special
     days: Days
     moments: Moments
     surprise: Surprise
@@ -187,6 +201,7 @@ class State:
         slots: Slots,
         *,
         known: bool = True,
+        withheld: Mask | None = None,
     ) -> Shown:
         """Compare one interval with its expectation.
 
@@ -197,14 +212,25 @@ class State:
         norm : (M, K), NaN where unknown; None if unknown throughout.
         slots : of the interval in the profiles.
         known : whether it is known which rows the interval has; if not, none is absent.
+        withheld : (M, K) series whose value is neither scored nor learned. Nor is that of a special
+            day that is the first of its name, but for what is learned of that.
         """
-        habits = self.habits
-        usual = self.forecast.came_before(slots) & known
-        observed = habits.judge(rules, value, count, self.forecast.spread_all, usual, known=known)
+        habits, raw, hidden = self.habits, value, withheld
+        self.special.begin(slots.date, slots.special)
+        if slots.special is not None:
+            first = self.special.first(slots.special)
+            hidden = first if withheld is None else withheld | first
+        told: bool | Mask = known
+        if hidden is not None:
+            told = ~hidden & known
+            value, count = np.where(hidden, np.nan, value), np.where(hidden, 0.0, count)
+            norm = None if norm is None else np.where(hidden, np.nan, norm)
+        usual = self.forecast.came_before(slots) & told
+        observed = habits.judge(rules, value, count, self.forecast.spread_all, usual, known=told)
         self.days.begin(slots.date, rules.half_day)
         again = habit(self.days, self.moments, slots.date, slots.day)
         expectation = self.forecast.judge(
-            rules, habits, self.season, self.month, again, observed, slots
+            rules, habits, self.season, self.month, again, observed, slots, self.special
         )
         value = np.where(observed.live, observed.actual, expectation.expected)
         residual = value - expectation.expected
@@ -232,6 +258,10 @@ class State:
             lower,
             upper,
             slots,
+            raw,
+            known,
+            withheld,
+            hidden,
         )
 
     def score(self, rules: Rules, shown: Shown) -> Judged:
@@ -261,6 +291,9 @@ class State:
         away = z if shown.ticket is None else shown.residual + shown.ticket.cut
         direction = (away > 0).view(np.int8) - (away < 0).view(np.int8)
         direction *= born & live
+        if shown.hidden is not None:
+            came = shown.hidden & (np.abs(shown.raw) <= LARGEST_NORM)
+            actual = np.where(came, shown.raw, actual)
         return Judged(
             actual=actual,
             expected=np.where(born, expected, np.nan),
@@ -310,6 +343,7 @@ class State:
         that they have just been moved to.
         """
         habits, slots, live = self.habits, shown.slots, shown.observed.live
+        self._learn_special(rules, shown)
         frozen = frozen | self.forecast.returning
         expectation, value, residual = shown.expectation, shown.value, shown.residual
         young = habits.young  # accepting a new level may have made them younger
@@ -321,6 +355,9 @@ class State:
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
         self.band.learn(rules, habits, shown.whole, shown.lower, shown.upper, on)
         self.tickets.learn(rules, habits, shown.observed, value, shown.ticket, on, self.lattice)
+        plain = known
+        if expectation.precedent is not None:
+            plain = known & ~expectation.precedent.known
         if slots.season is not None:
             self.season.learn(
                 habits,
@@ -329,7 +366,7 @@ class State:
                 residual + expectation.season,
                 expectation.season_adds,
                 expectation.calm_scale,
-                known,
+                plain,
                 frozen,
             )
         if slots.month is not None:
@@ -340,7 +377,7 @@ class State:
                 residual + expectation.special,
                 expectation.month_adds,
                 expectation.calm_scale,
-                known,
+                plain,
                 frozen,
             )
         profiles = known & ~frozen
@@ -349,7 +386,7 @@ class State:
         learnt = self.forecast.learn(
             rules, habits, expectation, residual, shown.z, slots, on, profiles, young
         )
-        self._remember(rules, shown, known & (habits.seen >= rules.score_after))
+        self._remember(rules, shown, plain & (habits.seen >= rules.score_after))
         habits.learn(rules, shown.observed, shown.whole, learnt, on, young)
         self._go_back(rules)
         moved = self.forecast.follow_run(rules, value, expectation.expected, shown.z, on)
@@ -362,6 +399,22 @@ class State:
                 sums.run_actual[moved],
                 sums.run_length[moved],
             )
+
+    def _learn_special(self, rules: Rules, shown: Shown) -> None:
+        """Learn what a special day brings; what planned incidents hide is not among it."""
+        slots = shown.slots
+        if slots.special is None:
+            return
+        value, habits = shown.observed.actual, self.habits
+        if shown.hidden is not None:
+            # A shop that is closed sells nothing.
+            closed = np.isnan(shown.raw) & habits.born & rules.absent_is_zero & shown.known
+            value = np.where(shown.hidden, np.where(closed, 0.0, shown.raw), value)
+        on = (habits.seen >= rules.score_after) & (np.abs(value) <= LARGEST_NORM)
+        if shown.withheld is not None:
+            on &= ~shown.withheld
+        base = shown.expectation.base
+        self.special.learn(habits, slots.date, slots.special, base, value, on)
 
     def _remember(self, rules: Rules, shown: Shown, live: Mask) -> None:
         """Remember what stands out in the `live` series; call this after `forecast` has learned."""
@@ -456,6 +509,7 @@ PARTS: Mapping[str, type[Part]] = {
     "forecast": Forecast,
     "season": Season,
     "month": Month,
+    "special": Special,
     "days": Days,
     "moments": Moments,
     "surprise": Surprise,

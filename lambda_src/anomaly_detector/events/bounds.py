@@ -65,14 +65,14 @@ class Bounds:
             np.where(held, most, np.inf),
         )
 
-    def crossed(self, observed: Observed, *, known: bool) -> Sides:
+    def crossed(self, observed: Observed, *, known: bool | Mask) -> Sides:
         """(M, K) which bound the values of an interval cross.
 
         A sum or count of a born series without a row is zero here, whatever is usual at that time.
 
         Parameters
         ----------
-        known : whether it is known which rows the interval has.
+        known : whether it is known which rows the interval has, or (M, K) of which series.
         """
         counted = np.array(self.counted)[:, None] & known
         value = np.where(counted & observed.born & ~observed.present, 0.0, observed.actual)
