@@ -78,11 +78,11 @@ simulation: simulation-calls simulation-first simulation-second ## the three gat
 simulation-calls: $(VENV)/ready ## each call of a crawl and of a pipeline fails once, in turn
 	@$(PY) -m pytest tests/simulation
 
-simulation-first: $(VENV)/ready ## attacks at any call of 100 runs, compared with clean runs: half of the detectors
-	@$(PY) -m tests.simulation --seeds 0-99 --shard 1/2
+simulation-first: $(VENV)/ready ## attacks at any call of 200 runs, compared with clean runs: half of the detectors
+	@$(PY) -m tests.simulation --seeds 0-199 --shard 1/2
 
 simulation-second: $(VENV)/ready ## the other half of the detectors
-	@$(PY) -m tests.simulation --seeds 0-99 --shard 2/2
+	@$(PY) -m tests.simulation --seeds 0-199 --shard 2/2
 
 newest-provider: $(VENV)/ready ## check the Terraform code against the newest AWS provider
 	@$(PY) -m scripts.newest_provider

@@ -645,7 +645,7 @@ variable "alerts" {
     Alerts to send, at most 10, keyed by a name of your choice.
     - `threshold` - (Optional) Minimum severity of an event that is sent, 0-100. Defaults to `50`.
     - `description` - (Optional) Text sent with the alert.
-    - `missing_data` - (Optional) Whether events of missing data are sent: no rows, or no values. Defaults to `true`.
+    - `missing_data` - (Optional) Whether events of missing data are sent: no rows, far fewer rows than usual, or no values. Defaults to `true`.
     - `max_age_days` - (Optional) Age in days above which an event that is found late, by late rows or after an outage, is recorded but not sent. Defaults to `7`, or to `detection.lookback_intervals` and one interval if that is longer.
     - `digest_above` - (Optional) Number of alerts, 1-1000, above which those of one crawl are sent to a target as one message. Defaults to `10`.
     - `risen` - (Optional) Whether there is a message when the severity class of an event rises. Defaults to `true`.

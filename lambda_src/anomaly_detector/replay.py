@@ -26,6 +26,7 @@ from anomaly_detector.detection.state import Judged, Shown, State
 from anomaly_detector.events.bounds import Bounds
 from anomaly_detector.events.event import Event
 from anomaly_detector.events.explain import explain
+from anomaly_detector.events.few_rows import FewRows, RowCounts
 from anomaly_detector.events.follow import follow
 from anomaly_detector.events.group import Group, in_order
 from anomaly_detector.lattice import Lattice
@@ -86,6 +87,7 @@ def replay(
     now, events = _copied(settings, snapshot, lattice, from_state)
     rules = Rules.of(settings)
     bounds = Bounds.of(settings, lattice)
+    few_rows, counted = FewRows.of(settings, lattice), snapshot.rows.copied()
     slots = _slots(settings, starts)
     withheld = _Withheld(settings, lattice)
     # Not an anomaly: one of the two intervals contains the rows of both.
@@ -99,7 +101,7 @@ def replay(
     before: Snapshot | None = None
     for t, start in enumerate(starts):
         if before is None and snapshot_at is not None and start >= snapshot_at:
-            before = _born(now, events, lattice, copied=True)
+            before = _born(now, counted, events, lattice, copied=True)
         if begins and t == skipped:
             for event in events:
                 event.restart()
@@ -119,7 +121,8 @@ def replay(
         now.until = start
         evidence = now.weigh(rules, shown, lattice)
         of_bounds = tuple(event for event in events if event.bound)
-        of_model = tuple(event for event in events if not event.bound)
+        of_rows = tuple(event for event in events if event.few_rows and not event.closed)
+        of_model = tuple(event for event in events if not (event.bound or event.few_rows))
         events, frozen = follow(
             rules,
             now,
@@ -136,6 +139,18 @@ def replay(
         for event in events:
             if event.last == at:
                 _localise(settings, event, now, rules, shown, judged, evidence)
+        of_rows = few_rows.follow(
+            counted,
+            now.habits,
+            count,
+            slots[t].week,
+            of_rows,
+            events,
+            at,
+            known=not unclear[t],
+            scored=judged is not None,
+        )
+        events = (*events, *of_rows)
         now.learn(rules, shown, evidence, frozen)
         if judged is not None:
             kept.add(t - skipped, judged)
@@ -143,7 +158,7 @@ def replay(
     # An event that took over the name of another one replaces it.
     named = {event.id(settings.name): event for event in told}
     groups = [explain(settings, event, lattice) for event in named.values() if event.points]
-    after = _born(now, events, lattice, copied=False)
+    after = _born(now, counted, events, lattice, copied=False)
     if before is None and snapshot_at is not None:
         before = after
     return Replay(
@@ -354,12 +369,15 @@ def _copied(
     return grown, tuple(event.grown(size, places) for event in snapshot.events)
 
 
-def _born(state: State, events: tuple[Event, ...], lattice: Lattice, *, copied: bool) -> Snapshot:
+def _born(
+    state: State, rows: RowCounts, events: tuple[Event, ...], lattice: Lattice, *, copied: bool
+) -> Snapshot:
     """The snapshot without slices that are not born in any measure."""
+    rows = rows.copied() if copied else rows
     born = np.asarray(state.habits.born.any(axis=0))
     born[[lattice.index[name] for event in events for name in event.slices]] = True
     if not born.all():
-        return Snapshot(state.picked(born), tuple(event.picked(born) for event in events))
+        return Snapshot(state.picked(born), tuple(event.picked(born) for event in events), rows)
     if copied:
-        return Snapshot(state.copied(), tuple(event.copied() for event in events))
-    return Snapshot(state, events)
+        return Snapshot(state.copied(), tuple(event.copied() for event in events), rows)
+    return Snapshot(state, events, rows)

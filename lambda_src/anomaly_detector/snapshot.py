@@ -1,4 +1,4 @@
-"""A detector's state at a point in time, in one file: series and events."""
+"""A detector's state at a point in time, in one file: series, events and numbers of rows."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from anomaly_detector.detection.settings import DetectorSettings
 from anomaly_detector.detection.state import State, initial_state, parts_of
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.events.event import Event, Sums
+from anomaly_detector.events.few_rows import RowCounts
 from anomaly_detector.events.store import events_from_bytes, events_to_bytes
 from anomaly_detector.model_format import FORMAT
 
 _AGAIN = "start the pipeline again, which trains a new one from history"
 # Arrays of the events' sums, (events, slices), beside those of the state.
 _SUMS = {one.name: f"events.{one.name}" for one in fields(Sums)}
+_ROWS = "rows."
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,17 @@ class Snapshot:
     Attributes
     ----------
     events : open events, and events closed so recently that they may continue.
+    rows : numbers of rows that are usual.
     """
 
     state: State
     events: tuple[Event, ...]
+    rows: RowCounts
 
     @classmethod
     def initial(cls, settings: DetectorSettings) -> Self:
         """The snapshot before the first interval."""
-        return cls(initial_state(settings), ())
+        return cls(initial_state(settings), (), RowCounts.fresh(settings))
 
 
 def to_bytes(snapshot: Snapshot) -> bytes:
@@ -57,7 +61,8 @@ def to_bytes(snapshot: Snapshot) -> bytes:
     target = io.BytesIO()
     # np.savez writes the current time into the archive; equal snapshots must give equal files.
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in {**head, **sums, **state.named()}.items():
+        rows = {_ROWS + name: array for name, array in snapshot.rows.named().items()}
+        for name, array in {**head, **sums, **rows, **state.named()}.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as member:
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
     return target.getvalue()
@@ -88,7 +93,9 @@ def from_bytes(content: bytes) -> Snapshot:
             )
             stacked = [archive[name] for name in _SUMS.values()]
             sums = [Sums(*rows) for rows in zip(*stacked, strict=True)]
-            return Snapshot(state, events_from_bytes(archive["events"].tobytes(), sums))
+            events = events_from_bytes(archive["events"].tobytes(), sums)
+            rows = RowCounts(**{one.name: archive[_ROWS + one.name] for one in fields(RowCounts)})
+            return Snapshot(state, events, rows)
     except (TypeError, ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise PermanentError(f"The stored model cannot be read ({error}): {_AGAIN}.") from error
 

@@ -185,6 +185,20 @@ def samples() -> dict[str, Sample]:
             later,
             shop,
         ),
+        "few-rows": Sample(
+            event(
+                "few rows",
+                "latency",
+                actual=120.0,
+                expected=1_150.4,
+                severity=89.6,
+                slices=({},),
+                contributions={"platform": {"mobile_web": 67.0, "pc_web": 33.0}},
+                leaves=(Leaf(("mobile_web", "7"), 80.0, 770.8, 80.0),),
+            ),
+            later,
+            shop,
+        ),
         "new-value": Sample(
             event(
                 "new value",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -77,6 +78,12 @@ def test_dimension_filters_are_met_by_one_slice_not_by_two_together() -> None:
     ]
     assert not triggers(both, group(slices=apart))
     assert triggers(both, group(slices=[*apart, {"platform": "mobile_app", "marketplace": "us"}]))
+
+
+def test_an_event_that_was_within_a_filter_once_remains_so() -> None:
+    app = Alert(dimension_filters={"platform": ("mobile_app",)})
+    moved = replace(group(slices=[{"platform": "pc_web"}]), been=({"platform": "mobile_app"},))
+    assert triggers(app, moved)
 
 
 def decisions(groups, *items, stored=(), standing=(), alerts=None, mute=None):

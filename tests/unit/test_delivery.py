@@ -20,7 +20,7 @@ from anomaly_detector.alerts.message import Message
 from anomaly_detector.alerts.targets import SEND_ONCE, Targets, UncertainError
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError, RetryableError
-from anomaly_detector.events.group import Group
+from anomaly_detector.events.group import Group, Kind
 from anomaly_detector.events.store import groups_to_bytes
 from anomaly_detector.intervals import iso
 from anomaly_detector.lake import layout, parquet, results
@@ -699,8 +699,9 @@ def test_many_alerts_are_one_message(cloud: Cloud) -> None:
     assert set(cloud.states().values()) == {"SENT"}
 
 
-def test_events_of_missing_data_have_their_own_switch(cloud: Cloud) -> None:
-    silent = group("views", kind="no data", id="silent")
+@pytest.mark.parametrize("kind", ["no data", "few rows"])
+def test_events_of_missing_data_have_their_own_switch(cloud: Cloud, kind: Kind) -> None:
+    silent = group("views", kind=kind, id="silent")
     alerts = {"on": cloud.alert(), "off": cloud.alert("second", missing_data=False)}
     cloud.commit([group(), silent], configuration=config(alerts=alerts))
 

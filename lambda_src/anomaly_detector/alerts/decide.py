@@ -35,8 +35,8 @@ class Decision:
 
 
 def triggers(alert: Alert, group: Group) -> bool:
-    """Whether the group matches the alert's threshold and measures, a slice of it the alert's
-    dimension filters, and tells of missing data only if the alert does.
+    """Whether the group matches the alert's threshold and measures, a slice that it has been on the
+    alert's dimension filters, and tells of missing data only if the alert does.
     """
     if group.is_missing_data and not alert.missing_data:
         return False
@@ -44,7 +44,8 @@ def triggers(alert: Alert, group: Group) -> bool:
         return False
     if alert.measures and group.measure not in alert.measures:
         return False
-    return any(is_within(one, alert.dimension_filters) for one in group.slices)
+    # While an event grows, it may be found elsewhere: a crawl that comes late decides as others do.
+    return any(is_within(one, alert.dimension_filters) for one in (*group.slices, *group.been))
 
 
 def is_within(one: Mapping[str, str], filters: Mapping[str, Sequence[str]]) -> bool:

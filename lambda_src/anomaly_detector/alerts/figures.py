@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from anomaly_detector.config import Config, Unit
+from anomaly_detector.events.group import Group
 
 _DIGITS = 4
 # From here on, digits are noise.
@@ -17,6 +18,11 @@ def unit_of(config: Config, measure: str) -> Unit | None:
     found = config.measures[measure]
     counted = found.aggregation in ("COUNT", "COUNT_DISTINCT")
     return found.unit or ("count" if counted else None)
+
+
+def unit_of_event(config: Config, group: Group) -> Unit | None:
+    """The unit of an event's numbers: of its measure, or rows where it tells of their number."""
+    return "count" if group.kind == "few rows" else unit_of(config, group.measure)
 
 
 def figure(value: float | None, unit: Unit | None = None, digits: int = _DIGITS) -> str:

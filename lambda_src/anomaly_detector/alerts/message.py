@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from anomaly_detector.alerts import words
-from anomaly_detector.alerts.figures import change, compared, difference, unit_of
+from anomaly_detector.alerts.figures import change, compared, difference, unit_of_event
 from anomaly_detector.alerts.life import EventState, is_over, state_of
 from anomaly_detector.config import ROLLED_UP, Config, SeverityClass
 from anomaly_detector.errors import PermanentError
@@ -266,7 +266,7 @@ def _framed(item: AlertItem, state: EventState, knows: Told | None) -> tuple[str
 def _facts(
     config: Config, group: Group, severity_class: SeverityClass
 ) -> tuple[tuple[str, str], ...]:
-    unit, zone = unit_of(config, group.measure), ZoneInfo(config.timezone)
+    unit, zone = unit_of_event(config, group), ZoneInfo(config.timezone)
     begin, end = (one.astimezone(zone) for one in (group.start, group.end))
     slices = [_slice(one) or "in total" for one in group.slices[:_SLICES]]
     if more := len(group.slices) - len(slices):
@@ -279,7 +279,9 @@ def _facts(
         "Measure": f"{words.plain(group.measure, _NAME)} ({aggregation})",
         "Where": "; ".join(slices) if config.dimensions else None,
         "When": f"from {begin:%Y-%m-%d %H:%M} {config.timezone}, {ended}",
-        "Value": compared(group.actual, group.expected, unit) + (f" ({known})" if known else ""),
+        "Rows" if group.kind == "few rows" else "Value": (
+            compared(group.actual, group.expected, unit) + (f" ({known})" if known else "")
+        ),
         "Severity": f"{group.severity:.0f} of 100 ({severity_class})",
         "Kind": group.kind,
     }
@@ -301,7 +303,7 @@ def _series(config: Config, group: Group) -> Section | None:
     """The leaves that moved most."""
     if not config.dimensions or not group.leaves:
         return None
-    unit = unit_of(config, group.measure)
+    unit = unit_of_event(config, group)
     lines = []
     for leaf in group.leaves[:_SERIES]:
         moved = change(leaf.actual, leaf.expected)
@@ -323,11 +325,21 @@ def _sql(config: Config, group: Group) -> str | None:
     if config.query is None:
         return None
     try:
-        found = reproduction(config, group.measure, group.slices, group.start, group.end)
+        shown = _counting(config, group.measure) if group.kind == "few rows" else config
+        found = reproduction(shown, group.measure, group.slices, group.start, group.end)
     except PermanentError:
         # It was valid when it was crawled: another version of the package made it.
         return None
     return found if len(found) <= _MOST_SQL else None
+
+
+def _counting(config: Config, name: str) -> Config:
+    """The configuration in which a measure is the number of its rows; a ratio has no column."""
+    measure = config.measures[name]
+    if measure.aggregation == "RATIO":
+        return config
+    counted = measure.model_copy(update={"aggregation": "COUNT"})
+    return config.model_copy(update={"measures": {**config.measures, name: counted}})
 
 
 def _slice(one: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from anomaly_detector.alerts.figures import change, compared, percent, unit_of
+from anomaly_detector.alerts.figures import change, compared, percent, unit_of_event
 from anomaly_detector.config import Config
 from anomaly_detector.events.group import Group, Kind
 
@@ -37,6 +37,7 @@ _WORDS: dict[Kind, tuple[str, str]] = {
     "season": ("breaks its season", "breaks its season"),
     "variance": ("varies more than usual", "varies more than usual"),
     "no data": ("has no data", "has no data"),
+    "few rows": ("has far fewer rows than usual", "has far fewer rows than usual"),
     "bound": ("is above its maximum", "is below its minimum"),
 }
 
@@ -198,8 +199,9 @@ def _verb(group: Group) -> str:
 
 
 def _figures(config: Config, group: Group) -> str:
-    unit = unit_of(config, group.measure)
-    told = compared(group.actual, group.expected, unit)
+    told = compared(group.actual, group.expected, unit_of_event(config, group))
+    if group.kind == "few rows":
+        return f"{told} rows"
     if group.kind in _TOLD_BY_FIGURES or group.kind == "no data":
         return told
     moved = change(group.actual, group.expected)

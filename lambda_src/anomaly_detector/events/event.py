@@ -128,8 +128,12 @@ class Event:
     bound : whether it is an event of a static bound (`bounds`), beside those of the model.
     no_data : whether it is that values are missing that always came, in another measure than SUM or
         COUNT, for which no row means zero.
+    few_rows : whether it is that far fewer rows came than usual (`few_rows`), which its sums and
+        points then count.
     accepted : whether it ended because it lasted: what it brought is the new level.
     habit : on which days it will be expected, as it has come alike often enough; else empty.
+    been : slices that have been its own in some interval that shows it, in the order in which they
+        became so.
     """
 
     measure: str
@@ -153,14 +157,16 @@ class Event:
     closed: int = 0
     bound: bool = False
     no_data: bool = False
+    few_rows: bool = False
     accepted: bool = False
     habit: str = ""
+    been: tuple[Slice, ...] = ()
 
     def id(self, detector: str) -> str:
         """The id of its group, the same in every replay."""
-        return group_id(
-            detector, self.measure, datetime.fromtimestamp(self.opened, UTC), self.first
-        )
+        # Beside an event of the values.
+        first = (*self.first, "few rows") if self.few_rows else self.first
+        return group_id(detector, self.measure, datetime.fromtimestamp(self.opened, UTC), first)
 
     @property
     def direction(self) -> Direction:
@@ -238,6 +244,7 @@ class Event:
         moved : as `follow` takes it.
         """
         self.moved += moved
+        self.been = tuple(dict.fromkeys((*self.been, *self.slices)))
         actual, expected = judged.actual[m], judged.expected[m]
         silent = ~np.isfinite(actual) & (self.no_data | ((expected > 0) & counted))
         known = (np.isfinite(actual) | silent) & np.isfinite(expected)
@@ -300,6 +307,7 @@ class Event:
         """Begin sums and points anew, as if the event had not been shown yet."""
         self.sums = Sums.none(len(self.sums.actual))
         self.points = []
+        self.been = ()
         self.track = Track()
         self.moved = 0.0
         self.last = self.opened
@@ -307,6 +315,7 @@ class Event:
     def take_over(self, other: Event) -> None:
         """Go on as an event that ended in the interval that opened this one, under its name."""
         self.opened, self.first = other.opened, other.first
+        self.been = tuple(dict.fromkeys((*other.been, *self.been)))
         self.severity = max(self.severity, other.severity)
         for one in fields(Sums):
             total = getattr(self.sums, one.name)

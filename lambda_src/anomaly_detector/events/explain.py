@@ -34,6 +34,9 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
     lattice : of the slices that the event has sums of.
     """
     rule = next(rule for rule in settings.measures if rule.name == event.measure)
+    if event.few_rows:
+        # Its numbers are those of the rows, whatever is made of them.
+        rule = MeasureRule(rule.name, "COUNT")
     found = _found(settings, rule, event, lattice)
     if found.kind in _LOCALISED:
         found = _found_new(event, lattice) or found
@@ -52,6 +55,9 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
             lattice, settings.dimensions, found.deviation, found.side, _known(event)
         ),
         slices=tuple(_named(settings.dimensions, one) for one in found.slices),
+        been=tuple(
+            _named(settings.dimensions, one) for one in dict.fromkeys((*event.been, *found.slices))
+        ),
         points=tuple(event.points),
         kind=found.kind,
         accepted=event.accepted,
@@ -190,7 +196,7 @@ def _quiet(event: Event, seconds: int) -> int:
     passed = event.quiet + max(0, event.closed - 1)
     if event.closed:
         return max(1, passed)
-    if not event.bound and event.doubt < BACK_TO_NORMAL:
+    if not (event.bound or event.few_rows) and event.doubt < BACK_TO_NORMAL:
         return 0
     shown = sorted({point.start for point in event.points})
     pauses = ((after - before).total_seconds() for before, after in pairwise(shown))

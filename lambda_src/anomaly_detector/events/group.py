@@ -11,7 +11,17 @@ from uuid import UUID, uuid5
 Direction = Literal["up", "down"]
 Effect = Literal["value", "rate", "mix"]
 Kind = Literal[
-    "spike", "dip", "level", "ramp", "stuck", "season", "variance", "no data", "new value", "bound"
+    "spike",
+    "dip",
+    "level",
+    "ramp",
+    "stuck",
+    "season",
+    "variance",
+    "no data",
+    "few rows",
+    "new value",
+    "bound",
 ]
 
 MOST_LEAVES = 200
@@ -113,6 +123,8 @@ class Group:
         enough; else empty.
     quiet : intervals in a row that were normal since, as far as that is sure, once they are more
         than in any pause before; 0 while it goes on.
+    been : slices that it has been on so far, among them `slices`: whether an alert is about it does
+        not depend on when somebody looks.
     leaves : those that moved with the event, the largest change first; at most `MOST_LEAVES`.
     cause : numbers of `slices`; None in what a former version left, and where nothing is expected
         or has come.
@@ -136,12 +148,13 @@ class Group:
     habit: str = ""
     quiet: int = 0
     leaves: tuple[Leaf, ...] = ()
+    been: tuple[dict[str, str], ...] = ()
     cause: Cause | None = None
 
     @property
     def is_missing_data(self) -> bool:
         """Whether it tells of data that do not arrive, instead of values."""
-        return self.kind == "no data"
+        return self.kind in ("no data", "few rows")
 
 
 def group_id(detector: str, measure: str, start: datetime, first: tuple[str, ...] = ()) -> str:

@@ -3,8 +3,9 @@
 With r the residuals of its slices in the intervals of its life, e their expectations, and c the
 factor that they have in common, sum r / sum e:
 
-* **bound**: a static bound is crossed. **no data**: half of the intervals have no row, or no value.
-  **stuck**: in two of five the evidence is that a value repeats.
+* **bound**: a static bound is crossed. **few rows**: far fewer rows came than usual (`few_rows`).
+  **no data**: half of the intervals have no row, or no value. **stuck**: in two of five the
+  evidence is that a value repeats.
 * Where c explains less than half of sum r^2 / e: **season** if residuals follow each other, as when
   a day is unlike the day before: three quarters have the sign of the one before, and the sum of
   r_t r_(t-1) is at least 0.35 sum r^2. **variance** if r varies around c by over three times its
@@ -42,6 +43,8 @@ def kind_of(event: Event, side: int, seconds: int) -> Kind:
     """
     if event.bound:
         return "bound"
+    if event.few_rows:
+        return "few rows"
     if event.no_data:
         return "no data"
     life = event.track.until(event.last)
