@@ -12,6 +12,7 @@ from anomaly_detector.intervals import iso
 from anomaly_detector.ledger.items import GroupItem
 from anomaly_detector.lookout.group import anomaly_group, group_of
 from anomaly_detector.report import console as widgets
+from anomaly_detector.report.events import EventView, Small
 from anomaly_detector.services import console, pressing
 from markupsafe import Markup
 
@@ -135,7 +136,9 @@ def test_an_event_is_shown_whole_and_leads_back(world: World) -> None:
 
     assert "svg" in found.tags
     assert "99 % of normal values" in found.text
-    assert "mobile_app 100 %" in found.text
+    assert "Where it comes from by platform" in found.text
+    assert "mobile_app" in found.text
+    assert "Opened." in found.text
     assert "SQL that shows it in the warehouse SELECT" in found.text
     back = pressed(world, found, "All events")
     assert "of severity 40 or more" in back.text
@@ -229,7 +232,24 @@ def test_before_the_first_training_it_says_so() -> None:
 
 
 def test_hostile_names_and_values_are_text() -> None:
-    row = widgets.Row(HOSTILE, 80, True, HOSTILE, Markup())
+    small = Small(HOSTILE, Markup(), HOSTILE, HOSTILE)
+    row = EventView(
+        key=HOSTILE,
+        sentence=HOSTILE,
+        severity=80,
+        is_open=True,
+        measure=HOSTILE,
+        start=0,
+        end=1,
+        found_by=((HOSTILE, HOSTILE),),
+        spark=Markup(),
+        facts=((HOSTILE, HOSTILE),),
+        life=((HOSTILE, HOSTILE),),
+        sql=HOSTILE,
+        bars=(small,),
+        leaves=(small,),
+        related=(small,),
+    )
     form = widgets.Form(HOSTILE, HOSTILE, HOSTILE, [HOSTILE])
     listed = Widget(widgets.events(PLACES, "light", form, HOSTILE, [row], left_out=HOSTILE))
     assert listed.faults == []
@@ -237,19 +257,7 @@ def test_hostile_names_and_values_are_text() -> None:
     assert listed.button("Open").payload["group_id"] == HOSTILE
     assert listed.fields["measure"] == HOSTILE
 
-    one = widgets.Shown(
-        id=HOSTILE,
-        sentence=HOSTILE,
-        facts=[HOSTILE],
-        chart=Markup(),
-        key=Markup(),
-        contributions=[(HOSTILE, Markup())],
-        related=[widgets.Related(HOSTILE, HOSTILE)],
-        measure=HOSTILE,
-        filters={HOSTILE: [HOSTILE]},
-        scope=HOSTILE,
-        sql=HOSTILE,
-    )
+    one = widgets.Shown(row, Markup(), HOSTILE, {HOSTILE: [HOSTILE]}, HOSTILE)
     event = Widget(widgets.event(PLACES, "dark", one))
     assert event.faults == []
     assert event.button("For a week").payload["mute"]["dimension_filters"] == {HOSTILE: [HOSTILE]}

@@ -18,6 +18,7 @@ from jinja2 import Environment, FunctionLoader
 from markupsafe import Markup
 
 from anomaly_detector.report import charts
+from anomaly_detector.report.events import EventView
 
 Theme = Literal["light", "dark"]
 Payload = Mapping[str, object]
@@ -46,17 +47,6 @@ measure: revenue
 
 
 @dataclass(frozen=True)
-class Row:
-    """An event in the list; `spark` is a chart, or empty."""
-
-    id: str
-    severity: float
-    is_open: bool
-    sentence: str
-    spark: Markup
-
-
-@dataclass(frozen=True)
 class Form:
     """What the list of events is narrowed to, and the measures to choose from."""
 
@@ -67,36 +57,19 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Related:
-    """An event of another measure at the same time."""
-
-    id: str
-    words: str
-
-
-@dataclass(frozen=True)
 class Shown:
     """One event.
 
     Attributes
     ----------
-    facts : severity, state and times, in words.
-    contributions : a chart per dimension, by its name.
-    measure, filters : what a mute of it holds for; `scope` in words.
-    sql : shows it in the warehouse; empty if it cannot be made.
+    key : of its chart. measure, filters : what a mute of it holds for; `scope` in words.
     """
 
-    id: str
-    sentence: str
-    facts: Sequence[str]
-    chart: Markup
+    view: EventView
     key: Markup
-    contributions: Sequence[tuple[str, Markup]]
-    related: Sequence[Related]
     measure: str
     filters: Mapping[str, Sequence[str]]
     scope: str
-    sql: str
 
     def mute(self, days: int) -> Payload:
         """What the buttons that hold back alerts send; the reason is in the form."""
@@ -139,7 +112,7 @@ def events(
     theme: Theme,
     form: Form,
     heading: str,
-    rows: Sequence[Row],
+    rows: Sequence[EventView],
     *,
     left_out: str = "",
     nothing: str = "",

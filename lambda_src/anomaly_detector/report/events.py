@@ -71,6 +71,13 @@ class EventView:
         return len(self.chart) + sum(len(one.chart) for one in rows)
 
 
+def window(config: Config, group: Group) -> Span:
+    """The time that an event is shown over."""
+    length = group.end - group.start
+    before = max(_BEFORE, _TIMES * length, _LEAST * timedelta(seconds=Grid.of(config).seconds))
+    return Span(group.start - before, group.end + max(_AFTER, length))
+
+
 class Teller:
     """Makes the views of the events of a page."""
 
@@ -124,10 +131,8 @@ class Teller:
 
     def _window(self, group: Group) -> tuple[int, int]:
         """The intervals that an event is shown over."""
-        length = group.end - group.start
-        before = max(_BEFORE, _TIMES * length, _LEAST * timedelta(seconds=self._grid.seconds))
-        low = self._stored.place(group.start - before)
-        return low, self._stored.place(group.end + max(_AFTER, length))
+        shown = window(self._config, group)
+        return self._stored.place(shown.start), self._stored.place(shown.end)
 
     def _chart(self, group: Group, low: int, high: int, height: int = 250) -> Markup:
         line = self._line(group)

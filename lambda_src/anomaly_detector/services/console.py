@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, cast, get_args
 
+import pyarrow as pa
 import pyarrow.compute as pc
-from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from anomaly_detector.alerts.figures import figure, unit_of
-from anomaly_detector.alerts.words import plain, sentence, where
+from anomaly_detector.alerts.words import plain
 from anomaly_detector.config import ROLLED_UP, Config
 from anomaly_detector.errors import PermanentError, places_of
 from anomaly_detector.events.group import Group
@@ -24,10 +24,11 @@ from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.lookout.group import group_of
 from anomaly_detector.report import axes, charts, console
-from anomaly_detector.report.charts import Bar, Span
+from anomaly_detector.report.charts import Span
+from anomaly_detector.report.content import Content, Quality
+from anomaly_detector.report.events import Teller, window
 from anomaly_detector.report.stored import Stored
 from anomaly_detector.services import documents, muting, status
-from anomaly_detector.warehouse.reproduction import reproduction
 
 View = Literal["events", "event", "learnt", "status"]
 
@@ -35,12 +36,9 @@ View = Literal["events", "event", "learnt", "status"]
 _INTERVALS: Final = 400
 _LISTED: Final = 50
 _MOST_DAYS: Final = 366
-_BARS: Final = 6
 _CLASSES: Final = 100
-# Around an event: at least so many times its length, and so long.
-_TIMES: Final = 10
+# Where a widget says nothing of time.
 _AROUND: Final = timedelta(days=7)
-_SUMMED: Final = ("SUM", "COUNT")
 
 
 class _Range(BaseModel):
@@ -206,17 +204,8 @@ class _Widget:
         ]
         found = sorted((one for one in within if one.severity >= threshold), key=_first)
         listed = found[:_LISTED]
-        stored = self._series(config, listed, wanted.begin, wanted.end)
-        rows = [
-            console.Row(
-                id=one.id,
-                severity=one.severity,
-                is_open=one.state == "OPEN",
-                sentence=sentence(config, one, self._now),
-                spark=_spark(config, stored, one),
-            )
-            for one in listed
-        ]
+        teller = self._teller(config, listed, wanted.begin, wanted.end)
+        rows = [teller.view(one, drawn=False) for one in listed]
         is_open = sum(one.state == "OPEN" for one in found)
         heading = (
             f"{_many(len(found), 'event')} of severity {threshold:g} or more in this time "
@@ -225,7 +214,7 @@ class _Widget:
         closest = max(within, key=lambda one: one.severity, default=None)
         nothing = "Nothing was found in this time."
         if closest is not None:
-            said = sentence(config, closest, self._now)
+            said = teller.sentence(closest)
             nothing = f"The closest was of severity {closest.severity:.0f}: {said}."
         days = f"{wanted.days:g}" if wanted.days else ""
         form = console.Form(f"{threshold:g}", wanted.measure, days, list(config.measures))
@@ -264,70 +253,48 @@ class _Widget:
 
     def _shown(self, config: Config, group: Group, groups: Sequence[Group]) -> console.Shown:
         begin, end = self._around(config, group)
-        table = published.scores(
-            self._store, config, begin, end, pc.field("measure") == group.measure
-        )
-        stored = Stored.of(config, table, begin, end)
-        said = sentence(config, group, self._now)
+        keep = pc.field("measure") == group.measure
+        table = published.scores(self._store, config, begin, end, keep)
         filters = _filters(group)
         shown = ", ".join(f"{name} {' or '.join(each)}" for name, each in filters.items())
         return console.Shown(
-            id=group.id,
-            sentence=said,
-            facts=_facts(config, group),
-            chart=_chart(config, stored, group, said),
+            view=_tells(config, table, begin, end, groups).view(group),
             key=charts.key(share=config.band, zone=config.timezone),
-            contributions=[
-                (name, charts.bars(_bars(shares), title=f"Shares of {name}"))
-                for name, shares in group.contributions.items()
-                if shares
-            ],
-            related=[
-                console.Related(one.id, sentence(config, one, self._now))
-                for one in groups
-                if one.id != group.id
-                and one.measure != group.measure
-                and one.start < group.end
-                and one.end > group.start
-            ][:_BARS],
             measure=group.measure,
             filters=filters,
             scope=plain(f"{group.measure} ({shown})" if shown else group.measure, 80),
-            sql=_sql(config, group),
         )
 
     def _around(self, config: Config, group: Group) -> tuple[datetime, datetime]:
-        """The time that is shown, on the grid: long enough to judge, and not too much to read."""
+        """The time that is read, on the grid: what its charts show, and not too much."""
         grid = Grid.of(config)
+        shown = window(config, group)
         watermark = self._ledger.detector().watermark or group.end
-        begin, end = grid.floor(group.start), max(group.end, grid.floor(group.start))
-        end = min(max(grid.floor(end + _AROUND / _TIMES), end), max(watermark, end))
-        long = max(_AROUND, _TIMES * (group.end - group.start))
-        begin = grid.floor(begin - long)
-        return max(begin, grid.shift(end, -_INTERVALS)), end
+        end = max(grid.floor(min(shown.end, watermark)), group.end)
+        return max(grid.floor(shown.start), grid.shift(end, -_INTERVALS)), end
 
-    def _series(
+    def _teller(
         self, config: Config, groups: Sequence[Group], begin: datetime, end: datetime
-    ) -> Stored | None:
-        """The series of the groups, as far as they can be read quickly."""
+    ) -> Teller:
+        """Tells of the groups; their series are read as far as that is quick."""
         grid = Grid.of(config)
-        watermark = self._ledger.detector().watermark
-        if not groups or watermark is None:
-            return None
-        end = min(grid.floor(end - timedelta(microseconds=1)), grid.shift(watermark, -1))
-        end = grid.shift(end, 1)
-        begin = max(grid.floor(begin), grid.shift(end, -_INTERVALS))
-        if begin >= end:
-            return None
-        keep = None
-        for one in {(group.measure, _slice(config, group)) for group in groups}:
-            measure, values = one
+        watermark = self._ledger.detector().watermark or end
+        last = min(grid.floor(end - timedelta(microseconds=1)), grid.shift(watermark, -1))
+        end = grid.shift(last, 1)
+        begin = min(max(grid.floor(begin), grid.shift(end, -_INTERVALS)), last)
+        keep = pc.scalar(False)
+        for measure, values in {
+            (group.measure, tuple(one.get(name, ROLLED_UP) for name in config.dimensions))
+            for group in groups
+            for one in group.slices
+        }:
             term = pc.field("measure") == measure
             for name, value in zip(config.dimensions, values, strict=True):
                 term &= pc.field(name) == value
-            keep = term if keep is None else keep | term
-        return Stored.of(
-            config, published.scores(self._store, config, begin, end, keep), begin, end
+            keep |= term
+        read = (begin, end) if groups else (begin, begin)
+        return _tells(
+            config, published.scores(self._store, config, *read, keep), begin, end, groups
         )
 
     def _learnt(self, config: Config) -> str:
@@ -395,68 +362,22 @@ def _first(group: Group) -> tuple[bool, float, float]:
     return group.state != "OPEN", -group.severity, -group.start.timestamp()
 
 
-def _slice(config: Config, group: Group) -> tuple[str, ...]:
-    one: Mapping[str, str] = group.slices[0] if group.slices else {}
-    return tuple(one.get(name, ROLLED_UP) for name in config.dimensions)
-
-
-def _spark(config: Config, stored: Stored | None, group: Group) -> Markup:
-    place = None if stored is None else stored.index.get((group.measure, _slice(config, group)))
-    if stored is None or place is None:
-        return Markup()
-    return charts.spark(
-        stored.line(place),
-        title=f"{group.measure} {where(config, group.slices[:1])}",
-        zone=config.timezone,
-        zero=_summed(config, group.measure),
-        event=Span(group.start, group.end),
+def _tells(
+    config: Config, table: pa.Table, begin: datetime, end: datetime, groups: Sequence[Group]
+) -> Teller:
+    stored = Stored.of(config, table, begin, end)
+    return Teller(
+        Content(
+            config=config,
+            watched=Span(begin, end),
+            asof=end,
+            stored=stored,
+            groups=groups,
+            preview=(),
+            training={},
+            quality=Quality(due=0, scored=0),
+        )
     )
-
-
-def _chart(config: Config, stored: Stored, group: Group, title: str) -> Markup:
-    name = (group.measure, _slice(config, group))
-    summed = _summed(config, group.measure)
-    if len(group.slices) <= 1 and name in stored.index:
-        line = stored.line(stored.index[name])
-    else:
-        places = stored.inside(group.measure, group.slices or ({},))
-        if not len(places):
-            return Markup("<p>{}</p>").format("The scores of this time are not stored any more.")
-        line = stored.together([int(one) for one in places], summed=summed)
-    return charts.series(
-        line,
-        title=title,
-        zone=config.timezone,
-        unit=unit_of(config, group.measure),
-        zero=summed,
-        event=Span(group.start, group.end),
-    )
-
-
-def _summed(config: Config, measure: str) -> bool:
-    return config.measures[measure].aggregation in _SUMMED
-
-
-def _facts(config: Config, group: Group) -> list[str]:
-    begin, end = (
-        axes.spoken(one, config.timezone, of_days=config.of_days)
-        for one in (group.start, group.end)
-    )
-    return [
-        f"severity {group.severity:.0f}",
-        *([group.kind] if group.kind else []),
-        f"since {begin}",
-        "open" if group.state == "OPEN" else f"until {end}",
-        _many(group.series_count, "series", "series"),
-        f"times in {config.timezone}",
-    ]
-
-
-def _bars(shares: Mapping[str, float]) -> list[Bar]:
-    ordered = sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
-    found = [Bar(value or "(empty)", share) for value, share in ordered[:_BARS]]
-    rest = sum(share for _, share in ordered[_BARS:])
-    return [*found, Bar("others", rest, rest=True)] if ordered[_BARS:] else found
 
 
 def _filters(group: Group) -> dict[str, list[str]]:
@@ -467,13 +388,6 @@ def _filters(group: Group) -> dict[str, list[str]]:
         for name in (group.slices[0] if group.slices else ())
         if name in common
     }
-
-
-def _sql(config: Config, group: Group) -> str:
-    try:
-        return reproduction(config, group.measure, group.slices, group.start, group.end)
-    except PermanentError:
-        return ""
 
 
 def _class(config: Config, one: Mapping[str, Any]) -> console.Class:
