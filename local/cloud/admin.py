@@ -14,7 +14,6 @@ from urllib.parse import unquote
 from local.cloud.errors import AwsError
 from local.cloud.faults import Fault, FaultPlan
 from local.cloud.identity import role_session
-from local.cloud.ministack_gaps import kill_busy_workers
 from local.cloud.redshift.errors import RedshiftError
 from local.cloud.redshift.service import Redshift
 from local.cloud.settings import Settings
@@ -71,8 +70,6 @@ class Admin:
                     "SecretAccessKey": made.secret_key,
                     "SessionToken": made.token,
                 }
-            case "DELETE", ["functions", name, "processes"]:
-                return {"killed": kill_busy_workers(name)}
             case _, ["redshift", *rest]:
                 return self._redshift_answer(method, rest, given)
         raise LookupError(f"there is no {method} /_local/{'/'.join(parts)}")

@@ -27,7 +27,8 @@ class Fault:
         that IAM does not know yet; ``object_event``: S3's event to EventBridge.
     outcome
         Statement: ``fail``, ``abort``, ``stall``. Call: ``refuse`` (not done), ``lose`` (done, then
-        answered 500) or ``drop`` (done, then the connection breaks). Unused otherwise.
+        answered 500), ``drop`` (done, then the connection breaks) or ``kill`` (done, then the
+        function that made it is killed). Unused otherwise.
     match
         Regular expression, searched in the statement's text, the call's body or the object's key,
         ignoring case.
@@ -35,6 +36,8 @@ class Fault:
         How often it strikes; None for ever.
     seconds
         Statement: how long it stalls, None until removed. Role: how long it is refused.
+    function
+        Call: strikes only what this function calls.
     since
         Role: its seconds run from its ``creation``, its ``attachment`` or ``now``.
     """
@@ -51,6 +54,7 @@ class Fault:
     service: str = "*"
     operation: str = "*"
     role: str = "*"
+    function: str = ""
     since: Literal["creation", "attachment", "now"] = "creation"
     id: str = ""
     hits: int = 0
@@ -200,6 +204,12 @@ class RedshiftFaults:
             operation=operation,
             count=count,
             match=match,
+        )
+
+    def kill(self, function: str, operation: str, *, service: str) -> str:
+        """Kill a function's process when its next call of an operation has been done."""
+        return self.add(
+            "call", outcome="kill", function=function, service=service, operation=operation
         )
 
     def refuse_role(

@@ -460,19 +460,27 @@ def stop_idle_workers(most: int, seconds: float) -> int:
     return len(stopped)
 
 
-def kill_busy_workers(function: str) -> int:
-    """Kill the processes that are running a function; returns their number."""
+def is_running(function: str) -> bool:
+    """Whether a function is at work."""
+    return bool(_at_work(function))
+
+
+def kill_running(function: str) -> None:
+    """Kill the processes that are running a function."""
+    for process in _at_work(function):
+        process.kill()
+
+
+def _at_work(function: str) -> list[Any]:
+    """Processes that are running a function."""
     with lambda_runtime._lock:
         busy = [
-            worker
+            worker._proc
             for workers in lambda_runtime._workers.values()
             for worker in workers
             if worker.in_use and worker.config.get("FunctionName") == function
         ]
-    running = [each._proc for each in busy if each._proc is not None and each._proc.poll() is None]
-    for process in running:
-        process.kill()
-    return len(running)
+    return [each for each in busy if each is not None and each.poll() is None]
 
 
 def stop_all_workers() -> None:

@@ -247,10 +247,6 @@ class LocalCloud:
         """Return how many calls functions, state machines and the like have made: work goes on."""
         return int(self.admin("GET", "health")["role_calls"])
 
-    def kill_function(self, name: str) -> int:
-        """Kill the processes that are running a function; returns their number."""
-        return int(self.admin("DELETE", f"functions/{name}/processes")["killed"])
-
     def statements(self, contains: str = "") -> list[dict[str, Any]]:
         """Return every Data API statement so far, oldest first, whose text holds ``contains``."""
         found = self.admin("GET", "redshift/statements")

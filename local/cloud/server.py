@@ -127,7 +127,8 @@ class CloudApp:
 
         headers = headers_of(scope)
         service = signed_service(headers)
-        self._role_calls += signed_by(headers) not in ("", ACCESS_KEY)
+        by_role = signed_by(headers) not in ("", ACCESS_KEY)
+        self._role_calls += by_role
         if (answered := self._replies.to(headers)) is not None:
             await _read(receive)
             for message in answered:
@@ -141,7 +142,9 @@ class CloudApp:
         fault = self.plan.strike(
             "call",
             lambda each: (
-                each.names(service, operation) and each.matches(body.decode("utf-8", "replace"))
+                each.names(service, operation)
+                and each.matches(body.decode("utf-8", "replace"))
+                and (not each.function or (by_role and self._gaps.is_running(each.function)))
             ),
         )
         if fault is not None and fault.outcome == "refuse":
@@ -151,7 +154,7 @@ class CloudApp:
             await _answer(send, status, kind, content)
             return
         if fault is not None:
-            send = _losing(send, drop=fault.outcome == "drop")
+            send = _losing(send, drop=fault.outcome in ("drop", "kill"))
         else:
             send = self._replies.keeping(headers, send)
         if service in _REDSHIFT:
@@ -159,7 +162,9 @@ class CloudApp:
             await _answer(send, status, kind, content)
         else:
             await self._ministack(scope, _replay(body, receive), send)
-        if fault is not None and fault.outcome == "drop":
+        if fault is not None and fault.outcome == "kill":
+            self._gaps.kill_running(fault.function)
+        if fault is not None and fault.outcome in ("drop", "kill"):
             raise ConnectionAbortedError("the reply was lost on request")
 
     async def stop_idle_workers(self) -> None:

@@ -36,8 +36,8 @@ class Settings:
     account: str = "000000000000"
     status_seconds: float = 0.05
     attach_seconds: float = 0.3
-    idle_workers: int = 8
-    idle_seconds: float = 120.0
+    idle_workers: int = 16
+    idle_seconds: float = 300.0
     log_level: str = "WARNING"
 
     @property

@@ -138,12 +138,16 @@ def test_a_function_that_is_killed_half_way_loses_and_doubles_nothing(
 ) -> None:
     begin = detector.watermark()
 
-    for function in ("shop-detect", "shop-commit", "shop-deliver"):
-        crawl = detector.start_crawl(detector.next_tick())
-        eventually(lambda name=function: cloud.kill_function(name) > 0)
-        ended = detector.wait_for(crawl)
+    for function, operation, service in (
+        ("shop-detect", "PUT *", "s3"),
+        ("shop-commit", "TransactWriteItems", "dynamodb"),
+        ("shop-deliver", "DeleteItem", "dynamodb"),
+    ):
+        cloud.redshift_faults.kill(function, operation, service=service)
+        ended = detector.crawl_next()
         assert ended.succeeded, ended.cause
 
+    assert [each["hits"] for each in cloud.redshift_faults.list()] == [1, 1, 1]
     assert detector.watermark() == begin + timedelta(hours=3)
     _nothing_is_doubled(detector)
 
