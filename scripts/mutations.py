@@ -113,9 +113,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "sent before it is claimed",
-        f"{CODE}services/delivery.py",
-        "            if not self._ledger.claim_alert(letter.item, claimed, now):\n"
-        "                raise _overtaken()\n            letter.item = claimed\n",
+        f"{CODE}services/outbox.py",
+        "            if not self._ledger.claim_alert(one.item, claimed, now):\n"
+        "                raise overtaken()\n            one.item = claimed\n",
         "",
         _each("crash-after"),
     ),
@@ -160,8 +160,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a delivery is deleted before its alerts are sent",
         f"{CODE}services/delivery.py",
-        "        if self._send():\n",
-        "        self._ledger.delete_delivery(self.delivery)\n        if self._send():\n",
+        "        if self._outbox.send():\n",
+        "        self._ledger.delete_delivery(self.delivery)\n        if self._outbox.send():\n",
         _each("crash-before"),
     ),
     Mutation(
@@ -174,8 +174,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "groups that late rows have undone are kept",
         f"{CODE}services/delivery.py",
-        "        return [item for item in stored if item.group_id not in standing]\n",
-        "        return [item for item in stored if not item.group_id]\n",
+        "            if self.delivery.window_start <= item.start < end and item.group_id not in standing\n",
+        "            if not item.group_id\n",
         _simulation("--only changed,deleted --seeds 0-11 --intervals 20"),
     ),
     Mutation(
