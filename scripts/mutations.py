@@ -174,8 +174,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "groups that late rows have undone are kept",
         f"{CODE}services/delivery.py",
-        "            if self.delivery.window_start <= item.start < end and item.group_id not in standing\n",
-        "            if not item.group_id\n",
+        " <= item.start < end and item.group_id not in standing\n",
+        " <= item.start < end and not item.group_id\n",
         _simulation("--only changed,deleted --seeds 0-11 --intervals 20"),
     ),
     Mutation(
