@@ -200,6 +200,30 @@ class TestLambda:
         assert str(ROOT) not in path
         assert environment["AWS_ACCESS_KEY_ID"].startswith("ASIA")
 
+    def test_given_a_fault_then_the_function_is_killed_when_its_call_has_been_done(
+        self, scene: Scene
+    ):
+        bucket = scene.bucket()
+        role = scene.role(allow("s3:PutObject", f"arn:aws:s3:::{bucket}/*"))
+        source = (
+            "import boto3\ndef handle(e, c):\n"
+            f"    boto3.client('s3').put_object(Bucket={bucket!r}, Key='done', Body=b'')\n"
+            "    return 'alive'"
+        )
+        name = scene.function(role, source)
+        scene.cloud.redshift_faults.kill("another", "PUT *", service="s3")
+        fault = scene.cloud.redshift_faults.kill(name, "PUT *", service="s3")
+        try:
+            killed = scene.invoke(name)
+            assert killed["errorType"] == "Runtime.ExitError"
+            assert scene.keys(bucket) == ["done"]
+            hits = {each["id"]: each["hits"] for each in scene.cloud.redshift_faults.list()}
+            assert hits.pop(fault) == 1
+            assert set(hits.values()) == {0}
+            assert scene.invoke(name) == "alive"
+        finally:
+            scene.cloud.redshift_faults.clear()
+
     def test_given_an_idle_limit_then_old_workers_are_stopped(self):
         with LocalCloud(region=REGION, idle_workers=1) as small:
             scene = Scene(small)
