@@ -27,6 +27,7 @@ locals {
   holidays = { for line in split("\n", trimspace(file("${path.module}/holidays.txt"))) : substr(line, 0, 2) => substr(line, 3, -1) }
 
   arns = {
+    bus      = "^arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9_./-]+$"
     function = "^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:.+$"
     key      = "^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$"
     layer    = "^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+$"
@@ -186,6 +187,10 @@ locals {
     kms_key_arn        = try(var.encryption.kms_key_arn, null)
   })
 
+  # The keys of an alert that name its targets; those of the latter are secrets.
+  alert_secrets = ["slack_secret_arns", "teams_secret_arns", "pagerduty_secret_arns", "webhook_secret_arns"]
+  alert_targets = concat(["sns_topic_arns", "lambda_function_arns", "event_bus_arns"], local.alert_secrets)
+
   # The functions that keep a copy of each configuration, by the ARNs that their roles will have.
   configuration_writer_arns = var.storage.configuration_writer_arns == null ? null : concat(
     var.storage.configuration_writer_arns,
@@ -232,7 +237,7 @@ locals {
 
     alerts = {
       for name, alert in var.alerts : name => merge({ for key, value in alert : key => value if key != "kms_key_arns" }, {
-        sns_topic_arns = length(alert.sns_topic_arns) + length(alert.lambda_function_arns) > 0 ? alert.sns_topic_arns : [module.alerts.alerts_topic_arn]
+        sns_topic_arns = length(flatten([for key in local.alert_targets : alert[key]])) > 0 ? alert.sns_topic_arns : [module.alerts.alerts_topic_arn]
       })
     }
   })
@@ -288,6 +293,8 @@ module "iam" {
   operations_topic_arn       = module.alerts.operations_topic_arn
   alert_sns_topic_arns       = distinct(flatten([for alert in var.alerts : alert.sns_topic_arns]))
   alert_lambda_function_arns = distinct(flatten([for alert in var.alerts : alert.lambda_function_arns]))
+  alert_event_bus_arns       = distinct(flatten([for alert in var.alerts : alert.event_bus_arns]))
+  alert_secret_arns          = distinct(flatten([for alert in var.alerts : [for key in local.alert_secrets : alert[key]]]))
   alert_kms_key_arns         = distinct(flatten([for alert in var.alerts : alert.kms_key_arns]))
   dead_letter_queue_arn      = local.dead_letter_queue_arn
   console                    = var.dashboard.enabled

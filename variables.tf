@@ -650,25 +650,35 @@ variable "alerts" {
     - `digest_above` - (Optional) Number of alerts, 1-1000, above which those of one crawl are sent to a target as one message. Defaults to `10`.
     - `risen` - (Optional) Whether there is a message when the severity class of an event rises. Defaults to `true`.
     - `ended` - (Optional) Whether there is a message when an event has ended, or has lasted so long that it is the new level. Defaults to `true`.
-    - `sns_topic_arns` - (Optional) ARNs of SNS topics to publish to: a text for e-mail, a sentence for SMS, JSON for all others. An alert without topics and functions is published to the module's alerts topic.
+    - `sns_topic_arns` - (Optional) ARNs of SNS topics to publish to: a text for e-mail, a sentence for SMS, JSON for all others. An alert without any target is published to the module's alerts topic. See docs/alerts.md.
     - `lambda_function_arns` - (Optional) ARNs of Lambda functions to invoke.
-    - `kms_key_arns` - (Optional) ARNs of the customer managed KMS keys that these topics are encrypted with. The policy of a key in another account must allow this account to use it.
+    - `event_bus_arns` - (Optional) ARNs of EventBridge event buses.
+    - `slack_secret_arns` - (Optional) ARNs of Secrets Manager secrets that hold the address of an incoming webhook of Slack, or JSON with `token` (of a bot) and `channel`; with a token, all messages about an event are one thread.
+    - `teams_secret_arns` - (Optional) ARNs of secrets that hold the address of a webhook (Workflows) of Microsoft Teams.
+    - `pagerduty_secret_arns` - (Optional) ARNs of secrets that hold a routing key of PagerDuty's Events API v2, or JSON with `routing_key` and `url`.
+    - `webhook_secret_arns` - (Optional) ARNs of secrets that hold JSON with `url` (https://) and `key`, with which the body is signed (HMAC-SHA256).
+    - `kms_key_arns` - (Optional) ARNs of the customer managed KMS keys that these topics and secrets are encrypted with. The policy of a key in another account must allow this account to use it.
     - `measures` - (Optional) Measures to limit the alert to. Defaults to all.
     - `dimension_filters` - (Optional) Dimension values to limit the alert to, by dimension. Defaults to all.
   EOT
   type = map(object({
-    threshold            = optional(number, 50)
-    description          = optional(string)
-    missing_data         = optional(bool, true)
-    max_age_days         = optional(number)
-    digest_above         = optional(number, 10)
-    risen                = optional(bool, true)
-    ended                = optional(bool, true)
-    sns_topic_arns       = optional(list(string), [])
-    lambda_function_arns = optional(list(string), [])
-    kms_key_arns         = optional(list(string), [])
-    measures             = optional(list(string), [])
-    dimension_filters    = optional(map(list(string)), {})
+    threshold             = optional(number, 50)
+    description           = optional(string)
+    missing_data          = optional(bool, true)
+    max_age_days          = optional(number)
+    digest_above          = optional(number, 10)
+    risen                 = optional(bool, true)
+    ended                 = optional(bool, true)
+    sns_topic_arns        = optional(list(string), [])
+    lambda_function_arns  = optional(list(string), [])
+    event_bus_arns        = optional(list(string), [])
+    slack_secret_arns     = optional(list(string), [])
+    teams_secret_arns     = optional(list(string), [])
+    pagerduty_secret_arns = optional(list(string), [])
+    webhook_secret_arns   = optional(list(string), [])
+    kms_key_arns          = optional(list(string), [])
+    measures              = optional(list(string), [])
+    dimension_filters     = optional(map(list(string)), {})
   }))
   default  = {}
   nullable = false
@@ -711,6 +721,31 @@ variable "alerts" {
   validation {
     condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.lambda_function_arns : can(regex(local.arns.function, arn))] if alert != null]))
     error_message = "alerts.*.lambda_function_arns must be ARNs of Lambda functions; got ${jsonencode({ for name, alert in var.alerts : name => alert.lambda_function_arns if alert != null })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.event_bus_arns : can(regex(local.arns.bus, arn))] if alert != null]))
+    error_message = "alerts.*.event_bus_arns must be ARNs of EventBridge event buses; got ${jsonencode({ for name, alert in var.alerts : name => alert.event_bus_arns if alert != null })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.slack_secret_arns : can(regex(local.arns.secret, arn))] if alert != null]))
+    error_message = "alerts.*.slack_secret_arns must be ARNs of Secrets Manager secrets; got ${jsonencode({ for name, alert in var.alerts : name => alert.slack_secret_arns if alert != null })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.teams_secret_arns : can(regex(local.arns.secret, arn))] if alert != null]))
+    error_message = "alerts.*.teams_secret_arns must be ARNs of Secrets Manager secrets; got ${jsonencode({ for name, alert in var.alerts : name => alert.teams_secret_arns if alert != null })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.pagerduty_secret_arns : can(regex(local.arns.secret, arn))] if alert != null]))
+    error_message = "alerts.*.pagerduty_secret_arns must be ARNs of Secrets Manager secrets; got ${jsonencode({ for name, alert in var.alerts : name => alert.pagerduty_secret_arns if alert != null })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.webhook_secret_arns : can(regex(local.arns.secret, arn))] if alert != null]))
+    error_message = "alerts.*.webhook_secret_arns must be ARNs of Secrets Manager secrets; got ${jsonencode({ for name, alert in var.alerts : name => alert.webhook_secret_arns if alert != null })}."
   }
 
   validation {

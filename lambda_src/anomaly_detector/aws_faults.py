@@ -78,9 +78,11 @@ _BUSY: Final = {
 _INTERNAL: Final = frozenset(
     {
         "InternalError",
+        "InternalException",
         "InternalFailure",
         "InternalServerError",
         "InternalServerException",
+        "InternalServiceError",
         "RequestTimeout",
         "ServiceException",
     }

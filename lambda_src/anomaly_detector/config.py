@@ -52,6 +52,8 @@ PERCENTILES: dict[Aggregation, str] = {"P50": "0.5", "P90": "0.9", "P95": "0.95"
 APPROXIMATED = frozenset({"COUNT_DISTINCT", *PERCENTILES})
 # Aggregations that accept columns of any type.
 OF_ANY_TYPE = frozenset({"COUNT", "COUNT_DISTINCT"})
+# Services on the web that alerts are sent to; their addresses and keys are in secrets.
+WEB_TARGETS = ("slack", "teams", "pagerduty", "webhook")
 # The value of a dimension that is rolled up.
 ROLLED_UP = "*"
 # The state keeps what each has brought, of every series.
@@ -138,6 +140,11 @@ _RULES = {
     "alerts.*.ended": "must be true or false",
     "alerts.*.sns_topic_arns": "must be ARNs of SNS topics",
     "alerts.*.lambda_function_arns": "must be ARNs of Lambda functions",
+    "alerts.*.event_bus_arns": "must be ARNs of EventBridge event buses",
+    **{
+        f"alerts.*.{kind}_secret_arns": "must be ARNs of Secrets Manager secrets"
+        for kind in WEB_TARGETS
+    },
     "mutes": "must have at most 100 entries",
     "mutes.*.start": "must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z",
     "mutes.*.end": "must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z",
@@ -235,6 +242,7 @@ def _said(text: str) -> str:
 Zone = Annotated[str, AfterValidator(_known_zone)]
 SecretArn = Annotated[str, AfterValidator(_arn(r"secretsmanager:[a-z0-9-]+:\d{12}:secret:.+"))]
 TopicArn = Annotated[str, AfterValidator(_arn(r"sns:[a-z0-9-]+:\d{12}:.+"))]
+BusArn = Annotated[str, AfterValidator(_arn(r"events:[a-z0-9-]+:\d{12}:event-bus/[\w./-]+"))]
 FunctionArn = Annotated[str, AfterValidator(_arn(r"lambda:[a-z0-9-]+:\d{12}:function:.+"))]
 _ROLE = _arn(r"iam::\d{12}:role/[^, ]+")
 
@@ -468,13 +476,23 @@ class Alert(_Model):
     description: str | None = None
     sns_topic_arns: tuple[TopicArn, ...] = ()
     lambda_function_arns: tuple[FunctionArn, ...] = ()
+    event_bus_arns: tuple[BusArn, ...] = ()
+    slack_secret_arns: tuple[SecretArn, ...] = ()
+    teams_secret_arns: tuple[SecretArn, ...] = ()
+    pagerduty_secret_arns: tuple[SecretArn, ...] = ()
+    webhook_secret_arns: tuple[SecretArn, ...] = ()
     measures: tuple[str, ...] = ()
     dimension_filters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Everything that it is sent to, each once."""
-        return tuple(dict.fromkeys([*self.sns_topic_arns, *self.lambda_function_arns]))
+        """Everything that it is sent to, each once: ARNs, and those of secrets behind the kind of
+        a service on the web.
+        """
+        found = [*self.sns_topic_arns, *self.lambda_function_arns, *self.event_bus_arns]
+        for kind in WEB_TARGETS:
+            found += [f"{kind}:{arn}" for arn in getattr(self, f"{kind}_secret_arns")]
+        return tuple(dict.fromkeys(found))
 
 
 class SeverityClasses(_Model):

@@ -25,18 +25,38 @@ data "aws_iam_policy_document" "deliver" {
   }
 
   dynamic "statement" {
+    for_each = length(var.alert_event_bus_arns) > 0 ? ["buses"] : []
+    content {
+      sid       = "PutAlertsOnEventBuses"
+      actions   = ["events:PutEvents"]
+      resources = distinct(var.alert_event_bus_arns)
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(var.alert_secret_arns) > 0 ? ["secrets"] : []
+    content {
+      sid       = "ReadTheSecretsOfTargets"
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = distinct(var.alert_secret_arns)
+    }
+  }
+
+  dynamic "statement" {
     for_each = length(var.alert_kms_key_arns) > 0 ? ["keys"] : []
     content {
-      # Publishing to an encrypted topic requires the use of its key.
-      sid       = "UseTheKeysOfTopics"
+      # Publishing to an encrypted topic, and reading a secret, requires the use of its key.
+      sid       = "UseTheKeysOfTargets"
       actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
       resources = distinct(var.alert_kms_key_arns)
 
       condition {
         test     = "StringLike"
         variable = "kms:ViaService"
-        # A key is in the region of its topic. Service hosts have other suffixes in other partitions.
-        values = distinct([for arn in var.alert_kms_key_arns : "sns.${split(":", arn)[3]}.amazonaws.com*"])
+        # A key is in the region of its topic or secret. Service hosts have other suffixes in other partitions.
+        values = distinct(flatten([
+          for arn in var.alert_kms_key_arns : [for service in ["sns", "secretsmanager"] : "${service}.${split(":", arn)[3]}.amazonaws.com*"]
+        ]))
       }
     }
   }

@@ -130,6 +130,18 @@ variable "alert_lambda_function_arns" {
   nullable    = false
 }
 
+variable "alert_event_bus_arns" {
+  description = "ARNs of the event buses that alerts are put on."
+  type        = list(string)
+  nullable    = false
+}
+
+variable "alert_secret_arns" {
+  description = "ARNs of the secrets that hold addresses and keys of alert targets."
+  type        = list(string)
+  nullable    = false
+}
+
 variable "alert_kms_key_arns" {
   description = "ARNs of the customer managed KMS keys of those topics."
   type        = list(string)

@@ -9,14 +9,15 @@ from urllib.parse import unquote
 
 import boto3
 import pytest
-from anomaly_detector.alerts.targets import SEND_ONCE, Targets, UncertainError
+from anomaly_detector.alerts.https import UncertainError
+from anomaly_detector.alerts.targets import SEND_ONCE, Targets
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.handlers._wiring import _sender
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
-from tests.unit.alerts_samples import message
+from tests.unit.alerts_samples import NO_SECRETS, NO_WEB, message
 
 REGION = "eu-west-1"
 FUNCTION = f"arn:aws:lambda:{REGION}:123456789012:function:tell"
@@ -30,6 +31,7 @@ class Raw(io.BytesIO):
 
 class Cloud:
     def __init__(self) -> None:
+        self.events = boto3.client("events", REGION, config=SEND_ONCE)
         self.sns = boto3.client("sns", REGION, config=SEND_ONCE)
         self.functions = boto3.client("lambda", REGION, config=SEND_ONCE)
         self.queues = boto3.client("sqs", REGION)
@@ -39,8 +41,8 @@ class Cloud:
         self.sns.subscribe(
             TopicArn=self.topic, Protocol="sqs", Endpoint=answer["Attributes"]["QueueArn"]
         )
-        clients = {"sns": self.sns, "lambda": self.functions}
-        self.targets = Targets(lambda service, _: clients[service])
+        clients = {"sns": self.sns, "lambda": self.functions, "events": self.events}
+        self.targets = Targets(lambda service, _: clients[service], NO_SECRETS, NO_WEB)
 
     def received(self) -> list[dict]:
         answer = self.queues.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)
@@ -109,6 +111,37 @@ def test_a_function_gets_the_payload_as_its_event(cloud: Cloud) -> None:
     assert unquote(request.url).endswith(f"/functions/{FUNCTION}/invocations")
 
 
+def test_an_event_bus_gets_the_facts_under_a_type_that_rules_can_match(cloud: Cloud) -> None:
+    bus = cloud.events.create_event_bus(Name="shop")["EventBusArn"]
+    sent = []
+    cloud.events.meta.events.register(
+        "provide-client-params.events.PutEvents", lambda params, **_: sent.append(params)
+    )
+    cloud.targets.send(bus, replace(MESSAGE, state="RESOLVED"))
+    ((entry,),) = [one["Entries"] for one in sent]
+    assert (entry["Source"], entry["DetailType"]) == ("anomaly-detector", "Anomaly Resolved")
+    assert entry["EventBusName"] == bus
+    assert entry["Resources"] == [MESSAGE.event.partition(":alert/")[0]]
+    detail = json.loads(entry["Detail"])
+    assert (detail["state"], detail["severityClass"]) == ("RESOLVED", "medium")
+    assert detail["alert"] == json.loads(MESSAGE.body)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("ThrottlingException", RetryableError), ("AccessDenied", PermanentError)],
+)
+def test_an_event_that_a_bus_refuses_is_not_sent(cloud: Cloud, code, expected) -> None:
+    entry = {"ErrorCode": code, "ErrorMessage": "no"}
+    answer = {"FailedEntryCount": 1, "Entries": [entry]}
+    body = Raw(json.dumps(answer).encode())
+    cloud.events.meta.events.register_first(
+        "before-send", lambda request, **_: AWSResponse(request.url, 200, {}, body)
+    )
+    with pytest.raises(expected, match=code):
+        cloud.targets.send(f"arn:aws:events:{REGION}:123456789012:event-bus/shop", MESSAGE)
+
+
 def test_a_target_that_does_not_exist_is_permanent(cloud: Cloud) -> None:
     with pytest.raises(PermanentError, match="NotFound"):
         cloud.targets.send(f"{cloud.topic}-gone", MESSAGE)
@@ -124,7 +157,7 @@ def test_a_target_that_does_not_exist_is_permanent(cloud: Cloud) -> None:
     "arn", ["nobody", "arn:aws:sqs:eu-west-1:123456789012:orders", "arn:aws:sns:::orders"]
 )
 def test_what_is_neither_topic_nor_function_is_permanent(cloud: Cloud, arn: str) -> None:
-    with pytest.raises(PermanentError, match="is not the ARN of an SNS topic or a Lambda function"):
+    with pytest.raises(PermanentError, match="is not the ARN of an SNS topic"):
         cloud.targets.send(arn, MESSAGE)
 
 
@@ -182,7 +215,9 @@ def test_given_a_target_of_another_region_when_sent_to_then_the_client_is_of_tha
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     name = "orders" if service == "sns" else "function:tell"
-    Targets(client).send(f"arn:aws:{service}:ap-south-1:123456789012:{name}", MESSAGE)
+    Targets(client, NO_SECRETS, NO_WEB).send(
+        f"arn:aws:{service}:ap-south-1:123456789012:{name}", MESSAGE
+    )
     assert f"https://{service}.ap-south-1.amazonaws.com" in asked[0]
 
 

@@ -40,6 +40,8 @@ def _inputs(name: str, path: str) -> dict[str, Any]:
         "operations_topic_arn": arn("sns", f"{name}-operations"),
         "alert_sns_topic_arns": [],
         "alert_lambda_function_arns": [],
+        "alert_event_bus_arns": [],
+        "alert_secret_arns": [],
         "alert_kms_key_arns": [],
         "dead_letter_queue_arn": arn("sqs", f"{name}-dead-letters"),
         "tracing": False,

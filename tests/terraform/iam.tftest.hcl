@@ -31,6 +31,8 @@ variables {
   unload_role                = { create = true }
   alert_sns_topic_arns       = []
   alert_lambda_function_arns = []
+  alert_event_bus_arns       = []
+  alert_secret_arns          = []
   alert_kms_key_arns         = []
   encryption                 = null
   console                    = false
@@ -135,6 +137,46 @@ run "every_trust_names_account_and_source" {
       && jsondecode(data.aws_iam_policy_document.unload_trust[0].json).Statement[0].Principal.Service == "redshift.amazonaws.com"
     )
     error_message = "Only this cluster assumes the role for UNLOAD."
+  }
+}
+
+run "delivery_may_what_alerts_name_and_no_more" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    alert_event_bus_arns = ["arn:aws:events:eu-west-1:111122223333:event-bus/shop"]
+    alert_secret_arns    = ["arn:aws:secretsmanager:us-east-1:111122223333:secret:slack-abcdef"]
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(data.aws_iam_policy_document.function["deliver"].json).Statement :
+      statement.Sid => [statement.Action, statement.Resource] if contains(["PutAlertsOnEventBuses", "ReadTheSecretsOfTargets"], statement.Sid)
+      } == {
+      PutAlertsOnEventBuses   = ["events:PutEvents", "arn:aws:events:eu-west-1:111122223333:event-bus/shop"]
+      ReadTheSecretsOfTargets = ["secretsmanager:GetSecretValue", "arn:aws:secretsmanager:us-east-1:111122223333:secret:slack-abcdef"]
+    }
+    error_message = "Delivery may put events on the buses and read the secrets of alerts."
+  }
+}
+
+run "delivery_may_nothing_that_no_alert_names" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = !anytrue([
+      for action in ["events:PutEvents", "secretsmanager:GetSecretValue", "lambda:InvokeFunction"] :
+      strcontains(data.aws_iam_policy_document.function["deliver"].json, action)
+    ])
+    error_message = "Without such targets, delivery may use none."
   }
 }
 
@@ -585,20 +627,23 @@ run "topics_under_other_keys" {
 
   assert {
     condition = [
-      for statement in jsondecode(data.aws_iam_policy_document.function["deliver"].json).Statement : statement if statement.Sid == "UseTheKeysOfTopics"
+      for statement in jsondecode(data.aws_iam_policy_document.function["deliver"].json).Statement : statement if statement.Sid == "UseTheKeysOfTargets"
       ] == [{
-        Sid       = "UseTheKeysOfTopics"
-        Effect    = "Allow"
-        Action    = ["kms:GenerateDataKey*", "kms:Decrypt"]
-        Resource  = ["arn:aws:kms:us-east-1:444455556666:key/1", "arn:aws:kms:eu-west-1:111122223333:key/2"]
-        Condition = { StringLike = { "kms:ViaService" = ["sns.us-east-1.amazonaws.com*", "sns.eu-west-1.amazonaws.com*"] } }
+        Sid      = "UseTheKeysOfTargets"
+        Effect   = "Allow"
+        Action   = ["kms:GenerateDataKey*", "kms:Decrypt"]
+        Resource = ["arn:aws:kms:us-east-1:444455556666:key/1", "arn:aws:kms:eu-west-1:111122223333:key/2"]
+        Condition = { StringLike = { "kms:ViaService" = [
+          "sns.us-east-1.amazonaws.com*", "secretsmanager.us-east-1.amazonaws.com*",
+          "sns.eu-west-1.amazonaws.com*", "secretsmanager.eu-west-1.amazonaws.com*",
+        ] } }
     }]
-    error_message = "Delivery may use the keys of other topics, by way of SNS in their region only."
+    error_message = "Delivery may use the keys of other topics and secrets, by way of SNS and Secrets Manager in their region only."
   }
 
   assert {
     condition = !anytrue([
-      for key, document in data.aws_iam_policy_document.function : strcontains(document.json, "UseTheKeysOfTopics") if key != "deliver"
+      for key, document in data.aws_iam_policy_document.function : strcontains(document.json, "UseTheKeysOfTargets") if key != "deliver"
     ])
     error_message = "No other function may."
   }

@@ -554,6 +554,21 @@ BOTH: list[tuple[dict[str, Any], str]] = [
         )
         for arn in ("function", "arn:aws:sns:eu-west-1:123456789012:topic", "")
     ],
+    *[
+        (
+            _alert(event_bus_arns=[arn]),
+            "event_bus_arns must be ARNs of EventBridge event buses; got",
+        )
+        for arn in ("default", "arn:aws:events:eu-west-1:123456789012:rule/r", "")
+    ],
+    *[
+        (
+            _alert(**{f"{kind}_secret_arns": [arn]}),
+            f"{kind}_secret_arns must be ARNs of Secrets Manager secrets; got",
+        )
+        for kind in ("slack", "teams", "pagerduty", "webhook")
+        for arn in ("https://hooks.slack.com/services/x", "")
+    ],
     (_alert(measures=["views"]), "measures must be measures (revenue); got"),
     (
         _alert(dimension_filters={"city": ["Rome"]}),

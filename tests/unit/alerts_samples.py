@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from anomaly_detector.alerts.https import Https
 from anomaly_detector.alerts.message import Message
+from anomaly_detector.alerts.secrets import Secrets
 from anomaly_detector.config import Config, load
 from anomaly_detector.events.group import Group, Leaf, Point, group_id
 from anomaly_detector.ledger.items import AlertItem
@@ -16,6 +18,13 @@ HOUR = timedelta(hours=1)
 START = datetime(2022, 1, 15, 4, tzinfo=UTC)
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:orders"
 CRAWL = "arn:aws:states:eu-west-1:123456789012:stateMachine:shop-crawl"
+
+
+def _unused(*_: object) -> Any:
+    raise AssertionError
+
+
+NO_SECRETS, NO_WEB = Secrets(_unused), Https(_unused)
 
 
 def config(**changes: Any) -> Config:

@@ -7,14 +7,22 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from anomaly_detector.alerts import words
+from anomaly_detector.alerts import forms, words
 from anomaly_detector.alerts.figures import change, compared, figure, percent
 from anomaly_detector.alerts.life import standing
-from anomaly_detector.alerts.message import Message, bundle, of_event, of_retraction, single
+from anomaly_detector.alerts.message import (
+    Message,
+    Section,
+    bundle,
+    of_event,
+    of_retraction,
+    single,
+)
 from anomaly_detector.ledger.items import Told
 from anomaly_detector.lookout.payload import Origin
 from hypothesis import given
@@ -53,12 +61,22 @@ def messages() -> dict[str, Message]:
 MESSAGES = messages()
 
 
-def forms(message: Message) -> dict[str, str]:
+def of_forms(message: Message) -> dict[str, str]:
+    whole = forms.webhook(message)
+    # What is above already.
+    assert (whole.pop("longText"), whole.pop("alert")) == (message.text, json.loads(message.body))
+    found = {
+        "JSON": json.loads(message.body),
+        "Slack": forms.slack(message),
+        "Teams": forms.teams(message),
+        "PagerDuty": forms.pagerduty(message, "<routing key>"),
+        "webhook, and event bus": {"detail-type": forms.event_type(message)} | whole,
+    }
     return {
         "subject": message.subject,
         "text message": message.short,
         "e-mail": message.text,
-        "JSON": json.dumps(json.loads(message.body), ensure_ascii=False, indent=1),
+        **{name: json.dumps(one, ensure_ascii=False, indent=1) for name, one in found.items()},
     }
 
 
@@ -66,7 +84,7 @@ def forms(message: Message) -> dict[str, str]:
 def test_each_kind_of_event_is_told_as_in_its_golden_file(
     name: str, request: pytest.FixtureRequest
 ) -> None:
-    told = "\n".join(f"==== {key}\n{text}" for key, text in forms(MESSAGES[name]).items()) + "\n"
+    told = "\n".join(f"==== {key}\n{text}" for key, text in of_forms(MESSAGES[name]).items()) + "\n"
     path = GOLDEN / f"{name}.txt"
     if request.config.getoption("update"):
         path.write_text(told, encoding="utf-8")
@@ -93,7 +111,53 @@ def test_every_form_is_in_its_limits(name: str) -> None:
     assert message.subject.isprintable()
     assert len(message.short) < 160
     assert "\n" not in message.short
+    assert len(json.dumps(forms.teams(message)).encode()) <= 28_000
+    blocks = forms.slack(message)["blocks"]
+    assert len(blocks) <= 50
+    assert all(len(one["text"]["text"]) <= 150 for one in blocks if one["type"] == "header")
+    assert len(forms.pagerduty(message, "")["dedup_key"]) <= 255
+    assert len(json.dumps(forms.teams(message)).encode()) <= 28_000
+    blocks = forms.slack(message)["blocks"]
+    assert len(blocks) <= 50
+    assert all(len(one["text"]["text"]) <= 150 for one in blocks if one["type"] == "header")
+    assert len(forms.pagerduty(message, "")["dedup_key"]) <= 255
     assert not re.search("[\u202a-\u202e\u2066-\u2069\r]", message.short + message.text)
+
+
+def test_nothing_that_a_name_says_is_markup_at_a_target() -> None:
+    message = MESSAGES["hostile"]
+    slack = forms.slack(message)
+    # The only text with markup; all others are plain.
+    assert "<" not in slack["text"]
+    assert set(_values_of(slack["blocks"], "type")) <= {
+        *("header", "section", "actions", "button", "context", "plain_text")
+    }
+    (card,) = forms.teams(message)["attachments"]
+    assert set(_values_of(card["content"]["body"], "type")) == {"RichTextBlock", "TextRun"}
+
+
+def _values_of(value: object, key: str) -> list[object]:
+    if isinstance(value, dict):
+        own = [value[key]] if key in value else []
+        return own + [found for one in value.values() for found in _values_of(one, key)]
+    if isinstance(value, list):
+        return [found for one in value for found in _values_of(one, key)]
+    return []
+
+
+def test_a_card_of_teams_that_is_too_large_loses_lines_not_figures() -> None:
+    long = Section("Most affected", tuple(f"{place} {'x' * 400}" for place in range(200)))
+    message = replace(MESSAGES["dip"], sections=(long, long))
+    card = json.dumps(forms.teams(message))
+    assert len(card.encode()) <= 28_000
+    assert all(value in card for _, value in message.facts)
+
+
+def test_an_incident_of_pagerduty_that_is_too_large_loses_its_details() -> None:
+    long = Section("Most affected", ("x" * 500_000,))
+    event = forms.pagerduty(replace(MESSAGES["dip"], sections=(long,)), "key")
+    assert event["payload"]["summary"] == MESSAGES["dip"].line
+    assert len(json.dumps(event)) < 512_000
 
 
 names = st.text(min_size=1, max_size=300)

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from math import inf
@@ -16,8 +17,9 @@ import boto3
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from anomaly_detector.alerts.https import BusyError, UncertainError
 from anomaly_detector.alerts.message import Message
-from anomaly_detector.alerts.targets import SEND_ONCE, Targets, UncertainError
+from anomaly_detector.alerts.targets import SEND_ONCE, Targets
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.events.group import Group, Kind
@@ -51,7 +53,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from tests import state_table
-from tests.unit.alerts_samples import CRAWL, HOUR, START, config, group, message
+from tests.unit.alerts_samples import CRAWL, HOUR, NO_SECRETS, NO_WEB, START, config, group, message
 
 REGION = "eu-west-1"
 NOW = datetime(2022, 1, 15, 9, tzinfo=UTC)
@@ -98,7 +100,7 @@ class Cloud:
             "shop",
             Ledger(self.table),
             self.objects,
-            Targets(lambda service, _: self.clients[service]),
+            Targets(lambda service, _: self.clients[service], NO_SECRETS, NO_WEB),
             Origin(CRAWL, "shop-results"),
             Topic(self.clients["sns"], self.topics["operations"]),
         )
@@ -563,6 +565,68 @@ def test_a_target_that_was_down_is_told_what_holds_in_one_message(cloud: Cloud) 
     (late,) = cloud.received("second")
     assert _state(late) == "OPEN"
     assert cloud.table.query(DELIVERY) == []
+
+
+SLACK = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:slack-abcdef"
+
+
+def test_a_target_that_wants_to_be_left_alone_is_until_then(cloud: Cloud) -> None:
+    chosen = config(alerts={"all": cloud.alert("orders", slack_secret_arns=[SLACK])})
+    tried: list[str] = []
+
+    def busy(arn: str, message: Message) -> None:
+        if arn == f"slack:{SLACK}":
+            tried.append(message.id)
+            raise BusyError("busy", 900)
+        cloud.post.targets.send(arn, message)
+
+    cloud.commit([group()], configuration=chosen)
+    for minutes in (0, 5, 14):
+        with pytest.raises(RetryableError):
+            cloud.deliver(now=NOW + timedelta(minutes=minutes), post=cloud.sending(busy))
+    assert len(tried) == 1
+    with pytest.raises(RetryableError):
+        cloud.deliver(now=NOW + timedelta(minutes=16), post=cloud.sending(busy))
+    assert len(tried) == 2
+    assert len(cloud.received()) == 1, "the other target has not waited"
+
+
+@pytest.mark.parametrize("error", [RetryableError("no"), UncertainError("no answer")])
+def test_a_service_on_the_web_that_fails_is_tried_once_in_a_run(
+    cloud: Cloud, error: Exception
+) -> None:
+    chosen = config(alerts={"all": cloud.alert("orders", slack_secret_arns=[SLACK])})
+    tried: list[str] = []
+
+    def slow(arn: str, message: Message) -> None:
+        if arn == f"slack:{SLACK}":
+            tried.append(message.id)
+            raise error
+        if arn != cloud.topics["operations"]:
+            cloud.post.targets.send(arn, message)
+
+    cloud.commit([group(), group("views"), group(start=START + HOUR)], configuration=chosen)
+    with pytest.raises(RetryableError):
+        cloud.deliver(post=cloud.sending(slow))
+    assert len(tried) == 1
+    assert len(cloud.received()) == 3
+
+
+def test_what_follows_an_opening_is_its_thread(cloud: Cloud) -> None:
+    chosen = config(alerts={"all": {"slack_secret_arns": [SLACK]}})
+    sent: list[Message] = []
+
+    class Slack:
+        def send(self, _target: str, message: Message) -> str:
+            sent.append(message)
+            return f"thread-{len(sent)}"
+
+    post = replace(cloud.post, targets=Slack())
+    for number, state in enumerate(["OPEN", "CLOSED"]):
+        one = group(state=state)
+        cloud.commit([one], due=START + number * HOUR, attempt=f"{number}", configuration=chosen)
+        cloud.deliver(post=post)
+    assert [(one.state, one.thread) for one in sent] == [("OPEN", None), ("RESOLVED", "thread-1")]
 
 
 def test_the_end_of_an_event_whose_group_has_another_name_now_is_told_under_the_first(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from anomaly_detector import aws_faults
-from anomaly_detector.alerts.targets import Targets, UncertainError
+from anomaly_detector.alerts.https import UncertainError
+from anomaly_detector.alerts.targets import Targets
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.handlers._boundary import boundary
 from anomaly_detector.warehouse.data_api import DataApi
@@ -15,7 +16,7 @@ from anomaly_detector.warehouse.roles import ClusterRoles, NamespaceRoles
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-from tests.unit.alerts_samples import message
+from tests.unit.alerts_samples import NO_SECRETS, NO_WEB, message
 
 CALLS = {
     "dynamodb": [
@@ -26,6 +27,7 @@ CALLS = {
         "TransactWriteItems",
         "UpdateItem",
     ],
+    "events": ["PutEvents"],
     "lambda": ["Invoke"],
     "redshift": ["DescribeClusters", "ModifyClusterIamRoles"],
     "redshift-data": [
@@ -37,6 +39,7 @@ CALLS = {
     ],
     "redshift-serverless": ["GetNamespace", "GetWorkgroup", "UpdateNamespace"],
     "s3": ["DeleteObjects", "GetObject", "ListObjectsV2", "PutObject"],
+    "secretsmanager": ["GetSecretValue"],
     "sns": ["Publish"],
     "stepfunctions": ["DescribeExecution", "ListExecutions", "StartExecution", "StopExecution"],
 }
@@ -177,8 +180,9 @@ def test_an_alert_is_sent_again_only_where_nothing_was_sent(
             raise refusal(code, status)
 
     error = {AwsFault.SERVER: UncertainError, AwsFault.PERMANENT: PermanentError}
+    targets = Targets(lambda *_: Client(), NO_SECRETS, NO_WEB)
     with pytest.raises(error.get(fault, RetryableError)):
-        Targets(lambda *_: Client()).send("arn:aws:sns:eu-west-1:123456789012:topic", message())
+        targets.send("arn:aws:sns:eu-west-1:123456789012:topic", message())
 
 
 @pytest.mark.parametrize(("code", "status", "fault"), COMMON)

@@ -84,6 +84,7 @@ class Message:
     line : the sentence. subject : the same in at most 100 printable ASCII characters.
     short : the same in fewer than 160 characters. text : for e-mail.
     about : which alert it is. body : JSON.
+    thread : what names the first message about the event at the target, if it has threads.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Message:
     sql: str | None
     about: str
     body: str
+    thread: str | None = None
 
     @property
     def text(self) -> str:

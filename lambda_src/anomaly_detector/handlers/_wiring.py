@@ -9,6 +9,8 @@ from typing import Any
 import boto3
 from botocore.config import Config as ClientConfig
 
+from anomaly_detector.alerts.https import Https
+from anomaly_detector.alerts.secrets import Secrets
 from anomaly_detector.alerts.targets import SEND_ONCE, Targets
 from anomaly_detector.config import Redshift
 from anomaly_detector.errors import PermanentError
@@ -71,7 +73,7 @@ class Wiring:
     @cached_property
     def targets(self) -> Targets:
         """The targets of alerts."""
-        return Targets(_sender)
+        return Targets(_sender, Secrets(_reader), Https())
 
     def warehouse(self, redshift: Redshift | None) -> DataApi:
         """The warehouse of the environment; None for calls that need no authentication.
@@ -112,6 +114,11 @@ def wiring() -> Wiring:
 @cache
 def _sender(service: str, region: str) -> Any:  # noqa: ANN401 boto3 has no types
     return boto3.client(service, region_name=region, config=SEND_ONCE)
+
+
+@cache
+def _reader(service: str, region: str) -> Any:  # noqa: ANN401 boto3 has no types
+    return boto3.client(service, region_name=region, config=_RETRYING)
 
 
 def _client(service: str, config: ClientConfig = _RETRYING) -> Any:  # noqa: ANN401 boto3 has no types

@@ -299,7 +299,9 @@ class AlertItem(_Item):
     targets : status of the message to each target, with which it learns what holds.
     holds : what is so of the event, as far as the alert tells it.
     knows : what each target was told; none of those that do not know of the event.
-    turn : how often the former has changed. revision : of the delivery that changed it.
+    waits : until when a target wants to be left alone. threads : what a message in the thread of
+        the first one has to name.
+    turn : how often `holds` has changed. revision : of the delivery that changed it.
     attempt_id : of the delivery that sends what is pending.
     holder : the run of the delivery that last changed it.
     late : whether the group began in the history of the model that found it, or was found by rows
@@ -323,6 +325,8 @@ class AlertItem(_Item):
     targets: dict[str, TargetStatus] = {}
     holds: Told = Told()
     knows: dict[str, Told] = {}
+    waits: dict[str, datetime] = {}
+    threads: dict[str, str] = {}
     turn: int = 0
     revision: int = 0
     attempt_id: str

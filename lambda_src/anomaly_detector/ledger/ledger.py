@@ -440,7 +440,8 @@ class Ledger:
 
 
 def _alert_write(before: AlertItem, after: AlertItem) -> Write:
-    values = after.model_dump(mode="json", include={"state", "targets", "knows", "holder"})
+    changing = {"state", "targets", "knows", "waits", "threads", "holder"}
+    values = after.model_dump(mode="json", include=changing)
     unchanged = {"targets": before.targets, "holder": before.holder}
     return Write(alert_key(after.alert, after.group_id), values, unchanged)
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from anomaly_detector.alerts.https import BusyError, UncertainError
 from anomaly_detector.alerts.life import is_news, standing
 from anomaly_detector.alerts.message import (
     Letter,
@@ -28,8 +29,7 @@ from anomaly_detector.alerts.message import (
     of_retraction,
     single,
 )
-from anomaly_detector.alerts.targets import UncertainError
-from anomaly_detector.config import Config
+from anomaly_detector.config import WEB_TARGETS, Config
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.events.group import Group
 from anomaly_detector.lake import layout
@@ -58,8 +58,10 @@ _RENEWED_AFTER = timedelta(seconds=15)
 class Sender(Protocol):
     """Sends one message to one target; `alerts.targets.Targets` is the real one."""
 
-    def send(self, arn: str, message: Message) -> None:
-        """Send once; raises RetryableError, PermanentError or UncertainError."""
+    def send(self, target: str, message: Message) -> str | None:
+        """Send once, and return what names the message in a thread, if anything; raises
+        RetryableError, PermanentError or UncertainError.
+        """
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Run:
     ----------
     clock : returns the time, UTC.
     renewed : when the lease was last renewed.
+    down : services on the web that have failed in this run, which tries none of them again: a
+        slow one would hold back the others.
     """
 
     post: Post
@@ -95,6 +99,7 @@ class Run:
     muted: int = 0
     retryable: list[str] = field(default_factory=list)
     permanent: list[str] = field(default_factory=list)
+    down: set[str] = field(default_factory=set)
 
     def keep_lease(self) -> None:
         """Renew the lease, unless that was done a few seconds ago.
@@ -224,7 +229,9 @@ class Outbox:
             together = fresh if len(fresh) > self._alerts[name].digest_above else []
             for one in of_target:
                 if one not in together:
-                    finished &= self._send_to([one], target, single(self._letter(one, target)))
+                    message = single(self._letter(one, target))
+                    message = replace(message, thread=one.item.threads.get(target))
+                    finished &= self._send_to([one], target, message)
             if together:
                 message = bundle(
                     self._run.post.origin,
@@ -282,14 +289,19 @@ class Outbox:
             reason = "a run ended while it sent this alert, so that it may not have arrived"
             return self._report(pending, target, "UNKNOWN", reason, message)
         now = self._run.clock()
+        waits = max((one.item.waits.get(target, now) for one in pending), default=now)
+        if waits > now or target in self._run.down:
+            self._run.retryable.append(f"alert '{name}' is not sent yet: {target} is left alone")
+            return False
         for one in pending:
             claimed = self._with(one.item, target, "CLAIMED")
             if not self._ledger.claim_alert(one.item, claimed, now):
                 raise overtaken()
             one.item = claimed
         try:
-            self._run.post.targets.send(target, message)
+            thread = self._run.post.targets.send(target, message)
         except UncertainError as error:
+            self._note_down(target)
             return self._report(pending, target, "UNKNOWN", str(error), message)
         except PermanentError as error:
             self._run.permanent.append(f"alert '{name}' was not sent: {error}")
@@ -297,13 +309,19 @@ class Outbox:
         except RetryableError as error:
             if now - min(one.item.since for one in pending) < _GIVE_UP:
                 self._run.retryable.append(f"alert '{name}' is not sent yet: {error}")
-                self._mark(pending, target, "PENDING")
+                self._note_down(target)
+                self._mark(pending, target, "PENDING", waits=_waits(target, error, now))
                 return False
             self._run.permanent.append(f"alert '{name}' was given up after a day: {error}")
             return self._report(pending, target, "FAILED", str(error), message)
         self._run.sent += 1
-        self._mark(pending, target, "SENT")
+        threads = {target: thread} if thread is not None and len(pending) == 1 else {}
+        self._mark(pending, target, "SENT", threads=threads)
         return True
+
+    def _note_down(self, target: str) -> None:
+        if target.partition(":")[0] in WEB_TARGETS:
+            self._run.down.add(target)
 
     def _report(
         self,
@@ -332,9 +350,24 @@ class Outbox:
         self._mark(pending, target, state)
         return True
 
-    def _mark(self, pending: Sequence[_Pending], target: str, state: TargetStatus) -> None:
+    def _mark(
+        self,
+        pending: Sequence[_Pending],
+        target: str,
+        state: TargetStatus,
+        *,
+        waits: Mapping[str, datetime] | None = None,
+        threads: Mapping[str, str] | None = None,
+    ) -> None:
         for one in pending:
             after = self._with(one.item, target, state)
+            after = after.model_copy(
+                update={
+                    "waits": after.waits | dict(waits or {}),
+                    # A thread is that of the first message.
+                    "threads": dict(threads or {}) | after.threads,
+                }
+            )
             if not self._ledger.mark_alert(one.item, after):
                 raise overtaken()
             one.item = after
@@ -360,6 +393,12 @@ class _Pending:
 def overtaken() -> RetryableError:
     """Another run has taken over the delivery."""
     return RetryableError("Another run has taken over the delivery.")
+
+
+def _waits(target: str, error: RetryableError, now: datetime) -> dict[str, datetime]:
+    if isinstance(error, BusyError) and error.seconds > 0:
+        return {target: now + timedelta(seconds=error.seconds)}
+    return {}
 
 
 def _to_tell(item: AlertItem, holds: Told) -> dict[str, TargetStatus]:

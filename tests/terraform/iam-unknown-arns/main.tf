@@ -2,7 +2,7 @@
 resource "terraform_data" "arn" {
   for_each = toset([
     "bucket", "table", "alerts", "operations", "queue", "key", "secret", "secret_key", "boundary", "topic", "function",
-    "workgroup", "namespace", "role", "topic_key",
+    "workgroup", "namespace", "role", "topic_key", "bus", "slack",
   ])
 
   input = each.key
@@ -26,6 +26,8 @@ module "iam" {
   operations_topic_arn       = terraform_data.arn["operations"].output
   alert_sns_topic_arns       = [terraform_data.arn["topic"].output]
   alert_lambda_function_arns = [terraform_data.arn["function"].output]
+  alert_event_bus_arns       = [terraform_data.arn["bus"].output]
+  alert_secret_arns          = [terraform_data.arn["slack"].output]
   alert_kms_key_arns         = [terraform_data.arn["topic_key"].output]
   dead_letter_queue_arn      = terraform_data.arn["queue"].output
   console                    = true
@@ -55,6 +57,8 @@ module "serverless" {
   operations_topic_arn       = terraform_data.arn["operations"].output
   alert_sns_topic_arns       = []
   alert_lambda_function_arns = []
+  alert_event_bus_arns       = []
+  alert_secret_arns          = []
   alert_kms_key_arns         = []
   dead_letter_queue_arn      = terraform_data.arn["queue"].output
   console                    = true
