@@ -34,10 +34,15 @@ FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=64)
     ],
 )
 def test_given_a_value_when_on_an_axis_then_it_reads_in_si_steps(value, unit, text):
-    assert axes.steps(value, unit) == text
+    assert axes.labels([value], unit) == [text]
 
 
 # Axes
+
+
+def test_given_values_close_to_each_other_when_on_an_axis_then_they_are_told_apart():
+    assert axes.labels([3, 3.0001, 3.0002]) == ["3", "3.0001", "3.0002"]
+    assert axes.labels([12_000.0, 12_000.5], "count") == ["12 k", "12.0005 k"]
 
 
 @given(low=FLOATS, span=st.floats(1e-9, 1e12))

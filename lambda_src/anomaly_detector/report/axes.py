@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,6 +18,7 @@ MOST_TICKS = 6
 _MINUTES = (5, 10, 15, 30, 60, 120, 180, 360, 720)
 _DAYS = (1, 2, 7, 14)
 _MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200)
+_DIGITS = 4
 _PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONDAY = datetime(2001, 1, 1)  # noqa: DTZ001 times of the clock on the wall
@@ -32,14 +33,28 @@ class Tick:
     below: str
 
 
-def steps(value: float, unit: Unit | None = None) -> str:
-    """A value on an axis, with SI steps: `1.2 k`, `3.4 M`, `3.2 %` for a share."""
-    if unit == "share":
-        return figure(value, unit)
-    for size, prefix in _PREFIXES:
+def labels(ticks: Sequence[float], unit: Unit | None = None) -> list[str]:
+    """Values on an axis with SI steps, `1.2 k`, `3.4 M`, or percent for a share; with all digits
+    that multiples of their distance have.
+    """
+    apart = ticks[1] - ticks[0] if len(ticks) > 1 else 0.0
+    largest = max(map(abs, ticks), default=0.0)
+    digits = _DIGITS
+    if apart > 0 and largest > 0:
+        digits = max(digits, 2 + math.floor(math.log10(largest)) - _power(apart))
+    return [_stepped(value, unit, digits) for value in ticks]
+
+
+def _power(value: float) -> int:
+    """That of the first digit, of a value that may lie a little below a power of ten."""
+    return math.floor(math.log10(value) + 1e-9)
+
+
+def _stepped(value: float, unit: Unit | None, digits: int) -> str:
+    for size, prefix in _PREFIXES if unit != "share" else ():
         if size <= abs(value) < 1000 * size:
-            return f"{figure(value / size)} {prefix}"
-    return figure(value)
+            return f"{figure(value / size, digits=digits)} {prefix}"
+    return figure(value, unit, digits)
 
 
 def value_ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:

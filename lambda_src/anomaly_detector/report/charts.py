@@ -66,7 +66,7 @@ _RULES = (files(__package__) / "charts.css").read_text("utf-8")
 # The plot's own units: so many columns, and so many steps a pixel of its height.
 _COLUMNS, _FINE = 2000, 4
 _DENSE_COLUMNS = 1000
-_SPARK_COLUMNS = 120
+_SPARK_COLUMNS = 80
 # Values shown one by one.
 _FEW = 40
 _TOP, _BOTTOM = 16, 34
@@ -193,7 +193,8 @@ def series(
         *_drawn(line, scale, _DENSE_COLUMNS),
         _missing(line, scale),
     ]
-    labels = [_value(value, y, unit) for value, y in scale.ticks()]
+    told = axes.labels(scale.steps, unit)
+    labels = [_value(one, y) for one, (_, y) in zip(told, scale.ticks(), strict=True)]
     if scale.low > 0 or scale.high < 0:
         labels.append(_text("the axis leaves out 0", x="100%", y=10, anchor="end"))
     ticks = axes.time_ticks(begin, end, zone)
@@ -209,13 +210,13 @@ def series(
 def spark(
     line: Line, *, title: str, zone: str, zero: bool = True, event: Span | None = None
 ) -> Markup:
-    """A small chart of a series without axes."""
+    """A small chart of a series without axes: its values, its band, and what is marked."""
     height = 40
     scale = _Scale.of([line], zero=zero, plot=height, padded=True)
     over = _Over(_moment(line.edges[0]), _moment(line.edges[-1]))
     plot = [
         *([_event(over, event, scale)] if event else []),
-        *_drawn(line, scale, _SPARK_COLUMNS),
+        *_drawn(line, scale, _SPARK_COLUMNS, ("actual",)),
         _missing(line, scale),
     ]
     said = _said(line, zone, None, event)
@@ -448,13 +449,15 @@ def _moment(time: np.datetime64) -> datetime:
     return datetime.fromtimestamp(int(time.astype("datetime64[s]").astype(np.int64)), UTC)
 
 
-def _drawn(line: Line, scale: _Scale, columns: int) -> list[Markup]:
-    """Band, expected, actual and marks, as far as there are any."""
+def _drawn(
+    line: Line, scale: _Scale, columns: int, names: Sequence[str] = ("expected", "actual")
+) -> list[Markup]:
+    """Band, lines and marks, as far as there are any."""
     size = len(line.actual)
     at = _columns_of(line)
     dense = " dense" * (size > 2 * columns)
     parts = [_one("path", "band", d=_area(at, scale.y(line.lower), scale.y(line.upper), columns))]
-    for name in ("expected", "actual"):
+    for name in names:
         x, y = _thinned(at, scale.y(getattr(line, name)), columns)
         parts.append(_one("path", name + dense, d=_path(x, y)))
     if size <= _FEW:
@@ -634,9 +637,9 @@ def _cut(label: str) -> str:
     return text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…"
 
 
-def _value(value: float, y: float, unit: Unit | None) -> Markup:
+def _value(told: str, y: float) -> Markup:
     # In the padding to the left of the plot.
-    return _text(axes.steps(value, unit), x=-7, y=f"{_TOP + y / _FINE + 4:.1f}", anchor="end")
+    return _text(told, x=-7, y=f"{_TOP + y / _FINE + 4:.1f}", anchor="end")
 
 
 def _times(ticks: Sequence[axes.Tick], over: _Over, bottom: int) -> list[Markup]:

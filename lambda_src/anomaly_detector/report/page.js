@@ -167,25 +167,34 @@
   function figure(value, unit, digits = 4) {
     if (!Number.isFinite(value)) return "nothing";
     if (unit === "share") return `${digited(100 * value, digits - 1)} %`;
-    return digited(unit === "count" && Math.abs(value) >= 10 ? Math.round(value) : value, digits);
+    return digited(unit === "count" && digits === 4 && Math.abs(value) >= 10 ? Math.round(value) : value, digits);
   }
 
   function digited(value, digits) {
     const magnitude = Math.abs(value);
-    if (magnitude >= 1e15 || (magnitude > 0 && magnitude < 1e-6)) return String(Number(value.toPrecision(digits)));
+    if (magnitude >= 1e15 || (magnitude > 0 && magnitude < 1e-6)) {
+      const told = value.toPrecision(digits);
+      return told.replace(/\.?0*(e|$)/, "$1").replace(/e([+-])(\d)$/, "e$10$2");
+    }
     const before = magnitude ? Math.floor(Math.log10(magnitude)) + 1 : 1;
-    const text = value.toLocaleString("en", { maximumFractionDigits: Math.max(0, digits - before) });
+    const text = value.toLocaleString("en", { maximumFractionDigits: Math.min(20, Math.max(0, digits - before)) });
     return text === "-0" ? "0" : text;
   }
 
-  function stepped(value, unit) {
-    if (unit !== "share") {
-      for (const [whole, prefix] of [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
+  function labelled(marks, unit) {
+    const stepped = (value, digits) => {
+      if (unit !== "share") {
         const magnitude = Math.abs(value);
-        if (whole <= magnitude && magnitude < 1000 * whole) return `${figure(value / whole)} ${prefix}`;
+        for (const [whole, prefix] of [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
+          if (whole <= magnitude && magnitude < 1000 * whole) return `${figure(value / whole, null, digits)} ${prefix}`;
+        }
       }
-    }
-    return figure(value, unit);
+      return figure(value, unit, digits);
+    };
+    const power = (value) => Math.floor(Math.log10(value) + 1e-9);
+    const largest = Math.max(...marks.map(Math.abs));
+    const digits = Math.max(4, 2 + Math.floor(Math.log10(largest)) - power(marks[1] - marks[0]));
+    return marks.map((mark) => stepped(mark, digits));
   }
 
   function ticks(low, high) {
@@ -317,11 +326,12 @@
     const [floor, ceiling] = [marks[0], marks[marks.length - 1]];
     const down = (value) =>
       Math.round(height * (1 - (Math.min(Math.max(value, floor), ceiling) - floor) / (ceiling - floor)));
-    for (const mark of marks) {
+    const told = labelled(marks, measure.unit);
+    for (const [at, mark] of marks.entries()) {
       const y = down(mark);
       add(inner, "line", mark === 0 ? "base" : "grid", { x2: width, y1: y, y2: y });
       const attributes = { x: -7, y: top + y / 4 + 4, "text-anchor": "end" };
-      add(chart, "text", "tick", attributes, stepped(mark, measure.unit));
+      add(chart, "text", "tick", attributes, told[at]);
     }
     if (floor > 0 || ceiling < 0) {
       add(chart, "text", "tick", { x: "100%", y: 10, "text-anchor": "end" }, "the axis leaves out 0");

@@ -33,7 +33,7 @@ from anomaly_detector.report.events import EventView, Small, Teller
 
 # What a page may be: series for the explorer, and pictures of events, in bytes.
 SERIES_BYTES = 3_000_000
-PICTURE_BYTES = 2_500_000
+PICTURE_BYTES = 2_000_000
 _OPENED_AT = 50.0  # events open at this severity
 _WEEK = timedelta(days=7)
 _SHOWN_TIMES = 20
