@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import webbrowser
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.intervals import iso
 from anomaly_detector.ledger.items import Detector
 from anomaly_detector.operate.deployment import Deployment
+from anomaly_detector.report.page import page
+from anomaly_detector.services import reporting
 from anomaly_detector.services import status as state
 
 Facts = dict[str, Any]
@@ -140,3 +144,29 @@ def _refuse_second(found: Detector, running: tuple[str, ...]) -> None:
 
 def _time(moment: datetime | None) -> str | None:
     return None if moment is None else iso(moment)
+
+
+def report(
+    detector: Deployment, length: timedelta, out: Path, now: datetime, *, show: bool
+) -> Facts:
+    """Write the page of the newest `length`, and open it in the browser if it is to be shown.
+
+    Raises
+    ------
+    PermanentError
+        If nothing has been scored yet, or the file cannot be written.
+    """
+    content = reporting.content(detector.store, detector.ledger, now, length)
+    try:
+        out.write_text(page(content), "utf-8")
+    except OSError as error:
+        raise PermanentError(f"{out} cannot be written: {error.strerror or error}.") from None
+    if show:
+        webbrowser.open(out.resolve().as_uri())
+    return {
+        "file": str(out),
+        "from": iso(content.watched.start),
+        "to": iso(content.watched.end),
+        "events": len(content.groups),
+        "series": len(content.stored.names),
+    }

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from anomaly_detector.errors import PermanentError
@@ -22,6 +23,7 @@ Commands = Any  # argparse does not export the type of what add_subparsers retur
 COMMANDS: Final = (
     *("status", "intervals", "replay", "retrain", "pause", "resume"),
     *("mute", "unmute", "mutes"),
+    "report",
 )
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
 _RIGHTS: Final = """
@@ -127,6 +129,19 @@ examples:
 
 needs: lambda:InvokeFunction on the function <name>-respond.
 """,
+    "report": """\
+examples:
+
+  python -m anomaly_detector report --name shop --open
+      write report.html, and open it in the browser
+  python -m anomaly_detector report --name shop --days 90 --out shop.html
+  python -m anomaly_detector report --bucket shop-123456789012-eu-west-1
+      the detector whose results this bucket holds
+
+needs: lambda:GetFunctionConfiguration on the function <name>-deliver (not with --bucket),
+dynamodb:GetItem and dynamodb:Query on the table <name>-state, s3:ListBucket on the bucket, and
+s3:GetObject on its objects below config/, reports/ and results/.
+""",
 }
 _HELP: Final = {
     "status": "show the state of a deployed detector",
@@ -138,6 +153,7 @@ _HELP: Final = {
     "mute": "hold back alerts for a while",
     "unmute": "end a mute now",
     "mutes": "list mutes, and what they have held back",
+    "report": "write a page with the events, series and state of a deployed detector",
 }
 
 
@@ -151,7 +167,10 @@ def add_commands(commands: Commands) -> None:
             epilog=_EPILOGS[name],
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_argument("--name", required=True, type=_name, help="name of the detector")
+        if name == "report":
+            _add_report(command)
+        else:
+            command.add_argument("--name", required=True, type=_name, help="name of the detector")
         command.add_argument("--region", help="AWS region (default: that of your AWS settings)")
         command.add_argument("--profile", help="profile of your AWS settings")
         command.add_argument("--json", action="store_true", help="print JSON for programs")
@@ -181,6 +200,27 @@ def add_commands(commands: Commands) -> None:
             command.add_argument(
                 "--parked", action="store_true", help="try parked deliveries again"
             )
+
+
+def _add_report(command: Any) -> None:  # noqa: ANN401 argparse does not export the type
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--name", type=_name, help="name of the detector")
+    which.add_argument("--bucket", help="bucket that holds the results of the detector")
+    command.add_argument(
+        "--days",
+        type=_count,
+        default=30,
+        metavar="N",
+        help="newest days that the page shows (default: %(default)s)",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="file to write (default: %(default)s)",
+    )
+    command.add_argument("--open", action="store_true", help="open the page in the browser")
 
 
 def _add_mutes(name: str, command: Any) -> None:  # noqa: ANN401 argparse does not export the type
@@ -230,8 +270,9 @@ def run(options: argparse.Namespace) -> str:
         )
     from anomaly_detector.operate.deployment import deployment
 
+    bucket = options.bucket if options.command == "report" else None
     with called(options):
-        return _run(options, deployment(options.name, options.region, options.profile))
+        return _run(options, deployment(options.name, options.region, options.profile, bucket))
 
 
 @contextmanager
@@ -247,12 +288,13 @@ def called(options: argparse.Namespace) -> Iterator[None]:
     from anomaly_detector import aws_faults
 
     place = options.region or "your AWS settings"
+    named = options.name or f"of the bucket {options.bucket}"
     try:
         yield
     except ClientError as error:
         if aws_faults.is_gone(error):
             raise PermanentError(
-                f"There is no detector '{options.name}' in the region of {place}: check --name, "
+                f"There is no detector '{named}' in the region of {place}: check --name, "
                 f"--region and --profile ({aws_faults.message(error)})."
             ) from error
         hint = (
@@ -290,6 +332,9 @@ def _run(options: argparse.Namespace, detector: Deployment) -> str:
         facts, said = _mute(options, detector, now), words.muted
     elif name == "unmute":
         facts, said = actions.unmute(detector, options.id), words.unmuted
+    elif name == "report":
+        days, out = timedelta(days=options.days), options.out
+        facts, said = actions.report(detector, days, out, now, show=options.open), words.reported
     else:
         facts, said = actions.mutes(detector, ended=options.ended), words.mutes
     return json.dumps(facts, indent=2, ensure_ascii=False) + "\n" if options.json else said(facts)

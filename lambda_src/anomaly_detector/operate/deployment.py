@@ -13,7 +13,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import NoCredentialsError
 
-from anomaly_detector.config import Redshift
+from anomaly_detector.config import Redshift, load
+from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
@@ -30,10 +31,12 @@ class Deployment:
     Parameters
     ----------
     session : boto3's session, with the caller's credentials and region.
+    bucket : name of its bucket, if the caller knows it.
     """
 
     name: str
     session: Any
+    bucket: str | None = None
 
     @property
     def region(self) -> str:
@@ -70,8 +73,8 @@ class Deployment:
     @cached_property
     def store(self) -> ObjectStore:
         """The bucket, whose name may be any: its functions know it."""
-        variables = self.delivery["Environment"]["Variables"]
-        return ObjectStore(self.session.client("s3"), variables["BUCKET_NAME"])
+        bucket = self.bucket or self.delivery["Environment"]["Variables"]["BUCKET_NAME"]
+        return ObjectStore(self.session.client("s3"), bucket)
 
     @cached_property
     def delivery(self) -> dict[str, Any]:
@@ -109,9 +112,22 @@ class Deployment:
         return str(self.session.client("sts").get_caller_identity()["Arn"]).split(":")
 
 
-def deployment(name: str, region: str | None, profile: str | None) -> Deployment:
-    """The detector of this name, with the caller's credentials."""
-    return Deployment(name, _session(region, profile))
+def deployment(
+    name: str | None, region: str | None, profile: str | None, bucket: str | None = None
+) -> Deployment:
+    """The detector of this name, or the one whose results are in the bucket, with the caller's
+    credentials.
+
+    Raises
+    ------
+    PermanentError
+        If the bucket holds no configuration.
+    """
+    session = _session(region, profile)
+    if name is None:
+        assert bucket is not None  # the parser wants one of them
+        name = load(ObjectStore(session.client("s3"), bucket).get(layout.CONFIGURATION)).name
+    return Deployment(name, session, bucket)
 
 
 def data_api(redshift: Redshift | None, region: str | None, profile: str | None) -> DataApi:

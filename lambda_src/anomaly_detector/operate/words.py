@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from anomaly_detector.report.charts import many
+
 Facts = dict[str, Any]
 
 _COLUMNS = ("start", "status", "rows", "series", "anomalous", "milliseconds", "reason")
@@ -60,6 +62,15 @@ def intervals(facts: Facts) -> str:
 def started(facts: Facts) -> str:
     """What was started, and how to follow it."""
     return f"Started {facts['execution']}. Follow it with the command status.\n"
+
+
+def reported(facts: Facts) -> str:
+    """Where the page is, and what it shows."""
+    events = many(facts["events"], "event")
+    return (
+        f"Written to {facts['file']}: {events} and {facts['series']:,} series, "
+        f"from {facts['from']} to {facts['to']}.\n"
+    )
 
 
 def paused(facts: Facts) -> str:
