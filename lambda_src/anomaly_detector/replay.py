@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from itertools import repeat
 from typing import Any
@@ -22,6 +22,7 @@ from anomaly_detector.detection.slots import (
     season_slots,
     shown_twice,
 )
+from anomaly_detector.detection.spans import Span
 from anomaly_detector.detection.state import Judged, Shown, State
 from anomaly_detector.events.bounds import Bounds
 from anomaly_detector.events.event import Event
@@ -89,7 +90,8 @@ def replay(
     bounds = Bounds.of(settings, lattice)
     few_rows, counted = FewRows.of(settings, lattice), snapshot.rows.copied()
     slots = _slots(settings, starts)
-    withheld = _Withheld(settings, lattice)
+    withheld = _Masks(settings, lattice, settings.incidents)
+    apart = _Masks(settings, lattice, [one.span for one in settings.verdicts if one.is_anomaly])
     # Not an anomaly: one of the two intervals contains the rows of both.
     unclear = shown_twice(settings.grid, starts, settings.clock)
     rows = _Rows(panel, now, from_panel)
@@ -109,9 +111,10 @@ def replay(
         if unclear[t]:
             value, count = np.full_like(value, np.nan), np.zeros_like(count)
         at = int(start.astype(np.int64))
-        kept_out = withheld.at(at, slots[t])
+        verdicts = tuple(one for one in settings.verdicts if one.holds(at))
+        hidden = withheld.everything if slots[t].silent else withheld.at(at)
         shown = now.judge(
-            rules, value, count, norm, slots[t], known=not unclear[t], withheld=kept_out
+            rules, value, count, norm, slots[t], known=not unclear[t], withheld=hidden
         )
         judged = None if t < skipped else now.score(rules, shown)
         crossed = None if bounds is None else bounds.crossed(shown.observed, known=shown.told)
@@ -133,6 +136,7 @@ def replay(
             shown,
             at,
             settings.accept_after,
+            verdicts,
         )
         if bounds is not None and crossed is not None:
             events = bounds.follow((*events, *of_bounds), crossed, judged, at)
@@ -147,11 +151,13 @@ def replay(
             of_rows,
             events,
             at,
-            known=not unclear[t],
+            # What rows a special day has is not told by its time of the week.
+            known=bool(np.all(shown.told)) and slots[t].special is None,
             scored=judged is not None,
         )
         events = (*events, *of_rows)
-        now.learn(rules, shown, evidence, frozen)
+        said = [one.span for one in verdicts if one.is_anomaly]
+        now.learn(rules, shown, evidence, frozen, apart.at(at, said))
         if judged is not None:
             kept.add(t - skipped, judged)
             told |= dict.fromkeys(events)
@@ -227,26 +233,30 @@ def _special(settings: DetectorSettings, date: int, slot: int) -> tuple[int | No
     return kind * parts + slot * parts // settings.slots_a_day, False
 
 
-class _Withheld:
-    """Series that incidents and silent days keep out of scoring and learning."""
+class _Masks:
+    """Series that are in some spans, interval by interval."""
 
-    def __init__(self, settings: DetectorSettings, lattice: Lattice) -> None:
+    def __init__(self, settings: DetectorSettings, lattice: Lattice, spans: Sequence[Span]) -> None:
         measures = tuple(rule.name for rule in settings.measures)
-        self._shape = (len(measures), len(lattice.slices))
-        self._spans = [
-            (span, span.mask(measures, settings.dimensions, lattice)) for span in settings.incidents
-        ]
+        self.everything: NDArray[np.bool_] = np.ones(
+            (len(measures), len(lattice.slices)), dtype=np.bool_
+        )
+        self._masks = {
+            span: span.mask(measures, settings.dimensions, lattice) for span in dict.fromkeys(spans)
+        }
 
-    def at(self, start: int, slots: Slots) -> NDArray[np.bool_] | None:
-        """(M, K) those of one interval; None if there are none.
+    def at(self, start: int, of: Collection[Span] | None = None) -> NDArray[np.bool_] | None:
+        """(M, K) series of the spans that hold the interval; None if there are none.
 
         Parameters
         ----------
-        start : seconds since 1970.
+        start : seconds since 1970. of : the spans that count; None for all.
         """
-        if slots.silent:
-            return np.ones(self._shape, dtype=np.bool_)
-        held = [mask for span, mask in self._spans if span.holds(start)]
+        held = [
+            mask
+            for span, mask in self._masks.items()
+            if span.holds(start) and (of is None or span in of)
+        ]
         return np.logical_or.reduce(held) if held else None
 
 

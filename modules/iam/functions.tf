@@ -35,7 +35,7 @@ locals {
         list   = ["config/versions/*", "models/*"]
       }
       detect = {
-        table = ["GetItem", "UpdateItem"]
+        table = ["GetItem", "Query", "UpdateItem"]
         read  = ["config/versions/*", "live/*", "models/*"]
         write = ["live/*", "models/*"]
         list  = ["config/versions/*", "live/*", "models/*"]
@@ -48,7 +48,7 @@ locals {
         list   = ["config/versions/*", "live/*", "models/*"]
       }
       respond = {
-        table = ["GetItem", "Query", "PutItem"]
+        table = ["GetItem", "Query", "PutItem", "UpdateItem"]
         read  = ["config/versions/*"]
         list  = ["config/versions/*"]
       }

@@ -12,7 +12,7 @@ from anomaly_detector.alerts.message import Message
 from anomaly_detector.alerts.secrets import Secrets
 from anomaly_detector.config import Config, load
 from anomaly_detector.events.group import Group, Leaf, Point, group_id
-from anomaly_detector.ledger.items import AlertItem
+from anomaly_detector.ledger.items import AlertItem, GroupItem
 
 HOUR = timedelta(hours=1)
 START = datetime(2022, 1, 15, 4, tzinfo=UTC)
@@ -131,3 +131,15 @@ def message(**changes: Any) -> Message:
         "body": json.dumps({"anomalyScore": 83.33, "name": "ü"}, ensure_ascii=False),
     }
     return Message(**(values | changes))
+
+
+def stored(one: Group) -> GroupItem:
+    """What the ledger keeps of a group, besides Lookout's."""
+    return GroupItem(
+        group_id=one.id,
+        measure=one.measure,
+        start=one.start,
+        end=one.end,
+        direction=one.direction,
+        slices=one.slices,
+    )

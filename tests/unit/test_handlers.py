@@ -33,12 +33,14 @@ from anomaly_detector.handlers._wiring import Wiring, wiring
 from anomaly_detector.intervals import Grid, iso
 from anomaly_detector.lake import layout
 from anomaly_detector.ledger.items import Chunk
+from anomaly_detector.services import feedback
 from anomaly_detector.services.payloads import CrawlPlan
 from anomaly_detector.settings import Settings
 from anomaly_detector.warehouse.redaction import UnredactedError
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 from moto import mock_aws
 
+from tests.unit.alerts_samples import group, stored
 from tests.unit.services_world import DAY, H1, World, document, sales
 from tests.widget_rules import Widget
 
@@ -375,3 +377,67 @@ def test_widgets_are_text_and_their_buttons_get_a_sentence(world: World) -> None
     assert (mute["measures"], mute["reason"], mute["by"]) == (["revenue"], "Sale", "dashboard shop")
     unknown = pressed | {"mute": {"measures": ["none"]}}
     assert respond.handler(unknown, Context())["markdown"].startswith("**Not done.** The mute is")
+
+
+def _say(**asked: Any) -> dict[str, Any]:
+    return respond.handler({"action": "feedback", "by": "jane", **asked}, Context())
+
+
+def test_people_say_what_events_were_and_undo_it(world: World) -> None:
+    # given
+    world.upload(document(alerts={}))
+    world.activate()
+    one = group(hours=24, severity=60.0, slices=({"platform": "web"},))
+    bound = group("views", severity=100.0, kind="bound")
+    for each in (one, bound):
+        world.ledger.put_group(stored(each), each)
+
+    # when
+    no = _say(group_id=one.id, is_anomaly=False)
+
+    # then
+    assert no["effect"] == {"similar_events_need_severity": 60.5, "at_most": 75.0}
+    assert _say(group_id=one.id, is_anomaly=False) == no
+    (said,) = feedback.verdicts(world.ledger, world.config, None)
+    assert (said.names, said.side, said.is_anomaly) == ((("web",),), -1, False)
+    given = datetime.fromisoformat(no["since"])
+    assert not said.holds(int(given.timestamp()) - 1)
+    assert said.holds(int(given.timestamp()) + 1)
+    # A training that began later knows it, and one that began before does not.
+    later, earlier = given + timedelta(minutes=1), given - timedelta(minutes=1)
+    assert feedback.verdicts(world.ledger, world.config, later)[0].holds(0)
+    assert not feedback.verdicts(world.ledger, world.config, earlier)[0].holds(0)
+
+    # when another answer follows, and one to a series of it
+    yes = _say(group_id=one.id, is_anomaly=True)
+    _say(group_id=one.id, is_anomaly=True, series={"platform": "app"})
+
+    # then
+    assert yes["effect"]["intervals_not_learned"] == 1
+    assert yes["effect"]["similar_events_need_severity_at_most"] == 55.1
+    answers = respond.handler({"action": "answers"}, Context())["answers"]
+    assert [(each["is_anomaly"], each["slices"]) for each in answers] == [
+        (True, [{"platform": "web"}]),
+        (True, [{"platform": "app"}]),
+    ]
+    undone = respond.handler({"action": "undo", "id": yes["id"]}, Context())
+    assert undone["effect"] == {}
+    everything = respond.handler({"action": "answers", "ended": True}, Context())["answers"]
+    assert len(everything) == 3
+    assert sum(each["undone_at"] is None for each in everything) == 1
+    # What was undone before a training is not known to it.
+    after = datetime.now(UTC) + timedelta(minutes=1)
+    assert [each.names for each in feedback.verdicts(world.ledger, world.config, after)] == [
+        (("app",),)
+    ]
+    for asked, says in (
+        ({"group_id": "x", "is_anomaly": True}, "There is no event 'x': give the anomalyGroupId"),
+        ({"group_id": bound.id, "is_anomaly": False}, "crosses a static bound: change min or max"),
+        ({"group_id": one.id, "is_anomaly": True, "series": {"x": "y"}}, "must be keyed by dim"),
+    ):
+        with pytest.raises(PermanentError, match=says):
+            _say(**asked)
+    with pytest.raises(PermanentError, match="has ended at"):
+        respond.handler({"action": "undo", "id": yes["id"]}, Context())
+    with pytest.raises(PermanentError, match="There is no answer 'x'"):
+        respond.handler({"action": "undo", "id": "x"}, Context())

@@ -27,6 +27,7 @@ from botocore.client import BaseClient
 from moto import mock_aws
 
 from tests.state_table import create as create_table
+from tests.unit.alerts_samples import group, stored
 from tests.unit.test_handlers import Context
 
 SOURCES = Path(__file__).resolve().parents[2] / "lambda_src"
@@ -303,6 +304,30 @@ def test_alerts_are_muted_listed_and_unmuted(
     assert [one["state"] for one in said(capsys)["mutes"]] == ["ENDED"]
 
 
+def test_feedback_is_given_listed_and_undone(
+    answered: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = group(severity=60.0)
+    answered.put_group(stored(one), one)
+
+    assert run("feedback", "--event", one.id, "--no") == 0
+    text = capsys.readouterr().out
+    assert "revenue down (platform mobile_app) from 2022-01-15T04:00:00Z" in text
+    assert "similar events need a severity of 60.5 instead of 50 (at most 75)" in text
+    assert run("feedback", "--event", one.id, "--yes", "--json") == 0
+    made = said(capsys)
+    assert run("feedback", "--event", one.id, "--yes", "--value", "platform=mobile_app") == 0
+    assert "Its 1 intervals will not be learned" in capsys.readouterr().out
+    assert run("answers", "--ended") == 0
+    assert capsys.readouterr().out.count(" was an") == 1
+    assert run("undo", "--id", made["id"]) == 0
+    assert f"Ended {made['id']}" in capsys.readouterr().out
+    assert run("answers") == 0
+    assert capsys.readouterr().out == "No answer holds.\n"
+    assert run("feedback", "--event", "x", "--no") == 2
+    assert "There is no event 'x'" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("answered")
 def test_a_mute_that_is_refused_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("mute", "--for", "3d", "--reason", "r", "--measure", "x") == 2
@@ -351,6 +376,7 @@ def test_nothing_is_retrained_before_there_is_a_configuration(
         (("mute", "--name", "shop", "--for", "3d"), "--reason"),
         (("mute", "--name", "shop", "--for", "3 d"), "is not a time such as 90m, 12h, 3d or 2w"),
         (("mute", "--name", "shop", "--value", "x"), "'x' is not DIMENSION=VALUE"),
+        (("feedback", "--name", "shop", "--event", "x"), "one of the arguments --yes --no is req"),
     ],
 )
 def test_invalid_arguments_are_one_sentence(

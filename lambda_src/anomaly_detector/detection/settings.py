@@ -18,6 +18,7 @@ from anomaly_detector.config import (
 from anomaly_detector.detection.calendar import PARTS_OF_A_DAY, Calendar
 from anomaly_detector.detection.slots import MONTH_SLOTS
 from anomaly_detector.detection.spans import Span
+from anomaly_detector.detection.verdicts import Verdict
 from anomaly_detector.intervals import Grid
 
 THRESHOLD_SEVERITY = 50.0
@@ -83,7 +84,7 @@ class DetectorSettings:
     season_intervals : length of a season beside day, week and month; 0 if there is none.
     clock : zone of the wall-clock times of the rows.
     calendar : special days.
-    incidents : what is neither scored nor learned.
+    incidents : what is neither scored nor learned. verdicts : what people said of events.
     measures_elsewhere : measures of the detector that are not among these: thresholds count them,
         so that a part of a detector gives what the whole gives.
     """
@@ -98,6 +99,7 @@ class DetectorSettings:
     clock: str = "UTC"
     calendar: Calendar = field(default_factory=Calendar)
     incidents: tuple[Span, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
     measures_elsewhere: int = 0
 
     @classmethod

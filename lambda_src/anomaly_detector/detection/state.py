@@ -336,14 +336,24 @@ class State:
             self.clock,
         )
 
-    def learn(self, rules: Rules, shown: Shown, evidence: Evidence, frozen: Mask) -> None:
+    def learn(
+        self,
+        rules: Rules,
+        shown: Shown,
+        evidence: Evidence,
+        frozen: Mask,
+        apart: Mask | None = None,
+    ) -> None:
         """Learn one interval.
 
         `frozen` series, which are in an open event, learn nothing but the young profiles of a level
-        that they have just been moved to.
+        that they have just been moved to. Series that are `apart` learn nothing at all: people said
+        that this is an anomaly.
         """
         habits, slots, live = self.habits, shown.slots, shown.observed.live
-        self._learn_special(rules, shown)
+        self._learn_special(rules, shown, apart)
+        if apart is not None:
+            frozen = frozen | apart
         frozen = frozen | self.forecast.returning
         expectation, value, residual = shown.expectation, shown.value, shown.residual
         young = habits.young  # accepting a new level may have made them younger
@@ -351,6 +361,8 @@ class State:
         on = live & ~frozen
         # Frozen series that are not born learn nothing.
         known = live & (~frozen | habits.born)
+        if apart is not None:
+            known &= ~apart
         self.scan.learn(rules, habits, evidence, value, known, frozen)
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
         self.band.learn(rules, habits, shown.whole, shown.lower, shown.upper, on)
@@ -400,8 +412,8 @@ class State:
                 sums.run_length[moved],
             )
 
-    def _learn_special(self, rules: Rules, shown: Shown) -> None:
-        """Learn what a special day brings; what planned incidents hide is not among it."""
+    def _learn_special(self, rules: Rules, shown: Shown, apart: Mask | None) -> None:
+        """Learn what a special day brings; incidents and anomalies are not among it."""
         slots = shown.slots
         if slots.special is None:
             return
@@ -411,8 +423,9 @@ class State:
             closed = np.isnan(shown.raw) & habits.born & rules.absent_is_zero & shown.known
             value = np.where(shown.hidden, np.where(closed, 0.0, shown.raw), value)
         on = (habits.seen >= rules.score_after) & (np.abs(value) <= LARGEST_NORM)
-        if shown.withheld is not None:
-            on &= ~shown.withheld
+        for out in (shown.withheld, apart):
+            if out is not None:
+                on &= ~out
         base = shown.expectation.base
         self.special.learn(habits, slots.date, slots.special, base, value, on)
 

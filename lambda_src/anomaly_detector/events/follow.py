@@ -21,6 +21,7 @@ and other slices that share leaves may show it too for `settling`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +32,8 @@ from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.scan import NOT_STUCK, Evidence
 from anomaly_detector.detection.slots import Slots
 from anomaly_detector.detection.state import Judged, Shown, State
-from anomaly_detector.events.event import Event, Sums
+from anomaly_detector.detection.verdicts import FIRM, Verdict
+from anomaly_detector.events.event import Event, Slice, Sums
 from anomaly_detector.events.usual import Usual
 from anomaly_detector.lattice import Lattice
 
@@ -57,6 +59,7 @@ def follow(
     shown: Shown,
     at: int,
     accept_after: int,
+    verdicts: Sequence[Verdict] = (),
 ) -> tuple[tuple[Event, ...], Mask]:
     """Update the events with the evidence of one interval; they are changed in place.
 
@@ -66,6 +69,7 @@ def follow(
     shown : the interval, as it was weighed.
     at : seconds since 1970 of the interval's start.
     accept_after : intervals after which the values during an event become the new level.
+    verdicts : what people have said of events, as far as it holds for this interval.
 
     Returns
     -------
@@ -77,7 +81,9 @@ def follow(
         of_measure = [event for event in events if event.measure == measure]
         if not of_measure and found.evidence[m].max(initial=-np.inf) < found.threshold[m]:
             continue
-        now = _Now(rules, state, lattice, found, m, [one for one in of_measure if not one.closed])
+        said = [one for one in verdicts if measure in one.span.measures]
+        before = [one for one in of_measure if not one.closed]
+        now = _Now(rules, state, lattice, found, m, before, said)
         for event in of_measure:
             event.age += 1
             now.go_on(event, accept_after)
@@ -116,6 +122,7 @@ class _Now:
     found: Evidence
     m: int
     before: list[Event]  # that were open before it
+    verdicts: Sequence[Verdict]  # on events of the measure
     open: list[Event] = field(default_factory=list)
     ended: list[Event] = field(default_factory=list)
     shown: set[Event] = field(default_factory=set)
@@ -181,6 +188,8 @@ class _Now:
             event.quiet += 1
         over = event.quiet >= self.rules.quiet_to_close and event.doubt >= BACK_TO_NORMAL
         over |= event.quiet >= self.rules.quiet_at_most
+        if self._is_anomaly(event):
+            accept_after *= FIRM
         if not over and event.age < accept_after:
             self.open.append(event)
             return
@@ -255,9 +264,10 @@ class _Now:
         asked = (windows <= longest) & (windows >= np.minimum(longest, hour))
         there = (shows | ~asked).all(axis=0)
         there |= found.stuck[m] | found.no_data[m]
-        may = there & (found.weight[m] >= found.threshold[m])
+        threshold = found.threshold[m] * self._needed()
+        may = there & (found.weight[m] >= threshold)
         may &= ~self.state.forecast.returning[m]
-        may &= evidence >= found.threshold[m]
+        may &= evidence >= threshold
         for event in self.open:
             overlap = self.overlapping(event)
             if event.quiet >= self.rules.quiet_to_yield:
@@ -268,6 +278,39 @@ class _Now:
             may &= ~overlap | (stronger & (found.side[m] != event.side))
             may &= stronger | (event.age >= self.rules.settled)
         return np.asarray(may)
+
+    def _needed(self) -> Array | float:
+        """(K,) what evidence needs to open an event, in thresholds, by what people have said."""
+        if all(one.is_anomaly for one in self.verdicts):
+            return 1.0
+        least = np.ones(len(self.lattice.level))
+        most = np.full(len(self.lattice.level), np.inf)
+        for one in self.verdicts:
+            alike = self.found.side[self.m] == one.side
+            alike &= self._alike_to_any(one.names)
+            if one.is_anomaly:
+                most[alike] = np.minimum(most[alike], one.needed)
+            else:
+                least[alike] = np.maximum(least[alike], one.needed)
+        return np.asarray(np.minimum(least, most))
+
+    def _is_anomaly(self, event: Event) -> bool:
+        """Whether people have said so of an event that goes on."""
+        return any(
+            one.is_anomaly
+            and one.side == event.side
+            and one.span.holds(event.opened)
+            and bool(self._alike_to_any(one.names)[self.place(event)])
+            for one in self.verdicts
+        )
+
+    def _alike_to_any(self, names: Sequence[Slice]) -> Mask:
+        """(K,) slices that have most of their leaves in common with any of some slices."""
+        alike = np.zeros(len(self.lattice.level), dtype=np.bool_)
+        for name in names:
+            if name in self.lattice.index:
+                alike |= self._alike_to(self.lattice.index[name])
+        return alike
 
     def _left_behind(self, event: Event, place: int, evidence: float) -> bool:
         """Whether the evidence may be only the aftermath of an event that has ended."""

@@ -22,6 +22,7 @@ class Activate(Payload):
     train: bool
     parts: tuple[Trained, ...] = ()
     execution: str
+    taught: Moment | None = None
 
 
 @boundary
@@ -39,6 +40,7 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001
         parts=wanted.parts,
         execution=wanted.execution,
         now=datetime.now(UTC),
+        taught=wanted.taught,
     ).answer()
     logger.info("activated", extra=answer)
     return answer

@@ -21,6 +21,7 @@ class Train(Payload):
     history_end: Moment
     execution: str
     trained: Trained | None = None
+    taught: Moment | None = None
 
 
 @boundary

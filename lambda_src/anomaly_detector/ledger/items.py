@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anomaly_detector.config import SeverityClass
 from anomaly_detector.errors import PermanentError, places_of
@@ -37,6 +37,7 @@ PARKED = "PARKED#"
 GROUP = "GROUP#"
 ALERT = "ALERT#"
 MUTE = "MUTE#"
+FEEDBACK = "FEEDBACK#"
 CRAWLING = "LEASE#crawl"
 DELIVERING = "LOCK#deliver"
 STOPPED = "STOPPED#"
@@ -84,6 +85,7 @@ class Detector(_Item):
     model_format : format of the snapshot files.
     trained : version of the snapshot that the model in force was at its activation.
     history_end : end of the history that it was trained on.
+    taught : the feedback that was given until then was known to its training.
     live_from : the watermark before the activation, or the end of history; groups that start before
         it belong to the backtest.
     live_since : that of the first model; what began before is history, whatever model finds it.
@@ -108,6 +110,7 @@ class Detector(_Item):
     model_format: int | None = None
     trained: str | None = None
     history_end: datetime | None = None
+    taught: datetime | None = None
 
     @property
     def is_of_former_version(self) -> bool:
@@ -285,6 +288,14 @@ class Told(_Item):
     accepted: bool = False
 
 
+class StoredGroup(GroupItem):
+    """A published group, with what people are asked about."""
+
+    severity: float = Field(validation_alias="AnomalyGroupScore")
+    direction: Direction = Field(validation_alias=AliasChoices("direction", "Direction"))
+    kind: str | None = Field(default=None, validation_alias="Kind")
+
+
 class AlertItem(_Item):
     """The decision on one alert for one group, and the status of its targets.
 
@@ -343,6 +354,30 @@ class AlertItem(_Item):
             told = [one for one, state in values.get("targets", {}).items() if state in _KNOWING]
             return values | {"knows": {one: Told() for one in told}}
         return values
+
+
+class FeedbackItem(_Item):
+    """What somebody said of an event, or of one series of it.
+
+    Attributes
+    ----------
+    measure, direction, severity, start, end : of the event when it was said.
+    slices : of the event, or the series.
+    since, undone_at : it holds for intervals that begin from the one until the other.
+    """
+
+    id: str
+    group_id: str
+    measure: str
+    slices: tuple[dict[str, str], ...]
+    direction: Direction
+    severity: float
+    start: datetime
+    end: datetime
+    is_anomaly: bool
+    by: str | None = None
+    since: datetime
+    undone_at: datetime | None = None
 
 
 class MuteItem(_Item):
@@ -417,6 +452,11 @@ def group_key(start: datetime, group_id: str) -> str:
 def alert_key(alert: str, group_id: str) -> str:
     """Sort key of an alert for a group."""
     return f"{ALERT}{alert}#{group_id}"
+
+
+def feedback_key(feedback: str) -> str:
+    """Sort key of an answer; sorts by its time."""
+    return f"{FEEDBACK}{feedback}"
 
 
 def mute_key(mute: str) -> str:

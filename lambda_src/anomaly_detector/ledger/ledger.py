@@ -19,6 +19,7 @@ from anomaly_detector.ledger.items import (
     DELIVERING,
     DELIVERY,
     DETECTOR,
+    FEEDBACK,
     GROUP,
     INTERVAL,
     MUTE,
@@ -30,15 +31,18 @@ from anomaly_detector.ledger.items import (
     Chunk,
     Delivery,
     Detector,
+    FeedbackItem,
     GroupItem,
     Interval,
     MuteItem,
     Run,
+    StoredGroup,
     Usage,
     alert_key,
     chunk_key,
     chunk_prefix,
     delivery_key,
+    feedback_key,
     group_key,
     interval_key,
     mute_key,
@@ -256,6 +260,29 @@ class Ledger:
         writes = [_detector_write(before, after)]
         if backtest is not None:
             writes.append(Write(_delivery_key(backtest), backtest.attributes(), fresh=True))
+        return self._table.transact(writes)
+
+    def group(self, group_id: str) -> StoredGroup | None:
+        """The published group of this ID, or None."""
+        found = [item for item in self._table.query(GROUP) if item["group_id"] == group_id]
+        return StoredGroup.of(found[-1]) if found else None
+
+    def feedback(self) -> list[FeedbackItem]:
+        """All answers of people, those that have ended, too, by time."""
+        return [FeedbackItem.of(item) for item in self._table.query(FEEDBACK)]
+
+    def put_feedback(self, new: FeedbackItem | None, ended: FeedbackItem | None) -> bool:
+        """Store an answer and end another one, in one transaction; False if that was changed
+        concurrently, or the new one exists.
+        """
+        writes = []
+        if new is not None:
+            writes.append(Write(feedback_key(new.id), new.attributes(), {"id": None}, fresh=True))
+        if ended is not None:
+            values = {"undone_at": ended.attributes()["undone_at"]}
+            writes.append(
+                Write(feedback_key(ended.id), values, {"id": ended.id, "undone_at": None})
+            )
         return self._table.transact(writes)
 
     def mute(self, mute: str) -> MuteItem | None:

@@ -121,6 +121,30 @@ def mutes(detector: Deployment, *, ended: bool) -> Facts:
     return detector.function("respond").ask({"action": "mutes", "ended": ended})
 
 
+def feedback(
+    detector: Deployment, event: str, *, is_anomaly: bool, series: Mapping[str, str]
+) -> Facts:
+    """Say whether an event, or one series of it, was an anomaly."""
+    asked = {
+        "action": "feedback",
+        "group_id": event,
+        "is_anomaly": is_anomaly,
+        "series": dict(series) or None,
+        "by": detector.caller,
+    }
+    return detector.function("respond").ask(asked)
+
+
+def undo(detector: Deployment, feedback_id: str) -> Facts:
+    """End an answer."""
+    return detector.function("respond").ask({"action": "undo", "id": feedback_id})
+
+
+def answers(detector: Deployment, *, ended: bool) -> Facts:
+    """The answers with their effects, and those that have ended on request."""
+    return detector.function("respond").ask({"action": "answers", "ended": ended})
+
+
 def _start(detector: Deployment, value: Facts, now: datetime) -> Facts:
     machine, found = detector.machine("pipeline"), detector.ledger.detector()
     _refuse_second(found, machine.running())

@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 Facts = dict[str, Any]
 Commands = Any  # argparse does not export the type of what add_subparsers returns
 
+# What the function `respond` does.
+_OF_PEOPLE: Final = ("mute", "unmute", "mutes", "feedback", "undo", "answers")
 COMMANDS: Final = (
     *("status", "intervals", "replay", "retrain", "pause", "resume"),
-    *("mute", "unmute", "mutes"),
+    *_OF_PEOPLE,
     "report",
 )
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
@@ -142,6 +144,36 @@ needs: lambda:GetFunctionConfiguration on the function <name>-deliver (not with 
 dynamodb:GetItem and dynamodb:Query on the table <name>-state, s3:ListBucket on the bucket, and
 s3:GetObject on its objects below config/, reports/ and results/.
 """,
+    "feedback": """\
+examples:
+
+  python -m anomaly_detector feedback --name shop --event 5b2f…e1 --no
+      similar events are told only if they are stronger
+  python -m anomaly_detector feedback --name shop --event 5b2f…e1 --yes
+      its intervals teach nothing
+  python -m anomaly_detector feedback --name shop --event 5b2f…e1 --no --value platform=mobile_app
+      of one series of the event
+
+The event is the anomalyGroupId of an alert. Another answer to the same event replaces the one
+before. What it changes, and how much, is printed; nothing that has been scored changes.
+
+needs: lambda:InvokeFunction on the function <name>-respond.
+""",
+    "undo": """\
+examples:
+
+  python -m anomaly_detector undo --name shop --id 20260105T120000-1a2b3c
+
+needs: lambda:InvokeFunction on the function <name>-respond.
+""",
+    "answers": """\
+examples:
+
+  python -m anomaly_detector answers --name shop
+  python -m anomaly_detector answers --name shop --ended
+
+needs: lambda:InvokeFunction on the function <name>-respond.
+""",
 }
 _HELP: Final = {
     "status": "show the state of a deployed detector",
@@ -154,6 +186,9 @@ _HELP: Final = {
     "unmute": "end a mute now",
     "mutes": "list mutes, and what they have held back",
     "report": "write a page with the events, series and state of a deployed detector",
+    "feedback": "say whether an event was an anomaly",
+    "undo": "end an answer that was given with feedback",
+    "answers": "list the answers that were given with feedback",
 }
 
 
@@ -195,7 +230,7 @@ def add_commands(commands: Commands) -> None:
                 metavar="N",
                 help="number of intervals, without --from (default: %(default)s)",
             )
-        _add_mutes(name, command)
+        _add_answers(name, command)
         if name == "resume":
             command.add_argument(
                 "--parked", action="store_true", help="try parked deliveries again"
@@ -223,7 +258,7 @@ def _add_report(command: Any) -> None:  # noqa: ANN401 argparse does not export 
     command.add_argument("--open", action="store_true", help="open the page in the browser")
 
 
-def _add_mutes(name: str, command: Any) -> None:  # noqa: ANN401 argparse does not export the type
+def _add_answers(name: str, command: Any) -> None:  # noqa: ANN401 argparse does not export the type
     if name == "mute":
         command.add_argument(
             "--measure", action="append", default=[], metavar="NAME", help="only this measure"
@@ -249,9 +284,22 @@ def _add_mutes(name: str, command: Any) -> None:  # noqa: ANN401 argparse does n
             help="length from the start, such as 90m, 12h, 3d or 2w",
         )
         command.add_argument("--reason", required=True, help="why, for those who wonder")
-    if name == "unmute":
-        command.add_argument("--id", required=True, help="ID of the mute")
-    if name == "mutes":
+    if name in ("unmute", "undo"):
+        command.add_argument("--id", required=True, help="ID of the mute, or of the answer")
+    if name == "feedback":
+        command.add_argument("--event", required=True, metavar="ID", help="ID of the event")
+        answer = command.add_mutually_exclusive_group(required=True)
+        answer.add_argument("--yes", action="store_true", help="it was an anomaly")
+        answer.add_argument("--no", action="store_true", help="it was none")
+        command.add_argument(
+            "--value",
+            action="append",
+            default=[],
+            type=_value,
+            metavar="DIMENSION=VALUE",
+            help="only the series of the event with this value",
+        )
+    if name in ("mutes", "answers"):
         command.add_argument("--ended", action="store_true", help="also those that have ended")
 
 
@@ -315,7 +363,9 @@ def _run(options: argparse.Namespace, detector: Deployment) -> str:
 
     now = datetime.now(UTC)
     name = options.command
-    if name == "status":
+    if name in _OF_PEOPLE:
+        facts, said = _answered(options, detector, now)
+    elif name == "status":
         facts, said = actions.status(detector, now), words.status
     elif name == "intervals":
         facts = actions.intervals(detector, options.begin, options.end, options.last, now)
@@ -326,18 +376,34 @@ def _run(options: argparse.Namespace, detector: Deployment) -> str:
         facts, said = actions.retrain(detector, now), words.started
     elif name == "pause":
         facts, said = actions.pause(detector), words.paused
-    elif name == "resume":
-        facts, said = actions.resume(detector, parked=options.parked), words.resumed
-    elif name == "mute":
-        facts, said = _mute(options, detector, now), words.muted
-    elif name == "unmute":
-        facts, said = actions.unmute(detector, options.id), words.unmuted
     elif name == "report":
         days, out = timedelta(days=options.days), options.out
         facts, said = actions.report(detector, days, out, now, show=options.open), words.reported
     else:
-        facts, said = actions.mutes(detector, ended=options.ended), words.mutes
+        facts, said = actions.resume(detector, parked=options.parked), words.resumed
     return json.dumps(facts, indent=2, ensure_ascii=False) + "\n" if options.json else said(facts)
+
+
+def _answered(
+    options: argparse.Namespace, detector: Deployment, now: datetime
+) -> tuple[Facts, Callable[[Facts], str]]:
+    """What the function `respond` answers, and how to say it."""
+    from anomaly_detector.operate import actions, words
+
+    name = options.command
+    if name == "mute":
+        return _mute(options, detector, now), words.muted
+    if name == "unmute":
+        return actions.unmute(detector, options.id), words.unmuted
+    if name == "mutes":
+        return actions.mutes(detector, ended=options.ended), words.mutes
+    if name == "feedback":
+        series = dict(options.value)
+        facts = actions.feedback(detector, options.event, is_anomaly=options.yes, series=series)
+        return facts, words.answered
+    if name == "undo":
+        return actions.undo(detector, options.id), words.answered
+    return actions.answers(detector, ended=options.ended), words.answers
 
 
 def _mute(options: argparse.Namespace, detector: Deployment, now: datetime) -> Facts:

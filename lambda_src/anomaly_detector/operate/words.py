@@ -119,6 +119,43 @@ def mutes(facts: Facts) -> str:
     return "".join(lines) or "No mute holds.\n"
 
 
+def answered(facts: Facts) -> str:
+    """An answer and its effect."""
+    effect = facts["effect"]
+    if not effect:
+        return f"Ended {facts['id']}: from the next interval on, it has no effect.\n"
+    said = f"Recorded {facts['id']}: {_answer(facts)}.\n"
+    if not facts["is_anomaly"]:
+        return said + (
+            f"From the next interval on, similar events need a severity of "
+            f"{effect['similar_events_need_severity']:g} instead of 50 (at most "
+            f"{effect['at_most']:g}). The command retrain applies it to the history, too.\n"
+        )
+    return said + (
+        f"Its {effect['intervals_not_learned']:,} intervals will not be learned, and it takes "
+        f"{effect['accepted_after_times']} times as long to become the new level. What has been "
+        "learned of it already, the command retrain forgets.\n"
+    )
+
+
+def answers(facts: Facts) -> str:
+    """The answers, one line each."""
+    lines = [f"{one['id']}  {_answer(one)}\n" for one in facts["answers"]]
+    return "".join(lines) or "No answer holds.\n"
+
+
+def _answer(facts: Facts) -> str:
+    slices = "; ".join(
+        ", ".join(f"{name} {value}" for name, value in one.items()) or "in total"
+        for one in facts["slices"][:3]
+    )
+    verdict = "was an anomaly" if facts["is_anomaly"] else "was none"
+    return (
+        f"{facts['measure']} {facts['direction']} ({slices}) from {facts['start']} to "
+        f"{facts['end']}, severity {facts['severity']:.0f}, {verdict}"
+    )
+
+
 def _scope(facts: Facts) -> str:
     values = [f"{name} {' or '.join(each)}" for name, each in facts["dimension_filters"].items()]
     return " in ".join(filter(None, (", ".join(facts["measures"]) or "all", ", ".join(values))))

@@ -8,6 +8,7 @@ the rows had arrived on time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -27,7 +28,7 @@ from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.limits import MOST_DUE
 from anomaly_detector.panel import second
-from anomaly_detector.services import documents
+from anomaly_detector.services import documents, feedback
 from anomaly_detector.services.committing import Facts, IntervalFacts, unchanged
 from anomaly_detector.services.payloads import CrawlPlan, CrawlWindow, Detected, LandedFiles, Part
 from anomaly_detector.services.replaying import Piece, replay_block
@@ -108,6 +109,7 @@ def _plan(
             Part(part=part, measures=measures) for part, measures in enumerate(detector.parts)
         ),
         model=detector.model,
+        taught=detector.taught,
         attempt=nothing.attempt,
         execution=execution,
     )
@@ -146,7 +148,8 @@ def detect(
             f"The model {key} does not exist: start the pipeline again to train a new one."
         )
     of_part = plan.parts[part].measures
-    settings = DetectorSettings.of(config, grid).part(of_part)
+    said = feedback.verdicts(ledger, config, plan.taught)
+    settings = replace(DetectorSettings.of(config, grid).part(of_part), verdicts=said)
     starts = grid.starts(window.base, window.end)
     source = Source(landed.manifest, window.base, window.end)
     snapshot = from_bytes(model.body)

@@ -109,6 +109,7 @@ def plan_history(
         chunks=tuple(Window(window_start=first, window_end=last) for first, last in chunks),
         parts=tuple(Part(part=part, measures=names) for part, names in enumerate(parts)),
         train=train,
+        taught=started_at,
     )
 
 

@@ -85,7 +85,10 @@ class Retraining(Payload):
 
 
 class HistoryPlan(Payload):
-    """What to unload and train; each part is trained separately."""
+    """What to unload and train; each part is trained separately.
+
+    `taught` is until when feedback was given that the training takes for the whole history.
+    """
 
     config_hash: str
     history_start: Moment
@@ -93,6 +96,7 @@ class HistoryPlan(Payload):
     chunks: tuple[Window, ...]
     parts: tuple[Part, ...]
     train: bool
+    taught: Moment | None = None
 
 
 class Request(Window):
@@ -222,6 +226,7 @@ class CrawlPlan(Payload):
     due_start : the watermark.
     next_base : the model that this crawl stores has learned every interval before it.
     model : version of the parts' snapshots, which must be in force at commit.
+    taught : as in `Detector`.
     more : whether more intervals are due than one crawl processes.
     asof : end of the newest due interval.
     digests : of the values of the intervals from `window_start` on that the model in force has
@@ -239,6 +244,7 @@ class CrawlPlan(Payload):
     next_base: Moment | None = None
     parts: tuple[Part, ...] = ()
     model: str | None = None
+    taught: Moment | None = None
     attempt: str
     execution: str
     held_by: str | None = None

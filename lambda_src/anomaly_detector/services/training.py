@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 
 import numpy as np
@@ -27,7 +27,7 @@ from anomaly_detector.limits import MOST_ROUNDS, MOST_SECONDS
 from anomaly_detector.model_format import FORMAT
 from anomaly_detector.panel import second
 from anomaly_detector.replay import Replay
-from anomaly_detector.services import documents, history, models
+from anomaly_detector.services import documents, feedback, history, models
 from anomaly_detector.services.payloads import Activated, Trained
 from anomaly_detector.services.replaying import Piece, replay_block
 from anomaly_detector.snapshot import Snapshot, from_bytes, to_bytes
@@ -48,6 +48,7 @@ def train(
     history_end: datetime,
     execution: str,
     trained: Trained | None = None,
+    taught: datetime | None = None,
     remaining: Callable[[], float] = lambda: MOST_SECONDS,
 ) -> Trained:
     """Replay one part's history block by block; store the snapshot before the look-back, scores and
@@ -60,6 +61,7 @@ def train(
     Parameters
     ----------
     trained : result of the previous call, None for the first.
+    taught : UTC; feedback that was given until then counts for the whole history.
     remaining : returns the seconds that the function has left.
 
     Raises
@@ -82,7 +84,8 @@ def train(
     axis = np.array([second(start) for start in starts])
     chunks = history.landed_chunks(store, ledger, config.query_hash)
     sources = history.sources(grid, chunks)
-    settings = DetectorSettings.of(config, grid).part(measures)
+    said = feedback.verdicts(ledger, config, taught)
+    settings = replace(DetectorSettings.of(config, grid).part(measures), verdicts=said)
     progress = _Progress.of(store, layout.model_version(base, layout.attempt_id(execution)), part)
     snapshot = progress.snapshot or Snapshot.initial(settings)
     clock = _Clock(remaining)
@@ -174,6 +177,7 @@ def activate(
     parts: Sequence[Trained],
     execution: str,
     now: datetime,
+    taught: datetime | None = None,
 ) -> Activated:
     """Activate the configuration from the end of its history; its backtest is pending in the outbox
     from then on, as results of a crawl are.
@@ -186,6 +190,7 @@ def activate(
     Parameters
     ----------
     parts : the trained parts of the detector, which it keeps until it is trained again.
+    taught : as they were trained with.
     now : UTC.
 
     Raises
@@ -233,6 +238,7 @@ def activate(
             "model_format": FORMAT,
             "trained": version,
             "history_end": history_end,
+            "taught": taught,
         }
         backtest_of = Delivery(
             due_start=history_end,
