@@ -137,12 +137,15 @@ class Deployment:
     # Terraform
 
     def apply(self, **changes: object) -> dict[str, Any]:
-        """Apply with these inputs, which also hold for later applies; returns the outputs."""
+        """Apply with these inputs, which also hold for later applies; returns the outputs.
+
+        Only a plan, and a destroy, read again what was applied before: it takes its time.
+        """
         self.variables.update(changes)
         if not self._initialised:
             self.terraform.init()
             self._initialised = True
-        self.outputs = self.terraform.apply(self.variables)
+        self.outputs = self.terraform.apply(self.variables, refresh=False)
         return self.outputs
 
     def plan(self) -> Changes:

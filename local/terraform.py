@@ -180,10 +180,16 @@ class Terraform:
         """Install provider and modules."""
         self._plain("init", "-input=false", "-no-color")
 
-    def apply(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Apply with these variables; returns the outputs by name."""
+    def apply(self, variables: Mapping[str, Any], *, refresh: bool = True) -> dict[str, Any]:
+        """Apply with these variables; returns the outputs by name.
+
+        Parameters
+        ----------
+        refresh : whether all that was applied is read again before.
+        """
         self._write_variables(variables)
-        self._stream("apply", "-input=false", "-auto-approve", "-json")
+        how = [] if refresh else ["-refresh=false"]
+        self._stream("apply", "-input=false", "-auto-approve", "-json", *how)
         return self.outputs()
 
     def outputs(self) -> dict[str, Any]:
