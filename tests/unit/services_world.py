@@ -156,6 +156,11 @@ class Mailbox:
 
     messages: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def news(self) -> list[dict[str, Any]]:
+        """Messages on events that have begun, or are void; not on what has become of others."""
+        return [one for one in self.messages if "state" not in one]
+
     def send(self, arn: str, message: Message) -> None:
         """Keep the message."""
         self.messages.append({"arn": arn} | json.loads(message.body))

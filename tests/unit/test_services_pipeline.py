@@ -586,12 +586,12 @@ def test_what_begins_before_the_end_of_the_new_history_is_told_late(world: World
     world.activate("pipeline-2", H1 + DAY * 5 + NOON)
 
     # then it is told, once and marked late
-    (message,) = world.mail.messages
+    (message,) = world.mail.news
     assert message["late"] is True
     assert message["timestamp"].startswith("2026-03-05")
     for day in (6, 7):
         assert world.crawl(H1 + DAY * day + NOON, f"c{day}")
-    assert len(world.mail.messages) == 1
+    assert len(world.mail.news) == 1
 
 
 @pytest.mark.parametrize(
@@ -619,15 +619,15 @@ def test_an_event_that_another_model_does_not_know_is_retracted_once(
     world.activate()
     for day in range(1, trained + 1):
         world.crawl(H1 + DAY * day + NOON, f"c{day}")
-    (told,) = world.mail.messages
+    (told,) = world.mail.news
     # when a model is trained that does not watch the measure any more
     world.upload(retrained(measures={"views": {"aggregation": "COUNT"}}))
     world.activate("pipeline-2", H1 + DAY * trained + NOON)
-    at_once = world.mail.messages[1:]
+    at_once = world.mail.news[1:]
     for day in (1, 2):
         world.crawl(H1 + DAY * (trained + day) + NOON, f"d{day}")
     # then
-    later = world.mail.messages[1 + len(at_once) :]
+    later = world.mail.news[1 + len(at_once) :]
     found = {"activation": at_once, "crawl": later}
     assert [who for who, messages in found.items() if messages] == [told_by] * bool(told_by)
     for message in at_once + later:
@@ -665,11 +665,11 @@ def test_crawls_go_on_while_another_configuration_trains(world: World) -> None:
     detector = world.ledger.detector()
     assert detector.watermark == detector.live_from == detector.history_end == H1 + DAY
     assert world.ledger.intervals(H1, H1 + DAY * 9) == {}
-    (message,) = world.mail.messages
+    (message,) = world.mail.news
     assert "late" not in message
     assert world.crawl(H1 + DAY * 6 + NOON, "c6")
     assert world.crawl(H1 + DAY * 7 + NOON, "c7")
-    assert len(world.mail.messages) == 1
+    assert len(world.mail.news) == 1
     assert [group["AnomalyGroupId"] for group in world.groups()] == [message["anomalyGroupId"]]
 
 
