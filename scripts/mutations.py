@@ -167,8 +167,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an alert that may have been sent is sent again",
         f"{CODE}alerts/targets.py",
-        '            raise UncertainError(f"{arn}: {error}") from error\n',
-        '            raise RetryableError(f"{arn}: {error}") from error\n',
+        "return UncertainError(text) if aws_faults.is_uncertain(error)",
+        "return RetryableError(text) if aws_faults.is_uncertain(error)",
         _each("lost"),
     ),
     Mutation(
