@@ -650,6 +650,9 @@ variable "alerts" {
     - `digest_above` - (Optional) Number of alerts, 1-1000, above which those of one crawl are sent to a target as one message. Defaults to `10`.
     - `risen` - (Optional) Whether there is a message when the severity class of an event rises. Defaults to `true`.
     - `ended` - (Optional) Whether there is a message when an event has ended, or has lasted so long that it is the new level. Defaults to `true`.
+    - `digest` - (Optional) A digest of what the alert did not send at once: events below its threshold, muted ones, and intervals that were missed. Defaults to none.
+      - `every` - (Optional) `day`, or `week` (from Monday). Defaults to `day`.
+      - `hour` - (Optional) Hour in the detector's time zone, 0-23, at which the day or week ends; it is sent with the next crawl. Defaults to `8`.
     - `sns_topic_arns` - (Optional) ARNs of SNS topics to publish to: a text for e-mail, a sentence for SMS, JSON for all others. An alert without any target is published to the module's alerts topic. See docs/alerts.md.
     - `lambda_function_arns` - (Optional) ARNs of Lambda functions to invoke.
     - `event_bus_arns` - (Optional) ARNs of EventBridge event buses.
@@ -662,13 +665,17 @@ variable "alerts" {
     - `dimension_filters` - (Optional) Dimension values to limit the alert to, by dimension. Defaults to all.
   EOT
   type = map(object({
-    threshold             = optional(number, 50)
-    description           = optional(string)
-    missing_data          = optional(bool, true)
-    max_age_days          = optional(number)
-    digest_above          = optional(number, 10)
-    risen                 = optional(bool, true)
-    ended                 = optional(bool, true)
+    threshold    = optional(number, 50)
+    description  = optional(string)
+    missing_data = optional(bool, true)
+    max_age_days = optional(number)
+    digest_above = optional(number, 10)
+    risen        = optional(bool, true)
+    ended        = optional(bool, true)
+    digest = optional(object({
+      every = optional(string, "day")
+      hour  = optional(number, 8)
+    }))
     sns_topic_arns        = optional(list(string), [])
     lambda_function_arns  = optional(list(string), [])
     event_bus_arns        = optional(list(string), [])
@@ -746,6 +753,16 @@ variable "alerts" {
   validation {
     condition     = alltrue(flatten([for alert in values(var.alerts) : [for arn in alert.webhook_secret_arns : can(regex(local.arns.secret, arn))] if alert != null]))
     error_message = "alerts.*.webhook_secret_arns must be ARNs of Secrets Manager secrets; got ${jsonencode({ for name, alert in var.alerts : name => alert.webhook_secret_arns if alert != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for alert in values(var.alerts) : alert.digest == null ? true : contains(["day", "week"], alert.digest.every) if alert != null])
+    error_message = "alerts.*.digest.every must be day or week; got ${jsonencode({ for name, alert in var.alerts : name => alert.digest if alert != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for alert in values(var.alerts) : alert.digest == null ? true : alert.digest.hour >= 0 && alert.digest.hour <= 23 && floor(alert.digest.hour) == alert.digest.hour if alert != null])
+    error_message = "alerts.*.digest.hour must be a whole number from 0 to 23; got ${jsonencode({ for name, alert in var.alerts : name => alert.digest if alert != null })}."
   }
 
   validation {

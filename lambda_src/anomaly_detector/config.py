@@ -136,6 +136,8 @@ _RULES = {
     "alerts.*.missing_data": "must be true or false",
     "alerts.*.max_age_days": "must be greater than 0 and at most 3650",
     "alerts.*.digest_above": "must be a whole number from 1 to 1000",
+    "alerts.*.digest.every": "must be day or week",
+    "alerts.*.digest.hour": "must be a whole number from 0 to 23",
     "alerts.*.risen": "must be true or false",
     "alerts.*.ended": "must be true or false",
     "alerts.*.sns_topic_arns": "must be ARNs of SNS topics",
@@ -458,13 +460,20 @@ class Budget(_Model):
         )
 
 
+class Digest(_Model):
+    """When a digest is sent: each day, or each Monday, after an hour in the detector's zone."""
+
+    every: Literal["day", "week"] = "day"
+    hour: int = Field(default=8, ge=0, le=23)
+
+
 class Alert(_Model):
     """One alert: minimum severity, measures, dimension values and targets.
 
     `missing_data` says whether findings about data that do not arrive are sent, `max_age_days` how
     old an event may be when it is found, and `digest_above` from how many alerts on they are sent
     as one message. `risen` and `ended` say whether there is a message when the severity class of an
-    event rises, and when it has ended.
+    event rises, and when it has ended. `digest` says when what it did not send at once is told.
     """
 
     threshold: float = Field(default=50, ge=0, le=100)
@@ -473,6 +482,7 @@ class Alert(_Model):
     digest_above: int = Field(default=10, ge=1, le=1000)
     risen: bool = True
     ended: bool = True
+    digest: Digest | None = None
     description: str | None = None
     sns_topic_arns: tuple[TopicArn, ...] = ()
     lambda_function_arns: tuple[FunctionArn, ...] = ()

@@ -554,6 +554,11 @@ BOTH: list[tuple[dict[str, Any], str]] = [
         )
         for arn in ("function", "arn:aws:sns:eu-west-1:123456789012:topic", "")
     ],
+    (_alert(digest={"every": "month"}), "digest.every must be day or week; got"),
+    *[
+        (_alert(digest={"hour": hour}), "digest.hour must be a whole number from 0 to 23; got")
+        for hour in (-1, 24, 7.5)
+    ],
     *[
         (
             _alert(event_bus_arns=[arn]),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from anomaly_detector.alerts import forms, words
+from anomaly_detector.alerts.digest import Contents, Period, newest, of_period
 from anomaly_detector.alerts.figures import change, compared, figure, percent
 from anomaly_detector.alerts.life import standing
 from anomaly_detector.alerts.message import (
@@ -23,6 +24,7 @@ from anomaly_detector.alerts.message import (
     of_retraction,
     single,
 )
+from anomaly_detector.config import Digest
 from anomaly_detector.ledger.items import Told
 from anomaly_detector.lookout.payload import Origin
 from hypothesis import given
@@ -53,6 +55,12 @@ def messages() -> dict[str, Message]:
     found["again"] = single(letter("dip", Told(severity_class="high", over=True), turn=3))
     gone = item(SAMPLES["dip"].group, retracted=True)
     found["retraction"] = single(of_retraction(ORIGIN, document(), gone, NINE + 4 * HOUR))
+    period = Period(NINE - timedelta(days=1), NINE)
+    small = [SAMPLES[name].group for name in ("ramp", "stuck")]
+    contents = Contents(small, [SAMPLES["dip"].group], missing=2, failed=1)
+    found["digest"] = of_period(ORIGIN, document(), "orders", period, contents)
+    nothing = Contents([], [], missing=0, failed=0)
+    found["digest-of-nothing"] = of_period(ORIGIN, document(), "orders", period, nothing)
     several = [letter(name) for name in ("level", "dip", "ramp", "bound")]
     found["bundle"] = bundle(ORIGIN, document(), "orders", "one", several)
     return found
@@ -268,6 +276,24 @@ def test_whole_days_are_said_without_a_clock(interval, days, is_open, expected) 
     start, end = (monday + timedelta(days=day) for day in days)
     config = document(interval=interval)
     assert words.time(config, start, end, is_open=is_open, asof=monday) == expected
+
+
+@pytest.mark.parametrize(
+    ("every", "until", "begin", "end"),
+    [
+        # Berlin is an hour ahead of UTC in winter, two in summer.
+        ("day", "2026-01-07T06:59", "2026-01-05T07:00", "2026-01-06T07:00"),
+        ("day", "2026-01-07T07:00", "2026-01-06T07:00", "2026-01-07T07:00"),
+        ("day", "2026-03-29T10:00", "2026-03-28T07:00", "2026-03-29T06:00"),
+        ("week", "2026-01-07T07:00", "2025-12-29T07:00", "2026-01-05T07:00"),
+        ("week", "2026-01-05T06:59", "2025-12-22T07:00", "2025-12-29T07:00"),
+        ("week", "2026-01-05T07:00", "2025-12-29T07:00", "2026-01-05T07:00"),
+    ],
+)
+def test_a_digest_is_of_the_newest_day_or_week_that_has_ended(every, until, begin, end) -> None:
+    digest = Digest(every=every, hour=8)
+    moments = [datetime.fromisoformat(one).replace(tzinfo=UTC) for one in (until, begin, end)]
+    assert newest(BERLIN, digest, moments[0]) == Period(*moments[1:])
 
 
 def test_a_value_that_says_nothing_by_itself_is_said_with_its_dimension() -> None:

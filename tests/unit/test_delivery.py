@@ -38,6 +38,7 @@ from anomaly_detector.ledger.items import (
     Detector,
     alert_key,
     delivery_key,
+    interval_key,
 )
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable, Write
@@ -188,6 +189,10 @@ class Cloud:
 
         operations = Operations(None, self.topics["operations"])
         return Post("shop", self.post.ledger, self.objects, Sender(), self.post.origin, operations)
+
+    def ledger_interval(self, start: datetime, status: str) -> None:
+        item = {"start": iso(start), "status": status}
+        self.table.put(interval_key(start), item)
 
     def keys(self, prefix: str) -> list[str]:
         return list(self.objects.keys(prefix))
@@ -565,6 +570,62 @@ def test_a_target_that_was_down_is_told_what_holds_in_one_message(cloud: Cloud) 
     (late,) = cloud.received("second")
     assert _state(late) == "OPEN"
     assert cloud.table.query(DELIVERY) == []
+
+
+def _digest(body: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = body["digest"]
+    return found
+
+
+def test_what_was_not_told_at_once_is_told_in_a_digest_once(cloud: Cloud) -> None:
+    chosen = config(
+        alerts={
+            "all": cloud.alert(threshold=80, measures=["revenue"], digest={"hour": 6}),
+        },
+        mutes={"known": {"end": "2022-01-15T05:00:00Z", "reason": "known"}},
+    )
+    loud, quiet = group(severity=90), group(start=START + HOUR, severity=60)
+    others = group("views", start=START + HOUR, severity=60)
+    cloud.ledger_interval(START - HOUR, "MISSING")
+    cloud.commit([loud, quiet, others], hours=2, configuration=chosen)
+    cloud.deliver()
+    (told,) = [_digest(one) for one in cloud.received()]
+    assert (told["from"], told["to"]) == ("2022-01-14T06:00:00Z", "2022-01-15T06:00:00Z")
+    assert [one["AnomalyGroupId"] for one in told["belowThreshold"]] == [quiet.id]
+    assert [one["AnomalyGroupId"] for one in told["muted"]] == [loud.id]
+    assert told["intervalsWithoutRows"] == 1
+    # The next crawls of the day tell it no more.
+    cloud.commit([quiet], due=START + 2 * HOUR, attempt="two", configuration=chosen)
+    cloud.deliver()
+    assert cloud.received() == []
+
+
+def test_no_digest_is_of_a_time_before_the_detector_was(cloud: Cloud) -> None:
+    chosen = config(alerts={"all": cloud.alert(digest={"hour": 5})})
+    cloud.commit([], live_from=START - HOUR, configuration=chosen)
+    cloud.deliver()
+    assert cloud.received() == []
+
+
+def test_a_digest_that_a_target_refuses_is_sent_by_the_next_crawl(cloud: Cloud) -> None:
+    pager = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:pager-abcdef"
+    alert = cloud.alert("orders", "second", digest={"hour": 5}, pagerduty_secret_arns=[pager])
+    chosen = config(alerts={"all": alert})
+    down = True
+
+    def refuse(arn: str, message: Message) -> None:
+        if arn == cloud.topics["second"] and down:
+            raise RetryableError(arn)
+        cloud.post.targets.send(arn, message)
+
+    cloud.commit([], configuration=chosen)
+    with pytest.raises(RetryableError):
+        cloud.deliver(post=cloud.sending(refuse))
+    assert len(cloud.received()) == 1
+    down = False
+    cloud.commit([], due=START + HOUR, attempt="two", configuration=chosen)
+    cloud.deliver(post=cloud.sending(refuse))
+    assert (cloud.received(), len(cloud.received("second"))) == ([], 1)
 
 
 SLACK = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:slack-abcdef"

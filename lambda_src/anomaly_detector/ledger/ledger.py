@@ -314,9 +314,16 @@ class Ledger:
         found = [GroupItem.of(item) for item in self._table.query(GROUP, iso(begin), last)]
         return [item for item in found if end is None or item.start < end]
 
-    def anomaly_groups(self) -> list[dict[str, Any]]:
-        """All stored groups as Lookout's AnomalyGroup, ascending by start."""
-        return self._table.query(GROUP)
+    def anomaly_groups(
+        self, begin: datetime | None = None, end: datetime | None = None
+    ) -> list[dict[str, Any]]:
+        """Stored groups as Lookout's AnomalyGroup, ascending by start; all of them, or those that
+        start in `[begin, end)`.
+        """
+        if begin is None or end is None:
+            return self._table.query(GROUP)
+        found = self._table.query(GROUP, iso(begin), iso(end))
+        return [item for item in found if str(item["StartTime"]) < iso(end)]
 
     def delete_group(self, group: GroupItem) -> None:
         """Delete a group's item, as late rows have removed the group."""

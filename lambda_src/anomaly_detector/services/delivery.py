@@ -12,7 +12,8 @@ changes nothing more.
 4. the DELIVERY item is marked published: a newer delivery may now overwrite what 1 and 3 wrote,
 5. messages are sent (`services.outbox`): of new events, of what has become of those that were told,
    and of those that late rows or another model have undone,
-6. the DELIVERY item is deleted.
+6. digests that are due are sent (`services.digests`),
+7. the DELIVERY item is deleted.
 
 At the end, the operations topic is told which mutes have ended.
 
@@ -37,15 +38,14 @@ from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout, parquet
 from anomaly_detector.lake.group_files import group_files
 from anomaly_detector.ledger.items import AlertItem, AlertStatus, Delivery, GroupItem, Interval
-from anomaly_detector.services import muting
-from anomaly_detector.services.outbox import Outbox, Post, Run, overtaken
+from anomaly_detector.services import digests, muting
+from anomaly_detector.services.outbox import KEPT, Outbox, Post, Run, overtaken
 from anomaly_detector.services.publishing import (
     forget_backtest,
     publish_backtest,
     publish_intervals,
 )
 
-_KEPT = timedelta(days=400)
 # An older event is recorded, not sent, unless the alert says otherwise or the look-back is longer.
 _MAX_AGE = timedelta(days=7)
 # Of a group's slices, so many are kept with its alerts.
@@ -213,6 +213,8 @@ class _Errand:
                 self._keep_groups(former, stored, new=True)
             self._ledger.mark_published(self.delivery)
         if self._outbox.send():
+            if not self.is_backtest:
+                digests.tell(self._run, self._outbox, self._config, self.delivery)
             self._finish()
 
     @property
@@ -432,7 +434,7 @@ def _alert_item(
         direction=group.direction,
         slices=_slices(group),
         since=now,
-        expires_at=int((now + _KEPT).timestamp()),
+        expires_at=int((now + KEPT).timestamp()),
         state=_state(decision, old=old),
         because=decision.because,
         mute=mute,

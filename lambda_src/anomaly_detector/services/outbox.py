@@ -46,6 +46,8 @@ from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.services.topic import Topic
 
+# How long decisions are kept.
+KEPT = timedelta(days=400)
 # After this time, an alert that a target keeps rejecting is reported to the operations topic.
 _GIVE_UP = timedelta(days=1)
 # The worst first: the state of an alert with several targets.
@@ -243,6 +245,18 @@ class Outbox:
                 finished &= self._send_to(together, target, message)
         return finished
 
+    def is_left(self, item: AlertItem) -> bool:
+        """Whether a target of it is still to be told."""
+        return not set(item.targets.values()) <= set(_FINAL)
+
+    def send_one(self, item: AlertItem, message: Message) -> bool:
+        """Send a message to the targets of an item that are still to be told; whether all are."""
+        pending, finished = _Pending(item, []), True
+        for target, state in item.targets.items():
+            if state not in _FINAL:
+                finished &= self._send_to([pending], target, message)
+        return finished
+
     def _told(self, groups: Sequence[Group]) -> list[tuple[AlertItem, list[Group]]]:
         """The alerts on groups, each with the groups that its event has become."""
         found: dict[tuple[str, str], tuple[AlertItem, list[Group]]] = {}
@@ -269,8 +283,7 @@ class Outbox:
 
     def _is_pending(self, item: AlertItem) -> bool:
         # An item of another delivery is that one's to send.
-        mine = item.attempt_id == self.delivery.attempt_id
-        return mine and not set(item.targets.values()) <= set(_FINAL)
+        return item.attempt_id == self.delivery.attempt_id and self.is_left(item)
 
     def _letter(self, pending: _Pending, target: str) -> Letter:
         item, origin = pending.item, self._run.post.origin
