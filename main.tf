@@ -211,6 +211,7 @@ locals {
     dimension_filters     = var.dimension_filters
     rollups               = var.detection.rollups
     false_events_per_week = var.detection.false_events_per_week
+    messages_per_week     = var.detection.messages_per_week
     band                  = var.detection.band
     season_intervals      = var.detection.season_intervals
     max_series            = var.detection.max_series

@@ -4,15 +4,17 @@ detector and for a local file. Pure: values in, values out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from anomaly_detector.config import Config
-from anomaly_detector.detection import DetectorSettings
+from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.report import Report, describe
 from anomaly_detector.events.group import Group, in_order
 from anomaly_detector.intervals import Grid
@@ -26,6 +28,7 @@ from anomaly_detector.snapshot import Snapshot
 SCORED_SHARE = 0.3
 # Events open at severity 50, so a lower threshold would not yield more events.
 _PREVIEW = range(50, 100, 5)
+_STRONGEST = 10
 # Steps of the progress; the state is copied at each.
 _PIECES = 50
 
@@ -113,3 +116,49 @@ def preview(groups: Sequence[Group], begin: datetime, end: datetime) -> list[dic
         }
         for threshold in _PREVIEW
     ]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The threshold of alerts for as many messages a week as somebody wishes for.
+
+    Attributes
+    ----------
+    messages_per_week : wished. expected_per_week : events a week that reach the threshold.
+    threshold : the lowest whole severity that gives no more, at least that of the detector's.
+    strongest : the ten strongest events, whatever they are worth.
+    """
+
+    messages_per_week: float
+    threshold: int
+    expected_per_week: float
+    strongest: tuple[Group, ...]
+
+    def to_dict(self, say: Callable[[Group], str]) -> dict[str, Any]:
+        """As JSON; `say` gives the sentence about an event."""
+        return {
+            "messages_per_week": self.messages_per_week,
+            "threshold": self.threshold,
+            "expected_per_week": self.expected_per_week,
+            "strongest": [
+                {"id": one.id, "severity": round(one.severity, 1), "event": say(one)}
+                for one in self.strongest
+            ],
+        }
+
+
+def recommend(
+    groups: Sequence[Group], begin: datetime, end: datetime, messages_per_week: float
+) -> Recommendation:
+    """What to set as the threshold of alerts, by the events of `[begin, end)`."""
+    weeks = (end - begin) / timedelta(weeks=1)
+    ordered = sorted(groups, key=lambda one: (-one.severity, one.start, one.measure, one.id))
+    wished = math.floor(messages_per_week * weeks)
+    threshold = round(THRESHOLD_SEVERITY)
+    if len(ordered) > wished:
+        # Above the strongest of those that are too many.
+        threshold = max(threshold, min(100, math.floor(ordered[wished].severity) + 1))
+    told = sum(one.severity >= threshold for one in groups)
+    return Recommendation(
+        messages_per_week, threshold, round(told / weeks, 2), tuple(ordered[:_STRONGEST])
+    )

@@ -38,17 +38,17 @@ from anomaly_detector.report.content import Content, Quality, empty_spans
 from anomaly_detector.report.page import page
 from anomaly_detector.report.stored import Stored
 
-SCORES, GROUPS, PREVIEW, TRAINING, REPORT, CONFIGURATION = (
+SCORES, GROUPS, PREVIEW, RECOMMENDATION, TRAINING, REPORT, CONFIGURATION = (
     "scores.parquet",
     "groups.json",
     "preview.json",
+    "recommendation.json",
     "training.json",
     "report.html",
     "detector.json",
 )
 _FAULT = 2
 _INTERRUPTED = 130
-_SHOWN = 5
 _CLASSES = 20
 _EXAMPLES = """\
 minimal configuration; every other key defaults to the default of the Terraform variable:
@@ -94,6 +94,9 @@ files in --out:
                    configuration sets another share)
   groups.json      the events, with the slices that explain them
   preview.json     events per week at each alert threshold
+  recommendation.json
+                   the threshold that gives the messages a week that "messages_per_week" wishes for
+                   in the configuration (1 by default), and the ten strongest events
   training.json    what was learned per series class: seasons, spread, missing and sparse series
   report.html      all of this as a page with charts; open it in a browser
 
@@ -306,12 +309,15 @@ def _backtest(rows: Aggregated, options: argparse.Namespace, progress: Progress)
     groups = scored.groups
     said = groups_json(groups, threshold=THRESHOLD_SEVERITY, scored_from=begin, scored_to=rows.end)
     preview = json.dumps(backtest.preview(groups, begin, rows.end), indent=1)
+    wished = backtest.recommend(groups, begin, rows.end, config.messages_per_week)
+    advice = wished.to_dict(lambda one: sentence(config, one))
     learnt = backtest.training(DetectorSettings.of(config, grid), scored.after)
     progress.start("Drawing the page")
     written = {
         SCORES: parquet.write(scored.table),
         GROUPS: said.encode(),
         PREVIEW: preview.encode(),
+        RECOMMENDATION: json.dumps(advice, ensure_ascii=False, indent=1).encode(),
         TRAINING: json.dumps(learnt.to_dict(), allow_nan=False, indent=1).encode(),
         REPORT: _page(rows, begin, scored, learnt).encode(),
     }
@@ -412,11 +418,18 @@ def _summary(
         f"Found {many(len(groups), 'event')}{each}, at severity {THRESHOLD_SEVERITY:g} or more "
         f"(budget of false events per week: {config.false_events_per_week:g})."
     )
-    worst = sorted(groups, key=lambda one: (-one.severity, one.start, one.measure))[:_SHOWN]
-    if len(groups) > _SHOWN:
-        lines.append("The most severe:")
-    lines += [f"  {_line(config, one)}" for one in worst]
-    lines.append(f"Written to {out}: {SCORES}, {GROUPS}, {PREVIEW}, {TRAINING}, {REPORT}.")
+    wished = backtest.recommend(groups, begin, rows.end, config.messages_per_week)
+    if len(groups) > len(wished.strongest):
+        lines.append("The strongest:")
+    lines += [f"  {_line(config, one)}" for one in wished.strongest]
+    if groups:
+        lines.append(
+            f"For at most {wished.messages_per_week:g} a week (messages_per_week), set the "
+            f"threshold of alerts to {wished.threshold}: {wished.expected_per_week:g} a week in "
+            "the scored part."
+        )
+    names = (SCORES, GROUPS, PREVIEW, RECOMMENDATION, TRAINING, REPORT)
+    lines.append(f"Written to {out}: {', '.join(names)}.")
     lines.append(f"Open {out / REPORT} in a browser to see them.")
     return "\n".join(lines) + "\n"
 

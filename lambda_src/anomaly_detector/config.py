@@ -109,6 +109,7 @@ _RULES = {
     "dimensions": "must have at most 10 entries",
     "rollups": "must be any of total, single and pairs, each at most once",
     "false_events_per_week": "must be greater than 0 and at most 1000",
+    "messages_per_week": "must be greater than 0 and at most 1000",
     "band": "must be a number from 0.5 to 0.999",
     "season_intervals": "must be a whole number from 2 to 1000",
     "max_series": "must be a whole number from 1 to 1000000",
@@ -169,8 +170,8 @@ _TYPES = {
 _GROUPS = {
     "schedule": "timezone, offset_seconds",
     "monitoring": "silence_intervals",
-    "detection": "rollups, false_events_per_week, band, season_intervals, lookback_intervals, "
-    "max_series, shards",
+    "detection": "rollups, false_events_per_week, messages_per_week, band, season_intervals, "
+    "lookback_intervals, max_series, shards",
 }
 
 
@@ -579,6 +580,7 @@ class Config(_Model):
     dimension_filters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     rollups: tuple[Rollup, ...] = ("total", "single", "pairs")
     false_events_per_week: float = Field(default=1, gt=0, le=1000)
+    messages_per_week: float = Field(default=1, gt=0, le=1000)
     band: float = Field(default=0.99, ge=0.5, le=0.999)
     season_intervals: int | None = Field(default=None, ge=2, le=1000)
     max_series: int | None = Field(default=None, ge=1, le=1_000_000)

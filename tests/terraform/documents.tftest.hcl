@@ -54,7 +54,7 @@ run "every_input" {
       chunk       = "P60D"
       parallelism = 8
     }
-    detection = { lookback_intervals = 2, rollups = ["total", "single"], false_events_per_week = 0.5, band = 0.95, season_intervals = 10, max_series = 1000, shards = 4 }
+    detection = { lookback_intervals = 2, rollups = ["total", "single"], false_events_per_week = 0.5, messages_per_week = 3, band = 0.95, season_intervals = 10, max_series = 1000, shards = 4 }
     alerts = {
       own      = {}
       revenue  = { threshold = 80, description = "Down", sns_topic_arns = ["arn:aws:sns:eu-west-1:123456789012:mine"], measures = ["revenue"], dimension_filters = { country = ["DE"] } }

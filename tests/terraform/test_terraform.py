@@ -70,6 +70,7 @@ def test_every_input_reaches_the_document(states: dict[str, dict[str, Any]]) -> 
     assert (made.interval, made.offset_seconds, made.lookback_intervals) == ("P1D", 7200, 2)
     assert (made.history.chunk, made.history.parallelism) == ("P60D", 8)
     assert (made.rollups, made.shards, made.max_series) == (("total", "single"), 4, 1000)
+    assert made.messages_per_week == 3
     assert made.memory_mb == 2048  # what the functions have
     warehouse = _warehouse(states["every_input"])
     assert warehouse.unload_role.count("role/") == 2

@@ -426,6 +426,13 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     ],
     *[
         (
+            {"detection": {"messages_per_week": number}},
+            "messages_per_week must be greater than 0 and at most 1000; got",
+        )
+        for number in (0, 1000.5, -1)
+    ],
+    *[
+        (
             {"detection": {"band": number}},
             f"band must be a number from 0.5 to 0.999; got {number}",
         )

@@ -238,6 +238,8 @@ def test_the_preview_of_training_is_that_of_the_file(world: World, tmp_path: Pat
 
     written = json.loads((out / "preview.json").read_text(encoding="utf-8"))
     assert written == world.store.get_json("reports/preview.json")
+    advice = json.loads((out / "recommendation.json").read_text(encoding="utf-8"))
+    assert advice == world.store.get_json("reports/recommendation.json")
 
 
 def test_the_report_of_training_is_that_of_the_file(world: World, tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
         (["single", "total"], True, True),  # of two dimensions the pair is the leaf
     ],
     "false_events_per_week": [(2, True, False)],
+    "messages_per_week": [(3, True, True)],
     "band": [(0.9, True, False)],
     "season_intervals": [(10, True, False)],
     "silence_intervals": [(5, True, True)],

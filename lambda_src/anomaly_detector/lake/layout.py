@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 CONFIGURATION = "config/detector.json"
 PREVIEW = "reports/preview.json"
+RECOMMENDATION = "reports/recommendation.json"
 TRAINING = "reports/training.json"
 HISTORY = "history/"
 MODELS = "models/"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from anomaly_detector import backtest
+from anomaly_detector.alerts.words import sentence
 from anomaly_detector.config import Config
 from anomaly_detector.events.group import Group
 from anomaly_detector.lake import layout, parquet, results
@@ -55,6 +56,8 @@ def publish_backtest(
     ]
     store.delete(stale)
     store.put_json(layout.PREVIEW, backtest.preview(groups, begin, end))
+    found = backtest.recommend(groups, begin, end, config.messages_per_week)
+    store.put_json(layout.RECOMMENDATION, found.to_dict(lambda one: sentence(config, one)))
     parts = range(len(delivery.scored_prefixes))
     learnt = [store.get_json(layout.learnt(str(delivery.trained), part)) for part in parts]
     classes = [one for of_part in learnt for one in of_part["classes"]]
