@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from anomaly_detector.config import Config, load
-from anomaly_detector.events.group import Group, Leaf, group_id
+from anomaly_detector.events.group import Cause, Group, Leaf, Part, group_id
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:orders"
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -20,6 +20,22 @@ JOIN platform AS p ON p.id = e.platform
 JOIN marketplace AS m ON m.id = e.marketplace
 WHERE ordered_at >= {{ window_start }} AND ordered_at < {{ window_end }}"""
 HOSTILE = "<b>Sale</b> & *5* `%s` [x](https://example.com)\r\nSubject: \u202eevil\u202c <!channel>"
+
+DIP = Cause(
+    -5_492.0,
+    (Part({"platform": "mobile_web"}, 1055.0, 6547.0, -5_333.0, 97.1),),
+    2.9,
+)
+RATES = Cause(
+    0.0302,
+    (
+        Part({"platform": "mobile_web"}, 0.0614, 0.0312, 0.0245, 81.0, "rate"),
+        Part({"marketplace": "us"}, 900.0, 400.0, 0.0057, 19.0, "mix"),
+    ),
+    0.0,
+    rate=81.0,
+    mix=19.0,
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +134,7 @@ def samples() -> dict[str, Sample]:
     )
     hostile = {"platform": HOSTILE, "marketplace": "\u0645\u0635\u0631", HOSTILE: ""}
     return {
-        "dip": Sample(event("dip", actual=1055.0, expected=6547.0), NINE + HOUR, shop),
+        "dip": Sample(event("dip", actual=1055.0, expected=6547.0, cause=DIP), NINE + HOUR, shop),
         "spike": Sample(
             event(
                 "spike",
@@ -212,7 +228,14 @@ def samples() -> dict[str, Sample]:
             shop,
         ),
         "bound": Sample(
-            event("bound", "conversion", actual=0.0614, expected=0.0312, severity=100.0),
+            event(
+                "bound",
+                "conversion",
+                actual=0.0614,
+                expected=0.0312,
+                severity=100.0,
+                cause=RATES,
+            ),
             later,
             shop,
         ),

@@ -160,7 +160,7 @@ def of_event(
         severity_class=severity_class,
         say=say,
         facts=_facts(config, group, severity_class),
-        sections=tuple(filter(None, (_shares(config, group), _series(config, group)))),
+        sections=_sections(config, group),
         links=(("Data", payload["consoleUrl"]),),
         sql=_sql(config, group),
         about=_about(config, item.alert),
@@ -290,6 +290,11 @@ def _facts(
     return tuple((label, value) for label, value in found.items() if value)
 
 
+def _sections(config: Config, group: Group) -> tuple[Section, ...]:
+    found = (_cause(config, group), _shares(config, group), _series(config, group))
+    return tuple(filter(None, found))
+
+
 def _shares(config: Config, group: Group) -> Section | None:
     """How much each value shares."""
     lines = []
@@ -299,6 +304,24 @@ def _shares(config: Config, group: Group) -> Section | None:
             told = ", ".join(f"{_value(value)} {share} %" for value, share in shares)
             lines.append(f"  {words.plain(name, _NAME)}: {told}")
     return Section("Where it comes from", tuple(lines)) if lines else None
+
+
+def _cause(config: Config, group: Group) -> Section | None:
+    """What explains the change, in the measure's unit and in percent."""
+    if group.cause is None or not group.cause.parts:
+        return None
+    unit = unit_of_event(config, group)
+    lines = []
+    for part in group.cause.parts[:_SLICES]:
+        why = {"rate": ", its own values", "mix": ", its part in the whole"}.get(part.effect, "")
+        moved = difference(part.deviation, 0.0, unit)
+        share = f"{part.share:.0f} % of the change"
+        lines.append(f"  {_slice(part.slice) or 'in total'}: {moved} ({share}{why})")
+    if more := len(group.cause.parts) - len(lines):
+        lines.append(f"  and {more} more")
+    if group.cause.unexplained >= 1:
+        lines.append(f"  unexplained: {group.cause.unexplained:.0f} %")
+    return Section("What explains it", tuple(lines))
 
 
 def _series(config: Config, group: Group) -> Section | None:
