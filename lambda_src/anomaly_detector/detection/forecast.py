@@ -265,6 +265,7 @@ class Forecast(Part):
         # A slot of an hour has several values a week.
         rate, target = np.full_like(z, RATE_WEEK * rules.pace), learnt - expectation.day
         # The first weeks may have been a fault's: they are forgotten, not averaged.
+        known = (day_seen >= WHOLE_WEEK) & (self.week_seen[slots.week] > 0)
         value = expectation.expected + residual
         wrong = self._young_week(rules, slots)
         if wrong.any():
@@ -274,7 +275,9 @@ class Forecast(Part):
         _learn_slot(self.week[slots.week], self.week_seen[slots.week], whole, rate, target)
         spread = self.spread[slots.day]
         spread += on * np.maximum(1.0 / (day_seen + 1.0), RATE_SPREAD) * (size - spread)
-        _learn_slot(self.day[slots.day], day_seen, profiles, RATE_DAY, learnt)
+        # Without what the weekday adds: the days that an event leaves out shift nothing.
+        of_day = learnt - (expectation.shape - expectation.day) * known
+        _learn_slot(self.day[slots.day], day_seen, profiles, RATE_DAY, of_day)
         size -= self.spread_all
         size *= on * np.maximum(young, RATE_SPREAD_ALL * rules.pace)
         self.spread_all += size
