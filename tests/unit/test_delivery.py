@@ -600,6 +600,18 @@ def test_what_was_not_told_at_once_is_told_in_a_digest_once(cloud: Cloud) -> Non
     assert cloud.received() == []
 
 
+def test_a_digest_tells_nothing_of_a_measure_that_is_gone(cloud: Cloud) -> None:
+    cloud.commit([group("views", severity=60)])
+    cloud.deliver()
+    cloud.received()
+    alert = cloud.alert(threshold=80, digest={"hour": 5})
+    chosen = config(alerts={"all": alert}, measures={"revenue": {}})
+    cloud.commit([], due=START + HOUR, attempt="two", configuration=chosen)
+    cloud.deliver()
+    (told,) = [_digest(one) for one in cloud.received()]
+    assert told["belowThreshold"] == []
+
+
 def test_no_digest_is_of_a_time_before_the_detector_was(cloud: Cloud) -> None:
     chosen = config(alerts={"all": cloud.alert(digest={"hour": 5})})
     cloud.commit([], live_from=START - HOUR, configuration=chosen)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from anomaly_detector.alerts.decide import is_within
 from anomaly_detector.alerts.digest import Contents, Period, newest, of_period
-from anomaly_detector.config import Alert, Config
+from anomaly_detector.config import Config
 from anomaly_detector.events.group import Group
 from anomaly_detector.ledger.items import AlertItem, Delivery
 from anomaly_detector.lookout.group import group_of
@@ -35,7 +35,7 @@ def tell(run: Run, outbox: Outbox, config: Config, delivery: Delivery) -> None:
             if not run.post.ledger.decide_alert(None, item, run.clock()):
                 raise overtaken()
         if outbox.is_left(item):
-            contents = _contents(run, name, alert, period)
+            contents = _contents(run, config, name, period)
             outbox.send_one(item, of_period(run.post.origin, config, name, period, contents))
 
 
@@ -57,13 +57,14 @@ def _item(run: Run, name: str, period: Period, targets: list[str], delivery: Del
     )
 
 
-def _contents(run: Run, name: str, alert: Alert, period: Period) -> Contents:
-    ledger = run.post.ledger
+def _contents(run: Run, config: Config, name: str, period: Period) -> Contents:
+    ledger, alert = run.post.ledger, config.alerts[name]
     small: list[Group] = []
     muted: list[Group] = []
     for document in ledger.anomaly_groups(period.begin, period.end):
         group = group_of(document)
-        if alert.measures and group.measure not in alert.measures:
+        # A former configuration may have had other measures.
+        if group.measure not in (alert.measures or config.measures):
             continue
         if not any(is_within(one, alert.dimension_filters) for one in group.slices):
             continue
