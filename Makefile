@@ -16,7 +16,7 @@ DETECTOR := $(wildcard tests/unit/test_detection*.py tests/unit/test_event*.py t
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract browser benchmarks simulation simulation-calls simulation-first simulation-second end-to-end end-to-end-role tflint checkov newest-provider package package-check docs docs-check bench bench-simulation bench-properties clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract browser benchmarks simulation simulation-calls simulation-first simulation-second end-to-end end-to-end-role many-detectors tflint checkov newest-provider package package-check docs docs-check bench bench-simulation bench-properties clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -93,6 +93,9 @@ end-to-end: $(VENV)/ready ## end-to-end tests on the local cloud, including faul
 
 end-to-end-role: $(VENV)/ready ## end-to-end test of an UNLOAD role that is created, detached and moved
 	@$(PY) -m pytest $(NEW_ROLE)
+
+many-detectors: $(VENV)/ready ## ten detectors on one warehouse: apply, plan again, destroy (not in `make test`, which it would double)
+	@$(PY) -m pytest tests/end_to_end/many_detectors.py
 
 tflint: ## tflint with all rules of the bundled ruleset
 	@scripts/tflint

@@ -183,6 +183,8 @@ locals {
     database           = var.redshift.database
     secret_arn         = var.redshift.secret_arn
     db_user            = var.redshift.db_user
+    role_arn           = var.redshift.role_arn
+    external_id        = var.redshift.external_id
     unload_role        = module.iam.unload_role_arn
     kms_key_arn        = try(var.encryption.kms_key_arn, null)
   })

@@ -251,6 +251,11 @@ output "unload_role_policy_json" {
   value       = module.iam.unload_role_policy
 }
 
+output "warehouse_access_policy_json" {
+  description = "Policy that `redshift.role_arn` needs to run statements in the warehouse, as JSON. Without `redshift.role_arn`, the function's own role has it."
+  value       = module.iam.warehouse_access_policy
+}
+
 output "sign_in_sql" {
   description = "SQL statements to run once as a database administrator before apply, if the functions sign in with their IAM role; replace `<schema>` with each schema that the query reads. Null with `secret_arn` or `db_user`."
   value = module.iam.sign_in_user == null ? null : join("\n", [

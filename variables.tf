@@ -29,7 +29,9 @@ variable "redshift" {
     - `secret_arn` - (Optional) ARN of the Secrets Manager secret that holds `username` and `password`. Set at most one of this and `db_user`; with neither, the functions authenticate as their IAM role, whose database user needs what the output `sign_in_sql` says.
     - `secret_kms_key_arn` - (Optional) ARN of the customer managed KMS key that encrypts the secret.
     - `db_user` - (Optional) Database user to request temporary credentials for. Clusters only.
-    - `serverless` - (Optional) ARNs of the workgroup and its namespace. Required for a workgroup that is created in the same configuration; otherwise the module looks them up by `workgroup_name` at plan:
+    - `role_arn` - (Optional) ARN of a role that the functions assume to run statements: for a warehouse in another account, in the same region. The role needs the policy in the output `warehouse_access_policy_json`, its trust policy must allow the role of the function `statement`, and `unload_role.create` must be `false`; see `examples/other-account`. `secret_arn` is one of that account then, and without it the database user is `IAMR:<name of this role>`.
+    - `external_id` - (Optional) External ID that the trust policy of `role_arn` requires.
+    - `serverless` - (Optional) ARNs of the workgroup and its namespace. Required for a workgroup that is created in the same configuration or is in another account; otherwise the module looks them up by `workgroup_name` at plan:
       - `workgroup_arn` - (Required) ARN of the workgroup.
       - `namespace_arn` - (Required) ARN of its namespace.
       - `iam_role_arns` - (Optional) ARNs of the other roles of the namespace. The API only accepts the complete list of roles, so the module passes them on when it attaches its own; after attaching another role, apply again. Defaults to none.
@@ -44,6 +46,8 @@ variable "redshift" {
     secret_arn         = optional(string)
     secret_kms_key_arn = optional(string)
     db_user            = optional(string)
+    role_arn           = optional(string)
+    external_id        = optional(string)
     serverless = optional(object({
       workgroup_arn = string
       namespace_arn = string
@@ -71,6 +75,26 @@ variable "redshift" {
   validation {
     condition     = var.redshift.workgroup_name == null || can(regex("^[a-z0-9-]{3,63}$", var.redshift.workgroup_name))
     error_message = "redshift.workgroup_name must be 3-63 lowercase letters, digits and hyphens; got ${jsonencode(var.redshift.workgroup_name)}."
+  }
+
+  validation {
+    condition     = var.redshift.role_arn == null || can(regex(local.arns.role, var.redshift.role_arn))
+    error_message = "redshift.role_arn must be the ARN of an IAM role; got ${jsonencode(var.redshift.role_arn)}."
+  }
+
+  validation {
+    condition     = var.redshift.role_arn == null || !var.redshift.unload_role.create
+    error_message = "redshift.unload_role.create must be false with redshift.role_arn: a role of another account cannot be attached to the warehouse. Set redshift.unload_role.arn to a role that is attached there, or to a chain that begins with it; got ${jsonencode(var.redshift.role_arn)}."
+  }
+
+  validation {
+    condition     = var.redshift.role_arn == null || var.redshift.workgroup_name == null || var.redshift.serverless != null
+    error_message = "redshift.serverless must be set for a workgroup with redshift.role_arn, because another account's workgroup cannot be looked up; got ${jsonencode(var.redshift.workgroup_name)}."
+  }
+
+  validation {
+    condition     = var.redshift.external_id == null || (var.redshift.role_arn != null && can(regex("^[A-Za-z0-9_+=,.@:/-]{2,1000}$", var.redshift.external_id)))
+    error_message = "redshift.external_id must be 2-1000 letters, digits and _ + = , . @ : / -, and be set only with redshift.role_arn; got ${jsonencode(var.redshift.external_id)}."
   }
 
   validation {

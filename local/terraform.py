@@ -27,6 +27,15 @@ _REGISTRY = "registry.terraform.io"
 _PROVIDER = "hashicorp/aws"
 # What versions.tf asks for; a mirror that holds only other versions is of no use.
 _OLDEST, _BELOW = (5, 100), (7, 0)
+# Endpoint, region and credentials come from environment variables.
+_LOCAL_PROVIDER = """\
+provider "aws" {
+  s3_use_path_style           = true
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+}
+"""
 _WALK_DEPTH = 6
 _WALK_FOLDERS = 40_000
 # Trees that are large and hold no provider mirror.
@@ -175,6 +184,10 @@ class Terraform:
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",
         }
+
+    def add_local_provider(self) -> None:
+        """Add the provider block that the local cloud needs to an example that has none."""
+        (self.folder / "local_provider.tf").write_text(_LOCAL_PROVIDER, encoding="utf-8")
 
     def init(self) -> None:
         """Install provider and modules."""

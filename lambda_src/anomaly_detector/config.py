@@ -121,6 +121,9 @@ _RULES = {
     "redshift.database": "must be 1-127 characters long",
     "redshift.db_user": "must be 1-64 letters, digits and _ + . @ -, starting with a letter",
     "redshift.secret_arn": "must be the ARN of a Secrets Manager secret",
+    "redshift.role_arn": "must be the ARN of an IAM role",
+    "redshift.external_id": "must be 2-1000 letters, digits and _ + = , . @ : / -, and be set only "
+    "with redshift.role_arn",
     "redshift.unload_role": "must be the ARN of an IAM role, a chain of role ARNs separated by "
     "commas without spaces, or default",
     "history.start": "must be an RFC 3339 timestamp such as 2024-01-01T00:00:00Z",
@@ -328,7 +331,10 @@ class Measure(_Model):
 
 
 class Redshift(_Model):
-    """The warehouse, how to authenticate to it, and the role that UNLOAD assumes."""
+    """The warehouse, how to authenticate to it, and the role that UNLOAD assumes.
+
+    `role_arn` is assumed (with `external_id`) to run statements in another account.
+    """
 
     cluster_identifier: str | None = Field(
         default=None, max_length=63, pattern=r"^[a-z](-?[a-z0-9])*$"
@@ -337,6 +343,8 @@ class Redshift(_Model):
     database: str = Field(min_length=1, max_length=127)
     secret_arn: SecretArn | None = None
     db_user: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_+.@-]{0,63}$")
+    role_arn: Annotated[str, AfterValidator(_ROLE)] | None = None
+    external_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,1000}$")
     unload_role: Annotated[str, AfterValidator(_role_chain)] | None = None
     kms_key_arn: str | None = None
 
@@ -361,6 +369,10 @@ class Redshift(_Model):
             raise ValueError(
                 "must have at most one of secret_arn and db_user; got "
                 f"{_shown(self.secret_arn)} and {_shown(self.db_user)}"
+            )
+        if self.external_id and not self.role_arn:
+            raise ValueError(
+                f"external_id {_RULES['redshift.external_id']}; got {_shown(self.external_id)}"
             )
         if self.workgroup_name and self.db_user:
             raise ValueError(

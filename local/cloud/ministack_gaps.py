@@ -25,6 +25,7 @@ from ministack.services import (
     eventbridge,
     iam,
     lambda_svc,
+    s3,
     scheduler,
     secretsmanager,
     sqs,
@@ -45,6 +46,7 @@ def install(plan: FaultPlan) -> None:
     resolve_policy_variables()
     name_roles_as_principals()
     name_sessions_by_role_id()
+    name_roles_in_bucket_policies()
     refuse_roles(plan)
     lose_object_events(plan)
     fill_scheduler_variables()
@@ -146,6 +148,38 @@ def name_sessions_by_role_id() -> None:
         register(access_key, session)
 
     sts.register_session = register_session
+
+
+def name_roles_in_bucket_policies() -> None:
+    """Let a bucket's policy name a role of another account; ministack asks for the account only."""
+    allows, evaluate = s3._foreign_bucket_allows, iam_evaluator.evaluate_resource_policy
+    caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller", default="")
+
+    def foreign_bucket_allows(
+        owner: str,
+        bucket: str,
+        key: str,
+        method: str,
+        query: dict[str, Any],
+        account: str,
+        headers: Any = None,
+    ) -> bool:
+        access_key = s3._request_access_key(method, key, headers or {}, query, b"")
+        known = iam_evaluator.resolve_caller_identity(access_key) if access_key else None
+        token = caller.set(str((known or {}).get("userArn", "")))
+        try:
+            return bool(allows(owner, bucket, key, method, query, account, headers))
+        finally:
+            caller.reset(token)
+
+    def evaluate_resource_policy(document: Any, context: Any, *more: Any, **named: Any) -> Any:
+        arn = caller.get()
+        if ":assumed-role/" in arn:
+            context = dataclasses.replace(context, principal_arn=arn, principal_type="AssumedRole")
+        return evaluate(document, context, *more, **named)
+
+    s3._foreign_bucket_allows = foreign_bucket_allows
+    iam_evaluator.evaluate_resource_policy = evaluate_resource_policy
 
 
 def refuse_roles(plan: FaultPlan) -> None:

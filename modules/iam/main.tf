@@ -18,9 +18,11 @@ locals {
 # The warehouse.
 locals {
   is_cluster = var.redshift.cluster_identifier != null
+  # The account of the warehouse.
+  warehouse_account_id = var.redshift.role_arn == null ? var.account_id : split(":", var.redshift.role_arn)[4]
   cluster_arn = format(
     "arn:%s:redshift:%s:%s:cluster:%s",
-    var.partition, var.region, var.account_id, coalesce(var.redshift.cluster_identifier, "-"),
+    var.partition, var.region, local.warehouse_account_id, coalesce(var.redshift.cluster_identifier, "-"),
   )
   # Resource that statements run on. The ARN of a workgroup ends in a generated ID, not in its name.
   warehouse_arn = local.is_cluster ? local.cluster_arn : var.redshift.serverless.workgroup_arn

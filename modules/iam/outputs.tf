@@ -60,7 +60,14 @@ output "unload_role_policy" {
   value       = data.aws_iam_policy_document.unload.json
 }
 
+output "warehouse_access_policy" {
+  description = "Policy for running statements in the warehouse, as JSON; attached to the function's role unless `redshift.role_arn` is set, whose role needs it."
+  value       = data.aws_iam_policy_document.warehouse_access.json
+}
+
 output "sign_in_user" {
-  description = "Database user that the function `statement` authenticates as with its IAM role; null with a secret or a database user."
-  value       = contains(["identity", "workgroup"], local.sign_in) ? "IAMR:${aws_iam_role.function["statement"].name}" : null
+  description = "Database user that statements authenticate as with an IAM role, the function's or `redshift.role_arn`; null with a secret or a database user."
+  value = contains(["identity", "workgroup"], local.sign_in) ? (
+    "IAMR:${var.redshift.role_arn == null ? aws_iam_role.function["statement"].name : element(split("/", var.redshift.role_arn), -1)}"
+  ) : null
 }

@@ -15,15 +15,16 @@ locals {
 
   database_arn = format(
     "arn:%s:redshift:%s:%s:dbname:%s/%s",
-    var.partition, var.region, var.account_id, coalesce(var.redshift.cluster_identifier, "-"), var.redshift.database,
+    var.partition, var.region, local.warehouse_account_id, coalesce(var.redshift.cluster_identifier, "-"), var.redshift.database,
   )
   user_arn = format(
     "arn:%s:redshift:%s:%s:dbuser:%s/%s",
-    var.partition, var.region, var.account_id, coalesce(var.redshift.cluster_identifier, "-"), coalesce(var.redshift.db_user, "-"),
+    var.partition, var.region, local.warehouse_account_id, coalesce(var.redshift.cluster_identifier, "-"), coalesce(var.redshift.db_user, "-"),
   )
 }
 
-data "aws_iam_policy_document" "statement" {
+# Also what a role in the warehouse's account (redshift.role_arn) needs.
+data "aws_iam_policy_document" "warehouse_access" {
   statement {
     sid       = "RunStatements"
     actions   = ["redshift-data:ExecuteStatement"]
@@ -46,13 +47,6 @@ data "aws_iam_policy_document" "statement" {
       variable = "redshift-data:statement-owner-iam-userid"
       values   = ["$${aws:userid}"]
     }
-  }
-
-  statement {
-    # Lambda sends failed asynchronous events to their destination with the function's own permissions.
-    sid       = "KeepEventsThatFailed"
-    actions   = ["sqs:SendMessage"]
-    resources = [var.dead_letter_queue_arn]
   }
 
   dynamic "statement" {
@@ -98,5 +92,25 @@ data "aws_iam_policy_document" "statement" {
       actions   = ["redshift-serverless:GetCredentials"]
       resources = [local.warehouse_arn]
     }
+  }
+}
+
+data "aws_iam_policy_document" "statement" {
+  source_policy_documents = var.redshift.role_arn == null ? [data.aws_iam_policy_document.warehouse_access.json] : []
+
+  dynamic "statement" {
+    for_each = var.redshift.role_arn != null ? ["role"] : []
+    content {
+      sid       = "ActInTheAccountOfTheWarehouse"
+      actions   = ["sts:AssumeRole"]
+      resources = [var.redshift.role_arn]
+    }
+  }
+
+  statement {
+    # Lambda sends failed asynchronous events to their destination with the function's own permissions.
+    sid       = "KeepEventsThatFailed"
+    actions   = ["sqs:SendMessage"]
+    resources = [var.dead_letter_queue_arn]
   }
 }

@@ -72,6 +72,7 @@ variable "redshift" {
     - `secret_arn` - (Optional) ARN of the Secrets Manager secret that holds `username` and `password`.
     - `secret_kms_key_arn` - (Optional) ARN of the customer managed KMS key of that secret.
     - `db_user` - (Optional) Database user to request temporary credentials for. With neither secret nor user, the functions authenticate as their IAM role.
+    - `role_arn` - (Optional) ARN of a role that is assumed to run statements, in the warehouse's account.
     - `serverless` - (Optional) ARNs behind the workgroup; null with a cluster:
       - `workgroup_arn` - (Required) ARN of the workgroup.
       - `namespace_arn` - (Required) ARN of its namespace.
@@ -83,6 +84,7 @@ variable "redshift" {
     database           = string
     secret_arn         = optional(string)
     secret_kms_key_arn = optional(string)
+    role_arn           = optional(string)
     db_user            = optional(string)
     serverless = optional(object({
       workgroup_arn = string

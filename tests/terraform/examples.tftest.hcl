@@ -2,6 +2,12 @@ mock_provider "aws" {
   source = "./tests/terraform/mocks/aws"
 }
 
+# The account of a warehouse.
+mock_provider "aws" {
+  alias  = "warehouse"
+  source = "./tests/terraform/mocks/aws"
+}
+
 variables {
   email = "me@example.com"
 }
@@ -61,5 +67,47 @@ run "from_lookout" {
   assert {
     condition     = toset(keys(output.ignored)) == toset(["database_type", "metric_source", "s3_bucket", "timestamp_column.ColumnFormat"])
     error_message = "Keys without effect are shown; got ${jsonencode(output.ignored)}."
+  }
+}
+
+run "many_detectors" {
+  command = plan
+
+  variables {
+    redshift = { workgroup_name = "analytics", database = "prod" }
+  }
+
+  module {
+    source = "./examples/many-detectors"
+  }
+
+  assert {
+    condition     = length(distinct(values(output.table_names))) == 10 && length(distinct(values(output.schedule_names))) == 10
+    error_message = "Ten detectors have names of their own; got ${jsonencode(output.table_names)}."
+  }
+}
+
+run "other_account" {
+  command = apply
+
+  providers = {
+    aws           = aws
+    aws.warehouse = aws.warehouse
+  }
+
+  variables {
+    cluster_identifier        = "analytics"
+    warehouse_deploy_role_arn = "arn:aws:iam::222222222222:role/terraform"
+    attached_role_arn         = "arn:aws:iam::222222222222:role/redshift-unload"
+    external_id               = "orders-7f3a"
+  }
+
+  module {
+    source = "./examples/other-account"
+  }
+
+  assert {
+    condition     = strcontains(output.sign_in_sql, "\"IAMR:role\"")
+    error_message = "The database user is the role in the warehouse's account; got ${output.sign_in_sql}."
   }
 }

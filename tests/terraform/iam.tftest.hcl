@@ -716,3 +716,43 @@ run "the_console_looks_and_changes_nothing" {
     error_message = "What people press goes to the function respond, with their own rights."
   }
 }
+
+run "a_warehouse_in_another_account" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    redshift = {
+      cluster_identifier = "warehouse"
+      database           = "sales"
+      role_arn           = "arn:aws:iam::444455556666:role/teams/access"
+    }
+    unload_role = { create = false, arn = "arn:aws:iam::444455556666:role/attached" }
+  }
+
+  assert {
+    condition = (
+      strcontains(data.aws_iam_policy_document.function["statement"].json, "arn:aws:iam::444455556666:role/teams/access")
+      && !strcontains(data.aws_iam_policy_document.function["statement"].json, "redshift")
+    )
+    error_message = "The function becomes the role there, and may do nothing in a warehouse itself."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(output.warehouse_access_policy).Statement : statement.Resource if statement.Resource != "*"
+      ])) == toset([
+      "arn:aws:redshift:eu-west-1:444455556666:cluster:warehouse",
+      "arn:aws:redshift:eu-west-1:444455556666:dbname:warehouse/sales",
+    ])
+    error_message = "The role there may run statements on the one cluster of its account; got ${output.warehouse_access_policy}."
+  }
+
+  assert {
+    condition     = output.sign_in_user == "IAMR:access"
+    error_message = "The database user is the role there; got ${output.sign_in_user}."
+  }
+}

@@ -33,6 +33,7 @@ _INCIDENT = {
     "end": "2026-02-02T00:00:00Z",
     "reason": "maintenance",
 }
+_OTHER_ROLE = {"create": False, "arn": _ROLE}
 _MUTE = {"end": "2026-02-02T00:00:00Z", "reason": "moving house"}
 
 
@@ -112,6 +113,21 @@ BOTH: list[tuple[dict[str, Any], str]] = [
         {"redshift": {**_CLUSTER, "secret_arn": "my-secret"}},
         'secret_arn must be the ARN of a Secrets Manager secret; got "my-secret"',
     ),
+    (
+        {"redshift": {**_CLUSTER, "role_arn": "role", "unload_role": _OTHER_ROLE}},
+        'role_arn must be the ARN of an IAM role; got "role"',
+    ),
+    *[
+        (
+            {"redshift": {**_CLUSTER, **given, "unload_role": _OTHER_ROLE}},
+            "external_id must be 2-1000 letters, digits and _ + = , . @ : / -, and be set only",
+        )
+        for given in (
+            {"external_id": "shop-1"},
+            {"external_id": "x", "role_arn": _ROLE},
+            {"external_id": "two words", "role_arn": _ROLE},
+        )
+    ],
     *[
         (
             {"redshift": {**_CLUSTER, "unload_role": {"create": False, "arn": arn}}},
@@ -651,6 +667,21 @@ TERRAFORM: list[tuple[dict[str, Any], str]] = [
         {"redshift": {**_CLUSTER, "secret_kms_key_arn": "arn:aws:kms:eu-west-1:1:alias/a"}},
         "secret_kms_key_arn must be the ARN of a KMS key, not of an alias",
     ),
+    (
+        {"redshift": {**_CLUSTER, "role_arn": _ROLE}},
+        "redshift.unload_role.create must be false with redshift.role_arn",
+    ),
+    (
+        {
+            "redshift": {
+                "workgroup_name": "abc",
+                "database": "prod",
+                "role_arn": _ROLE,
+                "unload_role": _OTHER_ROLE,
+            }
+        },
+        "redshift.serverless must be set for a workgroup with redshift.role_arn",
+    ),
     *[
         (
             {"redshift": {**_CLUSTER, "unload_role": role}},
@@ -786,6 +817,14 @@ ACCEPTED: list[dict[str, Any]] = [
             "workgroup_name": "analytics",
             "database": "prod",
             "unload_role": {"create": False, "arn": "default"},
+        }
+    },
+    {
+        "redshift": {
+            **_CLUSTER,
+            "role_arn": _ROLE,
+            "external_id": "shop-1",
+            "unload_role": _OTHER_ROLE,
         }
     },
     {"redshift": {**_CLUSTER, "unload_role": {"create": False, "arn": f"{_ROLE},{_ROLE}"}}},

@@ -138,6 +138,8 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     "redshift.database": [("prod", False, False)],
     "redshift.secret_arn": [("arn:aws:secretsmanager:eu-west-1:123456789012:secret:s", True, True)],
     "redshift.db_user": [("me", True, True)],
+    "redshift.role_arn": [("arn:aws:iam::210987654321:role/access", True, True)],
+    "redshift.external_id": [],  # only with role_arn; who is assumed changes no row
     "redshift.unload_role": [("arn:aws:iam::123456789012:role/r", True, True)],
     "redshift.kms_key_arn": [("arn", True, True)],
     "history.start": [("2024-01-01T00:00:00Z", True, False)],

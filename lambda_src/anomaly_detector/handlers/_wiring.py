@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 from botocore.config import Config as ClientConfig
 
+from anomaly_detector import assumed_role
 from anomaly_detector.alerts.https import Https
 from anomaly_detector.alerts.secrets import Secrets
 from anomaly_detector.alerts.targets import SEND_ONCE, Targets
@@ -94,7 +95,15 @@ class Wiring:
                 "it is replaced as soon as the pipeline has activated the configuration for the "
                 "new one."
             )
-        return DataApi(_client("redshift-data"), None if redshift is None else own)
+        client = self.warehouse_session.client("redshift-data", config=_RETRYING)
+        return DataApi(client, None if redshift is None else own)
+
+    @cached_property
+    def warehouse_session(self) -> Any:  # noqa: ANN401 boto3 has no types
+        """The function's own session, or that of the role in the warehouse's account."""
+        return assumed_role.acting(
+            boto3.Session(), self.settings.redshift, self.settings.detector_name
+        )
 
     def attachment(self, place: Place) -> Attachment:
         """The roles of a cluster or workgroup."""

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import NoCredentialsError
 
+from anomaly_detector import assumed_role
 from anomaly_detector.config import Redshift, load
 from anomaly_detector.lake import layout
 from anomaly_detector.lake.store import ObjectStore
@@ -130,8 +131,8 @@ def deployment(
     return Deployment(name, session, bucket)
 
 
-def data_api(redshift: Redshift | None, region: str | None, profile: str | None) -> DataApi:
-    """A warehouse, with the caller's credentials.
+def data_api(redshift: Redshift, region: str | None, profile: str | None) -> DataApi:
+    """A warehouse, with the caller's credentials, or those of its `role_arn`.
 
     Raises
     ------
@@ -139,10 +140,10 @@ def data_api(redshift: Redshift | None, region: str | None, profile: str | None)
         If there is no region, or there are no credentials.
     """
     session = _session(region, profile)
-    client = session.client("redshift-data")
     if session.get_credentials() is None:
         raise NoCredentialsError
-    return DataApi(client, redshift)
+    acting = assumed_role.acting(session, redshift, "anomaly-detector")
+    return DataApi(acting.client("redshift-data"), redshift)
 
 
 def _session(region: str | None, profile: str | None) -> boto3.Session:

@@ -23,6 +23,8 @@ _PLACE: Final = {
     "database": "name of the database",
     "secret_arn": "ARN of a secret with username and password (default: sign in with IAM)",
     "db_user": "database user to request temporary credentials for; clusters only",
+    "role_arn": "role to assume for a warehouse in another account",
+    "external_id": "external ID that the role requires",
 }
 
 
@@ -64,6 +66,7 @@ def read(
     from anomaly_detector.operate.deployment import data_api
 
     config = _complete(config, options)
+    assert config.redshift is not None
     with called(options):
         api = data_api(config.redshift, options.region, options.profile)
 

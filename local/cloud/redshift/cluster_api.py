@@ -53,7 +53,7 @@ def _describe(warehouses: Warehouses, caller: Caller, fields: Mapping[str, str])
     if identifier:
         found = [_find(warehouses, caller, identifier)]
     else:
-        found = [each for each in warehouses.all("cluster") if each.region == caller.region]
+        found = [each for each in warehouses.all("cluster") if each.is_of(caller)]
     return f"<Clusters>{''.join(_cluster(each) for each in found)}</Clusters>"
 
 
@@ -132,7 +132,7 @@ def _credentials(
 
 
 def _find(warehouses: Warehouses, caller: Caller, identifier: str) -> Warehouse:
-    found = warehouses.find("cluster", identifier, caller.region)
+    found = warehouses.find("cluster", identifier, caller)
     if found is None:
         raise AwsError("ClusterNotFound", f"Cluster {identifier} not found.", 404)
     return found

@@ -89,9 +89,9 @@ def _execute(
             "Exactly one of ClusterIdentifier and WorkgroupName must be specified.",
         )
     warehouse = (
-        warehouses.find("cluster", str(cluster), caller.region)
+        warehouses.find("cluster", str(cluster), caller)
         if cluster
-        else warehouses.find("workgroup", str(workgroup), caller.region)
+        else warehouses.find("workgroup", str(workgroup), caller)
     )
     authorize(caller, f"redshift-data:{operation}", _resource(caller, cluster, warehouse))
     if warehouse is None or warehouse.status_now() == "deleting":

@@ -20,7 +20,7 @@ def call(
     """Answer one call."""
     if operation == "GetWorkgroup":
         name = str(given.get("workgroupName", ""))
-        found = warehouses.find("workgroup", name, caller.region)
+        found = warehouses.find("workgroup", name, caller)
         authorize(caller, f"{_SERVICE}:GetWorkgroup", _arn(caller, "workgroup", found))
         return {"workgroup": _workgroup(_known(found, f"Workgroup {name} not found."))}
     if operation == "ListWorkgroups":
@@ -38,7 +38,7 @@ def call(
         return {"namespace": _namespace(_known(found, f"Namespace {name} not found."))}
     if operation == "GetCredentials":
         name = str(given.get("workgroupName", ""))
-        found = warehouses.find("workgroup", name, caller.region)
+        found = warehouses.find("workgroup", name, caller)
         authorize(caller, f"{_SERVICE}:GetCredentials", _arn(caller, "workgroup", found))
         _known(found, f"Workgroup {name} not found.")
         return {"dbUser": f"IAMR:{caller.arn.split('/')[-2:][0]}", "dbPassword": "local"}
@@ -52,7 +52,7 @@ def call(
 
 
 def _here(warehouses: Warehouses, caller: Caller) -> list[Warehouse]:
-    return [each for each in warehouses.all("workgroup") if each.region == caller.region]
+    return [each for each in warehouses.all("workgroup") if each.is_of(caller)]
 
 
 def _arn(caller: Caller, noun: str, found: Warehouse | None) -> str:

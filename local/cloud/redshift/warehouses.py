@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from local.cloud.identity import Caller
 from local.cloud.redshift.engine import Database
 
 WarehouseKind = Literal["cluster", "workgroup"]
@@ -209,6 +210,10 @@ class Warehouse:
             "status": self.status_now(),
         }
 
+    def is_of(self, caller: Caller) -> bool:
+        """Whether it is of the caller's account and region: nothing else can be called."""
+        return (self.account, self.region) == (caller.account, caller.region)
+
     def close(self) -> None:
         for database in self.databases.values():
             database.close()
@@ -231,6 +236,7 @@ class Warehouses:
         identifier: str,
         *,
         database: str = "dev",
+        account: str | None = None,
         roles: list[str] | None = None,
         **options: Any,
     ) -> Warehouse:
@@ -246,7 +252,7 @@ class Warehouses:
             made = Warehouse(
                 kind=kind,
                 identifier=identifier,
-                account=self._account,
+                account=account or self._account,
                 region=self._region,
                 folder=self._folder / f"{kind}-{identifier}",
                 attach_seconds=self._attach_seconds,
@@ -268,10 +274,11 @@ class Warehouses:
         with self._lock:
             return [each for each in self._all.values() if kind in (None, each.kind)]
 
-    def find(self, kind: WarehouseKind, identifier: str, region: str) -> Warehouse | None:
+    def find(self, kind: WarehouseKind, identifier: str, caller: Caller) -> Warehouse | None:
+        """Return a warehouse of the caller's account and region."""
         with self._lock:
             found = self._all.get((kind, identifier))
-        return found if found is not None and found.region == region else None
+        return found if found is not None and found.is_of(caller) else None
 
     def by_name(self, identifier: str) -> Warehouse:
         for each in self.all():
