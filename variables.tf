@@ -1072,7 +1072,7 @@ variable "subscriptions" {
 
 variable "dashboard" {
   description = <<-EOT
-    A dashboard in CloudWatch with the events, their charts and the detector's state, which a function draws. People need `lambda:InvokeFunction` on the function `<name>-console` to see them, and on `<name>-respond` to mute alerts.
+    A dashboard in CloudWatch with the events, their charts and the detector's state, which a function draws. People need `lambda:InvokeFunction` on the function `<name>-console` to see them, and on `<name>-respond` to give feedback and mute alerts.
     - `enabled` - (Optional) Whether there is one. The first three dashboards of an account are free, each further one costs $3 a month. Defaults to `false`.
   EOT
   type = object({

@@ -1,5 +1,5 @@
 """A script as people had it for Lookout for Metrics, written from its reference alone: it pages
-through the groups, takes their series, and asks for the rest of what there was to read.
+through the groups, takes their series, gives feedback, and asks for what else there was to read.
 
 It got its client from `boto3.client("lookoutmetrics")`; that one line is all that has changed.
 """
@@ -52,6 +52,25 @@ def series(
         if "NextToken" not in page:
             return found
         token = {"NextToken": page["NextToken"]}
+
+
+def deny(client: Any, detector: str, group: dict[str, Any], series_id: str) -> dict[str, bool]:
+    """Say that a series of a group is no anomaly; returns what is on file about the group."""
+    client.put_feedback(
+        AnomalyDetectorArn=detector,
+        AnomalyGroupTimeSeriesFeedback={
+            "AnomalyGroupId": group["AnomalyGroupId"],
+            "TimeSeriesId": series_id,
+            "IsAnomaly": False,
+        },
+    )
+    answer = client.get_feedback(
+        AnomalyDetectorArn=detector,
+        AnomalyGroupTimeSeriesFeedback={"AnomalyGroupId": group["AnomalyGroupId"]},
+    )
+    return {
+        one["TimeSeriesId"]: one["IsAnomaly"] for one in answer["AnomalyGroupTimeSeriesFeedback"]
+    }
 
 
 def the_detector(client: Any, name: str) -> str:

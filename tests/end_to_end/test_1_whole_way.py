@@ -6,10 +6,13 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 import pyarrow.compute as pc
 import pytest
 from anomaly_detector import lookout
 from anomaly_detector.intervals import parse_iso
+from anomaly_detector.operate import actions
+from anomaly_detector.operate.deployment import Deployment as Deployed
 
 from local.cloud import LocalCloud
 from local.harness import Deployment, largest_share
@@ -143,6 +146,11 @@ def test_a_script_of_the_ended_service_changes_one_line(
         for values, by_time, _ in group["Series"]:
             assert set(values) == {"platform", "marketplace"}
             assert len(by_time) == (end - begin) / timedelta(hours=1)
+    group = next(each for each in found if each["Series"])
+    series_id = group["Series"][0][2]
+    assert old_client.deny(client, arn, group, series_id)[series_id] is False
+    (said,) = (each for each in detector.items("FEEDBACK#") if "undone_at" not in each)
+    actions.undo(Deployed("shop", boto3.Session()), said["id"])
     facts = old_client.facts(client, arn)
     assert facts["dimensions"] == ["platform", "marketplace"]
     assert facts["runs"] == ["COMPLETED"] * 5

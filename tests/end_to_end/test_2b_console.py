@@ -54,6 +54,9 @@ def test_what_people_press_changes_what_the_next_crawl_tells(
         if incident.slice in each["Slices"] and each["PrimaryMetricName"] == "revenue"
     )
     event = _shown(detector, people["looks"], view="event", group_id=known["AnomalyGroupId"])
+    assert "Noted as an anomaly" in _pressed(people["presses"], event.button("Yes"))
+    (said,) = (each for each in detector.items("FEEDBACK#") if "undone_at" not in each)
+    assert (said["group_id"], said["by"]) == (known["AnomalyGroupId"], "dashboard shop")
     button = event.button("For a week")
     with pytest.raises(ClientError, match="AccessDenied"):
         _pressed(people["looks"], button, reason="A sale")

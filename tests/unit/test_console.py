@@ -153,6 +153,12 @@ def test_without_an_id_an_open_event_or_the_newest_is_shown(world: World) -> Non
 def test_buttons_call_the_function_that_takes_what_people_say(world: World) -> None:
     found = shown(world, params={"view": "event"})
 
+    for name, said in (("Yes", True), ("No", False)):
+        action = found.button(name)
+        assert action.attributes["endpoint"] == RESPOND
+        assert action.attributes["display"] == "popup"
+        assert action.payload["action"] == "feedback"
+        assert action.payload["is_anomaly"] is said
     for name, days in (("For a day", 1), ("For a week", 7)):
         action = found.button(name)
         assert action.attributes["endpoint"] == RESPOND
@@ -294,10 +300,13 @@ def test_a_stored_group_is_read_back() -> None:
 
 def press(world: World, on: Widget, button: str, **form: str) -> str:
     """What a popup shows after a button was pressed, by the function that takes it."""
-    from anomaly_detector.services import documents, muting
+    from anomaly_detector.services import documents, feedback, muting
 
     def answer(asked: dict[str, Any]) -> dict[str, Any]:
         config = documents.in_force(world.store, world.ledger)
+        if asked["action"] == "feedback":
+            said = (asked["group_id"], asked["is_anomaly"], None, asked["by"])
+            return feedback.give(world.ledger, config, *said, NOW)
         if asked["action"] == "mute":
             return muting.mute(world.ledger, config, asked["mute"], asked["by"], NOW)
         return muting.unmute(world.ledger, asked["id"], NOW)
@@ -330,6 +339,17 @@ def test_a_mute_needs_a_reason_and_ends_where_the_button_says(world: World) -> N
     assert "Alerts that are held back" in status.text
     assert press(world, status, "End it").startswith("The mute has ended")
     assert "Alerts that are held back" not in shown(world, params={"view": "status"}).text
+
+
+def test_what_people_say_of_an_event_is_on_file(world: World) -> None:
+    found = shown(world, params={"view": "event"})
+
+    assert press(world, found, "No").startswith("Noted as no anomaly: events like it need")
+    assert press(world, found, "Yes").startswith("Noted as an anomaly: its ")
+
+    (said,) = [one for one in world.ledger.feedback() if one.undone_at is None]
+    assert (said.is_anomaly, said.by) == (True, "dashboard shop")
+    assert said.group_id == found.button("Yes").payload["group_id"]
 
 
 def test_a_button_mutes_for_a_day_or_a_week() -> None:

@@ -12,6 +12,7 @@ from anomaly_detector.intervals import iso
 from anomaly_detector.lookout import requests
 from anomaly_detector.lookout.api import Client
 from anomaly_detector.operate.deployment import Deployment
+from anomaly_detector.services import feedback
 from botocore.exceptions import ClientError, ParamValidationError
 
 from tests import old_client
@@ -45,6 +46,9 @@ class Deployed(Deployment):
 
     def tags(self) -> dict[str, str]:
         return TAGS
+
+    def function(self, key: str) -> Any:
+        return self.__dict__[key]
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +120,37 @@ def test_an_old_script_finds_the_groups_and_their_series(client: Client, at_once
     assert [one["StartTime"] for one in found] == sorted(
         (one["StartTime"] for one in found), reverse=True
     )
+
+
+def test_an_old_script_gives_feedback_and_reads_it_back(world: World, client: Client) -> None:
+    told: list[dict[str, Any]] = []
+
+    class Respond:
+        """The function `respond`, which the command line calls as well."""
+
+        def ask(self, event: dict[str, Any]) -> dict[str, Any]:
+            told.append(event)
+            said = (event["group_id"], event["is_anomaly"], event["series"], event["by"])
+            return feedback.give(world.ledger, world.config, *said, H1 + 7 * DAY)
+
+    client._detector.__dict__ |= {"respond": Respond(), "_caller": [*"abcd", "", "user/jane"]}
+    (group, *_) = old_client.groups(client, ARN, 40, 100)
+    ((values, _, series_id),) = group["Series"]
+
+    assert old_client.deny(client, ARN, group, series_id) == {series_id: False}
+
+    assert [(one["action"], one["series"], one["by"]) for one in told] == [
+        ("feedback", values, "jane")
+    ]
+    (item,) = world.ledger.feedback()
+    assert (item.slices, item.is_anomaly) == ((values,), False)
+    other = {"AnomalyGroupId": group["AnomalyGroupId"], "TimeSeriesId": "0" * 128}
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.put_feedback(
+            AnomalyDetectorArn=ARN, AnomalyGroupTimeSeriesFeedback=other | {"IsAnomaly": True}
+        )
+    found = client.get_feedback(AnomalyDetectorArn=ARN, AnomalyGroupTimeSeriesFeedback=other)
+    assert found["AnomalyGroupTimeSeriesFeedback"] == []
 
 
 def test_an_old_script_learns_what_is_watched(client: Client) -> None:

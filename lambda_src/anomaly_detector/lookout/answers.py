@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from anomaly_detector.config import ROLLED_UP, Alert, Config
 from anomaly_detector.intervals import iso
-from anomaly_detector.ledger.items import Detector, Interval
+from anomaly_detector.ledger.items import Detector, FeedbackItem, Interval
 from anomaly_detector.lookout.payload import time_series_id
 
 Answer = dict[str, Any]
@@ -320,6 +320,25 @@ def time_series(
     ]
 
 
+def feedback(
+    config: Config, measure: str, slices: Sequence[tuple[str, ...]], said: Sequence[FeedbackItem]
+) -> list[Answer]:
+    """The TimeSeriesFeedbackList: the newest answer to each series, or to what it lies within.
+
+    Parameters
+    ----------
+    said : answers to the event that have not been undone, by time.
+    """
+    found = []
+    for one in slices:
+        values = dict(zip(config.dimensions, one, strict=True))
+        answers = [item for item in said if any(_lies_in(values, each) for each in item.slices)]
+        if answers:
+            series = time_series_id(measure, config.dimensions, one)
+            found.append({"TimeSeriesId": series, "IsAnomaly": answers[-1].is_anomaly})
+    return found
+
+
 def execution(one: Interval) -> Answer:
     """An item of the ExecutionList: the run of an interval."""
     reason = one.reason if one.status == "FAILED" else None
@@ -408,6 +427,10 @@ def _metric(kind: str, text: str, value: float, column: str | None = None) -> An
             "MetricValue": float(value),
         }
     )
+
+
+def _lies_in(values: Mapping[str, str], one: Mapping[str, str]) -> bool:
+    return all(values.get(name) == value for name, value in one.items())
 
 
 def _is_leaf(row: Mapping[str, Any], config: Config) -> bool:

@@ -23,12 +23,14 @@ import pyarrow as pa
 from botocore.exceptions import ClientError
 
 from anomaly_detector import aws_faults
-from anomaly_detector.config import Config
-from anomaly_detector.errors import PermanentError
+from anomaly_detector.config import ROLLED_UP, Config
+from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.intervals import Grid, iso, parse_iso
 from anomaly_detector.lake import published
 from anomaly_detector.ledger.items import Interval
 from anomaly_detector.lookout import answers, requests
+from anomaly_detector.lookout.payload import time_series_id
+from anomaly_detector.operate import actions
 from anomaly_detector.operate.deployment import Deployment
 from anomaly_detector.services import documents
 
@@ -56,7 +58,7 @@ def _operation(method: Method) -> Callable[..., Answer]:
             answer = method(self, arguments)
         except requests.RefusedError as refused:
             raise refused.of(name) from None
-        except (ClientError, PermanentError) as error:
+        except (ClientError, PermanentError, RetryableError) as error:
             raise self.translated(error).of(name) from error
         metadata = {"HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
         return answer | {"ResponseMetadata": metadata}
@@ -146,6 +148,26 @@ class Client:
             rows = self._scores(intervals)
             described = answers.data_quality(self._names, self._config, intervals, rows)
         return {"AnomalyDetectorDataQualityMetricList": described}
+
+    @_operation
+    def get_feedback(self, given: Given) -> Answer:
+        """What was said of the series of a group, or of one of them."""
+        asked = given["AnomalyGroupTimeSeriesFeedback"]
+        group = self._group({**given, **asked})
+        said = [
+            item
+            for item in self._detector.ledger.feedback()
+            if item.group_id == asked["AnomalyGroupId"] and item.undone_at is None
+        ]
+        slices = self._slices(group)
+        found = answers.feedback(self._config, group["PrimaryMetricName"], slices, said)
+        keyed = [
+            (one["TimeSeriesId"], one)
+            for one in sorted(found, key=lambda one: str(one["TimeSeriesId"]))
+            if asked.get("TimeSeriesId") in (None, one["TimeSeriesId"])
+        ]
+        page, token = self._page("GetFeedback", given, keyed)
+        return {"AnomalyGroupTimeSeriesFeedback": page, **token}
 
     @_operation
     def get_sample_data(self, given: Given) -> Answer:
@@ -258,6 +280,30 @@ class Client:
             raise self._not_found("ResourceArn", arn, (names.detector,))
         return {"Tags": self._detector.tags()}
 
+    @_operation
+    def put_feedback(self, given: Given) -> Answer:
+        """Say whether a series of a group was an anomaly, through the function `respond`."""
+        asked = given["AnomalyGroupTimeSeriesFeedback"]
+        group, config = self._group({**given, **asked}), self._config
+        known = {
+            time_series_id(group["PrimaryMetricName"], config.dimensions, one): one
+            for one in self._slices(group)
+        }
+        if asked["TimeSeriesId"] not in known:
+            raise self._not_found("TimeSeriesId", asked["TimeSeriesId"])
+        values = zip(config.dimensions, known[asked["TimeSeriesId"]], strict=True)
+        series = {name: value for name, value in values if value != ROLLED_UP}
+        try:
+            actions.feedback(
+                self._detector,
+                asked["AnomalyGroupId"],
+                is_anomaly=asked["IsAnomaly"],
+                series=series,
+            )
+        except PermanentError as error:
+            raise requests.invalid(str(error)) from error
+        return {}
+
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
         operation = "".join(part.title() for part in name.split("_"))
         if operation not in requests.ENDED:
@@ -272,10 +318,14 @@ class Client:
 
         return ended
 
-    def translated(self, error: ClientError | PermanentError) -> requests.RefusedError:
+    def translated(
+        self, error: ClientError | PermanentError | RetryableError
+    ) -> requests.RefusedError:
         """The former service's error for one of a service that was called instead."""
         code, text = "InternalServerException", str(error)
-        if isinstance(error, ClientError):
+        if isinstance(error, RetryableError):
+            code = "TooManyRequestsException"
+        elif isinstance(error, ClientError):
             if aws_faults.is_gone(error):
                 place = f"{self._detector.region} in account {self._detector.account}"
                 code = "ResourceNotFoundException"

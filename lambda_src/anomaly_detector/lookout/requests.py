@@ -33,6 +33,7 @@ _UUID: Final = {
     "max": 63,
     "pattern": r"[a-z0-9]{8}-[a-z0-9]{4}-[a-z0-9]{4}-[a-z0-9]{4}-[a-z0-9]{12}",
 }
+_SERIES: Final = {"type": "string", "max": 520, "pattern": r".*\S.*"}
 _MEASURE: Final = {"type": "string", "max": 256}
 _TIME: Final = {
     "type": "string",
@@ -54,6 +55,7 @@ class _Structure:
 
 _DETECTOR: Final[Members] = {"AnomalyDetectorArn": _ARN}
 _GROUP: Final[Members] = _DETECTOR | {"AnomalyGroupId": _UUID}
+_OF_SERIES: Final[Members] = {"AnomalyGroupId": _UUID, "TimeSeriesId": _SERIES}
 # Arguments of each operation that has a meaning.
 OPERATIONS: Final = {
     "DescribeAlert": _Structure({"AlertArn": _ARN}, ("AlertArn",)),
@@ -65,6 +67,14 @@ OPERATIONS: Final = {
     "GetAnomalyGroup": _Structure(_GROUP, ("AnomalyGroupId", "AnomalyDetectorArn")),
     "GetDataQualityMetrics": _Structure(
         {**_DETECTOR, "MetricSetArn": _ARN}, ("AnomalyDetectorArn",)
+    ),
+    "GetFeedback": _Structure(
+        {
+            **_DETECTOR,
+            "AnomalyGroupTimeSeriesFeedback": _Structure(_OF_SERIES, ("AnomalyGroupId",)),
+            **_PAGES,
+        },
+        ("AnomalyDetectorArn", "AnomalyGroupTimeSeriesFeedback"),
     ),
     "GetSampleData": _Structure({"S3SourceConfig": _ANYTHING}),
     "ListAlerts": _Structure({**_DETECTOR, **_PAGES}),
@@ -94,6 +104,16 @@ OPERATIONS: Final = {
     ),
     "ListMetricSets": _Structure({**_DETECTOR, **_PAGES}),
     "ListTagsForResource": _Structure({"ResourceArn": _ARN}, ("ResourceArn",)),
+    "PutFeedback": _Structure(
+        {
+            **_DETECTOR,
+            "AnomalyGroupTimeSeriesFeedback": _Structure(
+                {**_OF_SERIES, "IsAnomaly": {"type": "boolean"}},
+                ("AnomalyGroupId", "TimeSeriesId", "IsAnomaly"),
+            ),
+        },
+        ("AnomalyDetectorArn", "AnomalyGroupTimeSeriesFeedback"),
+    ),
 }
 _MODULE: Final = "the inputs of the Terraform module, and apply"
 # Operations without a meaning, and what to do instead.

@@ -25,7 +25,7 @@ Payload = Mapping[str, object]
 
 DOCUMENTATION = """\
 ## Anomaly detector
-Shows what a detector has found. Buttons that mute alerts call the function
+Shows what a detector has found. Buttons about an event (feedback, mutes) call the function
 `<name>-respond` with your own rights: whoever may not invoke it can look, and change nothing.
 
 ### Widget parameters
@@ -70,6 +70,10 @@ class Shown:
     measure: str
     filters: Mapping[str, Sequence[str]]
     scope: str
+
+    def feedback(self, is_anomaly: bool) -> Payload:  # noqa: FBT001 the answer is the argument
+        """What the buttons below the question send."""
+        return {"action": "feedback", "group_id": self.view.key, "is_anomaly": is_anomaly}
 
     def mute(self, days: int) -> Payload:
         """What the buttons that hold back alerts send; the reason is in the form."""

@@ -41,8 +41,9 @@ def _asked(event: Mapping[str, Any], now: datetime) -> Event:
     form = (context.get("forms") or {}).get("all") or {}
     dashboard = str(context.get("dashboardName") or "")
     asked = {name: value for name, value in event.items() if name not in ("widgetContext", "days")}
-    if asked.get("action") == "mute":
+    if asked.get("action") in ("feedback", "mute"):
         asked["by"] = plain(f"dashboard {dashboard}", 200)
+    if asked.get("action") == "mute":
         days = event.get("days")
         if days not in (1, 7):
             raise PermanentError(f"A button mutes for 1 or 7 days; got {days!r}.")
@@ -64,7 +65,18 @@ def _words(asked: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
             f"Alerts are held back until {answer['end']}: {_escaped(answer['reason'])} "
             f"(mute `{answer['id']}`). Events are found and shown as before."
         )
-    return f"The mute has ended; it held back {answer['alerts']:,} alerts."
+    if asked["action"] == "unmute":
+        return f"The mute has ended; it held back {answer['alerts']:,} alerts."
+    effect = answer["effect"]
+    if answer["is_anomaly"]:
+        return (
+            f"Noted as an anomaly: its {effect['intervals_not_learned']:,} intervals teach the "
+            f"detector nothing (answer `{answer['id']}`)."
+        )
+    return (
+        "Noted as no anomaly: events like it need a severity of "
+        f"{effect['similar_events_need_severity']:g} from now on (answer `{answer['id']}`)."
+    )
 
 
 def _escaped(text: str, limit: int = 500) -> str:
