@@ -284,6 +284,8 @@ variable "measures" {
     - `direction` - (Optional) Direction of change to detect: `up`, `down` or `both`. Defaults to `both`.
     - `min_absolute_change` - (Optional) Minimum difference between the actual and the expected value of an anomaly. Defaults to `0`.
     - `min_relative_change` - (Optional) The same as a fraction of the expected value: `0.1` is 10 %. Defaults to `0`.
+    - `min_change_by_level` - (Optional) The same by level of slices, in place of both: an object with `min_absolute_change` and `min_relative_change` for any of `total`, `single` (one dimension is not rolled up), `pairs` and `leaves` (all dimensions). Defaults to none.
+    - `direction_by_slice` - (Optional) At most 20 objects with `direction` and `dimension_filters`, values by dimension: slices within them have this direction in place of the measure's; the first that fits counts. Defaults to none.
     - `min` - (Optional) Static lower bound: a lower value is an event of severity 100, whatever the detector has learned. Defaults to none.
     - `max` - (Optional) Static upper bound, likewise. Defaults to none.
     - `bounded_series` - (Optional) Series for which `min` and `max` hold: `all`, or only the `widest` (the total, or, if `detection.rollups` leaves it out, the widest slices that are monitored), since parts of a sum are smaller than the total. Defaults to `all`.
@@ -297,10 +299,18 @@ variable "measures" {
     direction           = optional(string, "both")
     min_absolute_change = optional(number, 0)
     min_relative_change = optional(number, 0)
-    min                 = optional(number)
-    max                 = optional(number)
-    bounded_series      = optional(string, "all")
-    unit                = optional(string)
+    min_change_by_level = optional(map(object({
+      min_absolute_change = optional(number)
+      min_relative_change = optional(number)
+    })), {})
+    direction_by_slice = optional(list(object({
+      dimension_filters = map(list(string))
+      direction         = string
+    })), [])
+    min            = optional(number)
+    max            = optional(number)
+    bounded_series = optional(string, "all")
+    unit           = optional(string)
   }))
   nullable = false
 
@@ -375,6 +385,39 @@ variable "measures" {
   }
 
   validation {
+    condition     = alltrue([for measure in values(var.measures) : length(setsubtract(keys(measure.min_change_by_level), ["total", "single", "pairs", "leaves"])) == 0 if measure != null])
+    error_message = "measures.*.min_change_by_level must be keyed by total, single, pairs and leaves; got ${jsonencode({ for name, measure in var.measures : name => keys(measure.min_change_by_level) if measure != null })}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for measure in values(var.measures) : [
+        for change in values(measure.min_change_by_level) : [for value in [change.min_absolute_change, change.min_relative_change] : value == null ? true : value >= 0] if change != null
+      ] if measure != null
+    ]))
+    error_message = "measures.*.min_change_by_level.* must be 0 or greater; got ${jsonencode({ for name, measure in var.measures : name => measure.min_change_by_level if measure != null })}."
+  }
+
+  validation {
+    condition     = alltrue([for measure in values(var.measures) : length(measure.direction_by_slice) <= 20 if measure != null])
+    error_message = "measures.*.direction_by_slice must have at most 20 entries; got ${jsonencode({ for name, measure in var.measures : name => length(measure.direction_by_slice) if measure != null })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for measure in values(var.measures) : [for one in measure.direction_by_slice : try(contains(["up", "down", "both"], one.direction), false)] if measure != null]))
+    error_message = "measures.*.direction_by_slice.direction must be up, down or both; got ${jsonencode({ for name, measure in var.measures : name => measure.direction_by_slice if measure != null })}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for measure in values(var.measures) : [
+        for one in measure.direction_by_slice : [for values in values(one.dimension_filters) : try(length(values) >= 1 && alltrue([for value in values : value != null]), false)]
+      ] if measure != null
+    ]))
+    error_message = "measures.*.direction_by_slice.dimension_filters must have at least one value for each dimension; got ${jsonencode({ for name, measure in var.measures : name => measure.direction_by_slice if measure != null })}."
+  }
+
+  validation {
     condition     = alltrue([for measure in values(var.measures) : measure.min == null || measure.max == null || try(measure.min <= measure.max, false) if measure != null])
     error_message = "measures.* must not have a min that is greater than its max; got ${jsonencode({ for name, measure in var.measures : name => { min = measure.min, max = measure.max } if measure != null })}."
   }
@@ -424,6 +467,15 @@ variable "dimensions" {
   validation {
     condition     = !contains([for name in compact(var.dimensions) : lower(name)], try(lower(var.timestamp_column.name), ""))
     error_message = "dimensions must not contain the timestamp column; got ${jsonencode(var.dimensions)}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for measure in values(var.measures) : [
+        for one in measure.direction_by_slice : try(length(one.dimension_filters) >= 1 && alltrue([for name in keys(one.dimension_filters) : contains(var.dimensions, name)]), false)
+      ] if measure != null
+    ]))
+    error_message = "measures.*.direction_by_slice.dimension_filters must be keyed by dimensions (${join(", ", var.dimensions)}); got ${jsonencode({ for name, measure in var.measures : name => measure.direction_by_slice if measure != null })}."
   }
 }
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -40,6 +40,7 @@ Aggregation = Literal[
     "RATIO",
 ]
 Direction = Literal["up", "down", "both"]
+SliceLevel = Literal["total", "single", "pairs", "leaves"]
 BoundedSeries = Literal["all", "widest"]
 Unit = Literal["share", "amount", "count"]
 IntervalName = Literal["PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "P1D", "P1W", "P1M"]
@@ -102,6 +103,13 @@ _RULES = {
     "measures.*.direction": "must be up, down or both",
     "measures.*.min_absolute_change": "must be 0 or greater",
     "measures.*.min_relative_change": "must be 0 or greater",
+    **{
+        f"measures.*.min_change_by_level.{level}.{key}": "must be 0 or greater"
+        for level in ("total", "single", "pairs", "leaves")
+        for key in ("min_absolute_change", "min_relative_change")
+    },
+    "measures.*.direction_by_slice": "must have at most 20 entries",
+    "measures.*.direction_by_slice.direction": "must be up, down or both",
     "measures.*.min": "must be a number",
     "measures.*.max": "must be a number",
     "measures.*.bounded_series": "must be all or widest",
@@ -268,12 +276,28 @@ class TimestampColumn(_Model):
     timezone: Zone = "UTC"
 
 
+class MinimumChange(_Model):
+    """Minimum changes of the slices of one level, in place of the measure's own."""
+
+    min_absolute_change: float | None = Field(default=None, ge=0)
+    min_relative_change: float | None = Field(default=None, ge=0)
+
+
+class SliceDirection(_Model):
+    """The direction of the slices within some dimension values, in place of the measure's own."""
+
+    dimension_filters: dict[str, tuple[str, ...]]
+    direction: Direction
+
+
 class Measure(_Model):
     """A numeric column, how it is aggregated per interval, and which of its changes to detect.
 
     A RATIO is sum(numerator) / sum(denominator); its own name is that of no column.
     `min` and `max` are static bounds beside the model, for the series that `bounded_series` names.
-    `unit` says which values are possible, and so where the band of normal values ends.
+    `min_change_by_level` and `direction_by_slice`, of which the first that fits counts, stand in
+    for the measure's own. `unit` says which values are possible, and so where the band of normal
+    values ends.
     """
 
     aggregation: Aggregation = "SUM"
@@ -283,6 +307,8 @@ class Measure(_Model):
     direction: Direction = "both"
     min_absolute_change: float = Field(default=0, ge=0)
     min_relative_change: float = Field(default=0, ge=0)
+    min_change_by_level: dict[SliceLevel, MinimumChange] = Field(default_factory=dict)
+    direction_by_slice: tuple[SliceDirection, ...] = Field(default=(), max_length=20)
     min: float | None = Field(default=None, allow_inf_nan=False)
     max: float | None = Field(default=None, allow_inf_nan=False)
     bounded_series: BoundedSeries = "all"
@@ -304,6 +330,15 @@ class Measure(_Model):
         """Everything that the unloaded values depend on."""
         more = [name for name in ("exact", "normed") if getattr(self, name)]
         return [self.aggregation, *(self.columns("") if self.numerator else ()), *more]
+
+    @field_validator("min_change_by_level", mode="before")
+    @classmethod
+    def _has_levels(cls, value: object) -> object:
+        if isinstance(value, dict) and not value.keys() <= {*get_args(SliceLevel)}:
+            raise ValueError(
+                f"must be keyed by total, single, pairs and leaves; got {_shown(list(value))}"
+            )
+        return value
 
     @model_validator(mode="after")
     def _columns_of_a_ratio(self) -> Self:
@@ -613,6 +648,14 @@ class Config(_Model):
     def _parts_agree(self) -> Self:
         faults = [*_column_faults(self), *_alert_faults(self), *_mute_faults(self)]
         faults += [*_incident_faults(self), *_calendar_faults(self)]
+        for name, measure in self.measures.items():
+            place = f"measures.{name}.direction_by_slice.dimension_filters"
+            for one in measure.direction_by_slice:
+                if one.dimension_filters:
+                    faults += _filter_faults(place, one.dimension_filters, self)
+                else:
+                    named = ", ".join(self.dimensions)
+                    faults.append(f"{place} must be keyed by dimensions ({named}); got {{}}")
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -86,7 +86,7 @@ def replay(
     starts = panel.starts.astype("datetime64[s]")
     lattice, from_state, from_panel = _union(state, panel)
     now, events = _copied(settings, snapshot, lattice, from_state)
-    rules = Rules.of(settings)
+    rules = Rules.of(settings).on(settings, lattice)
     bounds = Bounds.of(settings, lattice)
     few_rows, counted = FewRows.of(settings, lattice), snapshot.rows.copied()
     slots = _slots(settings, starts)
@@ -164,6 +164,7 @@ def replay(
     # An event that took over the name of another one replaces it.
     named = {event.id(settings.name): event for event in told}
     groups = [explain(settings, event, lattice) for event in named.values() if event.points]
+    groups = [group for group in groups if _is_wanted(settings, group)]
     after = _born(now, counted, events, lattice, copied=False)
     if before is None and snapshot_at is not None:
         before = after
@@ -231,6 +232,16 @@ def _special(settings: DetectorSettings, date: int, slot: int) -> tuple[int | No
         return None, kind == SILENT
     parts = settings.special_parts
     return kind * parts + slot * parts // settings.slots_a_day, False
+
+
+def _is_wanted(settings: DetectorSettings, group: Group) -> bool:
+    """Whether any slice of an event has its direction: what a roll-up shows may be the change of a
+    slice that is watched in the other direction alone.
+    """
+    rule = next(rule for rule in settings.measures if rule.name == group.measure)
+    if not rule.direction_by_slice or group.kind == "bound":
+        return True
+    return any(rule.direction_in(one) in ("both", group.direction) for one in group.slices)
 
 
 class _Masks:

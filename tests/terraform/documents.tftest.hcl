@@ -39,7 +39,7 @@ run "every_input" {
     }
     timestamp_column = { name = "ts", format = "yyyy-MM-dd HH:mm:ss", timezone = "Europe/Berlin" }
     measures = {
-      revenue = { aggregation = "SUM", direction = "down", min_absolute_change = 100, min_relative_change = 0.1 }
+      revenue = { aggregation = "SUM", direction = "down", min_change_by_level = { total = { min_absolute_change = 1000 } }, direction_by_slice = [{ dimension_filters = { country = ["FR"] }, direction = "both" }], min_absolute_change = 100, min_relative_change = 0.1 }
       orders  = { aggregation = "COUNT", min = 1, max = 1e6, bounded_series = "widest", unit = "count" }
       users   = { aggregation = "COUNT_DISTINCT", exact = true }
       clicks  = { aggregation = "RATIO", numerator = "clicked", denominator = "shown" }

@@ -60,6 +60,9 @@ def test_every_input_reaches_the_document(states: dict[str, dict[str, Any]]) -> 
     assert made.history_query.startswith("with a as")
     assert made.timestamp_column.timezone == "Europe/Berlin"
     assert made.measures["revenue"].min_relative_change == 0.1
+    assert made.measures["revenue"].min_change_by_level["total"].min_absolute_change == 1000
+    (own,) = made.measures["revenue"].direction_by_slice
+    assert (own.direction, own.dimension_filters) == ("both", {"country": ("FR",)})
     orders = made.measures["orders"]
     assert (orders.aggregation, orders.min, orders.max) == ("COUNT", 1, 1e6)
     assert orders.bounded_series == "widest"

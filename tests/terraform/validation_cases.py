@@ -41,6 +41,10 @@ def _alert(**keys: Any) -> dict[str, Any]:
     return {"alerts": {"a": keys}}
 
 
+def _revenue(**keys: Any) -> dict[str, Any]:
+    return {"measures": {"revenue": keys}}
+
+
 def _calendar(**keys: Any) -> dict[str, Any]:
     return {"calendar": keys}
 
@@ -510,6 +514,32 @@ BOTH: list[tuple[dict[str, Any], str]] = [
         {"incidents": {f"m{i}": _INCIDENT for i in range(501)}},
         "incidents must have at most 500 entries; got 501",
     ),
+    *[
+        (_revenue(min_change_by_level={"total": {key: -1}}), " must be 0 or greater; got")
+        for key in ("min_absolute_change", "min_relative_change")
+    ],
+    (_revenue(min_change_by_level={"one": {}}), "min_change_by_level must be keyed by total, sin"),
+    (
+        _revenue(direction_by_slice=[{"dimension_filters": {"country": ["de"]}, "direction": "x"}]),
+        ".direction_by_slice.direction must be up, down or both; got",
+    ),
+    *[
+        (
+            _revenue(direction_by_slice=[{"dimension_filters": filters, "direction": "up"}]),
+            f".direction_by_slice.dimension_filters must {says}; got",
+        )
+        for filters, says in (
+            ({"x": ["a"]}, "be keyed by dimensions (country, channel)"),
+            ({}, "be keyed by dimensions (country, channel)"),
+            ({"country": []}, "have at least one value for each dimension"),
+        )
+    ],
+    (
+        _revenue(
+            direction_by_slice=[{"dimension_filters": {"country": ["de"]}, "direction": "up"}] * 21
+        ),
+        ".direction_by_slice must have at most 20 entries; got",
+    ),
     ({"incidents": {"a b": _INCIDENT}}, "incidents must be keyed by names of 1-63 letters"),
     ({"incidents": {"m": {**_INCIDENT, "reason": ""}}}, ".reason must be a text of 1-500 char"),
     ({"incidents": {"m": {**_INCIDENT, "end": _INCIDENT["start"]}}}, " must start before its end"),
@@ -869,6 +899,10 @@ ACCEPTED: list[dict[str, Any]] = [
     {"alerts": {f"a{i}": {} for i in range(10)}},
     {"mutes": {f"m{i}": _MUTE for i in range(100)}},
     {"incidents": {f"m{i}": _INCIDENT for i in range(500)}},
+    _revenue(
+        min_change_by_level={"total": {"min_absolute_change": 5}, "leaves": {}},
+        direction_by_slice=[{"dimension_filters": {"country": ["de"]}, "direction": "up"}],
+    ),
     _calendar(countries=["DE", "DE-BY", "US-CA"], silent=["*"]),
     _calendar(
         days={"Fair": ["2026-02-01", "2024-02-29"]},

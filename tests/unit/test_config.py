@@ -109,6 +109,10 @@ FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     "measures.views.direction": [("up", True, False)],
     "measures.views.min_absolute_change": [(5, True, False)],
     "measures.views.min_relative_change": [(0.5, True, False)],
+    "measures.views.min_change_by_level": [({"total": {"min_absolute_change": 5}}, True, False)],
+    "measures.views.direction_by_slice": [
+        ([{"dimension_filters": {"platform": ["a"]}, "direction": "up"}], True, False)
+    ],
     "measures.views.min": [(0, True, False)],
     "measures.views.max": [(9.5, True, False)],
     "measures.views.bounded_series": [("widest", True, False)],

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
 
+from anomaly_detector.config import SliceLevel
 from anomaly_detector.detection.arrays import Array, Mask
 from anomaly_detector.detection.settings import DetectorSettings
+from anomaly_detector.detection.spans import Values
+from anomaly_detector.lattice import Lattice
 
 TO_DEVIATION = 1.2533  # sqrt(pi / 2): mean absolute residual to standard deviation, Gaussian
 FULL_SIZE = 0.2  # relative change from which values and events have full weight
@@ -38,7 +42,7 @@ class Units:
 
 @dataclass(frozen=True)
 class Rules:
-    """Per-measure constants as columns (M, 1), which broadcast over slices.
+    """Per-measure constants as columns (M, 1), which broadcast over slices; see `on`.
 
     Attributes
     ----------
@@ -139,6 +143,57 @@ class Rules:
             ),
             measures_in_all=settings.measures_in_all,
             half_day=settings.slots_a_day / 2,
-            one_sided=any(rule.direction != "both" for rule in rules),
-            minima=any(rule.min_absolute_change or rule.min_relative_change for rule in rules),
+            one_sided=any(rule.one_sided for rule in rules),
+            minima=any(
+                rule.min_absolute_change or rule.min_relative_change or rule.min_change_by_level
+                for rule in rules
+            ),
         )
+
+    def on(self, settings: DetectorSettings, lattice: Lattice) -> Rules:
+        """The rules of the slices of a lattice: directions and minimum changes as (M, K), where
+        slices have their own.
+        """
+        rules = settings.measures
+        if not any(rule.min_change_by_level or rule.direction_by_slice for rule in rules):
+            return self
+        shape = (len(rules), len(lattice.level))
+        up, down = np.broadcast_to(self.up, shape).copy(), np.broadcast_to(self.down, shape).copy()
+        least = [
+            np.broadcast_to(one, shape).astype(np.float64)
+            for one in (self.min_absolute, self.min_relative)
+        ]
+        held = _levels(lattice)
+        for m, rule in enumerate(rules):
+            # What is named last here counts: a level, and the first direction that fits.
+            given = {level: values for level, *values in rule.min_change_by_level}
+            for level in reversed(LEVELS):
+                for place, value in enumerate(given.get(level, ())):
+                    if value is not None:
+                        least[place][m, held[level]] = value
+            for values, direction in reversed(rule.direction_by_slice):
+                inside = _inside(settings.dimensions, values, lattice)
+                up[m, inside], down[m, inside] = direction != "down", direction != "up"
+        return replace(self, up=up, down=down, min_absolute=least[0], min_relative=least[1])
+
+
+LEVELS: tuple[SliceLevel, ...] = ("total", "leaves", "single", "pairs")
+"""Of a slice on two levels, as the leaf of one dimension, the first that is given counts."""
+
+
+def _levels(lattice: Lattice) -> dict[SliceLevel, Mask]:
+    """(K,) slices of each level."""
+    depth = (lattice.codes >= 0).sum(axis=1)
+    most = lattice.codes.shape[1]
+    return {
+        "total": depth == 0,
+        "leaves": (depth == most) & (most > 0),
+        "single": depth == 1,
+        "pairs": depth == 2,
+    }
+
+
+def _inside(dimensions: Sequence[str], values: Values, lattice: Lattice) -> Mask:
+    """(K,) slices within some dimension values."""
+    wanted = [(dimensions.index(name), frozenset(of)) for name, of in values]
+    return np.array([all(one[axis] in of for axis, of in wanted) for one in lattice.names])

@@ -428,7 +428,8 @@ class Scan(Part):
         found = np.zeros(self.same.shape)
         leaves = lattice.leaves
         run = self.same[:, leaves]
-        wanted = (run >= FEWEST_SAME) & (rules.min_absolute + rules.min_relative == 0)
+        free = rules.min_absolute + rules.min_relative == 0
+        wanted = (run >= FEWEST_SAME) & np.broadcast_to(free, self.same.shape)[:, lattice.leaves]
         for m in np.flatnonzero(wanted.any(axis=1)):
             nats = self.same_nats[m, leaves]
             gain = np.where(run[m] >= FEWEST_SAME, nats, -NOT_STUCK)

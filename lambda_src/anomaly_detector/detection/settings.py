@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -13,11 +13,12 @@ from anomaly_detector.config import (
     BoundedSeries,
     Config,
     Direction,
+    SliceLevel,
     Unit,
 )
 from anomaly_detector.detection.calendar import PARTS_OF_A_DAY, Calendar
 from anomaly_detector.detection.slots import MONTH_SLOTS
-from anomaly_detector.detection.spans import Span
+from anomaly_detector.detection.spans import Span, Values
 from anomaly_detector.detection.verdicts import Verdict
 from anomaly_detector.intervals import Grid
 
@@ -45,6 +46,20 @@ class MeasureRule:
     max: float | None = None
     bounded_series: BoundedSeries = "all"
     unit: Unit | None = None
+    min_change_by_level: tuple[tuple[SliceLevel, float | None, float | None], ...] = ()
+    direction_by_slice: tuple[tuple[Values, Direction], ...] = ()
+
+    def direction_in(self, one: Mapping[str, str]) -> Direction:
+        """The direction of a slice, given by its values of dimensions that are not rolled up."""
+        for values, direction in self.direction_by_slice:
+            if all(one.get(name) in of for name, of in values):
+                return direction
+        return self.direction
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether it has a direction, at least in some slices."""
+        return self.direction != "both" or bool(self.direction_by_slice)
 
     @property
     def bounded(self) -> bool:
@@ -116,6 +131,14 @@ class DetectorSettings:
                 measure.max,
                 measure.bounded_series,
                 measure.unit,
+                tuple(
+                    (level, one.min_absolute_change, one.min_relative_change)
+                    for level, one in measure.min_change_by_level.items()
+                ),
+                tuple(
+                    (tuple(one.dimension_filters.items()), one.direction)
+                    for one in measure.direction_by_slice
+                ),
             )
             for name, measure in config.measures.items()
         )

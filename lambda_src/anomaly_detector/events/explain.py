@@ -103,7 +103,7 @@ def _found(settings: DetectorSettings, rule: MeasureRule, event: Event, lattice:
     side = event.side
     if (actual - expected) * side < 0:
         # In sum, values that vary or that have moved in time may be on the other side.
-        if rule.direction == "both":
+        if not rule.one_sided:
             side = -side
         else:
             actual, expected = _values_on_side(rule, event) or (actual, expected)
