@@ -17,6 +17,7 @@ from anomaly_detector.config import Config
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.report import Report, describe
 from anomaly_detector.events.group import Group, in_order
+from anomaly_detector.events.related import Events, Happened, with_related
 from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import results
 from anomaly_detector.panel import Panel
@@ -92,9 +93,10 @@ def score(
             tables.append(results.scores_table(done.scores, config))
         if progress is not None:
             progress(min(1.0, (low + step) / size))
+    related = Events(map(Happened.of, groups.values()), settings.grid.seconds)
     return Scored(
         table=pa.concat_tables(tables),
-        groups=in_order(groups.values()),
+        groups=with_related(in_order(groups.values()), related),
         series=len(panel.slices) * len(panel.measures),
         after=after,
         before=before,

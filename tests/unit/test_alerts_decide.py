@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 from anomaly_detector.alerts.decide import decide, muted_by, triggers
-from anomaly_detector.alerts.past import former_of, predecessors, share_leaves
+from anomaly_detector.alerts.past import former_of, predecessors
 from anomaly_detector.config import Alert
+from anomaly_detector.events.group import share_leaves
 from anomaly_detector.ledger.items import AlertItem, GroupItem, MuteItem
 from hypothesis import given
 from hypothesis import strategies as st

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 
-from anomaly_detector.events.group import Group
+from anomaly_detector.events.group import Group, share_leaves
 from anomaly_detector.ledger.items import GroupItem
 
 
@@ -54,13 +54,4 @@ def is_alike(item: GroupItem, group: Group) -> bool:
         and item.start < group.end
         and group.start < item.end
         and item.direction in (None, group.direction)
-    )
-
-
-def share_leaves(some: Sequence[Mapping[str, str]], others: Sequence[Mapping[str, str]]) -> bool:
-    """Whether a leaf may be in a slice of either: one in which no dimension tells them apart."""
-    return any(
-        all(one[name] == other[name] for name in one.keys() & other.keys())
-        for one in some
-        for other in others
     )

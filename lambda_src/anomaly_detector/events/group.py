@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 Direction = Literal["up", "down"]
 Effect = Literal["value", "rate", "mix"]
+Relationship = Literal["CAUSE_OF_INPUT_ANOMALY_GROUP", "EFFECT_OF_INPUT_ANOMALY_GROUP"]
 Kind = Literal[
     "spike",
     "dip",
@@ -101,6 +102,34 @@ class Cause:
 
 
 @dataclass(frozen=True)
+class Related:
+    """An event of another measure that is related to an event; it proves nothing.
+
+    Attributes
+    ----------
+    measure, group_id : of the other event; of a habit, of the latest event that showed it.
+    relationship : whether the other one may be a cause of the event, or an effect.
+    contribution : percent that a potential cause may have contributed, at most; those of all causes
+        and the unexplained rest sum to 100. Of an effect, what the event may have contributed to
+        it.
+    lag : seconds by which the event began later than the other one, negative if earlier; of a
+        habit, the median.
+    times, of : how many earlier events of the measure the other measure led (followed) likewise, of
+        how many.
+    now : whether the other event is at the same time and place, or is only a habit.
+    """
+
+    measure: str
+    group_id: str
+    relationship: Relationship
+    contribution: float
+    lag: int
+    times: int
+    of: int
+    now: bool
+
+
+@dataclass(frozen=True)
 class Group:
     """An event of one measure.
 
@@ -126,6 +155,8 @@ class Group:
     been : slices that it has been on so far, among them `slices`: whether an alert is about it does
         not depend on when somebody looks.
     leaves : those that moved with the event, the largest change first; at most `MOST_LEAVES`.
+    related : events of other measures (`events.related`), which are known where all measures are.
+    related_unexplained : percent of the event that no potential cause among them may explain.
     cause : numbers of `slices`; None in what a former version left, and where nothing is expected
         or has come.
     """
@@ -150,6 +181,8 @@ class Group:
     leaves: tuple[Leaf, ...] = ()
     been: tuple[dict[str, str], ...] = ()
     cause: Cause | None = None
+    related: tuple[Related, ...] = ()
+    related_unexplained: float = 100.0
 
     @property
     def is_missing_data(self) -> bool:
@@ -161,6 +194,15 @@ def group_id(detector: str, measure: str, start: datetime, first: tuple[str, ...
     """UUID that a replay of the same event gives again; `first` is the slice that it opened on."""
     name = "|".join((detector, measure, start.isoformat(), *first))
     return str(uuid5(_NAMESPACE, name))
+
+
+def share_leaves(some: Sequence[Mapping[str, str]], others: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a leaf may be in a slice of either: one in which no dimension tells them apart."""
+    return any(
+        all(one[name] == other[name] for name in one.keys() & other.keys())
+        for one in some
+        for other in others
+    )
 
 
 def in_order(groups: Iterable[Group]) -> tuple[Group, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from anomaly_detector.errors import RetryableError
-from anomaly_detector.events.group import Group
+from anomaly_detector.events.group import Group, Related
 from anomaly_detector.intervals import iso, parse_iso
 from anomaly_detector.ledger.items import (
     ALERT,
@@ -52,7 +52,7 @@ from anomaly_detector.ledger.items import (
 )
 from anomaly_detector.ledger.lease import Lease
 from anomaly_detector.ledger.table import Item, NotAfter, StateTable, Write
-from anomaly_detector.lookout.group import group_item
+from anomaly_detector.lookout.group import group_item, related_metrics
 
 # A crawl renews its lease with each poll of its statement, once a minute, and at the start of each
 # later step; a step takes at most 15 minutes.
@@ -318,12 +318,17 @@ class Ledger:
         self, begin: datetime | None = None, end: datetime | None = None
     ) -> list[dict[str, Any]]:
         """Stored groups as Lookout's AnomalyGroup, ascending by start; all of them, or those that
-        start in `[begin, end)`.
+        start in `[begin, end)`, as far as these are given.
         """
-        if begin is None or end is None:
-            return self._table.query(GROUP)
-        found = self._table.query(GROUP, iso(begin), iso(end))
-        return [item for item in found if str(item["StartTime"]) < iso(end)]
+        first, last = (None if one is None else iso(one) for one in (begin, end))
+        found = self._table.query(GROUP, first, last)
+        return [item for item in found if last is None or str(item["StartTime"]) < last]
+
+    def relate_group(self, group: Group, related: Sequence[Related], unexplained: float) -> None:
+        """Replace the related events of a stored group."""
+        key = group_key(group.start, group.id)
+        only_if = {"group_id": group.id}
+        self._table.update(key, related_metrics(related, unexplained), only_if)
 
     def delete_group(self, group: GroupItem) -> None:
         """Delete a group's item, as late rows have removed the group."""

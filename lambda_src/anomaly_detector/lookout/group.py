@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from anomaly_detector.events.group import Cause, Group, Part
+from anomaly_detector.events.group import Cause, Group, Part, Related
 from anomaly_detector.intervals import iso, parse_iso
 
 # An item of the state table holds 400 KB; the whole lists are in the results tables.
@@ -50,6 +50,26 @@ def anomaly_group(group: Group) -> dict[str, Any]:
         "Expected": group.expected,
         "Slices": [dict(one) for one in group.slices],
         "RootCause": None if group.cause is None else _root_cause(group.cause),
+    } | related_metrics(group.related, group.related_unexplained)
+
+
+def related_metrics(related: Sequence[Related], unexplained: float) -> dict[str, Any]:
+    """Related events: Lookout's InterMetricImpact, with our own keys from LagSeconds on."""
+    return {
+        "RelatedMetrics": [
+            {
+                "MetricName": one.measure,
+                "AnomalyGroupId": one.group_id,
+                "RelationshipType": one.relationship,
+                "ContributionPercentage": one.contribution,
+                "LagSeconds": one.lag,
+                "Times": one.times,
+                "Of": one.of,
+                "Now": one.now,
+            }
+            for one in related
+        ],
+        "RelatedUnexplained": unexplained,
     }
 
 
@@ -104,6 +124,20 @@ def group_of(document: Mapping[str, Any]) -> Group:
         accepted=document.get("Accepted", False),
         habit=document.get("Habit", ""),
         cause=_cause_of(document.get("RootCause")),
+        related=tuple(
+            Related(
+                one["MetricName"],
+                one["AnomalyGroupId"],
+                one["RelationshipType"],
+                float(one["ContributionPercentage"]),
+                int(one["LagSeconds"]),
+                int(one["Times"]),
+                int(one["Of"]),
+                one["Now"],
+            )
+            for one in document.get("RelatedMetrics", ())
+        ),
+        related_unexplained=float(document.get("RelatedUnexplained", 100)),
     )
 
 

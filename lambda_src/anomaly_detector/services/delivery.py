@@ -8,7 +8,8 @@ changes nothing more.
 
 1. scores, groups, contributions and CSV exports are written to the bucket,
 2. alerts are decided: one ALERT item each, before anything that the decision depends on changes,
-3. GROUP items are written, and groups that late rows have undone are deleted with their files,
+3. GROUP items are written, groups on file learn of those that are related to them, and groups that
+   late rows have undone are deleted with their files,
 4. the DELIVERY item is marked published: a newer delivery may now overwrite what 1 and 3 wrote,
 5. messages are sent (`services.outbox`): of new events, of what has become of those that were told,
    and of those that late rows or another model have undone,
@@ -45,6 +46,7 @@ from anomaly_detector.services.publishing import (
     publish_backtest,
     publish_intervals,
 )
+from anomaly_detector.services.relating import Filed
 
 # An older event is recorded, not sent, unless the alert says otherwise or the look-back is longer.
 _MAX_AGE = timedelta(days=7)
@@ -184,14 +186,15 @@ class _Errand:
         objects = run.post.objects
         self._config: Config = load(objects.get(layout.configuration_version(delivery.config_hash)))
         of_parts = objects.read_all(delivery.groups_keys, groups_from_bytes)
-        self._groups = tuple(group for groups in of_parts for group in groups)
-        self._news = tuple(group for group in self._groups if not self._is_history(group))
         # An alert without a target is not sent.
         self._alerts = {name: one for name, one in self._config.alerts.items() if one.targets}
-        self._outbox = Outbox(run, self._config, delivery, self._news)
+        self._take(tuple(group for groups in of_parts for group in groups))
 
     def run(self, newer: Sequence[Delivery]) -> None:
         """Complete the delivery; those that are newer decide about their own windows."""
+        stored = self._stored()
+        gone = self._gone(stored)
+        filed = self._relate(gone)
         if not self.delivery.published:
             self._run.keep_lease()
             detector = self._ledger.detector()
@@ -199,14 +202,13 @@ class _Errand:
             current = self.delivery.trained == detector.trained
             if current:
                 self._publish()
-            stored = self._stored()
             former = self._former(stored)
             self._decide(former, newer)
             if current:
                 self._go_on(newer)
-                gone = self._gone(stored)
                 self._retract(gone)
                 self._keep_groups(former, stored)
+                filed.relate_back(self._ledger, self._groups, gone)
                 self._forget_groups(gone)
             elif any(one.base is not None for one in newer):
                 # What was told is on file when the backtest tells what has become of it.
@@ -216,6 +218,17 @@ class _Errand:
             if not self.is_backtest:
                 digests.tell(self._run, self._outbox, self._config, self.delivery)
             self._finish()
+
+    def _relate(self, gone: Sequence[GroupItem]) -> Filed:
+        """Find what the groups are related to on file; messages tell of it."""
+        filed = Filed.of(self._ledger, self._groups, gone, Grid.of(self._config).seconds)
+        self._take(filed.relate(self._groups))
+        return filed
+
+    def _take(self, groups: tuple[Group, ...]) -> None:
+        self._groups = groups
+        self._news = tuple(group for group in groups if not self._is_history(group))
+        self._outbox = Outbox(self._run, self._config, self.delivery, self._news)
 
     @property
     def is_backtest(self) -> bool:
