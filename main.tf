@@ -327,6 +327,7 @@ module "functions" {
       OPERATIONS_TOPIC_ARN = module.alerts.operations_topic_arn
       PIPELINE_ARN         = "${local.machine_arn}-pipeline"
       CRAWL_ARN            = "${local.machine_arn}-crawl"
+      PAGES                = "true"
       REDSHIFT             = local.warehouse
     },
     var.redshift.unload_role.create ? { ATTACHED_ROLE_ARN = module.iam.unload_role_attach_arn } : {},

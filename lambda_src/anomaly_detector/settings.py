@@ -20,6 +20,7 @@ class Settings(BaseModel):
         name others.
     attached_role_arn : the UNLOAD role that the module attaches to the warehouse; None if it uses
         an existing one.
+    pages : whether delivery keeps pages in the bucket.
     clock_tolerance_seconds : how far a scheduled time may be ahead of the function's clock.
     """
 
@@ -33,6 +34,7 @@ class Settings(BaseModel):
     operations_topic_arn: str = Field(alias="OPERATIONS_TOPIC_ARN", min_length=1)
     redshift: Json[Redshift] = Field(alias="REDSHIFT")
     attached_role_arn: str | None = Field(alias="ATTACHED_ROLE_ARN", default=None)
+    pages: bool = Field(alias="PAGES", default=False)
     clock_tolerance_seconds: int = Field(alias="CLOCK_TOLERANCE_SECONDS", default=60, ge=0)
     region: str = Field(alias="AWS_REGION", default="us-east-1")
 

@@ -1,10 +1,11 @@
 locals {
   deliver = {
-    table  = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]
-    read   = ["config/versions/*", "live/*", "models/*"]
+    table = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]
+    # What pages show is read back.
+    read   = ["config/versions/*", "live/*", "models/*", "reports/*", "results/scores/*"]
     write  = ["results/*", "reports/*"]
     delete = ["models/*", "results/*"]
-    list   = ["config/versions/*", "live/*", "models/*", "results/*"]
+    list   = ["config/versions/*", "live/*", "models/*", "reports/*", "results/*"]
   }
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 import pyarrow.compute as pc
@@ -128,6 +129,12 @@ def test_csv_exports_hold_every_group(detector: Deployment) -> None:
         assert all(content.decode().startswith(header) for content in files.values())
 
 
+def test_the_newest_page_has_all_live_events(detector: Deployment) -> None:
+    newest = detector.objects("reports/latest.html")["reports/latest.html"].decode()
+
+    assert all(f'id="event={each["AnomalyGroupId"]}"' in newest for each in detector.groups()[-3:])
+
+
 def test_a_script_of_the_ended_service_changes_one_line(
     cloud: LocalCloud, detector: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +179,9 @@ def _is_told_once(detector: Deployment, groups: set[str]) -> None:
             *("alertArn", "alertEventId", "alertDescription", "impactedMetric", "timestamp"),
         }
         assert alert["alertName"] == "everything"
+        page = f"reports/events/{alert['anomalyGroupId']}.html"
+        assert alert["consoleUrl"].endswith(f"prefix={quote(page, safe='')}")
+        assert f'id="event={alert["anomalyGroupId"]}"' in detector.objects(page)[page].decode()
         assert set(alert["impactedMetric"]) == {
             *("metricName", "dimensionContribution", "relevantTimeSeries"),
         }

@@ -28,7 +28,7 @@ from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.services import committing, crawling, history, preparing, training
 from anomaly_detector.services.delivery import deliver
-from anomaly_detector.services.outbox import Post
+from anomaly_detector.services.outbox import Pages, Post
 from anomaly_detector.services.payloads import CrawlPlan, Detected, LandedFiles
 from anomaly_detector.services.topic import Topic
 from anomaly_detector.services.watching import Watch
@@ -196,6 +196,7 @@ class World:
         self.table = StateTable(dynamodb, name, "shop")
         self.ledger = Ledger(self.table)
         self.mail = Mailbox()
+        self.pages: Pages | None = None
         self.operations = Topic(sns, topic)
         self.config_hash = ""
 
@@ -346,6 +347,7 @@ class World:
             targets=self.mail,
             origin=Origin("arn:aws:states:eu-central-1:123456789012:stateMachine:s", BUCKET),
             operations=self.operations,
+            pages=self.pages,
         )
         deliver(post, clock=lambda: at, holder=holder, sleep=lambda _: None)
 

@@ -13,6 +13,7 @@ from anomaly_detector.lookout.payload import Origin
 from anomaly_detector.observability import logger
 from anomaly_detector.services.delivery import deliver
 from anomaly_detector.services.outbox import Post
+from anomaly_detector.services.pages import StoredPages
 
 
 @boundary
@@ -27,6 +28,7 @@ def handler(event: Event, context: LambdaContext) -> Event:  # noqa: ARG001 what
         targets=aws.targets,
         origin=Origin(settings.crawl_arn, settings.bucket_name),
         operations=aws.operations,
+        pages=StoredPages(aws.store, aws.ledger) if settings.pages else None,
     )
     done = deliver(
         post,

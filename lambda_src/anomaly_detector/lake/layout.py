@@ -9,6 +9,7 @@ CONFIGURATION = "config/detector.json"
 PREVIEW = "reports/preview.json"
 RECOMMENDATION = "reports/recommendation.json"
 TRAINING = "reports/training.json"
+PAGE = "reports/latest.html"
 HISTORY = "history/"
 MODELS = "models/"
 SCORES = "results/scores/"
@@ -179,6 +180,11 @@ def group_file(kind: str, start: datetime, group_id: str) -> str:
     """A group's file below one of `OF_GROUPS`, by the UTC date of the group's start."""
     suffix = "csv" if kind in (METRIC_VALUES_CSV, CONTRIBUTIONS_CSV) else "parquet"
     return f"{kind}date={start.astimezone(UTC).date().isoformat()}/{group_id}.{suffix}"
+
+
+def event_page(group_id: str) -> str:
+    """The page of an event."""
+    return f"reports/events/{group_id}.html"
 
 
 def date_of(key: str) -> date | None:

@@ -261,6 +261,7 @@ class GroupItem(_Item):
     Attributes
     ----------
     direction, slices : as of its latest delivery; of a former version, any direction and the total.
+    state : likewise; None of a former version.
     attempt_id : of that delivery.
     former : see `alerts.past.former_of`.
     """
@@ -271,6 +272,7 @@ class GroupItem(_Item):
     end: datetime
     direction: Direction | None = None
     slices: tuple[dict[str, str], ...] = ({},)
+    state: Literal["OPEN", "CLOSED"] | None = None
     attempt_id: str = ""
     former: tuple[str, ...] = ()
 

@@ -16,7 +16,8 @@ changes nothing more.
 6. digests that are due are sent (`services.digests`),
 7. the DELIVERY item is deleted.
 
-At the end, the operations topic is told which mutes have ended.
+At the end, the pages of what has changed are refreshed, and the operations topic is told which
+mutes have ended.
 
 A delivery that cannot be read is reported and parked, and the next ones go on.
 """
@@ -112,6 +113,7 @@ def deliver(
         return Delivered(0, 0, 0, 0, left=True)
     try:
         _deliver(run)
+        _refresh_pages(run)
         _tell_ended_mutes(run)
     finally:
         post.ledger.end_delivering(holder)
@@ -146,6 +148,12 @@ def _deliver(run: Run) -> None:
     while fresh := [one for one in run.post.ledger.deliveries() if one["sk"] not in seen]:
         seen |= {one["sk"] for one in fresh}
         _deliver_each(run, fresh)
+
+
+def _refresh_pages(run: Run) -> None:
+    if run.post.pages is not None and (run.changed or run.gone):
+        run.keep_lease()
+        run.post.pages.refresh(run.changed, run.gone, run.clock())
 
 
 def _tell_ended_mutes(run: Run) -> None:
@@ -210,6 +218,10 @@ class _Errand:
                 self._keep_groups(former, stored)
                 filed.relate_back(self._ledger, self._groups, gone)
                 self._forget_groups(gone)
+                self._run.changed |= {
+                    group.id for group in self._groups if _is_new(group, stored.get(group.id))
+                }
+                self._run.gone += gone
             elif any(one.base is not None for one in newer):
                 # What was told is on file when the backtest tells what has become of it.
                 self._keep_groups(former, stored, new=True)
@@ -405,6 +417,7 @@ class _Errand:
                 end=group.end,
                 direction=group.direction,
                 slices=_slices(group),
+                state=group.state,
                 attempt_id=self.delivery.attempt_id,
                 former=former[group.id],
             )
@@ -417,6 +430,19 @@ class _Errand:
                 layout.group_file(kind, group.start, group.group_id) for kind in layout.OF_GROUPS
             )
             self._ledger.delete_group(group)
+
+
+def _is_new(group: Group, item: GroupItem | None) -> bool:
+    """Whether what is on file tells something else of an event."""
+    return (
+        group.state == "OPEN"
+        or item is None
+        or (item.state, item.end)
+        != (
+            group.state,
+            group.end,
+        )
+    )
 
 
 def _deferred(group: Group, delivery: Delivery, newer: Sequence[Delivery]) -> bool:

@@ -12,7 +12,7 @@ it over. Both changes are one conditional write, which also renews the lease of 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -39,6 +39,7 @@ from anomaly_detector.ledger.items import (
     AlertItem,
     AlertStatus,
     Delivery,
+    GroupItem,
     TargetStatus,
     Told,
 )
@@ -66,9 +67,21 @@ class Sender(Protocol):
         """
 
 
+class Pages(Protocol):
+    """Refreshes the pages in the bucket; `services.pages.StoredPages` is the real one."""
+
+    def refresh(self, changed: Set[str], gone: Sequence[GroupItem], now: datetime) -> None:
+        """Write the pages of groups that have changed, by ID, and of those that are gone."""
+
+
 @dataclass(frozen=True)
 class Post:
-    """Adapters and settings of delivery."""
+    """Adapters and settings of delivery.
+
+    Attributes
+    ----------
+    pages : None where there are none; alerts then lead to the results of their events.
+    """
 
     detector_name: str
     ledger: Ledger
@@ -76,6 +89,7 @@ class Post:
     targets: Sender
     origin: Origin
     operations: Topic
+    pages: Pages | None = None
 
 
 @dataclass
@@ -88,6 +102,8 @@ class Run:
     renewed : when the lease was last renewed.
     down : services on the web that have failed in this run, which tries none of them again: a
         slow one would hold back the others.
+    changed, gone : groups whose pages tell of what is no more: by ID, and of those that late rows
+        or another model have undone, what is on file.
     """
 
     post: Post
@@ -102,6 +118,8 @@ class Run:
     retryable: list[str] = field(default_factory=list)
     permanent: list[str] = field(default_factory=list)
     down: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
+    gone: list[GroupItem] = field(default_factory=list)
 
     def keep_lease(self) -> None:
         """Renew the lease, unless that was done a few seconds ago.
@@ -291,8 +309,14 @@ class Outbox:
         if item.retracted:
             return of_retraction(origin, self._config, item, asof)
         group = max(pending.groups, key=lambda one: (one.severity, one.id))
-        key = layout.group_file(layout.ANOMALIES, group.start, group.id)
+        key = self._leads_to(group)
         return of_event(origin, self._config, item, group, key, asof, item.knows.get(target))
+
+    def _leads_to(self, group: Group) -> str:
+        """The object that a message leads to."""
+        if self._run.post.pages is not None:
+            return layout.event_page(group.id)
+        return layout.group_file(layout.ANOMALIES, group.start, group.id)
 
     def _send_to(self, pending: Sequence[_Pending], target: str, message: Message) -> bool:
         """Send one message to one target; whether that is done with."""
