@@ -9,6 +9,7 @@ import argparse
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -144,6 +145,7 @@ def _demo(cloud: LocalCloud, run_dir: Path, steps: Steps, options: argparse.Name
     results = run_dir / "results"
     copied = deployment.copy_results(results)
     shutil.copy2(run_dir / "shop" / "truth.json", results / "truth.json")
+    page = _write_page(cloud, results / "report.html")
     _print_deployed(outputs, resources)
     _print_intervals(deployment, begin, end)
     judgement = judge(live, made.incidents, begin, end)
@@ -158,6 +160,7 @@ def _demo(cloud: LocalCloud, run_dir: Path, steps: Steps, options: argparse.Name
     )
     print("  in time and a slice of the group is the slice of the incident or part of it.")
     print(f"\nResults ({copied} files) and truth.json: {results}")
+    print(f"The page of the detector, to open in a browser: {page}")
     if options.keep:
         _print_look_around(cloud, outputs, run_dir)
         return
@@ -168,6 +171,21 @@ def _demo(cloud: LocalCloud, run_dir: Path, steps: Steps, options: argparse.Name
     if any(left.values()) or _roles(cloud) != roles_before:
         raise HarnessError(f"not destroyed: {left}, roles of the warehouse {_roles(cloud)}")
     steps("destroyed: no resource remains, and the warehouse has its original roles")
+
+
+def _write_page(cloud: LocalCloud, page: Path) -> Path:
+    """Write the page of the detector, by the command that its owner would use."""
+    command = [sys.executable, "-m", "anomaly_detector", "report", "--name", "shop"]
+    done = subprocess.run(
+        [*command, "--out", str(page)],
+        env={**os.environ, **cloud.environment(), "PYTHONPATH": str(ROOT / "lambda_src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise HarnessError(f"the page was not written: {done.stderr.strip()}")
+    return page
 
 
 def _roles(cloud: LocalCloud) -> set[str]:

