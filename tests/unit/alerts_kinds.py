@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from anomaly_detector.config import Config, load
-from anomaly_detector.events.group import Cause, Group, Leaf, Part, group_id
+from anomaly_detector.events.group import Cause, Group, Leaf, Part, Related, group_id
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:orders"
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -25,6 +25,11 @@ DIP = Cause(
     -5_492.0,
     (Part({"platform": "mobile_web"}, 1055.0, 6547.0, -5_333.0, 97.1),),
     2.9,
+)
+RELATED = (
+    Related("views", "1", "CAUSE_OF_INPUT_ANOMALY_GROUP", 60.0, 7_200, 3, 4, now=True),
+    Related("latency", "2", "EFFECT_OF_INPUT_ANOMALY_GROUP", 20.0, -3_600, 0, 0, now=True),
+    Related("conversion", "3", "CAUSE_OF_INPUT_ANOMALY_GROUP", 5.0, 3_600, 2, 9, now=False),
 )
 RATES = Cause(
     0.0302,
@@ -134,7 +139,11 @@ def samples() -> dict[str, Sample]:
     )
     hostile = {"platform": HOSTILE, "marketplace": "\u0645\u0635\u0631", HOSTILE: ""}
     return {
-        "dip": Sample(event("dip", actual=1055.0, expected=6547.0, cause=DIP), NINE + HOUR, shop),
+        "dip": Sample(
+            event("dip", actual=1055.0, expected=6547.0, cause=DIP, related=RELATED),
+            NINE + HOUR,
+            shop,
+        ),
         "spike": Sample(
             event(
                 "spike",

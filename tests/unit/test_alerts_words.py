@@ -296,6 +296,20 @@ def test_a_digest_is_of_the_newest_day_or_week_that_has_ended(every, until, begi
     assert newest(BERLIN, digest, moments[0]) == Period(*moments[1:])
 
 
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (7_200, "2 hours"),
+        (86_400, "1 day"),
+        (300, "5 minutes"),
+        (90_000, "25 hours"),
+        (1, "1 seconds"),
+    ],
+)
+def test_a_length_of_time_is_said_in_its_largest_whole_unit(seconds, expected) -> None:
+    assert words.lasting(seconds) == expected
+
+
 def test_a_value_that_says_nothing_by_itself_is_said_with_its_dimension() -> None:
     config = document()
     for value, said in [

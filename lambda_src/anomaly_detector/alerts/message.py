@@ -291,7 +291,12 @@ def _facts(
 
 
 def _sections(config: Config, group: Group) -> tuple[Section, ...]:
-    found = (_cause(config, group), _shares(config, group), _series(config, group))
+    found = (
+        _cause(config, group),
+        _shares(config, group),
+        _series(config, group),
+        _related(group),
+    )
     return tuple(filter(None, found))
 
 
@@ -322,6 +327,26 @@ def _cause(config: Config, group: Group) -> Section | None:
     if group.cause.unexplained >= 1:
         lines.append(f"  unexplained: {group.cause.unexplained:.0f} %")
     return Section("What explains it", tuple(lines))
+
+
+def _related(group: Group) -> Section | None:
+    """Events of other measures at the same time and place, the one that began first first."""
+    found = sorted(
+        (one for one in group.related if one.now), key=lambda one: (-one.lag, one.measure)
+    )
+    if not found:
+        return None
+    lines = []
+    for one in found[:_SLICES]:
+        away = words.lasting(abs(one.lag))
+        when = (
+            f"began {away} {'earlier' if one.lag > 0 else 'later'}" if one.lag else "began with it"
+        )
+        habit = f"; so did {one.times} of {one.of} before" if one.of and one.times else ""
+        lines.append(f"  {words.plain(one.measure, _NAME)}: {when}{habit}")
+    if more := len(found) - len(lines):
+        lines.append(f"  and {more} more")
+    return Section("Related events, which need not be its cause", tuple(lines))
 
 
 def _series(config: Config, group: Group) -> Section | None:

@@ -165,6 +165,15 @@ def time(
     return f"from {_day(first, now)} {begin} to {_day(end.astimezone(zone), now)} {until}"
 
 
+def lasting(seconds: int) -> str:
+    """A length of time in its largest whole unit: `2 hours`, `1 day`."""
+    for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size and seconds % size == 0:
+            number = seconds // size
+            return f"{number:,} {name}{'' if number == 1 else 's'}"
+    return f"{seconds:,} seconds"
+
+
 def plain(text: str, limit: int = _NAME) -> str:
     """A name or value as part of a line: without control characters and marks that turn the
     direction of text, and cut to `limit` characters.
