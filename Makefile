@@ -29,7 +29,7 @@ test: $(VENV)/ready ## everything that CI runs, one gate per core at a time
 
 quick: $(VENV)/ready fmt lint package-check docs-check ## the gates that take seconds
 
-$(VENV)/ready: requirements-dev.txt requirements-cli.txt
+$(VENV)/ready: requirements-dev.txt requirements-cli.txt requirements-aws.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python is not installed: install Python 3.11 or newer."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is required (make PYTHON=python3.12 …)."; exit 1; }

@@ -1,4 +1,4 @@
-"""`python -m anomaly_detector`."""
+"""`anomaly-detector`, or `python -m anomaly_detector`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import sys
 _NEEDED = ("duckdb", "numpy", "pyarrow", "pydantic", "sqlglot")
 
 
-def _run() -> int:
+def run() -> int:
+    """Run the command line, if what it needs is installed; returns the exit status."""
     lacking = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if lacking:
         sys.stderr.write(
@@ -21,4 +22,5 @@ def _run() -> int:
     return main()
 
 
-sys.exit(_run())
+if __name__ == "__main__":
+    sys.exit(run())

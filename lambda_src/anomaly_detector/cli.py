@@ -134,7 +134,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m anomaly_detector", description=__doc__)
+    # As it was called: the script, or the module.
+    script = Path(sys.argv[0]).stem
+    prog = script if script == "anomaly-detector" else "python -m anomaly_detector"
+    parser = _Parser(prog=prog, description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     command = commands.add_parser(
         "backtest",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import subprocess
 import sys
@@ -49,6 +50,37 @@ def test_the_command_line_is_not_in_the_package() -> None:
     assert len(laptop) > 5
     assert not set(laptop) & set(names)
     assert "anomaly_detector/handlers/detect.py" in names
+
+
+def test_each_module_of_the_package_is_used_by_a_function() -> None:
+    modules = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for name in zipfile.ZipFile(io.BytesIO(build())).namelist()
+        if name.startswith("anomaly_detector/") and name.endswith(".py")
+    }
+    reached: set[str] = set()
+    ahead = [name for name in modules if name.startswith("anomaly_detector.handlers")]
+    while ahead:
+        name = ahead.pop()
+        if name not in reached:
+            reached.add(name)
+            ahead += _imported(name, modules)
+
+    assert modules - reached == set(), "only the command line uses it: see LAPTOP_ONLY"
+
+
+def _imported(name: str, modules: set[str]) -> set[str]:
+    """The package's modules that a module imports, and the packages that they are in."""
+    path = SOURCES / name.replace(".", "/")
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    named: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            named |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+    parents = {
+        each.rsplit(".", count)[0] for each in named for count in range(1, each.count(".") + 1)
+    }
+    return (named | parents) & modules
 
 
 def test_each_module_of_the_package_can_be_imported_without_it(package: Path) -> None:
