@@ -11,6 +11,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from anomaly_detector.config import ROLLED_UP
+from anomaly_detector.events.group import Cause, Part, Related
 from anomaly_detector.lookout.group import anomaly_group, group_item, group_of
 from anomaly_detector.report import explorer
 from anomaly_detector.report.charts import Span
@@ -67,6 +68,38 @@ def test_given_events_at_the_same_time_when_shown_then_each_names_the_other():
     first = [one for tag, one in found.elements[places[0] : places[1]] if tag == "a"]
     assert f"#event={other.id}" in [one["href"] for one in first]
     assert f"#event={far.id}" not in [one["href"] for one in first]
+
+
+def test_given_related_events_and_a_cause_when_shown_then_how_and_how_much():
+    other = group(3, measure="latency", start=198, where={"platform": "app"})
+    cause = "CAUSE_OF_INPUT_ANOMALY_GROUP"
+    effect = "EFFECT_OF_INPUT_ANOMALY_GROUP"
+    linked = replace(
+        EVENT,
+        related=(
+            Related("latency", other.id, cause, 40.0, 7200, 5, 6, now=True),
+            Related("latency", "gone", effect, 12.0, -600, 0, 0, now=False),
+        ),
+        cause=Cause(
+            -2700.0,
+            (
+                Part({"platform": "app", "market": "de"}, 100.0, 2000.0, -1900.0, 70.0),
+                Part({"platform": "app", "market": "fr"}, 200.0, 900.0, -700.0, 26.0),
+            ),
+            4.0,
+        ),
+    )
+
+    text = Read(page(content([linked, other]))).text
+
+    assert "may be a cause, of up to 40 % of it; began 2 h earlier; likewise in 5 of 6 earlier" in (
+        text
+    )
+    assert "may be an effect, to which this gave up to 12 %; began 10 min later; only a habit" in (
+        text
+    )
+    assert "platform app, market de 100 instead of 2,000 70 %" in text
+    assert "the rest 4 %" in text
 
 
 def test_given_no_event_when_shown_then_a_sentence_says_so_and_what_came_closest():

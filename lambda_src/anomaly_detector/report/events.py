@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from anomaly_detector.alerts.figures import change, compared, difference, figure, unit_of
 from anomaly_detector.alerts.words import plain, sentence
-from anomaly_detector.config import ROLLED_UP, Config
+from anomaly_detector.config import ROLLED_UP, Config, Unit
 from anomaly_detector.errors import PermanentError
-from anomaly_detector.events.group import Group
+from anomaly_detector.events.group import Group, Related
 from anomaly_detector.intervals import Grid
 from anomaly_detector.report import axes, charts
 from anomaly_detector.report.charts import Bar, Line, Span
@@ -209,8 +209,8 @@ class Teller:
         return at, f"Furthest from what was expected: {told} in this interval."
 
     def _bars(self, group: Group) -> list[Small]:
-        found = []
         unit = unit_of(self._config, group.measure)
+        found = self._cause(group, unit)
         for dimension, shares in group.contributions.items():
             ordered = sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
             ordered = [pair for pair in ordered if pair[1] > 0]
@@ -226,6 +226,21 @@ class Teller:
             label = f"by {plain(dimension, _NAME)}"
             found.append(Small(label, charts.bars(rows, title=label, unit=unit)))
         return found
+
+    def _cause(self, group: Group, unit: Unit | None) -> list[Small]:
+        """The slices that explain the event, as far as there are several, or a rest."""
+        cause = group.cause
+        if cause is None or (len(cause.parts) < 2 and cause.unexplained < 1):
+            return []
+        rows = [
+            Bar(_named(one.slice) or "in total", one.share, one.actual, one.expected)
+            for one in cause.parts[:_VALUES]
+        ]
+        rest = sum(one.share for one in cause.parts[_VALUES:]) + cause.unexplained
+        if rest > 0:
+            rows.append(Bar("the rest", rest, rest=True))
+        label = "what explains it"
+        return [Small(label, charts.bars(rows, title=label, unit=unit))]
 
     def _values(
         self, group: Group, dimension: str, value: str
@@ -289,18 +304,29 @@ class Teller:
         return found
 
     def _related(self, group: Group, low: int, high: int) -> list[Small]:
-        """Other events at the same time, those that share most of it first."""
-        found: list[tuple[float, Group]] = []
+        """Events of other measures that are related, then others at the same time, those that share
+        most of it first.
+        """
+        known = {one.id: one for one in self._content.groups}
+        found: list[Small] = []
+        for link in group.related:
+            other = known.get(link.group_id)
+            label = self.sentence(other) if other else plain(link.measure, _NAME)
+            chart = self._chart(other, low, high, 120) if other else Markup()
+            found.append(Small(label, chart, _linked(link), link.group_id if other else ""))
+        told = {group.id, *(link.group_id for link in group.related)}
+        beside: list[tuple[float, Group]] = []
         for other in self._content.groups:
             both = min(group.end, other.end) - max(group.start, other.start)
-            if other.id != group.id and both > timedelta(0):
+            if other.id not in told and both > timedelta(0):
                 whole = max(group.end, other.end) - min(group.start, other.start)
-                found.append((both / whole, other))
-        found.sort(key=lambda pair: (-pair[0], -pair[1].severity, pair[1].id))
-        return [
+                beside.append((both / whole, other))
+        beside.sort(key=lambda pair: (-pair[0], -pair[1].severity, pair[1].id))
+        found += [
             Small(self.sentence(other), self._chart(other, low, high, 120), key=other.id)
-            for _, other in found[:_RELATED]
+            for _, other in beside
         ]
+        return found[:_RELATED]
 
     def _found_by(self, group: Group) -> tuple[tuple[str, str], ...]:
         """Dimensions and values by which an event is found."""
@@ -326,6 +352,24 @@ class Teller:
         """A slice by its values."""
         held = [plain(value, _NAME) or "(empty)" for value in one if value != ROLLED_UP]
         return " / ".join(held) or "in total"
+
+
+def _linked(link: Related) -> str:
+    """How an event of another measure is related."""
+    if link.relationship == "CAUSE_OF_INPUT_ANOMALY_GROUP":
+        told = [f"may be a cause, of up to {link.contribution:.0f} % of it"]
+    else:
+        told = [f"may be an effect, to which this gave up to {link.contribution:.0f} %"]
+    if link.lag:
+        minutes = abs(link.lag) // 60
+        days, hours = minutes // 1440, minutes // 60
+        size = f"{days} d" if days >= 2 else f"{hours} h" if hours else f"{minutes} min"
+        told.append(f"began {size} {'earlier' if link.lag > 0 else 'later'}")
+    if link.times:
+        told.append(f"likewise in {link.times:,} of {charts.many(link.of, 'earlier event')}")
+    if not link.now:
+        told.append("only a habit: it is not there now")
+    return "; ".join(told)
 
 
 def _named(one: Mapping[str, str]) -> str:
