@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from sqlfluff.core import FluffConfig, Linter
 
 from local.cloud.redshift import unload_sql
 
+ROOT = Path(__file__).resolve().parents[2]
 ROLE = "arn:aws:iam::123456789012:role/unload"
 WINDOW = "ts >= {{ window_start }} and ts < {{ window_end }}"
 # The clocks of Havana go back over midnight in it.
@@ -232,3 +234,38 @@ def test_the_query_within_an_unload_is_the_query_that_was_parsed() -> None:
 )
 def test_a_statement_that_is_wrong_is_seen(statement: str) -> None:
     assert faults(statement)
+
+
+# --- docs/other-sources.md ----------------------------------------------------------------------
+
+_PAGE = (ROOT / "docs/other-sources.md").read_text(encoding="utf-8")
+SOURCES = dict(
+    re.findall(r"^## (.+)\n(?:(?!^## )[\s\S])*?```sql\n([\s\S]*?)```", _PAGE, re.MULTILINE)
+)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("interval", ["PT1H", "P1D"])
+def test_the_query_of_each_other_source_is_rendered_and_parsed(source: str, interval: str) -> None:
+    rendered = config(
+        interval=interval,
+        timestamp_column={"name": "ordered_at"},
+        measures={"amount": {}},
+        dimensions=["country"],
+        query=SOURCES[source],
+    )
+    end = START + timedelta(days=7)
+
+    for statement in (
+        checks.columns_statement(rendered, START, end),
+        checks.series_statement(rendered, START, end, history=True),
+        sql.aggregate(rendered, START, end, history=True),
+        sql.unload(sql.aggregate(rendered, START, end, history=False), "s3://b/live/", ROLE),
+    ):
+        assert "{{" not in statement
+        assert faults(statement) == []
+
+
+def test_every_section_about_a_source_has_a_query() -> None:
+    assert list(SOURCES) == re.findall(r"^## (.+)", _PAGE, re.MULTILINE)
+    assert len(SOURCES) == 6
