@@ -244,7 +244,26 @@ def test_the_explorer_draws_what_the_charts_of_the_page_draw(visit, tmp_path):
             assert np.abs(np.array(line) - np.array(other)).max() <= 1
     marks = one.tab.locator("#plot .marks").get_attribute("d")
     assert marks.count("M") == 3
-    assert one.tab.locator("#plot .missing").get_attribute("d").count("M") == 3
+    assert one.tab.locator("#plot .missing").get_attribute("d").count("M") == 2
+
+
+def test_the_explorer_keeps_peaks_and_gaps_of_a_year_of_hours(visit, tmp_path):
+    made = content(days=200, missing=tuple(range(3000, 3300)))
+    place = made.stored.index["revenue", (ROLLED_UP, ROLLED_UP)]
+    values = made.stored.values.copy()
+    values[0, place, 1234], values[0, place, 4321] = 90_000, 1
+    made = replace(made, stored=replace(made.stored, values=values))
+
+    one = visit(written(tmp_path, page(made)))
+
+    lines = lines_of(one.tab.locator("#plot .actual").get_attribute("d"))
+    assert len(lines) == 2
+    assert sum(map(len, lines)) <= 4000
+    scale = charts._Scale.of([made.stored.line(place)], zero=True, plot=230)
+    peaks = scale.y(np.array([90_000.0, 1.0])).round()
+    ys = [y for line in lines for _, y in line]
+    assert [min(ys), max(ys)] == pytest.approx(peaks, abs=1)
+    assert one.tab.locator("#plot .missing").get_attribute("d").count("M") == 1
 
 
 @pytest.mark.parametrize(

@@ -339,8 +339,9 @@
     if (lines.length === 1) {
       const [line] = lines;
       add(inner, "path", "band", { d: area(line.lower, line.upper, down) });
-      add(inner, "path", "expected", { d: path(line.expected, down) });
-      add(inner, "path", "actual", { d: path(line.actual, down) });
+      const dense = size > width ? " dense" : "";
+      add(inner, "path", `expected${dense}`, { d: path(line.expected, down) });
+      add(inner, "path", `actual${dense}`, { d: path(line.actual, down) });
       const dots = chosen[0].a.map((at) => {
         const value = Number.isFinite(line.actual[at]) ? line.actual[at] : line.expected[at];
         return Number.isFinite(value) ? `M${across[at]} ${down(value)}h0` : "";
@@ -349,11 +350,16 @@
     } else {
       lines.forEach((line, at) => add(inner, "path", kinds[at], { d: path(line.actual, down) }));
     }
-    const missing = lines.length
-      ? across.map((x, at) => (lines.some((line) => !Number.isFinite(line.actual[at]) && Number.isFinite(line.expected[at]))
-        ? `M${Math.round((at * width) / size)} ${height - 12}H${Math.round(((at + 1) * width) / size)}` : ""))
-      : [];
-    add(inner, "path", "missing", { d: missing.join("") });
+    const isMissing = (at) =>
+      at < size && lines.some((line) => !Number.isFinite(line.actual[at]) && Number.isFinite(line.expected[at]));
+    let missing = "";
+    for (let at = 0; at < size; at += 1) {
+      if (!isMissing(at)) continue;
+      const from = at;
+      while (isMissing(at + 1)) at += 1;
+      missing += `M${Math.round((from * width) / size)} ${height - 12}H${Math.round(((at + 1) * width) / size)}`;
+    }
+    add(inner, "path", "missing", { d: missing });
     chart.querySelector("title").textContent = chosen.length
       ? `${measure.name}: ${chosen.map(label).join("; ")}`
       : "No series is chosen";
