@@ -273,6 +273,10 @@ class World:
 
     # boto3
 
+    def Session(self) -> World:  # noqa: N802 as in boto3
+        """As `boto3.Session`: its clients are the same."""
+        return self
+
     def client(self, service: str, *, config: Any, region_name: str = "") -> Client:  # noqa: ARG002
         """As `boto3.client`."""
         attempts = config.retries["total_max_attempts"]

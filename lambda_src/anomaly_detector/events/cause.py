@@ -38,7 +38,8 @@ PRICE = 3.0  # nats of a further slice, beside the choice among those of its lev
 LEAST_SHARE = 0.05  # of what all explain, that a slice must explain
 MOST = 5  # slices
 ROUNDS = 6
-CANDIDATES = 24  # slices that a round collects
+CANDIDATES = 24  # slices that a round collects, fewer of very many leaves
+MOST_CELLS = 400_000  # candidates of a round times leaves: gains are held for each
 MOST_LEVELS = 250
 REFINED = 4  # steps in which a factor is fitted
 _TINY = 1e-12
@@ -149,6 +150,7 @@ class _Search:
         self._deviation, self._side = deviation, side
         self._unchanged = _nats((actual - expected) / deviation)
         self._levels = list(_levels(codes))
+        self._most = min(CANDIDATES, max(4, MOST_CELLS // len(codes)))
 
     def run(self, most: int) -> list[tuple[Slice, NDArray[np.bool_]]]:
         """The slices chosen, and (L,) which leaves each holds."""
@@ -240,7 +242,7 @@ class _Search:
             price = np.empty(size)
             price[order] = level.price + np.log(np.arange(1, size + 1))
             worth = gain - price
-            few = min(CANDIDATES, size)
+            few = min(self._most, size)
             top = np.argpartition(-worth, few - 1)[:few] if few < size else np.arange(size)
             best += [
                 (float(worth[at]), level, int(at), float(price[at]))
@@ -248,7 +250,7 @@ class _Search:
                 if gain[at] > 0
             ]
         best.sort(key=lambda one: -one[0])
-        return best[:CANDIDATES]
+        return best[: self._most]
 
 
 def _levels(codes: Codes) -> Iterator[_Level]:
