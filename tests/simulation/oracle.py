@@ -47,7 +47,7 @@ class Ending:
     sent : events by target, as often as they were sent. unknown, failed : alerts reported so.
     after : what each target was told of an event after its opening, as often as it was sent.
     knows : what each target knows of an event in the end: its severity class, and whether it is
-        over.
+        over; by itself at first, or as the new level at once, that depends on when a crawl looks.
     suppressed : events that were told under another name.
     """
 
@@ -144,7 +144,7 @@ def ending(kept: Kept) -> Ending:
         sent=sent,
         after=after,
         knows={
-            (sk, target): told
+            (sk, target): {name: told[name] for name in ("severity_class", "over")}
             for sk, item in items.items()
             if sk.startswith("ALERT#")
             for target, told in item["knows"].items()

@@ -240,7 +240,10 @@ class _Errand:
     def _take(self, groups: tuple[Group, ...]) -> None:
         self._groups = groups
         self._news = tuple(group for group in groups if not self._is_history(group))
-        self._outbox = Outbox(self._run, self._config, self.delivery, self._news)
+        # Of events that a former model has told, a crawl says how they end; of a backtest, nothing
+        # but its news was ever told.
+        self._followed = self._news if self.is_backtest else groups
+        self._outbox = Outbox(self._run, self._config, self.delivery, self._followed)
 
     @property
     def is_backtest(self) -> bool:
@@ -337,7 +340,7 @@ class _Errand:
 
     def _extend(self) -> None:
         """Keep the extent of groups with the decisions on them."""
-        for group in self._news:
+        for group in self._followed:
             for name in self._alerts:
                 item = self._ledger.alert(name, group.id)
                 if item is None:
@@ -357,8 +360,8 @@ class _Errand:
         over. Of a backtest, the crawls of its model do.
         """
         if not self.is_backtest:
-            news = [group for group in self._news if not _deferred(group, self.delivery, newer)]
-            self._outbox.go_on(news, muting.judge(self._ledger, self._config))
+            groups = [one for one in self._followed if not _deferred(one, self.delivery, newer)]
+            self._outbox.go_on(groups, muting.judge(self._ledger, self._config))
 
     def _retract(self, gone: Sequence[GroupItem]) -> None:
         """Turn the alerts on groups that late rows or another model have undone into retractions

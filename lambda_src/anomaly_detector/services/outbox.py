@@ -184,20 +184,20 @@ class Outbox:
         self._groups = sorted(groups, key=lambda one: (one.start, one.id))
         self._ledger = run.post.ledger
 
-    def go_on(self, news: Sequence[Group], muted: Callable[[Group], str | None]) -> None:
+    def go_on(self, groups: Sequence[Group], muted: Callable[[Group], str | None]) -> None:
         """Note what is new of events that were told.
 
         Parameters
         ----------
-        news : those of the groups that no newer delivery decides about.
+        groups : those that no newer delivery decides about.
         muted : returns the ID of the mute that holds a group back.
         """
-        for item, groups in self._told(news):
+        for item, told in self._told(groups):
             late = item.revision > self.delivery.revision
-            if late or item.retracted or any(muted(group) for group in groups):
+            if late or item.retracted or any(muted(group) for group in told):
                 continue
             alert = self._alerts[item.alert]
-            holds = standing(self._config, alert, groups, item.holds)
+            holds = standing(self._config, alert, told, item.holds)
             if holds == item.holds:
                 continue
             now = self._run.clock()
