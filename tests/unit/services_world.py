@@ -291,6 +291,7 @@ class World:
                 plan.history_start,
                 plan.history_end,
                 execution,
+                taught=plan.taught,
             )
             for one in plan.parts
         ]
@@ -305,6 +306,7 @@ class World:
             parts=trained,
             execution=execution,
             now=at,
+            taught=plan.taught,
         )
         self.deliver(at, execution)
 
