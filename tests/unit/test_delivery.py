@@ -1072,6 +1072,21 @@ def test_a_retraining_makes_no_history_of_an_event_that_lasts(cloud: Cloud) -> N
     assert [one["anomalyGroupId"] for one in cloud.received()] == [lasts.id]
 
 
+def test_the_end_of_an_event_that_a_former_model_has_told_is_told(cloud: Cloud) -> None:
+    # given an event that was told, and a model that came into force after its last interval
+    cloud.commit([group(hours=2, state="OPEN")], hours=2)
+    cloud.deliver()
+    (told,) = cloud.received()
+    live = {"live_from": START + 2 * HOUR, "live_since": FOREVER}
+    # when its crawl finds that it is over
+    over = group(hours=2, state="CLOSED")
+    cloud.commit([over], due=START + 2 * HOUR, attempt="two", **live)
+    cloud.deliver()
+    # then
+    (end,) = cloud.received()
+    assert (end["anomalyGroupId"], end["state"]) == (told["anomalyGroupId"], "RESOLVED")
+
+
 def test_a_delivery_from_before_a_retraining_only_sends_its_alerts(cloud: Cloud) -> None:
     cloud.commit([group()])
     after = Detector(status="ACTIVE", live_from=START + 2 * HOUR, trained="newer")
