@@ -408,6 +408,11 @@ def test_people_say_what_events_were_and_undo_it(world: World) -> None:
     assert feedback.verdicts(world.ledger, world.config, later)[0].holds(0)
     assert not feedback.verdicts(world.ledger, world.config, earlier)[0].holds(0)
 
+    # Of a configuration without the measure or the dimension, it says nothing.
+    for gone in ({"dimensions": ()}, {"measures": {"views": world.config.measures["views"]}}):
+        other = world.config.model_copy(update=gone)
+        assert feedback.verdicts(world.ledger, other, later) == ()
+
     # when another answer follows, and one to a series of it
     yes = _say(group_id=one.id, is_anomaly=True)
     _say(group_id=one.id, is_anomaly=True, series={"platform": "app"})

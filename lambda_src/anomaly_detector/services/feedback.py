@@ -142,6 +142,10 @@ def verdicts(ledger: Ledger, config: Config, taught: datetime | None) -> tuple[V
         ended = item.undone_at
         if ended is not None and taught is not None and ended <= taught:
             continue
+        # Another configuration may have neither the measure nor the dimensions.
+        named = {name for one in item.slices for name in one}
+        if item.measure not in config.measures or not named <= set(config.dimensions):
+            continue
         known = taught is not None and item.since <= taught
         found.append(
             _verdict(
