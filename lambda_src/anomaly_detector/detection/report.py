@@ -39,6 +39,10 @@ SEASONS: tuple[Season, ...] = ("day", "week", *OTHERS, "season_intervals")
 SPARSE = 5.0  # events an interval below which a series is sparse
 GAPS = float(np.exp(-SPARSE))  # share of intervals without a row that so few events leave
 BEYOND_CHANCE = 3.0
+SWING = 0.3  # variance of a season that is worth telling, in that of the noise
+OF_WEEK = (
+    0.05  # share of the week's variance below which that of the day is the week's, half learned
+)
 AHEAD = 100  # days in which what is expected is looked for
 CONSTANT = 1e-6  # relative deviation below which there is nothing but float noise
 
@@ -193,7 +197,8 @@ def _learnt(settings: DetectorSettings, state: State) -> _Learnt:
     constant = scored & flat & (deviation <= CONSTANT * size)
 
     week_chance = variance * _chance(forecast.week_seen, RATE_WEEK * rules.pace)
-    day_chance = variance * _chance(forecast.day_seen, RATE_DAY)
+    # The day is learned from what the week leaves, with the error of that.
+    day_chance = (variance + week_chance) * _chance(forecast.day_seen, RATE_DAY)
     by_week = np.maximum(week - week_chance, 0.0)
     by_day = np.maximum(day - day_chance, 0.0)
     if settings.slots_a_day == 1:
@@ -202,8 +207,11 @@ def _learnt(settings: DetectorSettings, state: State) -> _Learnt:
     telling = scored & ~constant & (total > 0)
     total = np.where(telling, total, 1.0)
 
+    # A weekend that is still being learned lifts the hours of the day that it has reached.
+    with_day = by_day > OF_WEEK * by_week
+
     def found(explained: Array, raw: Array, chance: Array) -> Mask:
-        swing = 4.0 * explained > variance
+        swing = explained > SWING * variance
         return np.asarray(telling & (explained > 0) & swing & (raw > BEYOND_CHANCE * chance))
 
     spread = np.full(level.shape, np.nan)
@@ -217,7 +225,7 @@ def _learnt(settings: DetectorSettings, state: State) -> _Learnt:
         level=level,
         day_share=np.where(telling, by_day / total, 0.0),
         week_share=np.where(telling, by_week / total, 0.0),
-        with_day=found(by_day, day, day_chance),
+        with_day=with_day & found(by_day, day, day_chance),
         with_week=found(by_week, week, week_chance),
         spread=spread,
         missing=1.0 - habits.presence,

@@ -50,9 +50,11 @@ class Span:
         return self.first <= at < self.end
 
     def mask(self, measures: Sequence[str], dimensions: Sequence[str], lattice: Lattice) -> Mask:
-        """(M, K) series that it contains."""
+        """(M, K) series that it contains; none of a dimension that is gone."""
         held = np.zeros(len(lattice.names), dtype=np.bool_)
         for one in self.slices:
+            if any(name not in dimensions for name, _ in one):
+                continue
             wanted = [(dimensions.index(name), {*of, ROLLED_UP}) for name, of in one]
             held |= np.array(
                 [all(name[axis] in of for axis, of in wanted) for name in lattice.names],

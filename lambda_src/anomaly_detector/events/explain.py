@@ -192,15 +192,14 @@ def _cause(dimensions: tuple[str, ...], found: _Found) -> Cause:
 
 
 def _quiet(event: Event, seconds: int) -> int:
-    """Intervals since its end; see `Group.quiet`."""
-    passed = event.quiet + max(0, event.closed - 1)
+    """Intervals since its end, up to where it closed; see `Group.quiet`."""
     if event.closed:
-        return max(1, passed)
+        return max(1, event.quiet)
     if not (event.bound or event.few_rows) and event.doubt < BACK_TO_NORMAL:
         return 0
     shown = sorted({point.start for point in event.points})
     pauses = ((after - before).total_seconds() for before, after in pairwise(shown))
-    return passed if passed > max(pauses, default=0.0) / seconds - 1 else 0
+    return event.quiet if event.quiet > max(pauses, default=0.0) / seconds - 1 else 0
 
 
 def _leaves(rule: MeasureRule, event: Event, lattice: Lattice, found: _Found) -> tuple[Leaf, ...]:

@@ -151,7 +151,7 @@ class Group:
     habit : the like days (`alike`) on which the same is expected from now on, as it has come often
         enough; else empty.
     quiet : intervals in a row that were normal since, as far as that is sure, once they are more
-        than in any pause before; 0 while it goes on.
+        than in any pause before; 0 while it goes on. They are counted until it closes.
     been : slices that it has been on so far, among them `slices`: whether an alert is about it does
         not depend on when somebody looks.
     leaves : those that moved with the event, the largest change first; at most `MOST_LEAVES`.
