@@ -1,13 +1,26 @@
-"""What the documents say of tests is so."""
+"""What the documents say of tests, files, commands, alarms and gates is so."""
 
 from __future__ import annotations
 
 import re
+import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
+from anomaly_detector import cli
+
+from scripts import gates
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), ROOT / "local/README.md"]
+    + [each for place in ("docs", "examples", "modules") for each in ROOT.glob(f"{place}/**/*.md")]
+)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|(?:href|src|srcset)=\"([^\"]+)\"")
+FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"(?:python -m anomaly_detector|anomaly-detector) ([a-z].*)")
+PLACE = re.compile(r"`((?:\w[\w.-]*/)+[\w.-]*\w|[\w-]+\.(?:md|py|tf|toml))`")
 QUOTED = re.compile(r"`((?:[a-z_0-9]+/)*test_\w+\.py)::(\w+)`")
 FILES = re.compile(r"`([a-z_]+\.tftest\.hcl)`(?: \(([^)]*)\))?")
 
@@ -29,3 +42,92 @@ def test_every_test_that_is_quoted_exists(document: str) -> None:
         source = (ROOT / "tests/terraform" / file).read_text(encoding="utf-8")
         for run in re.findall(r"`(\w+)`", runs):
             assert f'run "{run}"' in source
+
+
+@cache
+def prose(document: Path) -> str:
+    """A document without its code blocks."""
+    return FENCE.sub("", document.read_text(encoding="utf-8"))
+
+
+@cache
+def anchors(document: Path) -> set[str]:
+    """What GitHub calls its headings, and names that it gives itself."""
+    heads = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
+    plain = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", each) for each in heads]
+    made = {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in plain}
+    return made | set(re.findall(r"<a (?:id|name)=\"([^\"]+)\"", prose(document)))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: str(each.relative_to(ROOT)))
+def test_every_link_within_the_repository_leads_somewhere(document: Path) -> None:
+    lacking = []
+    for one, other in LINK.findall(prose(document)):
+        link = one or other
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        to = (document.parent / path).resolve() if path else document
+        if not to.exists() or (anchor and anchor not in anchors(to)):
+            lacking.append(link)
+    assert lacking == []
+
+
+def test_every_command_that_is_shown_is_understood() -> None:
+    shown = []
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for block in FENCE.findall(text):
+            for line in block.replace("\\\n", " ").splitlines():
+                shown += COMMAND.findall(line)[:1] if COMMAND.match(line.strip()) else []
+        if document.name == "operations.md":
+            shown += re.findall(r"`python -m anomaly_detector ([^`]+)`", text)
+    assert len(shown) > 20
+
+    for line in shown:
+        cli._parser().parse_args(shlex.split(line, comments=True))
+
+
+def test_every_alarm_has_its_place_in_the_runbook() -> None:
+    source = (ROOT / "modules/monitoring/main.tf").read_text(encoding="utf-8")
+    blocks = source.split("alarms = merge(")
+    own = re.findall(r"^    ([a-z-]+) = \{", blocks[1].split("\n}\n")[0], re.MULTILINE)
+    outcomes = re.findall(r"^    ([a-z-]+) += \"Executions", source, re.MULTILINE)
+    alarms = {f"{machine}-{one}" for machine in ("crawl", "pipeline") for one in outcomes}
+    alarms |= {"silence", "budget", *own}
+    assert len(outcomes) == 3
+    assert len(own) > 3
+
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^### `([a-z-]+)`$", text, re.MULTILINE)) == alarms
+
+
+def test_every_gate_is_told_to_who_contributes() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("<!-- gates:begin -->")[1].split("<!-- gates:end -->")[0]
+
+    told = re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)
+    assert told == [*gates.QUICK, *gates.LONG]
+
+
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_file_that_a_guide_names_exists(document: str) -> None:
+    roots = [
+        "",
+        "docs",
+        "tests",
+        "tests/terraform",
+        "tests/contract",
+        "lambda_src/anomaly_detector",
+    ]
+    named = set(PLACE.findall(prose(ROOT / document)))
+    assert len(named) > 20
+    # In the bucket, and in a registry.
+    elsewhere = {"config/detector.json", "hashicorp/aws"}
+
+    lacking = [
+        each
+        for each in sorted(named - elsewhere)
+        if not any([*(ROOT / root).glob(each), *(ROOT / root).glob(f"*/{each}")] for root in roots)
+    ]
+    assert lacking == []
