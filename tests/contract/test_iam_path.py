@@ -44,6 +44,7 @@ def _inputs(name: str, path: str) -> dict[str, Any]:
         "alert_secret_arns": [],
         "alert_kms_key_arns": [],
         "dead_letter_queue_arn": arn("sqs", f"{name}-dead-letters"),
+        "console": True,
         "tracing": False,
     }
 

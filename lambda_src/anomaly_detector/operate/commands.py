@@ -336,11 +336,11 @@ def called(options: argparse.Namespace) -> Iterator[None]:
     from anomaly_detector import aws_faults
 
     place = options.region or "your AWS settings"
-    named = options.name or f"of the bucket {options.bucket}"
     try:
         yield
     except ClientError as error:
         if aws_faults.is_gone(error):
+            named = options.name or f"of the bucket {options.bucket}"
             raise PermanentError(
                 f"There is no detector '{named}' in the region of {place}: check --name, "
                 f"--region and --profile ({aws_faults.message(error)})."
