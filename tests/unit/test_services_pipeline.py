@@ -732,7 +732,7 @@ def results_of_an_activation(name: str, order: str) -> dict[str, Any]:
     detector = world.ledger.detector()
     models = {layout.model(str(one), 0) for one in (detector.model, detector.old_model)}
     assert set(world.store.keys("models/")) == models
-    sent = [message["anomalyGroupId"] for message in world.mail.messages]
+    sent = [message["anomalyGroupId"] for message in world.mail.news]
     assert len(sent) == 1
     groups = world.groups()
     assert [group["AnomalyGroupId"] for group in groups] == sent

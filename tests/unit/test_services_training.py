@@ -223,7 +223,7 @@ def test_blocks_and_a_kill_at_every_call_change_no_byte(
 ) -> None:
     world, plan = shop
     random_calls, clock = random.Random(5), itertools.count(0, 2)
-    for mortal, die in ((False, lambda: 10**9), (True, lambda: random_calls.randint(6, 16))):
+    for mortal, die in ((False, lambda: 10**9), (True, lambda: random_calls.randint(6, 30))):
         wiped(world)
         answer, killed = trained(
             world, plan, 0, tuple(MEASURES), die, lambda: 900.0 - next(clock) % 700

@@ -45,7 +45,6 @@ HEALING_WEEKS = 6  # weeks up to which a weekly slot of a moved series is learne
 REFUTED = 0.5  # share of a residual that is left without a weekly slot that was learned wrongly
 USUAL = 1.0  # usual deviations up to which a value refutes no weekly slot
 WHOLE_WEEK = 7  # days before a daily slot represents an average day
-KNOWN_WEEKS = 3  # weeks before the daily profile is learned without what the weekday adds
 RUN_LEVEL = 2.0
 BACK_CLIP = 5.0  # nats of an hour for the level before an accepted one
 BACK_HOLDS, BACK_AGAIN = 5.0, 15.0  # nats from which nothing is learned, and it is the level again
@@ -266,7 +265,6 @@ class Forecast(Part):
         # A slot of an hour has several values a week.
         rate, target = np.full_like(z, RATE_WEEK * rules.pace), learnt - expectation.day
         # The first weeks may have been a fault's: they are forgotten, not averaged.
-        known = self.week_seen[slots.week] >= KNOWN_WEEKS * rules.an_hour
         value = expectation.expected + residual
         wrong = self._young_week(rules, slots)
         if wrong.any():
@@ -276,9 +274,7 @@ class Forecast(Part):
         _learn_slot(self.week[slots.week], self.week_seen[slots.week], whole, rate, target)
         spread = self.spread[slots.day]
         spread += on * np.maximum(1.0 / (day_seen + 1.0), RATE_SPREAD) * (size - spread)
-        # Without what the weekday adds: the days that an event leaves out shift nothing.
-        of_day = learnt - (expectation.shape - expectation.day) * known
-        _learn_slot(self.day[slots.day], day_seen, profiles, RATE_DAY, of_day)
+        _learn_slot(self.day[slots.day], day_seen, profiles, RATE_DAY, learnt)
         size -= self.spread_all
         size *= on * np.maximum(young, RATE_SPREAD_ALL * rules.pace)
         self.spread_all += size

@@ -197,8 +197,7 @@ def _learnt(settings: DetectorSettings, state: State) -> _Learnt:
     constant = scored & flat & (deviation <= CONSTANT * size)
 
     week_chance = variance * _chance(forecast.week_seen, RATE_WEEK * rules.pace)
-    # The day is learned from what the week leaves, with the error of that.
-    day_chance = (variance + week_chance) * _chance(forecast.day_seen, RATE_DAY)
+    day_chance = variance * _chance(forecast.day_seen, RATE_DAY)
     by_week = np.maximum(week - week_chance, 0.0)
     by_day = np.maximum(day - day_chance, 0.0)
     if settings.slots_a_day == 1:
