@@ -159,7 +159,7 @@ def trained(
                     plan.history_end,
                     "pipeline-1",
                     answer,
-                    remaining,
+                    remaining=remaining,
                 )
             except Killed:
                 killed += 1
@@ -223,7 +223,7 @@ def test_blocks_and_a_kill_at_every_call_change_no_byte(
 ) -> None:
     world, plan = shop
     random_calls, clock = random.Random(5), itertools.count(0, 2)
-    for mortal, die in ((False, lambda: 10**9), (True, lambda: random_calls.randint(6, 30))):
+    for mortal, die in ((False, lambda: 10**9), (True, lambda: random_calls.randint(6, 16))):
         wiped(world)
         answer, killed = trained(
             world, plan, 0, tuple(MEASURES), die, lambda: 900.0 - next(clock) % 700
@@ -255,7 +255,7 @@ def test_it_stops_in_good_time_and_says_how_far_it_has_come(
             plan.history_end,
             "pipeline-1",
             answer,
-            lambda: 10.0,
+            remaining=lambda: 10.0,
         )
         seen.append(answer)
 

@@ -48,6 +48,7 @@ def train(
     history_end: datetime,
     execution: str,
     trained: Trained | None = None,
+    *,
     taught: datetime | None = None,
     remaining: Callable[[], float] = lambda: MOST_SECONDS,
 ) -> Trained:
