@@ -82,7 +82,7 @@ CRAWL = Crawl(
     s3_reads=14,
     events=17,
     table_writes=20,
-    table_reads=18,
+    table_reads=20,
     traces=2,
     log_bytes=8_000,
 )
