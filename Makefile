@@ -115,11 +115,11 @@ package: $(VENV)/ready ## build lambda_src/dist/package.zip
 package-check: $(VENV)/ready ## check that the committed zip matches the sources
 	@$(PY) scripts/build_package.py --check
 
-docs: $(VENV)/ready ## generate the tables of inputs, outputs and costs in the READMEs
+docs: $(VENV)/ready ## write the READMEs' sections as terraform-docs does, and the table of costs
 	@$(PY) scripts/terraform_docs.py
 	@$(PY) -m scripts.cost
 
-docs-check: $(VENV)/ready ## check that these tables are up to date
+docs-check: $(VENV)/ready ## check that these sections are up to date
 	@$(PY) scripts/terraform_docs.py --check
 
 bench: .venv-bench/ready bench-simulation bench-properties ## accuracy, calibration and speed compared with other detectors: docs/benchmarks.md
