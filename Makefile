@@ -16,7 +16,7 @@ DETECTOR := $(wildcard tests/unit/test_detection*.py tests/unit/test_event*.py t
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract browser benchmarks simulation simulation-calls simulation-first simulation-second end-to-end end-to-end-role many-detectors tflint checkov newest-provider package package-check docs docs-check bench bench-simulation bench-properties clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract browser benchmarks simulation simulation-calls simulation-first simulation-second end-to-end end-to-end-role many-detectors tflint checkov newest-provider package package-check docs docs-check release-check bench bench-simulation bench-properties clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -121,6 +121,9 @@ docs: $(VENV)/ready ## write the READMEs' sections as terraform-docs does, and t
 
 docs-check: $(VENV)/ready ## check that these sections are up to date
 	@$(PY) scripts/terraform_docs.py --check
+
+release-check: $(VENV)/ready ## check that version, CHANGELOG and documents agree
+	@$(PY) -m scripts.release check
 
 bench: .venv-bench/ready bench-simulation bench-properties ## accuracy, calibration and speed compared with other detectors: docs/benchmarks.md
 	@nice -n 10 .venv-bench/bin/python -m tests.benchmarks
