@@ -3,12 +3,16 @@
 Each gate is a make target. Its output is printed when it has ended, failed gates last. A line
 `NOT RUN: what: why` in the output is repeated at the end, so that no omission goes unnoticed; if
 `what` is the gate itself, it did not run at all.
+
+No gate runs for ever: after its limit it is interrupted, so that tests clean up; what goes on
+after that prints where it is and is ended. Its output so far is shown, and it has failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -46,7 +50,13 @@ LONG = (
 )
 # The longest, and mostly waiting; the others give way to them.
 _FIRST = ("end-to-end", "end-to-end-role")
+# Seconds. The longest gate takes twelve minutes on a busy machine; CI's limit for all is 90.
+_GATE_LIMIT = 1500.0
+_WHOLE_LIMIT = 4500.0
+_GRACE = 30.0
 _ENVIRONMENT = {
+    # What Python does when it is aborted is printed.
+    "PYTHONFAULTHANDLER": "1",
     # One thread each: the cores are shared out already.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -58,13 +68,17 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Result:
-    """How a gate ended; `left_out` has `what: why` of all that it could not check."""
+    """How a gate ended; `left_out` has `what: why` of all that it could not check.
+
+    `stopped`: it did not end by itself within its limit.
+    """
 
     gate: str
     status: int
     seconds: float
     output: str
     left_out: tuple[str, ...]
+    stopped: bool
 
     @property
     def ran(self) -> bool:
@@ -78,11 +92,28 @@ class Result:
 
 
 class Runner:
-    """Runs gates side by side; what it started ends with it."""
+    """Runs gates side by side; what it started ends with it.
 
-    def __init__(self, make: Sequence[str], lanes: int) -> None:
+    Parameters
+    ----------
+    make : command that is given a gate. lanes : gates at a time.
+    limit : seconds for each gate. whole : seconds for all, from now on.
+    grace : seconds that a gate has to clean up when it is stopped.
+    """
+
+    def __init__(
+        self,
+        make: Sequence[str],
+        lanes: int,
+        limit: float = _GATE_LIMIT,
+        whole: float = _WHOLE_LIMIT,
+        grace: float = _GRACE,
+    ) -> None:
         self._make = make
         self._lanes = lanes
+        self._limit = limit
+        self._until = time.monotonic() + whole
+        self._grace = grace
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
 
@@ -104,20 +135,28 @@ class Runner:
 
     def _one(self, gate: str) -> Result:
         began = time.monotonic()
+        limit = max(min(self._limit, self._until - began), 0)
+        stopped = False
         print(f"… {gate}", flush=True)
         with tempfile.TemporaryFile() as output:
             process = self._start(gate, output)
             try:
-                status = process.wait()
+                status = process.wait(limit)
+            except subprocess.TimeoutExpired:
+                stopped = True
+                self._end(process)
+                status = process.wait() or 1
             finally:
                 with self._lock:
                     self._running.discard(process)
             output.seek(0)
             text = output.read().decode("utf-8", "replace")
+        if stopped:
+            text += f"\nStopped: it did not end within {limit:.0f} s.\n"
         left_out = tuple(
             line.removeprefix(_MARK).strip() for line in text.splitlines() if line.startswith(_MARK)
         )
-        return Result(gate, status, time.monotonic() - began, text, left_out)
+        return Result(gate, status, time.monotonic() - began, text, left_out, stopped)
 
     def _start(self, gate: str, output: IO[bytes]) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -136,8 +175,33 @@ class Runner:
 
     def _stop(self) -> None:
         with self._lock:
-            for process in self._running:
-                os.killpg(process.pid, signal.SIGTERM)
+            running = list(self._running)
+        if running:
+            with ThreadPoolExecutor(len(running)) as ends:
+                list(ends.map(self._end, running))
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """End a gate and all that it started in its group."""
+        for sent, seconds in (
+            (signal.SIGINT, self._grace),
+            (signal.SIGABRT, 5.0),
+            (signal.SIGKILL, 5.0),
+        ):
+            if not _reached(process, sent):
+                return
+            until = time.monotonic() + seconds
+            while time.monotonic() < until and _reached(process, 0):
+                time.sleep(0.05)
+
+
+def _reached(process: subprocess.Popen[bytes], sent: int) -> bool:
+    """Whether anything of a process's group is left that a signal was sent to."""
+    process.poll()
+    try:
+        os.killpg(process.pid, sent)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _show(result: Result) -> None:
@@ -149,7 +213,11 @@ def summary(results: Sequence[Result], seconds: float) -> str:
     """A line for each gate, then what was left out, and all in one sentence at the end."""
     lines = [f"{each.gate:16} {each.word:8} {each.seconds:6.0f} s" for each in results]
     lines += [f"{_MARK}{each}" for result in results for each in result.left_out]
-    failed = [each.gate for each in results if each.status]
+    failed = [
+        f"{each.gate} (stopped after {each.seconds:.0f} s)" if each.stopped else each.gate
+        for each in results
+        if each.status
+    ]
     idle = [each.gate for each in results if not each.status and not each.ran]
     parts = sum(len(each.left_out) for each in results if each.ran)
     said = f"{len(results) - len(failed) - len(idle)} of {len(results)} gates passed"
@@ -170,9 +238,19 @@ def main() -> int:
     parser.add_argument("--make", default="make", help="make command to use")
     lanes = (os.cpu_count() or 2) + 1  # one more, for gates that wait
     parser.add_argument("--lanes", type=int, default=lanes, help="number of concurrent gates")
+    parser.add_argument(
+        "--limit", type=float, default=_GATE_LIMIT, help="seconds for each gate (%(default)g)"
+    )
+    parser.add_argument(
+        "--whole-limit", type=float, default=_WHOLE_LIMIT, help="seconds for all (%(default)g)"
+    )
     chosen = parser.parse_args()
     began = time.monotonic()
-    runner = Runner([chosen.make, "--no-print-directory"], chosen.lanes)
+    runner = Runner(
+        [chosen.make, "--no-print-directory"], chosen.lanes, chosen.limit, chosen.whole_limit
+    )
+    # What is aborted says where it was, and leaves nothing behind.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     results: list[Result] = []
     # Where a shell starts this in the background, SIGINT is ignored from the beginning.
     for each in (signal.SIGINT, signal.SIGTERM):

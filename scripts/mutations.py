@@ -20,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CODE = "lambda_src/anomaly_detector/"
 CALLS = "tests/simulation/test_every_call.py"
+# Seconds: a change can make a run endless, which a gate of `make test` stops as well.
+_LIMIT = 1500
 _COPIED = ("lambda_src", "local", "modules", "scripts", "tests")
 _FILES = ("main.tf", "pyproject.toml")
 
@@ -256,13 +258,17 @@ def passes(mutation: Mutation, folder: Path) -> tuple[bool, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
-    done = subprocess.run(
-        [sys.executable, *mutation.by.split()],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, *mutation.by.split()],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_LIMIT,
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"did not end within {_LIMIT} s"
     lines = (done.stdout + done.stderr).strip().splitlines()
     said = [line.strip() for line in lines if "FAILED" in line or "Error" in line] or lines
     return done.returncode == 0, said[0][:150] if said else ""

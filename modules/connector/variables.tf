@@ -44,6 +44,6 @@ variable "params_json" {
       for key in ["detector_description", "alert_name", "alert_description", "alert_lambda_arn", "secret_name"] :
       can(tostring(try(jsondecode(trimprefix(var.params_json, "\uFEFF"))[key], null)))
     ])
-    error_message = "params_json: detector_description, alert_name, alert_description, alert_lambda_arn and secret_name must be texts; got ${jsonencode({ for key, value in try(jsondecode(trimprefix(var.params_json, "\uFEFF")), {}) : key => value if contains(["detector_description", "alert_name", "alert_description", "alert_lambda_arn", "secret_name"], key) })}."
+    error_message = "params_json: detector_description, alert_name, alert_description, alert_lambda_arn and secret_name must be texts; got ${jsonencode([for key in ["detector_description", "alert_name", "alert_description", "alert_lambda_arn", "secret_name"] : try(jsondecode(trimprefix(var.params_json, "\uFEFF"))[key], null)])}."
   }
 }

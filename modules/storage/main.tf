@@ -328,7 +328,7 @@ resource "aws_glue_catalog_table" "results" {
 
 # Each file begins with a comment that says what it answers.
 locals {
-  dimension_columns = [for name in var.dimensions : "\"${replace(lower(name), "\"", "\"\"")}\""]
+  dimension_columns = [for name in var.dimensions : format("\"%s\"", replace(lower(name), "\"", "\"\""))]
   queries = {
     for file in fileset("${path.module}/queries", "*.sql") : trimsuffix(file, ".sql") => templatefile("${path.module}/queries/${file}", merge(
       {

@@ -93,6 +93,56 @@ def test_what_was_started_ends_with_an_interrupt(
         time.sleep(0.05)
 
 
+def test_a_gate_that_does_not_end_is_stopped_shown_and_has_failed(
+    make: list[str], tmp_path: Path
+) -> None:
+    began = time.monotonic()
+
+    results = gates.Runner(make, 2, limit=5).run(["slow", "good"])
+
+    # Long before it would have ended.
+    assert time.monotonic() - began < 300
+    stopped = next(each for each in results if each.gate == "slow")
+    assert (stopped.word, stopped.stopped) == ("FAILED", True)
+    assert stopped.status != 0
+    assert "Stopped: it did not end within 5 s." in stopped.output
+    assert not _alive(int((tmp_path / "pid").read_text()))
+    assert re.search(
+        r"1 of 2 gates passed in 61 s; FAILED: slow \(stopped after \d+ s\)\.$",
+        gates.summary(results, 61),
+    )
+
+
+def test_what_ignores_an_interrupt_says_where_it_is_and_ends(
+    make: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "endless.py").write_text(
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "def never_ends():\n"
+        "    print('begun', flush=True)\n"
+        "    while True: time.sleep(0.01)\n"
+        "never_ends()\n"
+    )
+    (tmp_path / "Makefile").write_text(f"endless:\n\t@{sys.executable} endless.py\n")
+
+    (result,) = gates.Runner(make, 1, limit=5, grace=0.5).run(["endless"])
+
+    assert (result.word, result.stopped) == ("FAILED", True)
+    assert result.output.startswith("begun")
+    assert "in never_ends" in result.output
+
+
+def test_what_begins_when_the_time_for_all_is_over_is_stopped_too(make: list[str]) -> None:
+    (result,) = gates.Runner(make, 1, whole=0).run(["slow"])
+
+    assert (result.word, result.stopped) == ("FAILED", True)
+
+
+def test_no_test_runs_for_ever(pytestconfig: pytest.Config) -> None:
+    assert 0 < float(pytestconfig.getini("timeout")) <= 300
+
+
 def _alive(pid: int) -> bool:
     """Whether a process runs; one that has ended may wait for its parent to notice."""
     answer = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
