@@ -12,12 +12,13 @@ CHECKOV := CKV_PARSE_ERROR_FAIL=true HCL_PARSE_TIMEOUT_SEC=300 .venv-checkov/bin
 TERRAFORM := $(PY) -m local.terraform
 KEEP ?=
 NEW_ROLE := tests/end_to_end/test_4_new_role.py
+DEMO_WAREHOUSE := tests/end_to_end/test_6_demo_warehouse.py
 CLI := $(wildcard tests/unit/test_cli*.py)
 DETECTOR := $(wildcard tests/unit/test_detection*.py tests/unit/test_event*.py tests/unit/test_recurring.py)
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract browser benchmarks simulation simulation-calls simulation-first simulation-second end-to-end end-to-end-role many-detectors tflint checkov newest-provider package package-check docs docs-check release-check bench bench-simulation bench-properties clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract browser benchmarks simulation simulation-calls simulation-first simulation-second end-to-end end-to-end-role end-to-end-demo many-detectors tflint checkov newest-provider package package-check docs docs-check release-check bench bench-simulation bench-properties clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -90,10 +91,13 @@ newest-provider: $(VENV)/ready ## check the Terraform code against the newest AW
 	@$(PY) -m pytest tests/provider
 
 end-to-end: $(VENV)/ready ## end-to-end tests on the local cloud, including faults
-	@$(PY) -m pytest tests/end_to_end --ignore $(NEW_ROLE)
+	@$(PY) -m pytest tests/end_to_end --ignore $(NEW_ROLE) --ignore $(DEMO_WAREHOUSE)
 
 end-to-end-role: $(VENV)/ready ## end-to-end test of an UNLOAD role that is created, detached and moved
 	@$(PY) -m pytest $(NEW_ROLE)
+
+end-to-end-demo: $(VENV)/ready ## end-to-end test of the demo warehouse: network, tables, detector
+	@$(PY) -m pytest $(DEMO_WAREHOUSE)
 
 many-detectors: $(VENV)/ready ## ten detectors on one warehouse: apply, plan again, destroy (not in `make test`, which it would double)
 	@$(PY) -m pytest tests/end_to_end/many_detectors.py

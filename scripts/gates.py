@@ -32,6 +32,7 @@ QUICK = ("fmt", "lint", "package-check", "docs-check")
 LONG = (
     "end-to-end",
     "end-to-end-role",
+    "end-to-end-demo",
     "detector",
     "unit",
     "simulation-first",
@@ -49,7 +50,7 @@ LONG = (
     "newest-provider",
 )
 # The longest, and mostly waiting; the others give way to them.
-_FIRST = ("end-to-end", "end-to-end-role")
+_FIRST = ("end-to-end", "end-to-end-role", "end-to-end-demo")
 # Seconds. The longest gate takes twelve minutes on a busy machine; CI's limit for all is 90.
 _GATE_LIMIT = 1500.0
 _WHOLE_LIMIT = 4500.0

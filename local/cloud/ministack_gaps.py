@@ -22,6 +22,7 @@ from ministack import app as ministack_app
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import (
     cloudwatch,
+    ec2,
     eventbridge,
     iam,
     lambda_svc,
@@ -47,6 +48,7 @@ def install(plan: FaultPlan) -> None:
     name_roles_as_principals()
     name_sessions_by_role_id()
     name_roles_in_bucket_policies()
+    keep_prefix_lists_of_rules()
     refuse_roles(plan)
     lose_object_events(plan)
     fill_scheduler_variables()
@@ -180,6 +182,35 @@ def name_roles_in_bucket_policies() -> None:
 
     s3._foreign_bucket_allows = foreign_bucket_allows
     iam_evaluator.evaluate_resource_policy = evaluate_resource_policy
+
+
+def keep_prefix_lists_of_rules() -> None:
+    """Keep the prefix lists that a security group's rule names; ministack drops them."""
+    parse = ec2._parse_ip_permissions
+
+    def parse_ip_permissions(fields: Any, prefix: str) -> Any:
+        rules = parse(fields, prefix)
+        for place, rule in enumerate(rules, 1):
+            start = f"{prefix}.{place}.PrefixListIds"
+            number = 1
+            while listed := ec2._p(fields, f"{start}.{number}.PrefixListId"):
+                said = ec2._p(fields, f"{start}.{number}.Description")
+                about = {"Description": said} if said else {}
+                rule["PrefixListIds"].append({"PrefixListId": listed, **about})
+                number += 1
+        return rules
+
+    describe = ec2._sg_rule_xml
+
+    def sg_rule_xml(group: str, rule: Mapping[str, Any], **more: Any) -> str:
+        text = str(describe(group, rule, **more))
+        for each in rule.get("PrefixListIds") or []:
+            listed = f"<prefixListId>{escape(each['PrefixListId'])}</prefixListId>"
+            text = text.replace("<securityGroupRuleArn>", f"{listed}<securityGroupRuleArn>", 1)
+        return text
+
+    ec2._parse_ip_permissions = parse_ip_permissions
+    ec2._sg_rule_xml = sg_rule_xml
 
 
 def refuse_roles(plan: FaultPlan) -> None:

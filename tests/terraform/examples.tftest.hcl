@@ -111,3 +111,42 @@ run "other_account" {
     error_message = "The database user is the role in the warehouse's account; got ${output.sign_in_sql}."
   }
 }
+
+run "demo_warehouse" {
+  command = apply
+
+  module {
+    source = "./examples/demo-warehouse"
+  }
+
+  assert {
+    condition     = startswith(output.costs, "$3.00 an hour") && output.cluster_identifier == null
+    error_message = "The smallest workgroup is the default, and its price is said; got ${output.costs}."
+  }
+}
+
+run "demo_cluster" {
+  command = plan
+
+  variables {
+    cluster = {}
+    name    = "demo-cluster"
+  }
+
+  module {
+    source = "./examples/demo-warehouse"
+  }
+
+  assert {
+    condition     = output.cluster_identifier == "demo-cluster" && output.workgroup_name == null
+    error_message = "A cluster instead of Serverless."
+  }
+
+  assert {
+    condition = alltrue([
+      for cluster in aws_redshift_cluster.this :
+      tobool(cluster.encrypted) && !cluster.publicly_accessible && cluster.enhanced_vpc_routing && cluster.manage_master_password
+    ])
+    error_message = "It is encrypted, private, routed through the network, and Redshift keeps the password."
+  }
+}

@@ -269,3 +269,29 @@ def test_the_query_of_each_other_source_is_rendered_and_parsed(source: str, inte
 def test_every_section_about_a_source_has_a_query() -> None:
     assert list(SOURCES) == re.findall(r"^## (.+)", _PAGE, re.MULTILINE)
     assert len(SOURCES) == 6
+
+
+# --- examples/demo-warehouse --------------------------------------------------------------------
+
+_FILLED_IN = {
+    "table": "platform",
+    "columns": "name",
+    "url": "s3://bucket/platform.csv",
+    "role": ROLE,
+    "hours_past": "17544",
+    "hours_past + hours_ahead": "35088",
+}
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "examples/demo-warehouse/sql").glob("*.sql")), ids=lambda file: file.name
+)
+def test_the_demo_warehouse_s_statements_parse(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    if file.name == "query.sql":
+        text = sql.rendered_query(config(query=text), START, START + timedelta(1), history=False)
+
+    statement = re.sub(r"\$\{([^}]+)\}", lambda found: _FILLED_IN[found[1]], text)
+
+    assert faults(statement) == []
+    assert len(statement) < sql.MAX_STATEMENT_BYTES

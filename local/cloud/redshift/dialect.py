@@ -21,7 +21,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from local.cloud.redshift.errors import RedshiftError
 from local.cloud.redshift.functions import KNOWN, LEADER_FUNCTIONS, LEADER_WORDS
 
-Kind = Literal["query", "write", "ddl", "unload", "user", "grant", "nothing"]
+Kind = Literal["query", "write", "ddl", "copy", "unload", "user", "grant", "nothing"]
 
 
 _NOTHING = {"analyze", "vacuum", "revoke", "set", "reset", "comment"}
@@ -140,7 +140,7 @@ class Statement:
     Attributes
     ----------
     kind
-        What it is; ``unload`` is left as it was written.
+        What it is; ``copy`` and ``unload`` are left as they were written.
     sql
         DuckDB's text, empty where there is nothing to do.
     before
@@ -218,8 +218,8 @@ def translate(sql: str, parameters: Mapping[str, str] | None = None) -> Statemen
         Where Redshift would refuse the statement, or the stand-in does not know it.
     """
     word = first_word(sql)
-    if word == "unload":
-        return Statement("unload", sql)
+    if word in ("copy", "unload"):
+        return Statement("copy" if word == "copy" else "unload", sql)
     if word in _NOTHING or word in _TRANSACTION:
         return Statement("nothing", "")
     if word == "grant":

@@ -8,6 +8,7 @@ from typing import Any
 
 from local.cloud.errors import AwsError
 from local.cloud.identity import Caller, authorize
+from local.cloud.redshift import serverless_lives
 from local.cloud.redshift.cluster_api import check_role, pass_role
 from local.cloud.redshift.warehouses import MAX_ROLES, SERVICE_LINKED, Warehouse, Warehouses
 
@@ -29,13 +30,23 @@ def call(
     if operation == "ListNamespaces":
         authorize(caller, f"{_SERVICE}:ListNamespaces")
         return {"namespaces": [_namespace(each) for each in _here(warehouses, caller)]}
+    if operation in serverless_lives.CALLS:
+        answer = serverless_lives.CALLS[operation](warehouses, caller, given)
+        if isinstance(answer, Warehouse):
+            answer = _workgroup(answer)
+        return {"namespace" if operation.endswith("Namespace") else "workgroup": answer}
     if operation in ("GetNamespace", "UpdateNamespace"):
         name = str(given.get("namespaceName", ""))
         found = next((each for each in _here(warehouses, caller) if each.namespace == name), None)
+        made = serverless_lives.namespace_of(warehouses, caller, name)
+        if found is None and made is not None and operation == "GetNamespace":
+            authorize(caller, f"{_SERVICE}:{operation}", made.arn)
+            return {"namespace": serverless_lives.without_workgroup(made)}
         authorize(caller, f"{_SERVICE}:{operation}", _arn(caller, "namespace", found))
         if operation == "UpdateNamespace":
             _update(caller, _known(found, f"Namespace {name} not found."), given)
-        return {"namespace": _namespace(_known(found, f"Namespace {name} not found."))}
+        shown = _namespace(_known(found, f"Namespace {name} not found."))
+        return {"namespace": shown | serverless_lives.of_secret(made)}
     if operation == "GetCredentials":
         name = str(given.get("workgroupName", ""))
         found = warehouses.find("workgroup", name, caller)
@@ -107,20 +118,23 @@ def _update(caller: Caller, namespace: Warehouse, given: Mapping[str, Any]) -> N
 
 
 def _workgroup(each: Warehouse) -> dict[str, Any]:
+    given = each.given
     return {
         "workgroupName": each.identifier,
         "workgroupId": each.uid,
         "workgroupArn": each.arn,
         "namespaceName": each.namespace,
         "status": _status(each),
-        "baseCapacity": 8,
-        "enhancedVpcRouting": False,
-        "publiclyAccessible": False,
+        "baseCapacity": given.get("baseCapacity", 8),
+        **({"maxCapacity": given["maxCapacity"]} if given.get("maxCapacity") else {}),
+        "enhancedVpcRouting": given.get("enhancedVpcRouting", False),
+        "publiclyAccessible": given.get("publiclyAccessible", False),
         "port": 5439,
         "endpoint": {"address": f"{each.identifier}.local", "port": 5439, "vpcEndpoints": []},
-        "configParameters": [],
-        "securityGroupIds": [],
-        "subnetIds": [],
+        "configParameters": given.get("configParameters", []),
+        "securityGroupIds": given.get("securityGroupIds", []),
+        "subnetIds": given.get("subnetIds", []),
+        "trackName": given.get("trackName", "current"),
         "creationDate": _moment(each.created),
     }
 

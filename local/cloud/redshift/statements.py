@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from local.cloud.errors import AwsError
 from local.cloud.faults import Fault, FaultPlan
-from local.cloud.redshift import dialect, unload
+from local.cloud.redshift import copy, dialect, unload
 from local.cloud.redshift.engine import Session
 from local.cloud.redshift.errors import RedshiftError
 from local.cloud.redshift.warehouses import Warehouse
@@ -274,6 +274,16 @@ class Statements:
                 plan=self._plan,
                 timestamps=self.timestamps,
                 stop_after_files=stop_after_files,
+            )
+            return
+        if translated.kind == "copy":
+            part.rows = copy.run(
+                part.sql,
+                session=session,
+                warehouse=statement.warehouse,
+                user=statement.user,
+                endpoint=self._endpoint,
+                plan=self._plan,
             )
             return
         part.result = session.run(translated)

@@ -69,7 +69,7 @@ def run(
     unload = unload_sql.parse(sql)
     # Redshift plans the query before it looks at the destination.
     query = dialect.translate(unload.select)
-    who, role = _assume(unload, warehouse, user, plan)
+    who, role = assume(unload.roles, warehouse, user, plan)
     s3 = boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -88,14 +88,13 @@ def run(
         _check_columns(unload, table)
         return _write(s3, unload, table, key, timestamps, stop_after_files)
     except ClientError as error:
-        raise _s3_error(error) from error
+        raise s3_error(error) from error
 
 
-def _assume(
-    unload: Unload, warehouse: Warehouse, user: str, plan: FaultPlan
+def assume(
+    roles: tuple[str, ...], warehouse: Warehouse, user: str, plan: FaultPlan
 ) -> tuple[identity.Credentials, str]:
     """Return the credentials of the last role of the chain, each link checked, and its ARN."""
-    roles = unload.roles
     if roles == ("default",):
         if not warehouse.default_role:
             raise RedshiftError(
@@ -198,7 +197,8 @@ def _refused(action: str, arn: str) -> str:
     )
 
 
-def _s3_error(error: ClientError) -> RedshiftError:
+def s3_error(error: ClientError) -> RedshiftError:
+    """Return Redshift's text for an error of S3."""
     details = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     message = details.get("Message", "")

@@ -44,6 +44,34 @@ class Attachment:
 
 
 @dataclass
+class Namespace:
+    """A namespace that was made by the API; its warehouse exists as long as it has a workgroup.
+
+    Attributes
+    ----------
+    given : what it was made with, in the API's own names.
+    secret_arn : the administrator's secret, where Redshift manages the password.
+    """
+
+    name: str
+    account: str
+    region: str
+    given: dict[str, Any]
+    password: str
+    secret_arn: str = ""
+    uid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    created: float = field(default_factory=time.time)
+
+    @property
+    def user(self) -> str:
+        return str(self.given.get("adminUsername") or "admin")
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:redshift-serverless:{self.region}:{self.account}:namespace/{self.uid}"
+
+
+@dataclass
 class Warehouse:
     """One provisioned cluster, or one workgroup with its namespace."""
 
@@ -62,6 +90,8 @@ class Warehouse:
     status: str = "available"
     available_at: float | None = None
     max_active: int = 500
+    # Of a workgroup that was made by the API: what it was made with, in the API's own names.
+    given: dict[str, Any] = field(default_factory=dict)
     default_role: str = ""
     attachments: dict[str, Attachment] = field(default_factory=dict)
     databases: dict[str, Database] = field(default_factory=dict)
@@ -228,6 +258,7 @@ class Warehouses:
         self._region = region
         self._attach_seconds = attach_seconds
         self._all: dict[tuple[WarehouseKind, str], Warehouse] = {}
+        self.namespaces: dict[str, Namespace] = {}
         self._lock = threading.Lock()
 
     def create(
@@ -243,7 +274,8 @@ class Warehouses:
         """Make a warehouse, its roles attached and in sync already."""
         if kind not in ("cluster", "workgroup"):
             raise ValueError(f"kind is cluster or workgroup, not {kind}")
-        allowed = {"user", "password", "namespace", "default_role", "status", "max_active"}
+        allowed = {"user", "password", "namespace", "namespace_uid", "given"}
+        allowed |= {"default_role", "status", "max_active"}
         if unknown := set(options) - allowed:
             raise ValueError(f"a warehouse has no {', '.join(sorted(unknown))}")
         with self._lock:

@@ -135,6 +135,12 @@ mock_resource "aws_kms_key" {
   }
 }
 
+mock_data "aws_availability_zones" {
+  defaults = {
+    names = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
+  }
+}
+
 mock_data "aws_redshiftserverless_workgroup" {
   defaults = {
     arn            = "arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/0a1b2c3d"
@@ -158,6 +164,7 @@ mock_resource "aws_redshiftserverless_workgroup" {
 
 mock_resource "aws_redshiftserverless_namespace" {
   defaults = {
-    arn = "arn:aws:redshift-serverless:eu-west-1:123456789012:namespace/4e5f6a7b"
+    arn                       = "arn:aws:redshift-serverless:eu-west-1:123456789012:namespace/4e5f6a7b"
+    admin_password_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:redshift!made-AbCdEf"
   }
 }

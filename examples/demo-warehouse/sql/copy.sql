@@ -1,0 +1,6 @@
+COPY ${table} (${columns})
+FROM '${url}'
+IAM_ROLE '${role}'
+FORMAT AS CSV
+IGNOREHEADER 1
+EMPTYASNULL

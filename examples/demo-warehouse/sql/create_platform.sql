@@ -1,0 +1,5 @@
+CREATE TABLE IF NOT EXISTS platform (
+    id BIGINT IDENTITY(1, 1),
+    name VARCHAR(30),
+    PRIMARY KEY (id)
+)

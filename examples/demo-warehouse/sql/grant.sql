@@ -1,0 +1,1 @@
+GRANT SELECT ON platform, marketplace, ecommerce TO PUBLIC
