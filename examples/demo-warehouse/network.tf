@@ -2,7 +2,8 @@
 # reaches the warehouse through the service itself.
 data "aws_availability_zones" "available" {
   #checkov:skip=CKV_AWS_394:A zone that AWS adds changes nothing: subnets keep the zone in which they were made.
-  state = "available"
+  state            = "available"
+  exclude_zone_ids = var.excluded_zone_ids
 
   filter {
     name   = "opt-in-status"
@@ -11,8 +12,11 @@ data "aws_availability_zones" "available" {
 
   lifecycle {
     postcondition {
-      condition     = length(self.names) >= 3
-      error_message = "Redshift Serverless needs subnets in three Availability Zones; this region has ${length(self.names)}."
+      condition     = length(self.names) >= local.zones_needed
+      error_message = <<-EOT
+        ${var.cluster == null ? "Redshift Serverless" : "Redshift"} needs subnets in ${local.zones_needed} Availability Zones, and region ${local.region} has ${length(self.names)}: ${jsonencode(self.names)}${length(var.excluded_zone_ids) == 0 ? "" : ", without ${jsonencode(var.excluded_zone_ids)}"}.
+        Choose another region${var.cluster == null ? ", or a provisioned cluster (cluster = {}), for which one zone is enough" : ""}.
+      EOT
     }
   }
 }
@@ -22,6 +26,9 @@ data "aws_region" "current" {}
 locals {
   # Provider 5 has no attribute `region`, and 6.47 deprecates `id`: lookup() neither fails nor warns.
   region = lookup(data.aws_region.current, "region", lookup(data.aws_region.current, "id", null))
+
+  # Serverless takes three subnets in three zones; in us-west-1, which shows an account two, one of them holds two subnets.
+  zones_needed = var.cluster != null ? 1 : local.region == "us-west-1" ? 2 : 3
 }
 
 resource "aws_vpc" "this" {
@@ -38,13 +45,13 @@ resource "aws_default_security_group" "this" {
   tags   = var.tags
 }
 
-# Redshift Serverless needs three, in different zones.
+# Redshift Serverless needs three. Where there are fewer zones than subnets, the first zones hold two.
 resource "aws_subnet" "this" {
   count = 3
 
   vpc_id            = aws_vpc.this.id
   cidr_block        = cidrsubnet(var.cidr_block, 4, count.index)
-  availability_zone = data.aws_availability_zones.available.names[count.index]
+  availability_zone = element(data.aws_availability_zones.available.names, count.index)
   tags              = merge(var.tags, { Name = "${var.name}-${count.index}" })
 
   lifecycle {

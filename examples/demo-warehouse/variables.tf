@@ -47,6 +47,13 @@ variable "cidr_block" {
   }
 }
 
+variable "excluded_zone_ids" {
+  description = "IDs of Availability Zones that get no subnet: those where Redshift Serverless is not offered. The default is the oldest zone of us-east-1, which lacks many services."
+  type        = list(string)
+  default     = ["use1-az3"]
+  nullable    = false
+}
+
 variable "hours_past" {
   description = "Hours of the sample before the load; the default is two years."
   type        = number

@@ -112,6 +112,44 @@ run "other_account" {
   }
 }
 
+run "demo_warehouse_in_a_region_of_two_zones" {
+  command = plan
+
+  override_data {
+    target = data.aws_availability_zones.available
+    values = { names = ["eu-west-1a", "eu-west-1b"] }
+  }
+
+  module {
+    source = "./examples/demo-warehouse"
+  }
+
+  expect_failures = [data.aws_availability_zones.available]
+}
+
+run "demo_warehouse_in_us_west_1" {
+  command = plan
+
+  override_data {
+    target = data.aws_availability_zones.available
+    values = { names = ["us-west-1a", "us-west-1c"] }
+  }
+
+  override_data {
+    target = data.aws_region.current
+    values = { id = "us-west-1" }
+  }
+
+  module {
+    source = "./examples/demo-warehouse"
+  }
+
+  assert {
+    condition     = tolist(aws_subnet.this[*].availability_zone) == tolist(["us-west-1a", "us-west-1c", "us-west-1a"])
+    error_message = "Three subnets in two zones, which is what Redshift Serverless takes there; got ${jsonencode(aws_subnet.this[*].availability_zone)}."
+  }
+}
+
 run "demo_warehouse" {
   command = apply
 
@@ -133,13 +171,18 @@ run "demo_cluster" {
     name    = "demo-cluster"
   }
 
+  override_data {
+    target = data.aws_availability_zones.available
+    values = { names = ["eu-west-1a"] }
+  }
+
   module {
     source = "./examples/demo-warehouse"
   }
 
   assert {
     condition     = output.cluster_identifier == "demo-cluster" && output.workgroup_name == null
-    error_message = "A cluster instead of Serverless."
+    error_message = "A cluster instead of Serverless, for which one zone is enough."
   }
 
   assert {
