@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import threading
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from anomaly_detector.cli import main
 
 from local.cloud import LocalCloud
 from local.cloud.testing import REGION, Scene, allow, eventually
+from tests.shown import Shown, commands, of_help
 from tests.unit.cli_files import (
     DAYS,
     DOCUMENT,
@@ -137,6 +139,28 @@ def test_the_files_are_those_of_the_same_rows_in_a_file(
     ]
     assert "840 intervals of PT1H" in out
     assert "Reading from workgroup" in err
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [each for each in [*commands(), *of_help()] if " --from-warehouse " in each.line],
+    ids=lambda each: each.document,
+)
+@pytest.mark.usefixtures("run")
+def test_the_commands_that_are_shown_run(
+    shown: Shown, workgroup: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("query.sql").write_text(QUERY)
+    Path("detector.json").write_text(
+        json.dumps(DOCUMENT | {"query": QUERY, "history": {"length": f"P{DAYS}D"}})
+    )
+    own = {"analytics": workgroup, "prod": "dev"}
+
+    words = [own.get(word, word) for word in shlex.split(shown.arguments or "")]
+
+    assert main([*words, "--to", END, "--yes"]) == 0
+    assert json.loads(Path("results/groups.json").read_text())["groups"]
 
 
 def test_what_it_costs_is_said_and_asked_before_anything_runs(

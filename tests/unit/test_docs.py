@@ -1,25 +1,17 @@
-"""What the documents say of tests, files, commands, alarms and gates is so."""
+"""What the documents say of tests, files, alarms and gates is so."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from functools import cache
 from pathlib import Path
 
 import pytest
-from anomaly_detector import cli
 
 from scripts import gates
+from tests.shown import DOCUMENTS, FENCE, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), ROOT / "local/README.md"]
-    + [each for place in ("docs", "examples", "modules") for each in ROOT.glob(f"{place}/**/*.md")]
-)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|(?:href|src|srcset)=\"([^\"]+)\"")
-FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"(?:python -m anomaly_detector|anomaly-detector) ([a-z].*)")
 PLACE = re.compile(r"`((?:\w[\w.-]*/)+[\w.-]*\w|[\w-]+\.(?:md|py|tf|toml))`")
 QUOTED = re.compile(r"`((?:[a-z_0-9]+/)*test_\w+\.py)::(\w+)`")
 FILES = re.compile(r"`([a-z_]+\.tftest\.hcl)`(?: \(([^)]*)\))?")
@@ -71,21 +63,6 @@ def test_every_link_within_the_repository_leads_somewhere(document: Path) -> Non
         if not to.exists() or (anchor and anchor not in anchors(to)):
             lacking.append(link)
     assert lacking == []
-
-
-def test_every_command_that_is_shown_is_understood() -> None:
-    shown = []
-    for document in DOCUMENTS:
-        text = document.read_text(encoding="utf-8")
-        for block in FENCE.findall(text):
-            for line in block.replace("\\\n", " ").splitlines():
-                shown += COMMAND.findall(line)[:1] if COMMAND.match(line.strip()) else []
-        if document.name == "operations.md":
-            shown += re.findall(r"`python -m anomaly_detector ([^`]+)`", text)
-    assert len(shown) > 20
-
-    for line in shown:
-        cli._parser().parse_args(shlex.split(line, comments=True))
 
 
 def test_every_alarm_has_its_place_in_the_runbook() -> None:
