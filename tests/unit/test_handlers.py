@@ -40,6 +40,7 @@ from anomaly_detector.warehouse.redaction import UnredactedError
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 from moto import mock_aws
 
+from tests import stopped_clock
 from tests.unit.alerts_samples import group, stored
 from tests.unit.services_world import DAY, H1, World, document, sales
 from tests.widget_rules import Widget
@@ -213,7 +214,11 @@ def test_a_scheduled_time_counts_before_the_start() -> None:
     assert event.model_copy(update={"scheduled_time": None}).moment(scheduled, tolerance) == H1
 
 
-def test_a_crawl_that_is_scheduled_in_the_future_takes_only_what_has_ended(world: World) -> None:
+def test_a_crawl_that_is_scheduled_in_the_future_takes_only_what_has_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime(2026, 11, 27, 23, 59, 59, tzinfo=UTC)
+    stopped_clock.stop(monkeypatch, now, plan_crawl)
     world.upload(document())
     world.activate()
     event = {
@@ -223,7 +228,7 @@ def test_a_crawl_that_is_scheduled_in_the_future_takes_only_what_has_ended(world
     }
 
     detector, grid = world.ledger.detector(), Grid.of(world.config)
-    yesterday = grid.shift(grid.floor(datetime.now(UTC)), -1)
+    yesterday = grid.shift(grid.floor(now), -1)
     world.ledger.advance_detector(detector, detector.model_copy(update={"watermark": yesterday}))
 
     plan = CrawlPlan.model_validate(plan_crawl.handler(event, Context()))

@@ -22,17 +22,20 @@ from anomaly_detector.ledger.items import Interval, Run
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.ledger.table import StateTable
 from anomaly_detector.model_format import FORMAT
+from anomaly_detector.operate import commands
 from anomaly_detector.operate.commands import COMMANDS
 from botocore.client import BaseClient
 from moto import mock_aws
 
+from tests import stopped_clock
 from tests.state_table import create as create_table
 from tests.unit.alerts_samples import group, stored
 from tests.unit.test_handlers import Context
 
 SOURCES = Path(__file__).resolve().parents[2] / "lambda_src"
 HOUR = timedelta(hours=1)
-NOON = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 2 * HOUR
+NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
+NOW = NOON + timedelta(hours=2, minutes=59)
 SCHEDULE: dict[str, Any] = {
     "Name": "shop-crawl",
     "GroupName": "shop",
@@ -48,6 +51,11 @@ SCHEDULE: dict[str, Any] = {
         "DeadLetterConfig": {"Arn": "arn:aws:sqs:eu-west-1:123456789012:shop-dead-letters"},
     },
 }
+
+
+@pytest.fixture(autouse=True)
+def _the_clock_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped_clock.stop(monkeypatch, NOW, commands, respond)
 
 
 @pytest.fixture
@@ -88,7 +96,7 @@ def active(ledger: Ledger) -> Ledger:
     for hours, status in ((4, "SCORED"), (3, "SCORED"), (2, "REVISED"), (1, "MISSING")):
         one = Interval(start=NOON - hours * HOUR, status=status, rows=1200 * (hours - 1))
         ledger._table.put(f"INTERVAL#{one.start:%Y-%m-%dT%H:%M:%SZ}", one.attributes())
-    ledger.add_usage(datetime.now(UTC), "one", 61_000, 1_200)
+    ledger.add_usage(NOW, "one", 61_000, 1_200)
     return ledger
 
 
@@ -111,7 +119,7 @@ def test_status_tells_what_is_in_force_and_what_failed(capsys: pytest.CaptureFix
     assert facts["pipeline"]["reason"] == "measures must be set"
     assert facts["intervals_of_7_days"] == {"MISSING": 1, "REVISED": 1, "SCORED": 2}
     assert (facts["schedule"], facts["crawl"], facts["parked_deliveries"]) == ("ENABLED", None, [])
-    assert 7200 <= facts["seconds_since_watermark"] < 3 * 3600
+    assert facts["seconds_since_watermark"] == 2 * 3600 + 59 * 60
 
 
 @pytest.mark.usefixtures("active")

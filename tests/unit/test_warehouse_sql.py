@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
@@ -84,9 +85,12 @@ def fill(rows: Iterable[tuple[object, ...]], type_of_ts: str = "timestamp") -> N
         f"create or replace table shop(ts {type_of_ts}, platform varchar, market varchar,"
         " views integer, revenue decimal(9,2))"
     )
-    rows = list(rows)
-    if rows:
-        opened.executemany("insert into shop values (?, ?, ?, ?, ?)", rows)
+    columns = list(zip(*rows, strict=True))
+    if columns:
+        given = pa.table([pa.array(one) for one in columns], ["c0", "c1", "c2", "c3", "c4"])
+        opened.register("given", given)
+        opened.execute("insert into shop select * from given")
+        opened.unregister("given")
 
 
 def test_rows_are_rolled_up_over_every_level() -> None:
