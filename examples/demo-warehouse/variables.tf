@@ -95,7 +95,7 @@ variable "history" {
   description = "History that the detector learns from; see the module's input."
   type = object({
     length = optional(string)
-    chunk  = optional(string, "P30D")
+    chunk  = optional(string)
   })
   default  = {}
   nullable = false

@@ -57,16 +57,16 @@ variable "query" {
 variable "measures" {
   description = "Numeric columns to monitor; see the module's input."
   type = map(object({
-    aggregation         = optional(string, "SUM")
-    direction           = optional(string, "both")
+    aggregation         = optional(string)
+    direction           = optional(string)
     numerator           = optional(string)
     denominator         = optional(string)
-    exact               = optional(bool, false)
-    min_absolute_change = optional(number, 0)
-    min_relative_change = optional(number, 0)
+    exact               = optional(bool)
+    min_absolute_change = optional(number)
+    min_relative_change = optional(number)
     min                 = optional(number)
     max                 = optional(number)
-    bounded_series      = optional(string, "all")
+    bounded_series      = optional(string)
     unit                = optional(string)
   }))
   default = {
@@ -109,8 +109,8 @@ variable "history" {
   type = object({
     start       = optional(string)
     length      = optional(string, "P90D")
-    chunk       = optional(string, "P30D")
-    parallelism = optional(number, 4)
+    chunk       = optional(string)
+    parallelism = optional(number)
   })
   default  = {}
   nullable = false
@@ -133,12 +133,12 @@ variable "alert_threshold" {
 variable "alerts" {
   description = "Alerts in addition to the one for all measures; see the module's input."
   type = map(object({
-    threshold            = optional(number, 50)
+    threshold            = optional(number)
     description          = optional(string)
-    sns_topic_arns       = optional(list(string), [])
-    lambda_function_arns = optional(list(string), [])
-    measures             = optional(list(string), [])
-    dimension_filters    = optional(map(list(string)), {})
+    sns_topic_arns       = optional(list(string))
+    lambda_function_arns = optional(list(string))
+    measures             = optional(list(string))
+    dimension_filters    = optional(map(list(string)))
   }))
   default  = {}
   nullable = false
@@ -150,8 +150,8 @@ variable "mutes" {
     end               = string
     reason            = string
     start             = optional(string)
-    measures          = optional(list(string), [])
-    dimension_filters = optional(map(list(string)), {})
+    measures          = optional(list(string))
+    dimension_filters = optional(map(list(string)))
   }))
   default  = {}
   nullable = false
@@ -163,8 +163,8 @@ variable "incidents" {
     start             = string
     end               = string
     reason            = string
-    measures          = optional(list(string), [])
-    dimension_filters = optional(map(list(string)), {})
+    measures          = optional(list(string))
+    dimension_filters = optional(map(list(string)))
   }))
   default  = {}
   nullable = false
@@ -173,10 +173,10 @@ variable "incidents" {
 variable "calendar" {
   description = "Special days; see the module's input."
   type = object({
-    countries = optional(list(string), [])
-    days      = optional(map(list(string)), {})
+    countries = optional(list(string))
+    days      = optional(map(list(string)))
     ical      = optional(string)
-    silent    = optional(list(string), [])
+    silent    = optional(list(string))
   })
   default  = {}
   nullable = false

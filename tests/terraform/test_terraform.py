@@ -253,18 +253,23 @@ def test_outputs_give_name_and_arn_of_each_thing(states: dict[str, dict[str, Any
     def unnamed(module: dict[str, Any], known: set[str]) -> Iterator[str]:
         for each in module.get("resources", []):
             values = each["values"]
-            keys = ("function_name", "alarm_name", "bucket", "name")
+            keys = ("function_name", "alarm_name", "dashboard_name", "bucket", "name")
             name = next((values[key] for key in keys if key in values), None)
+            arn = values.get("arn") or values.get("dashboard_arn")
             # What has no name of its own is a part of what has; so is an object.
             part = name is None or each["type"] == "aws_s3_object"
-            if each["mode"] == "managed" and "arn" in values and not part:
-                yield from (f"{each['address']}: {lost}" for lost in {values["arn"], name} - known)
+            if each["mode"] == "managed" and arn and not part:
+                seen.add(each["type"])
+                yield from (f"{each['address']}: {lost}" for lost in {arn, name} - known)
         for child in module.get("child_modules", []):
             yield from unnamed(child, known)
 
-    state = states["least_input"]
-    known = set(leaves({name: each["value"] for name, each in state["outputs"].items()}))
-    assert list(unnamed(state, known)) == []
+    seen: set[str] = set()
+    for run in ("least_input", "every_input", "govcloud"):
+        outputs = {name: each["value"] for name, each in states[run]["outputs"].items()}
+        assert list(unnamed(states[run], set(leaves(outputs)))) == [], run
+    # All that has a name of its own, but for a saved query, which has no ARN.
+    assert seen == {*_NAMED, "aws_glue_catalog_table", "aws_scheduler_schedule"}
 
 
 def test_tasks_are_tried_again_by_the_one_rule(states: dict[str, dict[str, Any]]) -> None:
