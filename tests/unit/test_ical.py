@@ -49,6 +49,74 @@ def test_times_in_utc_are_those_of_the_detectors_zone() -> None:
     assert days(*lines, timezone="Europe/Berlin") == ["2026-01-06"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "timezone", "expected"),
+    [
+        # A rule is reckoned by the event's own clock: Sundays in UTC, Mondays in Berlin.
+        (["DTSTART:20260104T233000Z", "RRULE:FREQ=WEEKLY;BYDAY=SU;COUNT=2"], "Europe/Berlin",
+         ["2026-01-05", "2026-01-12"]),
+        # The end of a rule in UTC is that instant: here, the recurrence of the 5th.
+        (["DTSTART;TZID=Asia/Tokyo:20260103T080000", "RRULE:FREQ=DAILY;UNTIL=20260104T230000Z"],
+         "UTC", ["2026-01-03", "2026-01-04", "2026-01-05"]),
+        (["DTSTART;TZID=America/New_York:20260103T200000",
+          "RRULE:FREQ=DAILY;UNTIL=20260105T010000Z"], "UTC", ["2026-01-03", "2026-01-04"]),
+        # As a date, it is that day.
+        (["DTSTART:20260103T080000", "RRULE:FREQ=DAILY;UNTIL=20260105"], "UTC",
+         ["2026-01-03", "2026-01-04", "2026-01-05"]),
+        # Exceptions in another form than the beginning.
+        (["DTSTART;TZID=Europe/Berlin:20260103T000000", "RRULE:FREQ=DAILY;COUNT=3",
+          "EXDATE:20260103T230000Z"], "America/New_York", ["2026-01-03", "2026-01-05"]),
+        (["DTSTART;TZID=Europe/Berlin:20260103T090000", "RRULE:FREQ=DAILY;COUNT=3",
+          "EXDATE;TZID=Asia/Tokyo:20260104T170000"], "UTC", ["2026-01-03", "2026-01-05"]),
+        (["DTSTART:20260103T090000", "RRULE:FREQ=DAILY;COUNT=3", "EXDATE;VALUE=DATE:20260104"],
+         "UTC", ["2026-01-03", "2026-01-05"]),
+        # Across a change of the clocks, a rule keeps its hour.
+        (["DTSTART;TZID=Europe/Berlin:20260328T003000", "RRULE:FREQ=DAILY;COUNT=3"], "UTC",
+         ["2026-03-28", "2026-03-29", "2026-03-30"]),
+        (["DTSTART;TZID=Europe/Berlin:20260328T230000", "DTEND:20260329T003000Z"], "UTC",
+         ["2026-03-28", "2026-03-29"]),
+        # A zone that only the calendar knows.
+        (["DTSTART;TZID=W. Europe Standard Time:20260328T230000", "DURATION:PT1H"], "Asia/Tokyo",
+         ["2026-03-28"]),
+        # There is no such day: it is not looked for until the year 9999.
+        (["DTSTART:20260105", "RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"], "UTC", ["2026-01-05"]),
+    ],
+)  # fmt: skip
+def test_recurrences_and_exceptions_are_of_the_events_own_clock(
+    lines: list[str], timezone: str, expected: list[str]
+) -> None:
+    assert days(*lines, timezone=timezone) == expected
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        (["DTSTART:20260113"], ["2026-01-05", "2026-01-13", "2026-01-19"]),
+        (["STATUS:CANCELLED", "DTSTART:20260112"], ["2026-01-05", "2026-01-19"]),
+        (["SUMMARY:y", "DTSTART:20260112"], ["2026-01-05", "2026-01-19"]),
+    ],
+)
+def test_a_recurrence_that_was_moved_or_cancelled_is_none_of_its_series(
+    override: list[str], expected: list[str]
+) -> None:
+    series = ["UID:1", "SUMMARY:x", "DTSTART:20260105", "RRULE:FREQ=WEEKLY;COUNT=3"]
+    moved = ["UID:1", "RECURRENCE-ID:20260112", *override]
+    moved += [] if any(one.startswith("SUMMARY") for one in override) else ["SUMMARY:x"]
+    # An event of another series is not concerned.
+    other = ["UID:2", "SUMMARY:z", "DTSTART:20260112"]
+    text = calendar(
+        *series, "END:VEVENT", "BEGIN:VEVENT", *moved, "END:VEVENT", "BEGIN:VEVENT", *other
+    )
+    found = special_days(text, "UTC")
+    assert [day.isoformat() for day in found["x"]] == expected
+    assert found["z"] == (date(2026, 1, 12),)
+
+
+def test_a_byte_order_mark_and_odd_line_ends_are_read() -> None:
+    text = "\ufeff" + calendar("SUMMARY:a\x85b\u2028c", "DTSTART:20260105", ending="\r")
+    assert special_days(text, "UTC") == {"a\x85b\u2028c": (date(2026, 1, 5),)}
+
+
 def test_names_are_unfolded_and_unescaped_and_events_of_a_name_are_one() -> None:
     text = (
         'BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY;LANGUAGE="a:b":Black\n  Friday\\, the sa\n\tle\n'
@@ -75,7 +143,7 @@ def test_names_are_unfolded_and_unescaped_and_events_of_a_name_are_one() -> None
         (calendar("SUMMARY:x", "DTSTART:20260230"), "line 5 must have a date such as 2026"),
         (calendar("SUMMARY:x", "DTSTART:20260101", "DURATION:1d"), "line 6 must have a duration"),
         (calendar("SUMMARY:x", "DTSTART:20260101", "RRULE:FREQ=X"), "the rule in line 6 cannot be"),
-        (calendar("SUMMARY:x", "DTSTART:20260101", "RRULE:FREQ=SECONDLY"), "the rule in line 6"),
+        (calendar("SUMMARY:x", "DTSTART:20260101", "RRULE:FREQ=SECONDLY"), "must be of days"),
         (calendar("SUMMARY:x", "DTSTART:20000101", "DTEND:20590101"), "has more than 10000 days"),
     ],
 )  # fmt: skip
