@@ -69,6 +69,18 @@ def hangs(handler: BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
+def drips(handler: BaseHTTPRequestHandler, begun: bytes = b"") -> None:
+    """Sends a byte before each time-out, for as long as somebody reads."""
+    handler.wfile.write(begun)
+    for sign in b"HTTP/1.1 200 OK\r\nX-Slow: " + 400 * b"x":
+        handler.wfile.write(bytes([sign]))
+        time.sleep(0.05)
+
+
+def drips_in_the_body(handler: BaseHTTPRequestHandler) -> None:
+    drips(handler, b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+
+
 def closes(handler: BaseHTTPRequestHandler) -> None:
     handler.connection.shutdown(socket.SHUT_RDWR)
 
@@ -86,6 +98,7 @@ def closes_in_the_body(handler: BaseHTTPRequestHandler) -> None:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(https, "_ANSWER", 0.3)
+    monkeypatch.setattr(https, "_WHOLE", 0.5)
     state = Server()
 
     class Handler(BaseHTTPRequestHandler):
@@ -249,7 +262,7 @@ def test_a_refusal_for_good_is_permanent(server: Server, targets: Any, status: i
 
 
 @pytest.mark.parametrize("kind", ["slack", "teams", "webhook"])
-@pytest.mark.parametrize("does", [hangs, closes, closes_half_way, answers(504)])
+@pytest.mark.parametrize("does", [hangs, drips, closes, closes_half_way, answers(504)])
 def test_what_may_have_arrived_is_not_sent_again(
     server: Server, targets: Any, kind: str, does: Behaviour
 ) -> None:
@@ -259,17 +272,18 @@ def test_what_may_have_arrived_is_not_sent_again(
     assert len(server.got) == 1
 
 
+@pytest.mark.parametrize("does", [closes_in_the_body, drips_in_the_body])
 def test_an_answer_that_is_cut_after_its_status_counts_unless_it_has_to_be_read(
-    server: Server, targets: Any
+    server: Server, targets: Any, does: Behaviour
 ) -> None:
-    server.does = [closes_in_the_body]
+    server.does = [does]
     targets("webhook", SECRETS["webhook"])
     with pytest.raises(UncertainError):
         targets("slack", {"token": "xoxb-1", "channel": "C1"})
     assert len(server.got) == 2
 
 
-@pytest.mark.parametrize("does", [hangs, closes, closes_half_way, answers(504)])
+@pytest.mark.parametrize("does", [hangs, drips, closes, closes_half_way, answers(504)])
 def test_pagerduty_which_knows_its_keys_is_sent_the_same_again(
     server: Server, targets: Any, does: Behaviour
 ) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from anomaly_detector.errors import PermanentError, RetryableError
 
-_CONNECT, _ANSWER = 5.0, 10.0
+# Seconds until it is connected, for each piece of the answer, and for all of it: a server that
+# sends a byte now and then would hold back other targets for hours.
+_CONNECT, _ANSWER, _WHOLE = 5.0, 10.0, 20.0
 # Of an answer, which is an acknowledgement.
 _MOST_BYTES: Final = 64 * 1024
 # The server says that it has not taken the message.
@@ -113,9 +118,10 @@ class Https:
                 connection.sock.settimeout(_ANSWER)
             try:
                 told = {"Content-Type": "application/json", "User-Agent": "anomaly-detector"}
-                connection.request("POST", path, body, {**told, **headers})
-                answer = connection.getresponse()
-                found = Answer(answer.status, answer.read(_MOST_BYTES))
+                with _within(_WHOLE, connection.sock):
+                    connection.request("POST", path, body, {**told, **headers})
+                    answer = connection.getresponse()
+                    found = Answer(answer.status, answer.read(_MOST_BYTES))
             except (OSError, http.client.HTTPException) as error:
                 kind = BusyError if repeatable else UncertainError
                 text = f"{host} did not answer: {type(error).__name__} {error}".rstrip()
@@ -133,6 +139,25 @@ class Https:
         if found.status >= 500:
             raise BusyError(text)
         raise PermanentError(text)
+
+
+@contextmanager
+def _within(seconds: float, connected: socket.socket | None) -> Iterator[None]:
+    """Ends a connection after some seconds, so that whoever reads from it finds its end."""
+
+    def end() -> None:
+        # Of TLS, too, the connection below: its state belongs to the thread that reads.
+        with suppress(OSError):
+            if connected is not None:
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _parts(url: str) -> tuple[str, int, str]:
