@@ -41,6 +41,8 @@ locals {
       { name = "expected", type = "double" },
       { name = "series_count", type = "int" },
       { name = "kind", type = "string" },
+      { name = "slices", type = "string" },
+      { name = "root_cause", type = "string" },
     ]
     contributions = [
       { name = "group_id", type = "string" },

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from anomaly_detector.errors import PermanentError
+from anomaly_detector.events.group import Cause, Part
 from anomaly_detector.lake import parquet, results
+from anomaly_detector.lookout.group import anomaly_group
 from anomaly_detector.panel import Scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -160,7 +163,8 @@ def test_a_table_is_cut_by_date_and_by_interval_in_utc() -> None:
 
 
 def test_groups_and_their_contributions_are_rows() -> None:
-    one = group(hours=2)
+    part = Part({"platform": "mobile_app"}, 650.0, 1000.0, -340.0, 97.14)
+    one = group(hours=2, cause=Cause(-350.0, (part,), 2.86))
     (row,) = results.anomalies_table([one]).to_pylist()
     assert row == {
         "group_id": one.id,
@@ -174,7 +178,10 @@ def test_groups_and_their_contributions_are_rows() -> None:
         "expected": 1000.0,
         "series_count": 3,
         "kind": "dip",
+        "slices": '[{"platform": "mobile_app"}]',
+        "root_cause": json.dumps(anomaly_group(one)["RootCause"]),
     }
+    assert results.anomalies_table([group()])["root_cause"].to_pylist() == [None]
     rows = results.contributions_table([one]).to_pylist()
     assert [(row["dimension"], row["value"], row["contribution"]) for row in rows] == [
         ("platform", "mobile_app", 100.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.events.group import Group
+from anomaly_detector.lookout.group import root_cause
 from anomaly_detector.panel import Scores
 
 # Milliseconds are INT64 in Parquet, which Glue reads as `timestamp` without conversion.
@@ -116,7 +118,9 @@ def by_measure(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def anomalies_table(groups: Sequence[Group]) -> pa.Table:
-    """One row per group; times are UTC."""
+    """One row per group; times are UTC. `slices` and `root_cause` are the JSON of the group's
+    `Slices` and `RootCause`, the latter null where there is none.
+    """
     schema = pa.schema(
         [
             pa.field("group_id", pa.string()),
@@ -130,6 +134,8 @@ def anomalies_table(groups: Sequence[Group]) -> pa.Table:
             pa.field("expected", pa.float64()),
             pa.field("series_count", pa.int32()),
             pa.field("kind", pa.string()),
+            pa.field("slices", pa.string()),
+            pa.field("root_cause", pa.string()),
         ]
     )
     rows = [
@@ -145,6 +151,8 @@ def anomalies_table(groups: Sequence[Group]) -> pa.Table:
             "expected": _number(group.expected),
             "series_count": group.series_count,
             "kind": group.kind,
+            "slices": _json([dict(one) for one in group.slices]),
+            "root_cause": None if group.cause is None else _json(root_cause(group.cause)),
         }
         for group in groups
     ]
@@ -194,6 +202,10 @@ def _runs(table: pa.Table, divisor: int) -> Iterator[tuple[int, pa.Table]]:
 
 def _milliseconds(table: pa.Table) -> NDArray[np.int64]:
     return np.asarray(table["interval_start"].cast(pa.int64()).to_numpy())
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _number(value: float | None) -> float | None:
