@@ -25,6 +25,7 @@ from anomaly_detector.detection.slots import (
 from anomaly_detector.detection.spans import Span
 from anomaly_detector.detection.state import Judged, Shown, State
 from anomaly_detector.events.bounds import Bounds
+from anomaly_detector.events.earlier import note_earlier
 from anomaly_detector.events.event import Event
 from anomaly_detector.events.explain import explain
 from anomaly_detector.events.few_rows import FewRows, RowCounts
@@ -156,6 +157,7 @@ def replay(
             scored=judged is not None,
         )
         events = (*events, *of_rows)
+        note_earlier(events, at, lattice, settings.name)
         said = [one.span for one in verdicts if one.is_anomaly]
         now.learn(rules, shown, evidence, frozen, apart.at(at, said))
         if judged is not None:

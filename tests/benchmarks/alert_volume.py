@@ -1,17 +1,25 @@
 """How many messages people get: a year of crawls, each interval by itself, with 60 faults.
 
-Worlds of `world_generator` at PT1H, trained for eight weeks, then 52 weeks with 60 faults on slices
-of 1 to 21 combinations, of all kinds that are not in total and not for good. Every interval is
-scored as a crawl does, and what an alert at the recommended threshold (50, to which severity is
-calibrated) tells of it is what the outbox would send: `alerts.life`. A fault counts once per
-measure that it hits, where it is visible (`ground_truth`).
+Worlds of `world_generator` at PT1H, half a year of history without faults, then 52 weeks with 60
+faults on slices of 1 to 21 combinations, of all kinds that are not in total and not for good; each
+is drawn until its evidence is visible in a measure (`ground_truth`). The threshold is the one that
+the preview recommends for one message a week by the newest 30 % of the history; others are tried
+with `--threshold`. Every interval is scored as a crawl does, and what an alert tells of it is what
+delivery decides: `alerts.past`, `alerts.decide`, `alerts.life`.
 
-* **found**: visible faults that an opening message tells of. **split**: those of which more than
-  one does. **false a week**: opening messages that overlap no fault.
-* **resolved after**: hours from a fault's end to the message that says so, in the median and in the
-  90th percentile; the first interval after it has been crawled after one.
+A fault counts once per measure in which it is visible. A message that opens an event, or says that
+one has begun again, is of the fault of its measure whose time it shares most, if they share a
+combination; one that shares time and combinations with a fault in another measure is *beside* it,
+as rows that are lost move all of them.
 
-`python -m tests.benchmarks.alert_volume [--worlds retail,ads] [--seeds 1,2] [--weeks 52]`.
+* **found**: visible faults that such a message tells of. **split**: those of which more than one
+  opening message does; what begins again is told in the thread of the former one.
+* **false a week**: opening messages that share no time or no combination with any fault.
+* **end told**: hours from a fault's end to the message that says so, in the median and in the 90th
+  percentile, and the share that is told with the first interval after it.
+
+`python -m tests.benchmarks.alert_volume [--worlds retail,ads] [--seeds 1,2] [--weeks 52]
+[--threshold 50]`.
 """
 
 from __future__ import annotations
@@ -19,62 +27,102 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from anomaly_detector.alerts.life import is_news, standing, state_of
-from anomaly_detector.config import Alert, Config
+from anomaly_detector.alerts.decide import Decision, decide
+from anomaly_detector.alerts.life import begins_again, is_news, standing, state_of
+from anomaly_detector.alerts.past import former_of
+from anomaly_detector.backtest import SCORED_SHARE, recommend
+from anomaly_detector.config import ROLLED_UP, Alert, Config
 from anomaly_detector.events.group import Group
-from anomaly_detector.ledger.items import AlertItem, Told
+from anomaly_detector.ledger.items import AlertItem, GroupItem, Told
 from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
 
 from tests.benchmarks import console, world_generator
-from tests.benchmarks.ground_truth import Simulated, leaves_in, roll_up
+from tests.benchmarks.ground_truth import VISIBLE, Simulated, Truth, leaves_in, roll_up
 from tests.benchmarks.world_generator import FAULTS, WORLDS, Fault, Stretch
 
-THRESHOLD = 50.0
+HISTORY_DAYS = 182
 FAULTS_A_YEAR = 60
 MOST_LEAVES = 21
+WISHED_A_WEEK = 1.0
 # In total, for good, or of a job: of these there is no slice of a few series.
 _OTHERS = ("outage", "mild", "birth", "death", "skipped job")
-_TARGET = "people"
+_AFTER = 2  # intervals after a fault in which an event may still be of it
 
 
-@dataclass
+@dataclass(frozen=True)
 class Message:
-    """What was sent; `at` is the place of the interval after which it was."""
+    """What was sent; `at` is the place of the interval after which it was, `thread` the group that
+    was told first. What begins again in a thread is AGAIN.
+    """
 
     state: str
     group: str
     at: int
+    thread: str
 
 
 @dataclass
 class Mail:
-    """The messages of one alert, kept as the outbox keeps them."""
+    """The messages of one alert, decided and kept as delivery and outbox do."""
 
     config: Config
     alert: Alert
     sent: list[Message] = field(default_factory=list)
-    held: dict[str, Told] = field(default_factory=dict)
+    filed: dict[str, GroupItem] = field(default_factory=dict)
+    items: dict[str, AlertItem] = field(default_factory=dict)
 
     def crawl(self, groups: tuple[Group, ...], at: int) -> None:
         """Take in what a crawl has found."""
-        for group in groups:
-            before = self.held.get(group.id)
-            if before is None and group.severity < self.alert.threshold:
-                continue
-            holds = standing(self.config, self.alert, [group], before)
-            self.held[group.id] = holds
-            if before is None or is_news(before, holds):
-                item = _item(group, holds)
-                self.sent.append(Message(state_of(item, before), group.id, at))
+        standing_now = {one.id for one in groups}
+        former = {
+            one.id: former_of(one, self.filed.get(one.id), self.filed.values(), standing_now)
+            for one in groups
+        }
+        decisions = decide(
+            {"all": self.alert},
+            groups,
+            former=former,
+            decided=lambda _, group_id: self.items.get(group_id),
+            muted=lambda _: None,
+        )
+        for one in decisions:
+            item = _item(one, standing(self.config, self.alert, [one.group]))
+            self.items[one.group.id] = item
+            if one.because is None:
+                self.sent.append(Message(state_of(item, None), one.group.id, at, one.group.id))
+        for told, of_event in self._told(groups):
+            later = [one for one in of_event if self.items[one.id].again]
+            since = max((one.start for one in later), default=None)
+            holds = standing(self.config, self.alert, of_event, told.holds, since)
+            if is_news(told.holds, holds):
+                again = begins_again(told.holds, holds)
+                after = told.model_copy(update={"holds": holds})
+                state = "AGAIN" if again else state_of(after, told.holds)
+                named = later[-1].id if again else told.group_id
+                self.sent.append(Message(state, named, at, told.group_id))
+            self.items[told.group_id] = told.model_copy(update={"holds": holds})
+        self.filed |= {one.id: _filed(one, former) for one in groups}
+
+    def _told(self, groups: tuple[Group, ...]) -> list[tuple[AlertItem, list[Group]]]:
+        found: dict[str, list[Group]] = {}
+        for group in sorted(groups, key=lambda one: (one.start, one.id)):
+            item = self.items.get(group.id)
+            while item is not None and item.because is not None:
+                item = self.items.get(item.because)
+            if item is not None:
+                found.setdefault(item.group_id, []).append(group)
+        return [(self.items[group_id], of_event) for group_id, of_event in found.items()]
 
 
-def _item(group: Group, holds: Told) -> AlertItem:
+def _item(decision: Decision, holds: Told) -> AlertItem:
+    group, because = decision.group, decision.because
     return AlertItem(
         alert="all",
         group_id=group.id,
@@ -83,135 +131,196 @@ def _item(group: Group, holds: Told) -> AlertItem:
         end=group.end,
         since=group.end,
         expires_at=0,
-        state="CLAIMED",
+        state="SENT" if because is None else "SUPPRESSED",
+        because=because,
+        again=decision.again,
         holds=holds,
         attempt_id="",
     )
 
 
+def _filed(group: Group, former: Mapping[str, tuple[str, ...]]) -> GroupItem:
+    return GroupItem(
+        group_id=group.id,
+        measure=group.measure,
+        start=group.start,
+        end=group.end,
+        direction=group.direction,
+        slices=group.slices,
+        state=group.state,
+        former=former[group.id],
+    )
+
+
 def year(name: str, seed: int, weeks: int) -> Simulated:
-    """A world with a fault in each sixtieth of its scored part."""
+    """A world with a visible fault in each sixtieth of its scored part."""
     world, own = WORLDS[name], world_generator
     key = [seed, *name.encode(), *b"volume"]
     random = np.random.default_rng([*key, 1])
     settings = own._settings(name, world, "PT1H")
-    first = 56 * settings.slots_a_day
+    first = HISTORY_DAYS * settings.slots_a_day
     size = first + 7 * weeks * settings.slots_a_day
     starts = own._starts(random, settings.grid, size)
-    means = own._means(random, world, settings, starts)
-    planted = _planted(random, means, first, size)
-    means = own._born(means, planted)
-    draws = np.random.default_rng([*key, 2]), np.random.default_rng([*key, 4])
+    means = own._born(own._means(random, world, settings, starts), ())
+    twin = own._simulate(*(np.random.default_rng([*key, one]) for one in (3, 5)), means, ())
+    planted = _planted(random, means, twin, first, size)
+    draws = (np.random.default_rng([*key, one]) for one in (2, 4))
     values, counts, squares = own._simulate(*draws, means, planted)
     panel, levels = roll_up(
         settings.dimensions, starts, means.leaves, values, counts, squares, settings
     )
-    twin = own._simulate(np.random.default_rng([*key, 3]), draws[1], means, ())
     truths = tuple(own._truths(means, planted, twin))
     return Simulated(seed, settings, panel, first, means.leaves, levels, truths)
 
 
-def _planted(random: np.random.Generator, means: Any, first: int, size: int) -> tuple[Fault, ...]:
-    kinds = [kind for kind in FAULTS if kind not in _OTHERS]
+def _planted(
+    random: np.random.Generator, means: Any, twin: Any, first: int, size: int
+) -> tuple[Fault, ...]:
+    own, kinds = world_generator, [kind for kind in FAULTS if kind not in _OTHERS]
     number = max(1, FAULTS_A_YEAR * (size - first) // (364 * 24))
     room = (size - first) // number
     none = leaves_in(means.leaves, means.newborn)
-    found = []
-    for place in range(number):
+    found: list[Fault] = []
+    while len(found) < number:
         kind = kinds[int(random.integers(len(kinds)))]
-        length = world_generator._length(random, kind, Stretch(56, 364, 1.0, 24), 24)
-        at = first + place * room + int(random.integers(24, max(25, room - length - 24)))
-        while True:
-            fault = world_generator._fault(random, means, kind, at, length, none)
-            if 1 <= leaves_in(means.leaves, fault.where).sum() <= MOST_LEAVES:
-                break
-        found.append(fault)
+        length = own._length(random, kind, Stretch(HISTORY_DAYS, 364, 1.0, 24), 24)
+        begin = first + len(found) * room
+        at = begin + int(random.integers(24, max(25, room - length - 24)))
+        fault = own._fault(random, means, kind, at, length, none)
+        held = leaves_in(means.leaves, fault.where).sum()
+        if not 1 <= held <= MOST_LEAVES or fault.end > begin + room:
+            continue
+        if any(one.nats >= VISIBLE for one in own._truths(means, (fault,), twin)):
+            found.append(fault)
     return tuple(found)
 
 
-def run(name: str, seed: int, weeks: int) -> dict[str, Any]:
-    """One world's figures."""
+@dataclass(frozen=True)
+class Year:
+    """A year of crawls: what was sent, by the threshold, and the groups as they were last."""
+
+    world: Simulated
+    threshold: float
+    sent: list[Message]
+    groups: dict[str, Group]
+
+
+def run(name: str, seed: int, weeks: int, threshold: float | None = None) -> Year:
+    """The year of one world, at a threshold or the recommended one."""
     world = year(name, seed, weeks)
+    settings, starts = world.settings, world.panel.starts
+    scored = world.first - round(SCORED_SHARE * world.first)
+    done = replay(
+        settings,
+        Snapshot.initial(settings),
+        world.panel.cut(0, world.first),
+        score_from=starts[scored],
+    )
+    history = {group.id for group in done.groups}
+    if threshold is None:
+        begin, end = (starts[one].item().replace(tzinfo=UTC) for one in (scored, world.first))
+        threshold = recommend(done.groups, begin, end, WISHED_A_WEEK).threshold
     config = Config.model_validate(
         {
             "interval": "PT1H",
-            "timezone": world.settings.grid.timezone,
+            "timezone": settings.grid.timezone,
             "timestamp_column": {"name": "ts"},
-            "measures": {rule.name: {} for rule in world.settings.measures},
-            "dimensions": list(world.settings.dimensions),
+            "measures": {rule.name: {} for rule in settings.measures},
+            "dimensions": list(settings.dimensions),
         }
     )
-    mail, groups = Mail(config, Alert(threshold=THRESHOLD)), {}
-    done = replay(world.settings, Snapshot.initial(world.settings), world.panel.cut(0, world.first))
-    snapshot = done.after
-    size = len(world.panel.starts)
-    history = {group.id for group in done.groups}
-    for at in range(world.first, size):
-        done = replay(world.settings, snapshot, world.panel.cut(at, at + 1))
-        snapshot = done.after
+    mail, groups = Mail(config, Alert(threshold=threshold)), {}
+    for at in range(world.first, len(starts)):
+        done = replay(settings, done.after, world.panel.cut(at, at + 1))
         news = tuple(one for one in done.groups if one.id not in history)
         groups |= {one.id: one for one in news}
         mail.crawl(news, at)
-    return _figures(name, world, mail, groups)
+    return Year(world, threshold, mail.sent, groups)
 
 
-def _figures(name: str, world: Simulated, mail: Mail, groups: dict[str, Group]) -> dict[str, Any]:
-    starts = world.panel.starts
+@dataclass(frozen=True)
+class Matched:
+    """Which opening messages are of which truth, by its place; and those that are of none."""
+
+    of_truth: dict[int, list[Message]]
+    beside: list[Message]
+    false: list[Message]
+
+
+def match(done: Year) -> Matched:
+    """Assign the opening messages to the faults."""
+    world, starts = done.world, done.world.panel.starts
 
     def place(moment: datetime) -> int:
         return int(np.searchsorted(starts, np.datetime64(moment.replace(tzinfo=None), "s")))
 
-    opened = [one for one in mail.sent if one.state == "OPEN"]
-    truths = [one for one in world.truths if one.visible]
-    # An event is told of the fault whose time it shares most, of those of its measure.
-    of_truth: dict[int, list[str]] = {}
-    false = 0
-    for message in opened:
-        group = groups[message.group]
+    def shared(group: Group, truth: Truth) -> int:
+        """Intervals that an event and a fault have in common; 0 if they are elsewhere."""
         begin, end = place(group.start), place(group.end)
-        near = [
-            (min(end, truth.end + 2) - max(begin, truth.begin), number)
-            for number, truth in enumerate(world.truths)
-            if truth.measure == group.measure and begin < truth.end + 2 and end > truth.begin
-        ]
-        if not near:
-            # Rows that are lost or doubled move every measure, in whichever they are visible.
-            near = [(0, -1) for one in world.truths if begin < one.end + 2 and end > one.begin]
-            false += not near
+        if not any((truth.leaves & _leaves(world, one)).any() for one in group.slices):
+            return 0
+        return max(0, min(end, truth.end + _AFTER) - max(begin, truth.begin))
+
+    found = Matched({}, [], [])
+    for message in done.sent:
+        if message.state not in ("OPEN", "AGAIN"):
             continue
-        of_truth.setdefault(max(near)[1], []).append(group.id)
-    visible = [number for number, one in enumerate(world.truths) if one.visible]
-    found = [number for number in visible if number in of_truth]
-    split = [number for number in found if len(of_truth[number]) > 1]
-    ended: list[int] = []
-    for number in found:
-        ids = set(of_truth[number])
-        after = [
-            one.at + 1 - world.truths[number].end
-            for one in mail.sent
-            if one.group in ids
-            and one.state in ("RESOLVED", "ACCEPTED", "OPEN")
-            and one.at + 1 > world.truths[number].end
-        ]
-        if after:
-            ended.append(min(after))
-    states = Counter(one.state for one in mail.sent)
-    weeks = world.weeks
+        group = done.groups[message.group]
+        near = [(shared(group, one), number) for number, one in enumerate(world.truths)]
+        own = [one for one in near if world.truths[one[1]].measure == group.measure]
+        if max(own)[0] > 0:
+            found.of_truth.setdefault(max(own)[1], []).append(message)
+        elif max(near)[0] > 0:
+            found.beside.append(message)
+        elif message.state == "OPEN":
+            found.false.append(message)
+    return found
+
+
+def _leaves(world: Simulated, one: Mapping[str, str]) -> Any:
+    return world.held([one.get(name, ROLLED_UP) for name in world.settings.dimensions])
+
+
+def figures(name: str, done: Year) -> dict[str, Any]:
+    """One world's figures."""
+    truths, matched = done.world.truths, match(done)
+    visible = [number for number, one in enumerate(truths) if one.visible]
+    found = [number for number in visible if number in matched.of_truth]
+    opened = {
+        number: [one.state for one in matched.of_truth[number]].count("OPEN") for number in found
+    }
+    split = [number for number in found if opened[number] > 1]
+    ended = [hours for number in found if (hours := _end_told(done, matched, number)) is not None]
+    states, weeks = Counter(one.state for one in done.sent), done.world.weeks
     return {
         "world": name,
+        "seed": done.world.seed,
         "weeks": round(weeks),
-        "faults": len({one.fault for one in world.truths}),
-        "visible": len(truths),
-        "found": f"{100 * len(found) / max(1, len(truths)):.0f} %",
+        "threshold": done.threshold,
+        "faults": len({one.fault for one in truths}),
+        "visible": len(visible),
+        "found": f"{100 * len(found) / max(1, len(visible)):.0f} %",
         "split": f"{100 * len(split) / max(1, len(found)):.1f} %",
-        "false a week": round(false / weeks, 2),
-        "messages a week": round(len(mail.sent) / weeks, 1),
+        "false a week": round(len(matched.false) / weeks, 2),
+        "messages a week": round(len(done.sent) / weeks, 1),
         "opened": states["OPEN"],
+        "beside": len(matched.beside),
+        "again": states["AGAIN"],
         "changed": states["ONGOING"],
         "ended": states["RESOLVED"] + states["ACCEPTED"],
-        "resolved after, median h": float(np.median(ended)) if ended else None,
-        "resolved after, 90 % h": float(np.quantile(ended, 0.9)) if ended else None,
+        "end told, median h": float(np.median(ended)) if ended else None,
+        "90 % h": float(np.quantile(ended, 0.9)) if ended else None,
+        "at once": f"{100 * float(np.mean([one <= 1 for one in ended])):.0f} %" if ended else None,
     }
+
+
+def _end_told(done: Year, matched: Matched, number: int) -> int | None:
+    """Hours from the end of a fault until its messages say that it is over; None if never."""
+    end, ids = done.world.truths[number].end, {one.thread for one in matched.of_truth[number]}
+    last = {one.thread: one for one in done.sent if one.thread in ids}
+    if any(one.state not in ("RESOLVED", "ACCEPTED", "OPEN") for one in last.values()):
+        return None
+    return max(0, *(one.at + 1 - end for one in last.values()), 0)
 
 
 def main() -> None:
@@ -219,10 +328,11 @@ def main() -> None:
     parser.add_argument("--worlds", default=",".join(WORLDS))
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--weeks", type=int, default=52)
+    parser.add_argument("--threshold", type=float, help="default: the recommended one")
     parser.add_argument("--json", help="file for the results")
     chosen = parser.parse_args()
     rows = [
-        run(name, int(seed), chosen.weeks)
+        figures(name, run(name, int(seed), chosen.weeks, chosen.threshold))
         for name in chosen.worlds.split(",")
         for seed in chosen.seeds.split(",")
     ]

@@ -70,6 +70,11 @@ class Ending:
         """
         groups = {sk: one for sk, one in self.groups.items() if one["start"] >= live_from}
         ids = {sk.rpartition("#")[2] for sk in groups}
+        # Events before that may be others, also those that one came after.
+        groups = {
+            sk: one | {"After": [other for other in one["After"] if other in ids]}
+            for sk, one in groups.items()
+        }
         results = {
             key: body
             for key, body in self.results.items()

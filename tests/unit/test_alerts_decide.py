@@ -92,17 +92,24 @@ def decisions(groups, *items, stored=(), standing=(), alerts=None, mute=None):
     by_id = {one.group_id: one for one in stored}
     there = {*standing, *(one.id for one in groups)}
     decided = {(one.alert, one.group_id): one for one in items}
-    return decide(
+    found = []
+    for one in decide(
         alerts or config().alerts,
         groups,
         former={one.id: former_of(one, by_id.get(one.id), stored, there) for one in groups},
         decided=lambda alert, group_id: decided.get((alert, group_id)),
         muted=lambda _: mute,
-    )
+    ):
+        found.append(one)
+        state = "SENT" if one.because is None else "SUPPRESSED"
+        decided[one.alert, one.group.id] = told(
+            one.group, alert=one.alert, state=state, because=one.because
+        )
+    return found
 
 
 def test_what_was_decided_is_not_decided_again() -> None:
-    assert decisions([group()], told(group())) == ()
+    assert decisions([group()], told(group())) == []
 
 
 @pytest.mark.parametrize(
@@ -215,6 +222,81 @@ def test_what_was_held_back_counts_as_what_it_was_held_back_for(root, suppressed
     items = [told(first, state=root), told(second, state="SUPPRESSED", because=first.id)]
     found = decisions([group()], *items, stored=[on_file(second, former=(first.id,))])
     assert [one.because for one in found] == [first.id if suppressed else None]
+
+
+def after(other, hours=5, **changes):
+    return group(start=START + hours * HOUR, after=(other.id,), **changes)
+
+
+@pytest.mark.parametrize(
+    ("state", "because", "again"),
+    [
+        ("SENT", "first", True),
+        ("CLAIMED", "first", True),
+        ("UNKNOWN", "first", True),
+        # Nobody was told of the former.
+        ("FAILED", None, False),
+        ("OLD", None, False),
+        ("MUTED", None, False),
+        ("RETRACTED", None, False),
+    ],
+)
+def test_an_event_that_comes_after_one_that_was_told_is_told_in_its_thread(
+    state, because, again
+) -> None:
+    first = group(id="first")
+    before = told(first, state=state, retracted=state == "RETRACTED")
+    (found,) = decisions([after(first)], before)
+    assert (found.because, found.again) == (because, again)
+
+
+def test_an_event_that_comes_after_one_that_was_told_is_held_back_by_a_mute() -> None:
+    first = group(id="first")
+    (held,) = decisions([after(first)], told(first), mute="m")
+    assert (held.because, held.again, held.mute) == (None, False, "m")
+    # when the mute has ended, it is told in the thread
+    muted = told(after(first), state="MUTED", mute="m")
+    (found,) = decisions([after(first)], told(first), muted)
+    assert (found.because, found.again) == ("first", True)
+
+
+def test_events_that_are_found_together_make_one_thread_too() -> None:
+    # given three events, each after the one before
+    first = group(id="first")
+    second = after(first, id="second")
+    third = after(second, hours=9, id="third")
+    # when one crawl finds all of them, or each finds one
+    together = decisions([third, first, second])
+    # then all are told in the thread of the first one
+    assert [(one.group.id, one.because) for one in together] == [
+        ("first", None),
+        ("second", "first"),
+        ("third", "first"),
+    ]
+    items = [told(first), told(second, state="SUPPRESSED", because="first", again=True)]
+    assert [(one.because, one.again) for one in decisions([third], *items)] == [("first", True)]
+
+
+def test_an_event_that_gets_another_begin_is_not_told_again_in_its_thread() -> None:
+    # given an event that was told in the thread of another one
+    first, second = group(id="first"), group(start=START + 5 * HOUR, hours=2, id="second")
+    items = [told(first), told(second, state="SUPPRESSED", because="first", again=True)]
+    # when late rows move its begin, so that it has another name
+    moved = after(first, hours=6)
+    (found,) = decisions([moved], *items, stored=[on_file(second)], standing=["first"])
+    # then it is the same event
+    assert (found.because, found.again) == ("first", False)
+
+
+def test_an_event_whose_thread_was_retracted_is_told_by_itself() -> None:
+    first = group(id="first")
+    second = after(first)
+    items = [
+        told(first, state="RETRACTED", retracted=True),
+        told(second, state="SUPPRESSED", because="first", again=True),
+    ]
+    (found,) = decisions([second], *items)
+    assert (found.because, found.again, found.tellings) == (None, False, 1)
 
 
 @pytest.mark.parametrize(

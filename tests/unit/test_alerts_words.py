@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from anomaly_detector.alerts import forms, words
@@ -24,14 +25,17 @@ from anomaly_detector.alerts.message import (
     of_retraction,
     single,
 )
-from anomaly_detector.config import Digest
+from anomaly_detector.alerts.targets import Targets
+from anomaly_detector.config import Digest, Unit
+from anomaly_detector.events.group import Cause, Kind, Leaf, Part, Related
+from anomaly_detector.lake import layout
 from anomaly_detector.ledger.items import Told
 from anomaly_detector.lookout.payload import Origin
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.alerts_kinds import HOUR, NINE, document, event, samples
-from tests.unit.alerts_samples import CRAWL, item
+from tests.unit.alerts_samples import CRAWL, NO_SECRETS, NO_WEB, TOPIC, item
 
 ORIGIN = Origin(CRAWL, "shop-results")
 GOLDEN = Path(__file__).parent / "messages"
@@ -40,9 +44,9 @@ SAMPLES = samples()
 
 def letter(name, knows=None, **changes):
     one = SAMPLES[name]
-    key = f"results/anomalies/{one.group.id}.parquet"
+    key = layout.event_page(one.group.id)
     holds = standing(one.config, one.config.alerts["orders"], [one.group])
-    found = item(one.group, holds=holds, late=one.late, **changes)
+    found = item(one.group, **{"holds": holds, "late": one.late, **changes})
     return of_event(ORIGIN, one.config, found, one.group, key, one.asof, knows)
 
 
@@ -52,7 +56,12 @@ def messages() -> dict[str, Message]:
     found["risen"] = single(letter("dip", medium, turn=1))
     found["resolved"] = single(letter("spike", medium, turn=2))
     found["accepted"] = single(letter("accepted", medium, turn=1))
-    found["again"] = single(letter("dip", Told(severity_class="high", over=True), turn=3))
+    over = Told(severity_class="high", over=True)
+    found["again"] = single(letter("dip", over, turn=3))
+    # In the thread of an event that was told four hours before.
+    first = {"group_id": "first", "direction": "down", "turn": 3}
+    begun = over.model_copy(update={"over": False, "since": NINE})
+    found["after"] = single(letter("dip", over, holds=begun, **first))
     gone = item(SAMPLES["dip"].group, retracted=True)
     found["retraction"] = single(of_retraction(ORIGIN, document(), gone, NINE + 4 * HOUR))
     period = Period(NINE - timedelta(days=1), NINE)
@@ -153,6 +162,22 @@ def _values_of(value: object, key: str) -> list[object]:
     return []
 
 
+def test_what_comes_after_an_event_is_in_its_thread_under_its_own_name() -> None:
+    first, after = MESSAGES["dip"], MESSAGES["after"]
+    own = first.event.rpartition("/")[2]
+    assert json.loads(after.body)["anomalyGroupId"] == own
+    assert after.id == f"{first.event}/ongoing/3"
+    thread = first.event.replace(own, "first")
+    assert after.event == thread
+    assert forms.pagerduty(after, "key")["dedup_key"] == thread
+    assert forms.pagerduty(after, "key")["event_action"] == "trigger"
+    assert after.line.startswith("shop: again: revenue down 84 %")
+    for knows, direction in [({"over": False}, "down"), ({"over": True}, "up")]:
+        changes = {"group_id": "first", "direction": direction, "holds": Told(since=NINE)}
+        also = single(letter("dip", Told(**knows), **changes))
+        assert also.line.startswith("shop: also: revenue down 84 %")
+
+
 def test_a_card_of_teams_that_is_too_large_loses_lines_not_figures() -> None:
     long = Section("Most affected", tuple(f"{place} {'x' * 400}" for place in range(200)))
     message = replace(MESSAGES["dip"], sections=(long, long))
@@ -191,6 +216,110 @@ def test_any_name_and_value_can_be_said(measure, value, actual, expected) -> Non
     assert short.isascii()
 
 
+signs = st.sampled_from(
+    [
+        "a",
+        '"',
+        "\\",
+        "\n",
+        "\t",
+        "<",
+        "&",
+        "*",
+        "`",
+        "|",
+        "\u202e",
+        "\x00",
+        "\u2028",
+        "é",
+        "日",
+        "🧨",
+    ]
+)
+
+
+def _long(sign: str, size: int) -> str:
+    return (sign * size)[:size]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(signs, min_size=10, max_size=10),
+    st.integers(1, 10),
+    st.none() | values,
+    values,
+    st.sampled_from(get_args(Kind)),
+    st.sampled_from([None, *get_args(Unit)]),
+    st.integers(0, 200),
+)
+def test_any_event_is_in_the_limits_of_every_form(
+    of_values, size, actual, expected, kind, unit, leaves
+) -> None:
+    # given as many dimensions as there may be, with values of 256 characters that are all alike
+    dimensions = [f"d{place}{_long(sign, 100)}" for place, sign in enumerate(of_values[:size])]
+    value = dict(zip(dimensions, [_long(sign, 256) for sign in of_values], strict=False))
+    config = document(
+        measures={"m": {} if unit is None else {"unit": unit}},
+        dimensions=dimensions,
+        query="SELECT '" + _long(of_values[0], 9_000) + "' {{ window_start }} {{ window_end }}",
+    )
+    of_leaves = tuple(
+        Leaf(tuple(value.values()), actual or 0.0, expected, actual or 0.0) for _ in range(leaves)
+    )
+    part = Part(value, actual or 0.0, expected, expected, 50.0)
+    related = Related("m", "1", "CAUSE_OF_INPUT_ANOMALY_GROUP", 60.0, 1, 3, 4, now=True)
+    found = event(
+        kind,
+        "m",
+        actual=actual,
+        expected=expected,
+        slices=(value,) * 8,
+        leaves=of_leaves,
+        contributions={name: {f"{one}{n}": 1.0 for n in range(90)} for name, one in value.items()},
+        cause=Cause(expected, (part,) * 8, 50.0),
+        related=(related,) * 8,
+    )
+    letter = of_event(ORIGIN, config, item(found), found, "key", NINE + HOUR)
+    messages = [single(letter), bundle(ORIGIN, config, "orders", "one", [letter] * 60)]
+    # when it is told in each form
+    for message in messages:
+        _assert_sendable(message)
+
+
+class _Sns:
+    def publish(self, **request: Any) -> None:
+        self.request = request
+
+
+def _assert_sendable(message: Message) -> None:
+    """Limits of the services, in bytes where they count those."""
+    sns = _Sns()
+    Targets(lambda *_: sns, NO_SECRETS, NO_WEB).send(TOPIC, message)
+    assert len(sns.request["Message"].encode()) <= 256 * 1024 - 1_000
+    told = json.loads(sns.request["Message"])
+    assert len(told["sms"]) < 160
+    assert len(sns.request["Subject"]) <= 100
+    assert sns.request["Subject"].isascii()
+    assert json.loads(told["default"], parse_constant=_refuse)
+    detail = json.dumps(forms.webhook(message), ensure_ascii=False, allow_nan=False)
+    assert len(detail.encode()) <= 256 * 1024 - 1_000
+    assert len(json.dumps(forms.teams(message), ensure_ascii=False).encode()) <= 28_000
+    slack = forms.slack(message)
+    assert len(slack["blocks"]) <= 50
+    assert all(len(one) <= 3_000 for one in _values_of(slack, "text") if isinstance(one, str))
+    incident = forms.pagerduty(message, "key")
+    assert len(json.dumps(incident, ensure_ascii=False).encode()) <= 512_000
+    assert len(incident["payload"]["summary"]) <= 1_024
+    shown = message.short + message.line + "".join(value for _, value in message.facts)
+    assert not any(unicodedata.category(one) in ("Cc", "Zl", "Zp", "Cs") for one in shown)
+    assert "inf" not in shown
+    assert "nan" not in shown
+
+
+def _refuse(name: str) -> None:
+    raise AssertionError(name)
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "expected"),
     [
@@ -207,6 +336,7 @@ def test_any_name_and_value_can_be_said(measure, value, actual, expected) -> Non
         (3.4, "count", "3.4"),
         (0.0614, "share", "6.14 %"),
         (1.0, "share", "100 %"),
+        (1.7e308, "share", "1.7e+308"),
         (None, None, "nothing"),
     ],
 )
@@ -303,7 +433,7 @@ def test_a_digest_is_of_the_newest_day_or_week_that_has_ended(every, until, begi
         (86_400, "1 day"),
         (300, "5 minutes"),
         (90_000, "25 hours"),
-        (1, "1 seconds"),
+        (1, "1 second"),
     ],
 )
 def test_a_length_of_time_is_said_in_its_largest_whole_unit(seconds, expected) -> None:

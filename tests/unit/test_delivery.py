@@ -557,6 +557,62 @@ def test_an_event_that_goes_on_after_its_end_was_told_is_told_to_go_on(cloud: Cl
     assert states == ["OPEN", "RESOLVED", "ONGOING", "RESOLVED"]
 
 
+def test_an_event_that_begins_again_is_told_in_the_thread_of_the_former(cloud: Cloud) -> None:
+    # given an event whose end was told
+    first = group(id="first", severity=70.0)
+    later = {"start": START + 5 * HOUR, "id": "second", "severity": 60.0, "after": ("first",)}
+    lives = [
+        [replace(first, state="OPEN")],
+        [first],
+        # when another one comes after it, crawl after crawl, and ends
+        [first, group(**later, state="OPEN")],
+        [first, group(**later, hours=2, state="OPEN")],
+        [group(**later, hours=2)],
+        # and one more, which is over when it is found
+        [group(start=START + 9 * HOUR, id="third", severity=70.0, after=("second", "first"))],
+    ]
+    told = []
+    for number, groups in enumerate(lives):
+        cloud.commit(groups, due=START + number * HOUR, attempt=f"a{number}")
+        cloud.deliver()
+        told += cloud.received()
+    # then it is told as what goes on, with its own figures
+    assert [(_state(one), one["anomalyGroupId"], one["anomalyScore"]) for one in told] == [
+        ("OPEN", "first", 70.0),
+        ("RESOLVED", "first", 70.0),
+        ("ONGOING", "second", 60.0),
+        ("RESOLVED", "second", 60.0),
+        ("ONGOING", "third", 70.0),
+    ]
+    assert [one["alertEventId"].partition(":event/")[2] for one in told] == [
+        "first",
+        "first/resolved/1",
+        "second/ongoing/2",
+        "second/resolved/3",
+        "third/ongoing/4",
+    ]
+
+
+def test_events_that_are_found_at_once_after_each_other_are_told_as_one(cloud: Cloud) -> None:
+    first = group(id="first", severity=70.0)
+    second = group(start=START + 5 * HOUR, id="second", severity=60.0, after=("first",))
+    for number in range(2):
+        cloud.commit([first, second], due=START + number * HOUR, attempt=f"a{number}")
+        cloud.deliver()
+    (told,) = cloud.received()
+    assert (_state(told), told["anomalyGroupId"]) == ("OPEN", "first")
+
+
+def test_an_event_whose_thread_was_retracted_is_told_by_itself(cloud: Cloud) -> None:
+    first = group(id="first")
+    second = group(start=START + 5 * HOUR, id="second", after=("first",))
+    for number, groups in enumerate([[first], [first, second], [second], [second]]):
+        cloud.commit(groups, due=START + number * HOUR, attempt=f"a{number}")
+        cloud.deliver()
+    told = [(one["alertEventId"].partition(":event/")[2]) for one in cloud.received()]
+    assert told == ["first", "second/ongoing/1", "first/retracted", "second"]
+
+
 def test_a_target_that_was_down_is_told_what_holds_in_one_message(cloud: Cloud) -> None:
     chosen = config(alerts={"all": cloud.alert("orders", "second")})
     down = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from anomaly_detector.detection import THRESHOLD_SEVERITY
 from anomaly_detector.detection.state import Judged
-from anomaly_detector.events.event import Event, Sums
+from anomaly_detector.events.earlier import note_earlier
+from anomaly_detector.events.event import Event, Sums, Track
 from anomaly_detector.events.explain import explain
 from anomaly_detector.events.group import Group, Leaf, group_id
 from anomaly_detector.events.store import groups_from_bytes, groups_to_bytes
@@ -147,6 +149,57 @@ def test_an_event_is_quiet_once_it_is_surely_normal_for_longer_than_it_ever_paus
     group = _group(_event({(("app", "de"), t): 10.0 for t in shown}, **others))
 
     assert group.quiet == quiet
+
+
+@pytest.mark.parametrize(
+    ("after", "quiet"),
+    [
+        ((), 0),
+        ((12.0,), 0),
+        ((12.5,), 1),
+        ((12.5, 11.0), 2),
+        # It was stuck again.
+        ((12.5, 12.0), 0),
+        # No row says nothing.
+        ((math.nan,), 0),
+    ],
+)
+def test_a_value_that_was_stuck_is_normal_as_soon_as_it_changes(
+    after: tuple[float, ...], quiet: int
+) -> None:
+    # given an event in which a value repeats that is all but the expected one, so that no
+    # likelihood tells them apart
+    event = _event({(("app", "de"), t): 100.001 for t in (3, 4)}, doubt=0.0)
+    values = [12.0, 12.0, *after]
+    starts = [event.opened + 3600 * place for place in range(len(values))]
+    of_all = [1.0] * len(values)
+    stuck = [place < 2 for place in range(len(values))]
+    event.track = Track(starts, values, of_all, of_all, stuck)
+    assert _group(event).kind == "stuck"
+    assert _group(event).quiet == quiet
+
+
+def test_an_event_knows_those_that_it_comes_after_in_the_same_place() -> None:
+    def of(start: int, *where: tuple[str, str], **others: object) -> Event:
+        return _event({(where[0], t): 10.0 for t in (start, start + 1)}, where, **others)
+
+    # given events that were in slices which share leaves with another one, or not
+    leaf, inside, wider = ("app", "de"), of(1, ("app", "de"), closed=3), of(4, ("*", "de"))
+    beside, other = of(2, ("web", "us")), of(3, ("app", "*"))
+    other.measure = "orders"
+    # when one opens, and another one in the same interval
+    event, twin = of(9, leaf), of(9, ("app", "*"), few_rows=True)
+    events = [inside, beside, other, wider, event, twin]
+    note_earlier(events, event.last, LATTICE, "shop")
+    # then it comes after the former ones, the newest first, and the twin after it
+    assert event.after == (wider.id("shop"), inside.id("shop"))
+    assert twin.after == (event.id("shop"), wider.id("shop"), inside.id("shop"))
+    assert (wider.after, inside.after) == ((), ())
+    assert _group(event).after == event.after
+    # and when it moves to where another one was, it comes after that one, too
+    event.slices = (("*", "*"),)
+    note_earlier(events, event.last, LATTICE, "shop")
+    assert event.after == (wider.id("shop"), inside.id("shop"), beside.id("shop"))
 
 
 def test_intervals_that_do_not_show_it_add_nothing() -> None:

@@ -1,8 +1,12 @@
-"""Which alerts a group triggers. Pure: values in, values out."""
+"""Which alerts a group triggers. Pure: values in, values out.
+
+An event that comes after another one in the same place, which was told, is told in its thread: it
+opens nothing new for people.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,15 +18,17 @@ from anomaly_detector.ledger.items import AlertItem, MuteItem
 @dataclass(frozen=True)
 class Decision:
     """An alert is sent for a group, unless `because` is the group that was alerted on instead, or
-    `mute` holds it back.
+    `mute` holds it back. If it comes `again`, that was another event, in whose thread it is told.
 
-    `before` is the decision that it replaces: one that was retracted, or was muted. `tellings` is
-    above 1 if the group was told before, and retracted.
+    `before` is the decision that it replaces: one that was retracted, was muted, or has lost the
+    group that was alerted on instead. `tellings` is above 1 if the group was told before, and
+    retracted.
     """
 
     alert: str
     group: Group
     because: str | None = None
+    again: bool = False
     mute: str | None = None
     before: AlertItem | None = None
 
@@ -75,15 +81,19 @@ def muted_by(group: Group, start: datetime, mutes: Iterable[MuteItem]) -> str | 
     return None
 
 
+Decided = Callable[[str, str], AlertItem | None]
+
+
 def decide(
     alerts: Mapping[str, Alert],
     groups: Iterable[Group],
     *,
     former: Mapping[str, Sequence[str]],
-    decided: Callable[[str, str], AlertItem | None],
+    decided: Decided,
     muted: Callable[[Group], str | None] = lambda _: None,
-) -> tuple[Decision, ...]:
-    """Decisions that have not been made yet, oldest group first.
+) -> Iterator[Decision]:
+    """Decisions that have not been made yet, oldest group first; each has to be stored before the
+    next one is asked for, which may depend on it.
 
     If late rows or another model change the begin of an event, its group gets another ID. If the
     alert was already sent for the former group, it is the same event and is not sent again.
@@ -96,24 +106,42 @@ def decide(
     muted : returns the ID of the mute that holds a group back. What was muted is decided again when
         an interval after the mute shows it.
     """
-    found = []
     for group in sorted(groups, key=lambda one: (one.start, one.id)):
         for name, alert in alerts.items():
             before = decided(name, group.id)
-            if before is not None and not before.retracted and before.state != "MUTED":
+            if before is not None and not _is_open(before, decided):
                 continue
             if not triggers(alert, group):
                 continue
-            told = (one for one in former[group.id] if _was_told(decided(name, one)))
-            because = next(told, None)
+            because = _told(name, former[group.id], decided)
             mute = muted(group) if because is None else None
             if mute is not None and before is not None and before.state == "MUTED":
                 continue
-            found.append(Decision(name, group, because, mute, before))
-    return tuple(found)
+            thread = _told(name, group.after, decided) if because is mute is None else None
+            yield Decision(name, group, because or thread, thread is not None, mute, before)
 
 
-def _was_told(item: AlertItem | None) -> bool:
-    if item is None or item.retracted:
-        return False
-    return item.state not in ("FAILED", "SUPPRESSED", "OLD", "MUTED")
+def _is_open(item: AlertItem, decided: Decided) -> bool:
+    """Whether a decision has to be made again."""
+    if item.retracted or item.state == "MUTED":
+        return True
+    told = None if item.because is None else decided(item.alert, item.because)
+    return told is not None and told.retracted
+
+
+def _told(alert: str, groups: Iterable[str], decided: Decided) -> str | None:
+    """The first of some groups that people were told of; under its own ID, or that of the one that
+    they were told of instead.
+    """
+    for group_id in groups:
+        item, seen = decided(alert, group_id), {group_id}
+        while item is not None and item.because not in {None, *seen}:
+            seen.add(item.group_id)
+            item = decided(alert, str(item.because))
+        if item is not None and _was_told(item):
+            return item.group_id
+    return None
+
+
+def _was_told(item: AlertItem) -> bool:
+    return not item.retracted and item.state not in ("FAILED", "SUPPRESSED", "OLD", "MUTED")

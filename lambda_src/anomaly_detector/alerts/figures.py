@@ -29,7 +29,8 @@ def figure(value: float | None, unit: Unit | None = None, digits: int = _DIGITS)
     """A value with thousands separators and four digits, a share in percent: `1,055`, `0.42 %`."""
     if value is None or not math.isfinite(value):
         return "nothing"
-    if unit == "share":
+    # A share of that size is none, and would be infinite in percent.
+    if unit == "share" and abs(value) < _LARGEST:
         return f"{_text(100 * value, digits - 1)} %"
     if unit == "count" and digits == _DIGITS and abs(value) >= 10:
         value = round(value)
@@ -68,7 +69,7 @@ def difference(actual: float | None, expected: float, unit: Unit | None = None) 
     if actual is None or not math.isfinite(actual - expected):
         return None
     moved = actual - expected
-    if unit == "share":
+    if unit == "share" and abs(moved) < _LARGEST:
         return f"{'+' * (moved > 0)}{_text(100 * moved, _DIGITS - 1)} points"
     return f"{'+' * (moved > 0)}{figure(moved, unit)}"
 

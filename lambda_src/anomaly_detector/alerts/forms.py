@@ -24,6 +24,8 @@ _HEADER, _TEXT, _FIELD, _FIELDS, _BLOCKS = 150, 3_000, 2_000, 10, 50
 # Of a card in Teams: 28 KB, in which there is room for the frame.
 _CARD: Final = 24_000
 _CARD_LINES = (60, 20, 5, 0)
+# Characters of a fact in the shortest card.
+_CARD_FACT = 500
 # Of PagerDuty: characters of the key and the summary; bytes of an event.
 _KEY, _SUMMARY, _EVENT = 255, 1_024, 400_000
 _COLORS: dict[SeverityClass, str] = {"low": "default", "medium": "warning", "high": "attention"}
@@ -74,7 +76,7 @@ def teams(message: Message) -> Json:
     """An adaptive card in a message of Microsoft Teams, with as many lines as fit."""
     for lines in _CARD_LINES:
         found = _card(message, lines)
-        if len(json.dumps(found).encode()) <= _CARD:
+        if len(json.dumps(found, ensure_ascii=False).encode()) <= _CARD:
             break
     return found
 
@@ -135,11 +137,12 @@ def _card(message: Message, lines: int) -> Json:
     # Text runs have no markup, unlike all other texts of a card.
     body = [_runs(message.line, size="medium", weight="bolder", color=_color(message))]
     for label, value in message.facts:
-        body.append(_runs(f"{label}: ", value))
+        body.append(_runs(f"{label}: ", value if lines else value[:_CARD_FACT]))
     for one in message.sections if lines else ():
         body.append(_runs(one.title, weight="bolder"))
         body += [_runs(line.strip(), spacing="none") for line in one.lines[:lines]]
-    body.append(_runs(message.about, size="small"))
+    about = message.about if lines else message.about[:_CARD_FACT]
+    body.append(_runs(about, size="small"))
     card: Json = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",

@@ -1,5 +1,5 @@
-"""What is to be told of an event after its opening: a higher severity class, its end, and that it
-goes on. Pure.
+"""What is to be told of an event after its opening: a higher severity class, its end, that it goes
+on, and what comes after it in the same place. Pure.
 
 What holds of an event is compared with what each target knows, so that a target that was down is
 told what holds then, and none is told anything twice.
@@ -8,7 +8,7 @@ told what holds then, and none is told anything twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from anomaly_detector.config import Alert, Config, SeverityClass
@@ -23,22 +23,28 @@ RESOLVED_AFTER = timedelta(minutes=30)
 
 
 def standing(
-    config: Config, alert: Alert, groups: Sequence[Group], before: Told | None = None
+    config: Config,
+    alert: Alert,
+    groups: Sequence[Group],
+    before: Told | None = None,
+    since: datetime | None = None,
 ) -> Told:
     """What holds of an event, as far as the alert tells it.
 
     Parameters
     ----------
-    groups : of the event; several, if late rows have made several of it.
+    groups : of the event; several, if late rows have made several of it, or others came after it.
     before : what held at the former delivery; the class does not fall.
+    since : start of the newest of the groups that came after it, UTC.
     """
     now = config.severity_class(max(one.severity for one in groups))
     if before is not None:
         rises = alert.risen and _rank(now) > _rank(before.severity_class)
         now = now if rises else before.severity_class
+        since = max(filter(None, (since, before.since)), default=None)
     over = alert.ended and all(is_over(config, one) for one in groups)
     accepted = over and any(one.accepted for one in groups)
-    return Told(severity_class=now, over=over, accepted=accepted)
+    return Told(severity_class=now, over=over, accepted=accepted, since=since)
 
 
 def is_over(config: Config, group: Group) -> bool:
@@ -53,6 +59,8 @@ def state_of(item: AlertItem, knows: Told | None) -> EventState:
         return "RETRACTED"
     if knows is None:
         return "OPEN"
+    if begins_again(knows, item.holds):
+        return "ONGOING"
     if item.holds.over and not knows.over:
         return "ACCEPTED" if item.holds.accepted else "RESOLVED"
     return "ONGOING"
@@ -60,9 +68,14 @@ def state_of(item: AlertItem, knows: Told | None) -> EventState:
 
 def is_news(knows: Told, holds: Told) -> bool:
     """Whether a target that knows the one is told the other."""
-    if knows.over != holds.over:
+    if knows.over != holds.over or begins_again(knows, holds):
         return True
     return _rank(holds.severity_class) > _rank(knows.severity_class)
+
+
+def begins_again(knows: Told, holds: Told) -> bool:
+    """Whether another event came after those that a target knows."""
+    return holds.since is not None and (knows.since is None or holds.since > knows.since)
 
 
 def _rank(one: SeverityClass) -> int:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from anomaly_detector.alerts import words
 from anomaly_detector.alerts.figures import change, compared, difference, unit_of_event
-from anomaly_detector.alerts.life import EventState, is_over, state_of
+from anomaly_detector.alerts.life import EventState, begins_again, is_over, state_of
 from anomaly_detector.config import ROLLED_UP, Config, SeverityClass
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.events.group import Group
@@ -31,11 +31,15 @@ from anomaly_detector.warehouse.reproduction import reproduction
 
 # Of SNS: a subject has at most 100 ASCII characters, a text message has fewer than 160.
 _SUBJECT, _SHORT = 100, 159
-# Of a long text, which one message of 256 KB holds beside the JSON.
-_MOST_SQL, _MOST_TEXT = 12_000, 24_000
+# Bytes of a long text, which one message of 256 KB holds beside the JSON.
+_MOST_TEXT = 24_000
+# What of it is shorter, in order: the most lines of a section, and whether the SQL is in it.
+_SHORTER = ((1_000, True), (1_000, False), (3, False), (0, False))
 _VALUES, _SERIES, _EVENTS, _SLICES = 5, 10, 50, 5
 # Characters of a name, and of a line of free text.
 _NAME, _LINE = 80, 1000
+# What a message leads to: the file of the event, or its page.
+_LINKS = ("Data", "Page of the event")
 _RANKS: tuple[SeverityClass, ...] = ("low", "medium", "high")
 
 
@@ -53,7 +57,8 @@ class Letter:
 
     Attributes
     ----------
-    event : Lookout's `alertEventId`, which names the event in all messages about it.
+    event : Lookout's `alertEventId` of the first message, which names the event in all messages
+        about it, and about what came after it.
     state : of the event.
     say : the sentence, after the detector's name.
     facts : labels and values. links : titles and addresses.
@@ -105,17 +110,25 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The long text."""
+        """The long text; if it is too long, without the SQL, a part of which nobody can run, and
+        with fewer lines.
+        """
+        texts = (self._text(lines, sql=sql) for lines, sql in _SHORTER)
+        found = next((one for one in texts if len(one.encode()) <= _MOST_TEXT), None)
+        return found or self._text(0, sql=False).encode()[:_MOST_TEXT].decode(errors="ignore")
+
+    def _text(self, lines: int, *, sql: bool) -> str:
         width = max((len(label) for label, _ in self.facts), default=0) + 2
+        sections = self.sections if lines else ()
         parts = [
             self.line,
             "\n".join(f"{f'{label}:':<{width}}{value}" for label, value in self.facts),
-            *("\n".join([f"{one.title}:", *one.lines]) for one in self.sections),
+            *("\n".join([f"{one.title}:", *one.lines[:lines]]) for one in sections),
             self.about,
             "\n".join(f"{title}: {address}" for title, address in self.links),
-            f"SQL that shows it:\n\n{self.sql};" if self.sql else "",
+            f"SQL that shows it:\n\n{self.sql};" if sql and self.sql else "",
         ]
-        return "\n\n".join(filter(None, parts))[:_MOST_TEXT] + "\n"
+        return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def of_event(
@@ -136,11 +149,13 @@ def of_event(
     asof : UTC; when it is told.
     """
     state, severity_class = state_of(item, knows), item.holds.severity_class
-    # It keeps the name under which it was told first.
-    group = replace(group, id=item.group_id)
+    # It keeps the name under which it was told first; what came after it has its own.
+    since = item.holds.since
+    if since is None or group.start < since:
+        group = replace(group, id=item.group_id)
     if is_over(config, group):
         group = replace(group, state="CLOSED")
-    before, after = _framed(item, state, knows)
+    before, after = _framed(item, group, state, knows)
 
     def say(*, names: int = _NAME, brief: bool = False) -> str:
         told = words.sentence(config, group, asof, names=names, brief=brief)
@@ -149,19 +164,19 @@ def of_event(
     payload = alert_payload(
         origin, config, item.alert, group, results_key, late=item.late, tellings=item.tellings
     )
-    event = payload["alertEventId"]
+    told = payload["alertEventId"]
     if state != "OPEN":
-        payload["alertEventId"] = f"{event}/{state.lower()}/{item.turn}"
+        payload["alertEventId"] = f"{told}/{state.lower()}/{item.turn}"
         payload["state"] = state
     return Letter(
-        event=event,
+        event=told.replace(f":event/{group.id}", f":event/{item.group_id}"),
         state=state,
         severity=group.severity,
         severity_class=severity_class,
         say=say,
         facts=_facts(config, group, severity_class),
         sections=_sections(config, group),
-        links=(("Data", payload["consoleUrl"]),),
+        links=((_LINKS[results_key.endswith(".html")], payload["consoleUrl"]),),
         sql=_sql(config, group),
         about=_about(config, item.alert),
         payload=payload,
@@ -255,14 +270,18 @@ def _of_all(states: Sequence[EventState]) -> EventState:
     return states[0] if len(set(states)) == 1 else "OPEN"
 
 
-def _framed(item: AlertItem, state: EventState, knows: Told | None) -> tuple[str, str]:
+def _framed(
+    item: AlertItem, group: Group, state: EventState, knows: Told | None
+) -> tuple[str, str]:
     """What stands before the sentence, and after it."""
-    if state == "OPEN":
+    if state == "OPEN" or knows is None:
         return "", " (found late)" if item.late else ""
+    if state == "ONGOING" and begins_again(knows, item.holds):
+        alike = knows.over and item.direction == group.direction
+        return ("again: " if alike else "also: "), ""
     if state == "ONGOING":
-        again = knows is not None and knows.over
-        return ("goes on: " if again else f"now {item.holds.severity_class}: "), ""
-    return ("lasts: " if state == "ACCEPTED" else "over: "), ""
+        return ("goes on: " if knows.over else f"now {item.holds.severity_class}: "), ""
+    return ("lasts: " if state == "ACCEPTED" else "ended: "), ""
 
 
 def _facts(
@@ -342,7 +361,7 @@ def _related(group: Group) -> Section | None:
         when = (
             f"began {away} {'earlier' if one.lag > 0 else 'later'}" if one.lag else "began with it"
         )
-        habit = f"; so did {one.times} of {one.of} before" if one.of and one.times else ""
+        habit = f", as in {one.times} of {one.of} earlier events" if one.of and one.times else ""
         lines.append(f"  {words.plain(one.measure, _NAME)}: {when}{habit}")
     if more := len(found) - len(lines):
         lines.append(f"  and {more} more")
@@ -380,7 +399,7 @@ def _sql(config: Config, group: Group) -> str | None:
     except PermanentError:
         # It was valid when it was crawled: another version of the package made it.
         return None
-    return found if len(found) <= _MOST_SQL else None
+    return found
 
 
 def _counting(config: Config, name: str) -> Config:

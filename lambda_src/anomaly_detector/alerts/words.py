@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from anomaly_detector.alerts.figures import change, compared, percent, unit_of_event
+from anomaly_detector.alerts.figures import change, compared, figure, percent, unit_of_event
 from anomaly_detector.config import Config
 from anomaly_detector.events.group import Group, Kind
 
@@ -38,7 +38,6 @@ _WORDS: dict[Kind, tuple[str, str]] = {
     "variance": ("varies more than usual", "varies more than usual"),
     "no data": ("has no data", "has no data"),
     "few rows": ("has far fewer rows than usual", "has far fewer rows than usual"),
-    "bound": ("is above its maximum", "is below its minimum"),
 }
 
 
@@ -67,7 +66,7 @@ def sentence(
     brief : without what came instead of what.
     """
     what = plain(group.measure, names)
-    verb = _verb(group)
+    verb = _verb(config, group)
     most = 1 if brief else _SLICES
     place = where(config, group.slices, new=group.kind == "new value", names=names, most=most)
     when = time(config, group.start, group.end, is_open=group.state == "OPEN", asof=asof)
@@ -171,7 +170,7 @@ def lasting(seconds: int) -> str:
         if seconds >= size and seconds % size == 0:
             number = seconds // size
             return f"{number:,} {name}{'' if number == 1 else 's'}"
-    return f"{seconds:,} seconds"
+    return f"{seconds:,} second{'' if seconds == 1 else 's'}"
 
 
 def plain(text: str, limit: int = _NAME) -> str:
@@ -198,13 +197,24 @@ def _sign(sign: str) -> str:
     return " " if kind in ("Cc", "Zl", "Zp") else "" if kind in ("Cf", "Cs") else sign
 
 
-def _verb(group: Group) -> str:
+def _verb(config: Config, group: Group) -> str:
     up = group.direction == "up"
+    if group.kind == "bound":
+        return _beyond(config, group)
     if group.kind not in _TOLD_BY_FIGURES:
         return _WORDS[group.kind][0 if up else 1]
     size = percent(group.actual, group.expected)
     verb = f"{'up' if up else 'down'}{f' {size}' if size else ''}"
     return f"{verb} at a new level" if group.kind == "level" else verb
+
+
+def _beyond(config: Config, group: Group) -> str:
+    """Which bound is crossed; another configuration may have had one."""
+    measure = config.measures[group.measure]
+    name, bound = ("maximum", measure.max) if group.direction == "up" else ("minimum", measure.min)
+    side = "above" if group.direction == "up" else "below"
+    known = "" if bound is None else f" of {figure(bound, unit_of_event(config, group))}"
+    return f"is {side} its {name}{known}"
 
 
 def _figures(config: Config, group: Group) -> str:

@@ -134,6 +134,7 @@ class Event:
     habit : on which days it will be expected, as it has come alike often enough; else empty.
     been : slices that have been its own in some interval that shows it, in the order in which they
         became so.
+    after : IDs of the events that it came after, so far (`earlier`).
     """
 
     measure: str
@@ -161,6 +162,7 @@ class Event:
     accepted: bool = False
     habit: str = ""
     been: tuple[Slice, ...] = ()
+    after: tuple[str, ...] = ()
 
     def id(self, detector: str) -> str:
         """The id of its group, the same in every replay."""

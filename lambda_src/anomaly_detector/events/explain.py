@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from anomaly_detector.detection.arrays import Array, Mask
 from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
 from anomaly_detector.events.cause import Leaves, causes
 from anomaly_detector.events.contributions import holds, shares
-from anomaly_detector.events.event import Event, Slice
+from anomaly_detector.events.event import Event, Slice, Track
 from anomaly_detector.events.follow import BACK_TO_NORMAL, BY_NEW
 from anomaly_detector.events.group import MOST_LEAVES, Cause, Group, Kind, Leaf, Part
 from anomaly_detector.events.kind import kind_of
@@ -62,9 +63,10 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
         kind=found.kind,
         accepted=event.accepted,
         habit=event.habit,
-        quiet=_quiet(event, settings.grid.seconds),
+        quiet=_quiet(event, found.kind, settings.grid.seconds),
         leaves=_leaves(rule, event, lattice, found),
         cause=None if event.no_data else _cause(settings.dimensions, found),
+        after=tuple(one for one in event.after if one != event.id(settings.name)),
     )
 
 
@@ -191,15 +193,29 @@ def _cause(dimensions: tuple[str, ...], found: _Found) -> Cause:
     return Cause(found.whole, parts, unexplained, rate, mix)
 
 
-def _quiet(event: Event, seconds: int) -> int:
+def _quiet(event: Event, kind: Kind, seconds: int) -> int:
     """Intervals since its end, up to where it closed; see `Group.quiet`."""
     if event.closed:
         return max(1, event.quiet)
+    if kind == "stuck":
+        # A value that changes is surely normal, however near to the expectation the stuck one was.
+        return _varied(event.track)
     if not (event.bound or event.few_rows) and event.doubt < BACK_TO_NORMAL:
         return 0
     shown = sorted({point.start for point in event.points})
     pauses = ((after - before).total_seconds() for before, after in pairwise(shown))
     return event.quiet if event.quiet > max(pauses, default=0.0) / seconds - 1 else 0
+
+
+def _varied(track: Track) -> int:
+    """The newest intervals that have another value than the one that was stuck."""
+    stuck = max(place for place, one in enumerate(track.stuck) if one)
+    newer = track.actual[stuck + 1 :]
+    varied = [
+        math.isfinite(one) and not math.isclose(one, track.actual[stuck], rel_tol=1e-9)
+        for one in newer
+    ]
+    return len(list(takewhile(bool, reversed(varied))))
 
 
 def _leaves(rule: MeasureRule, event: Event, lattice: Lattice, found: _Found) -> tuple[Leaf, ...]:

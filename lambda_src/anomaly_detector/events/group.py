@@ -157,6 +157,8 @@ class Group:
     leaves : those that moved with the event, the largest change first; at most `MOST_LEAVES`.
     related : events of other measures (`events.related`), which are known where all measures are.
     related_unexplained : percent of the event that no potential cause among them may explain.
+    after : IDs of events that were in the same place when it began, or shortly before. Whoever was
+        told of one of them is told of this one in its thread.
     cause : numbers of `slices`; None in what a former version left, and where nothing is expected
         or has come.
     """
@@ -183,6 +185,7 @@ class Group:
     cause: Cause | None = None
     related: tuple[Related, ...] = ()
     related_unexplained: float = 100.0
+    after: tuple[str, ...] = ()
 
     @property
     def is_missing_data(self) -> bool:

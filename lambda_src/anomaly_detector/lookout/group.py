@@ -49,7 +49,8 @@ def anomaly_group(group: Group) -> dict[str, Any]:
         "Actual": group.actual,
         "Expected": group.expected,
         "Slices": [dict(one) for one in group.slices],
-        "RootCause": None if group.cause is None else _root_cause(group.cause),
+        "RootCause": None if group.cause is None else root_cause(group.cause),
+        "After": list(group.after),
     } | related_metrics(group.related, group.related_unexplained)
 
 
@@ -73,7 +74,7 @@ def related_metrics(related: Sequence[Related], unexplained: float) -> dict[str,
     }
 
 
-def _root_cause(cause: Cause) -> dict[str, Any]:
+def root_cause(cause: Cause) -> dict[str, Any]:
     """The numbers of the slices, in their order; percentages sum to 100."""
     return {
         "Deviation": cause.deviation,
@@ -138,11 +139,12 @@ def group_of(document: Mapping[str, Any]) -> Group:
             for one in document.get("RelatedMetrics", ())
         ),
         related_unexplained=float(document.get("RelatedUnexplained", 100)),
+        after=tuple(document.get("After", ())),
     )
 
 
 def _cause_of(document: Mapping[str, Any] | None) -> Cause | None:
-    """Read what `_root_cause` made."""
+    """Read what `root_cause` made."""
     if document is None:
         return None
     rate, mix = (document[name] for name in ("RateShare", "MixShare"))

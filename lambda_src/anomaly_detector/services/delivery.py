@@ -320,6 +320,7 @@ class _Errand:
         }
 
     def _decide(self, former: Mapping[str, Sequence[str]], newer: Sequence[Delivery]) -> None:
+        self._extend()
         decisions = decide(
             self._alerts,
             [group for group in self._news if not _deferred(group, self.delivery, newer)],
@@ -327,7 +328,6 @@ class _Errand:
             decided=self._ledger.alert,
             muted=muting.judge(self._ledger, self._config),
         )
-        self._extend()
         for one in decisions:
             now = self._run.clock()
             item = _alert_item(
@@ -479,6 +479,7 @@ def _alert_item(
         expires_at=int((now + KEPT).timestamp()),
         state=_state(decision, old=old),
         because=decision.because,
+        again=decision.again,
         mute=mute,
         targets=dict.fromkeys(alert.targets, "PENDING") if sending else {},
         holds=standing(config, alert, [group]),

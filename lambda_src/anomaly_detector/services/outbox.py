@@ -192,12 +192,12 @@ class Outbox:
         groups : those that no newer delivery decides about.
         muted : returns the ID of the mute that holds a group back.
         """
-        for item, told in self._told(groups):
+        for item, told, since in self._told(groups):
             late = item.revision > self.delivery.revision
             if late or item.retracted or any(muted(group) for group in told):
                 continue
             alert = self._alerts[item.alert]
-            holds = standing(self._config, alert, told, item.holds)
+            holds = standing(self._config, alert, told, item.holds, since)
             if holds == item.holds:
                 continue
             now = self._run.clock()
@@ -275,23 +275,29 @@ class Outbox:
                 finished &= self._send_to([pending], target, message)
         return finished
 
-    def _told(self, groups: Sequence[Group]) -> list[tuple[AlertItem, list[Group]]]:
-        """The alerts on groups, each with the groups that its event has become."""
-        found: dict[tuple[str, str], tuple[AlertItem, list[Group]]] = {}
+    def _told(
+        self, groups: Sequence[Group]
+    ) -> list[tuple[AlertItem, list[Group], datetime | None]]:
+        """The alerts on groups, each with the groups that its event has become, and the start of
+        the newest of those that came after it.
+        """
+        found: dict[tuple[str, str], tuple[AlertItem, list[Group], datetime | None]] = {}
         for group in sorted(groups, key=lambda one: (one.start, one.id)):
             for name in self._alerts:
                 item, seen = self._ledger.alert(name, group.id), {group.id}
+                again = item is not None and item.again
                 while item is not None and item.because not in {None, *seen}:
                     seen.add(item.group_id)
                     item = self._ledger.alert(name, str(item.because))
                 if item is not None and item.targets:
                     key = (name, item.group_id)
-                    found.setdefault(key, (item, []))[1].append(group)
+                    _, earlier, since = found.get(key, (item, [], None))
+                    found[key] = item, [*earlier, group], group.start if again else since
         return list(found.values())
 
     def _pending(self) -> list[_Pending]:
         """What this delivery has to send, oldest event first, retractions at the end."""
-        found = [_Pending(item, groups) for item, groups in self._told(self._groups)]
+        found = [_Pending(item, groups) for item, groups, _ in self._told(self._groups)]
         found = [one for one in found if not one.item.retracted]
         for name, group_id in self.delivery.retracted:
             item = self._ledger.alert(name, group_id)
@@ -308,9 +314,12 @@ class Outbox:
         asof = self.delivery.asof or self.delivery.window_end
         if item.retracted:
             return of_retraction(origin, self._config, item, asof)
-        group = max(pending.groups, key=lambda one: (one.severity, one.id))
+        # Who knows of the event is told of what came after it.
+        since, knows = item.holds.since, item.knows.get(target)
+        newest = [one for one in pending.groups if since and knows and one.start >= since]
+        group = max(newest or pending.groups, key=lambda one: (one.severity, one.id))
         key = self._leads_to(group)
-        return of_event(origin, self._config, item, group, key, asof, item.knows.get(target))
+        return of_event(origin, self._config, item, group, key, asof, knows)
 
     def _leads_to(self, group: Group) -> str:
         """The object that a message leads to."""
