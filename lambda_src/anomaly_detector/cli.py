@@ -288,6 +288,8 @@ def _infer(files: Files, engine: Engine, options: argparse.Namespace, progress: 
             raise PermanentError(f"{options.config} cannot be written: {_reason(error)}.") from None
     for reason in found.reasons:
         progress.say(reason)
+    if options.config is not None and options.out is None:
+        progress.say(f"written to {options.config}; edit it as needed, then run without --infer")
     return document
 
 

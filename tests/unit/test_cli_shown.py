@@ -42,8 +42,7 @@ SHOWN = list(dict.fromkeys([*commands(), *of_help()]))
 OURS = [each for each in SHOWN if each.arguments]
 # Run elsewhere, each with the test that does so.
 ELSEWHERE = {
-    r"pip install -r requirements-cli\.txt": "unit/test_distribution.py",
-    r"export PYTHONPATH=lambda_src": "unit/test_operate.py",
+    r"python3 -m venv \.venv|\. \.venv/bin/activate|pip install -e \.": "unit/test_distribution.py",
     r".* --from-warehouse .*": "contract/test_from_warehouse.py",
     r"cd examples/terragrunt/.*|terragrunt run --all (plan|apply)": "contract/test_terragrunt.py",
     r"terraform (init|plan)": "terraform/examples.tftest.hcl",

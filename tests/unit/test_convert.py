@@ -139,6 +139,38 @@ def test_a_zone_of_the_old_window_becomes_the_zone_of_the_column() -> None:
     assert convert(query, "ts").timezone == "Europe/Berlin"
 
 
+def test_zones_that_differ_are_left_to_a_person() -> None:
+    query = (
+        "select ts, n from t where ts > convert_timezone('UTC', 'Europe/Berlin', getdate()) - 1 "
+        "and ts < getdate()"
+    )
+
+    new = convert(query, "ts")
+
+    assert new.timezone is None
+    assert any("(Europe/Berlin, that of the session)" in each for each in new.left)
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ("dateadd(hour, 0, getdate())", False),
+        ("date_trunc('hour', getdate())", False),
+        ("dateadd(hour, -1, getdate())", True),
+        ("sysdate - interval '90 minutes'", True),
+        ("getdate() - 1/24.0", True),
+    ],
+)
+def test_a_window_that_ended_before_the_run_is_told(
+    end: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, told: bool
+) -> None:
+    query = f"select ts, n from t where ts > dateadd(day, -2, getdate()) and (ts) < ({end})"
+
+    assert run(tmp_path, PARAMS, query) == 0
+
+    assert ("set schedule.offset_seconds" in capsys.readouterr().err) == told
+
+
 def test_quotes_doubled_for_unload_are_undone() -> None:
     new = convert("select ts, n from t where c = ''o''''brien'' and ts > getdate() - 1", "ts")
 

@@ -32,9 +32,12 @@ def _run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
+_OFFLINE = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation")
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, so that nothing is left behind in the checkout."""
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, so that nothing is left behind in the checkout."""
     folder = tmp_path_factory.mktemp("sources")
     for name in ("pyproject.toml", "README.md", "LICENSE", *map(str, ROOT.glob("requirements*"))):
         shutil.copy2(ROOT / name, folder)
@@ -42,24 +45,36 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(
         ROOT / "lambda_src/anomaly_detector", folder / "lambda_src/anomaly_detector", ignore=skipped
     )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = tmp_path_factory.mktemp("wheel")
-    offline = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation")
-    _run(sys.executable, "-m", "pip", "wheel", *offline, "-w", built, folder, cwd=folder)
+    _run(sys.executable, "-m", "pip", "wheel", *_OFFLINE, "-w", built, sources, cwd=sources)
     (found,) = built.glob("*.whl")
     return found
 
 
-@pytest.fixture(scope="module")
-def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel alone; what it depends on is that of the tests."""
-    folder = tmp_path_factory.mktemp("fresh") / "venv"
-    _run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=wheel.parent)
-    python = folder / "bin/python"
-    target = ("-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index")
-    _run(sys.executable, *target, wheel, cwd=wheel.parent)
+def _installed(folder: Path, *what: str | Path) -> Path:
+    """An environment with this alone; what it depends on is that of the tests."""
+    _run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
     (packages,) = folder.glob("lib/python*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    target = ("-m", "pip", "--python", folder / "bin/python", "install", *_OFFLINE)
+    _run(sys.executable, *target, *what, cwd=folder.parent)
     return folder
+
+
+def _place(environment: Path, cwd: Path) -> Path:
+    """The package's folder as that environment sees it from elsewhere."""
+    show = "import anomaly_detector; print(anomaly_detector.__path__[0])"
+    return Path(_run(environment / "bin/python", "-c", show, cwd=cwd).strip())
+
+
+@pytest.fixture(scope="module")
+def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _installed(tmp_path_factory.mktemp("fresh") / "venv", wheel)
 
 
 def test_the_wheel_holds_the_package_and_what_pages_are_made_of(wheel: Path) -> None:
@@ -92,15 +107,21 @@ def test_the_command_runs_a_backtest_as_the_module_does(fresh: Path, tmp_path: P
     command = fresh / "bin/anomaly-detector"
     write_csv(tmp_path / "rows.csv", shop())
     write_document(tmp_path / "detector.json", DOCUMENT)
-    show = "import anomaly_detector; print(anomaly_detector.__file__)"
-    module = _run(fresh / "bin/python", "-c", show, cwd=tmp_path)
 
     told = _run(
         *(command, "backtest", "--config", "detector.json", "--data", "rows.csv", "--out", "out"),
         cwd=tmp_path,
     )
 
-    assert module.startswith(str(fresh))
+    assert _place(fresh, tmp_path).is_relative_to(fresh)
     assert "Found 1 event" in told
     assert json.loads((tmp_path / "out/groups.json").read_text())["groups"]
     assert _run(command, "--help", cwd=tmp_path).startswith("usage: anomaly-detector ")
+
+
+def test_installed_editable_it_is_the_checkout_itself(sources: Path, tmp_path: Path) -> None:
+    environment = _installed(tmp_path / "venv", "-e", sources)
+
+    assert _place(environment, tmp_path) == sources / "lambda_src/anomaly_detector"
+    told = _run(environment / "bin/python", "-m", "anomaly_detector", "--help", cwd=tmp_path)
+    assert told.startswith("usage: ")

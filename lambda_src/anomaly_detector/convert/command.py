@@ -106,6 +106,11 @@ def run(options: argparse.Namespace) -> tuple[str, list[str], int]:
     timestamp = params.timestamp_column.ColumnName
     query = convert(_read(options.query), timestamp, options.query.name)
     said = [*query.done]
+    if query.ended:
+        said.append(
+            f"The old window ended at {query.ended}, not at the time of the run. If rows come that "
+            "late, set schedule.offset_seconds to as many seconds."
+        )
     left = [*query.left, *_lacking(params, query, options.query.name)]
     history = None
     if options.history_query is not None:

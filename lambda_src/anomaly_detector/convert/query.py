@@ -53,6 +53,7 @@ class Converted:
     text : the query, windowed as far as possible.
     columns : names of the columns that it returns, folded; None if it selects `*`.
     timezone : the zone that the old query converted the time of the run to, if it did.
+    ended : the end of the old window, where that was not the time of the run itself.
     done : what was changed, a sentence each.
     left : what a person has to change, a sentence each.
     """
@@ -60,6 +61,7 @@ class Converted:
     text: str
     columns: tuple[str, ...] | None
     timezone: str | None
+    ended: str | None
     done: tuple[str, ...]
     left: tuple[str, ...]
 
@@ -70,7 +72,24 @@ class _Bound:
 
     column: exp.Column
     lower: bool
-    zone: str | None
+    moment: exp.Expr
+
+    @property
+    def zone(self) -> str | None:
+        """The time zone to which the time of the run is converted."""
+        converted = self.moment.find(exp.ConvertTimezone, exp.AtTimeZone)
+        if converted is None:
+            return None
+        named = converted.args.get("target_tz") or converted.args.get("zone")
+        return named.name if isinstance(named, exp.Literal) else None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the moment is some time away from that of the run."""
+        return any(
+            isinstance(each, exp.Interval) or (each.is_number and float(each.name) != 0)
+            for each in self.moment.find_all(exp.Interval, exp.Literal)
+        )
 
     @property
     def text(self) -> str:
@@ -141,8 +160,17 @@ def convert(query: str, timestamp: str, name: str = "query.sql") -> Converted:
         validate(text, name)
     except PermanentError as error:
         left.append(str(error))
-    zones = {bound.zone for edit in edits for bound in edit.bounds if bound.zone}
-    return Converted(text, columns, min(zones, default=None), tuple(done), tuple(left))
+    bounds = [bound for edit in edits for bound in edit.bounds]
+    zones = {bound.zone for bound in bounds}
+    if len(zones) > 1:
+        named = ", ".join(sorted(zone or "that of the session" for zone in zones))
+        left.append(
+            f"{name} compares {timestamp} with the time of the run in several zones ({named}): "
+            "set timestamp_column.timezone to the zone of the column."
+        )
+    timezone = zones.pop() if len(zones) == 1 else None
+    ends = [one.moment.sql("redshift") for one in bounds if not one.lower and one.moved]
+    return Converted(text, columns, timezone, min(ends, default=None), tuple(done), tuple(left))
 
 
 def same(one: str, other: str) -> bool:
@@ -339,11 +367,12 @@ def _bounds(condition: str, sources: set[tuple[str, str]]) -> tuple[_Bound, ...]
         pairs = [(parsed.left, parsed.right, False), (parsed.right, parsed.left, True)]
     else:
         return ()
-    for column, moment, lower in pairs:
+    for compared, moment, lower in pairs:
+        column = compared.unnest()
         if isinstance(column, exp.Column) and _is_time_of_run(moment):
             table, name = column.table.lower(), column.name.lower()
             if any(name == own and (not table or of in ("", table)) for of, own in sources):
-                found.append(_Bound(column, lower, _zone(moment)))
+                found.append(_Bound(column, lower, moment))
     # BETWEEN with one bound that is not recognised stays as it is.
     return tuple(found) if len(found) == (2 if isinstance(parsed, exp.Between) else 1) else ()
 
@@ -353,15 +382,6 @@ def _is_time_of_run(moment: exp.Expr) -> bool:
     return not moment.find(exp.Column, exp.Query) and any(
         _clocks(tokenize(moment.sql(dialect="redshift")))
     )
-
-
-def _zone(moment: exp.Expr) -> str | None:
-    """The time zone to which the time of the run is converted."""
-    zone = moment.find(exp.ConvertTimezone, exp.AtTimeZone)
-    if zone is None:
-        return None
-    named = zone.args.get("target_tz") or zone.args.get("zone")
-    return named.name if isinstance(named, exp.Literal) else None
 
 
 def _applied(tokens: Sequence[Token], edits: Sequence[_Edit]) -> tuple[str, list[str]]:
@@ -375,7 +395,7 @@ def _applied(tokens: Sequence[Token], edits: Sequence[_Edit]) -> tuple[str, list
     for (_, column), found in windows.items():
         if len({bound.lower for _, bound in found}) == 1:
             place, last = found[-1]
-            other = _Bound(last.column, not last.lower, None).text
+            other = _Bound(last.column, not last.lower, last.moment).text
             # The lower bound first, as people write windows.
             said[place] = [*said[place], other] if last.lower else [other, *said[place]]
             added.append(f"The window of {column} had one side: {other} was added.")

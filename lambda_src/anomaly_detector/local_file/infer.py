@@ -119,8 +119,8 @@ def _infer(files: Files, name: str, engine: Engine, decimal: Decimal | None) -> 
         reasons += verdict.said
         if verdict.measure:
             measures[other] = {"aggregation": verdict.measure}
-            if verdict.why:
-                reasons.append(f"measure '{other}': {verdict.measure}, because {verdict.why}")
+            because = f", because {verdict.why}" if verdict.why else ""
+            reasons.append(f"measure '{other}': {verdict.measure}{because}")
         elif verdict.values:
             sizes[other] = verdict.values
         else:
@@ -134,6 +134,9 @@ def _infer(files: Files, name: str, engine: Engine, decimal: Decimal | None) -> 
         measures = {stamp.column: {"aggregation": "COUNT"}}
         reasons.append("no column holds a number to monitor, so the rows are counted")
     dimensions = _dimensions(relation, engine, sizes, len(measures), reasons)
+    for other in files.columns:
+        if other in dimensions:
+            reasons.append(f"dimension '{other}': {sizes[other]:,} different values")
     form = stamp.times.format
     described = {"name": stamp.column} | ({"format": form} if form else {})
     document = {
