@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -79,6 +81,31 @@ def test_every_alarm_has_its_place_in_the_runbook() -> None:
     assert set(re.findall(r"^### `([a-z-]+)`$", text, re.MULTILINE)) == alarms
 
 
+def test_every_message_of_the_operations_topic_is_in_the_runbook() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    table = text.split("## Other messages of the operations topic")[1].split("\n## ")[0]
+    told = [
+        subject
+        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        for subject in re.findall(r"`([^`]+)`", row)
+    ]
+    files = sorted((ROOT / "lambda_src/anomaly_detector/services").glob("*.py"))
+    source = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    subjects = re.findall(r'f"\{(?:[\w.]*name|detector)\}: ([^"]+)"', source)
+    assert len(told) > 8
+    assert len(subjects) > 5
+
+    def parts(words: str, varying: str) -> list[str]:
+        return [each.strip(" '") for each in re.split(varying, words) if each.strip(" '")]
+
+    # What differs from message to message, in the document and in the code.
+    lacking = [each for each in subjects for part in parts(each, r"\{.*?\}") if part not in table]
+    assert lacking == []
+    varying = r"^pipeline|^crawl|^an alert|\bN\b|…"
+    unknown = [each for each in told for part in parts(each, varying) if part not in source]
+    assert unknown == []
+
+
 def test_every_gate_is_told_to_who_contributes() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     table = text.split("<!-- gates:begin -->")[1].split("<!-- gates:end -->")[0]
@@ -108,3 +135,34 @@ def test_every_file_that_a_guide_names_exists(document: str) -> None:
         if not any([*(ROOT / root).glob(each), *(ROOT / root).glob(f"*/{each}")] for root in roots)
     ]
     assert lacking == []
+
+
+def test_the_core_imports_nothing_of_aws() -> None:
+    """As docs/architecture.md says of its rooms."""
+    sources = ROOT / "lambda_src"
+    edge = ("lookout/api.py", "lookout/requests.py", "warehouse/data_api.py", "warehouse/roles.py")
+    rooms = ("detection/*", "events/*", "report/*", "lookout/*", "warehouse/*")
+    single = ("replay", "snapshot", "panel", "lattice", "intervals", "config")
+    package = sources / "anomaly_detector"
+    files = [each for room in rooms for each in package.glob(f"{room}.py")]
+    names = [
+        each.relative_to(sources).with_suffix("").as_posix().replace("/", ".")
+        for each in [*files, *(package / f"{name}.py" for name in single)]
+        if each.relative_to(package).as_posix() not in edge
+    ]
+    assert len(names) > 40
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names!r}: importlib.import_module(name.removesuffix('.__init__'))\n"
+        "print({'boto3', 'botocore'} & set(sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(sources)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == "set()\n", done.stdout + done.stderr

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import hcl2
 import pytest
 from anomaly_detector.config import Config
 
@@ -147,3 +150,94 @@ def test_an_example_repeats_no_default_of_the_module(folder: Path) -> None:
             assert path in known, (name, path)
             mine, its = OPTIONAL.match(holds), OPTIONAL.match(known[path])
             assert not (mine and its and mine[1] and mine[1] == its[1]), (name, path)
+
+
+def _unknown(
+    value: object, holds: str, path: tuple[str, ...], known: dict[tuple[str, ...], str]
+) -> Iterator[str]:
+    """Keys of a value that the type does not have; what is computed is left out."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _unknown(each, holds.replace("list(object", "object", 1), path, known)
+    elif isinstance(value, dict) and "map(object" in holds:
+        for each in value.values():
+            yield from _unknown(each, holds.replace("map(object", "object", 1), path, known)
+    elif isinstance(value, dict) and "object(" in holds:
+        for key, each in value.items():
+            below = (*path, key.strip('"'))
+            if below in known:
+                yield from _unknown(each, known[below], below, known)
+            else:
+                yield ".".join(below)
+
+
+def _misspelt(given: dict[str, object]) -> list[str]:
+    own = variables(ROOT)
+    aside = {"source", "version", "providers", "for_each", "depends_on"}
+    names = {each for each in given if not each.startswith("__")}  # as of comments
+    found = sorted(names - {*own, *aside})
+    for name, value in given.items():
+        if name in own:
+            outermost = own[name].arguments["type"].partition("\n")[0]
+            found += _unknown(value, outermost, (name,), _paths(name))
+    return found
+
+
+@cache
+def _paths(name: str) -> dict[tuple[str, ...], str]:
+    return {(name, *path): holds for path, holds in keys(variables(ROOT)[name])}
+
+
+def _calls(parsed: dict[str, Any]) -> Iterator[dict[str, object]]:
+    """Arguments of calls of the module."""
+    for block in parsed.get("module", []):
+        for arguments in block.values():
+            source = arguments.get("source", '"../.."').strip('"')
+            if source.endswith(("redshift-anomaly-detector/aws", "../..")):
+                yield arguments
+
+
+SHOWN = [
+    (document.relative_to(ROOT), text)
+    for document in DOCUMENTS
+    for language, text in FENCE.findall(document.read_text("utf-8"))
+    if language == "hcl"
+]
+
+
+@pytest.mark.parametrize("number", range(len(SHOWN)))
+def test_keys_that_a_document_shows_exist(number: int) -> None:
+    """Terraform ignores a misspelt key of an object without a word."""
+    _, text = SHOWN[number]
+    parsed = hcl2.loads(text)
+    calls = list(_calls(parsed))
+    if not {"module", "locals", "data"} & set(parsed):
+        calls = [parsed]  # some inputs alone
+
+    assert [_misspelt(each) for each in calls] == [[] for _ in calls]
+
+
+@pytest.mark.parametrize("folder", folders()[1:], ids=lambda each: each.name)
+def test_keys_that_an_example_sets_exist(folder: Path) -> None:
+    calls = list(_calls(hcl2.loads((folder / "main.tf").read_text("utf-8"))))
+
+    assert calls or folder.parent.name == "modules"
+    assert [_misspelt(each) for each in calls] == [[] for _ in calls]
+
+
+def test_a_misspelt_key_is_seen() -> None:
+    text = """
+    alerts   = { a = { treshold = 5, digest = { evry = "day" } } }
+    schedule = { offset_second = 5 }
+    measures = { r = { direction_by_slice = [{ directions = "up" }], max = 1 } }
+    measure  = {}
+    """
+    found = _misspelt(hcl2.loads(text))
+
+    assert found == [
+        "measure",
+        "alerts.treshold",
+        "alerts.digest.evry",
+        "schedule.offset_second",
+        "measures.direction_by_slice.directions",
+    ]
