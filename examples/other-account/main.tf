@@ -70,7 +70,7 @@ resource "aws_iam_role_policy" "attached" {
   provider = aws.warehouse
 
   name   = "${var.name}-writer"
-  role   = element(split("/", var.attached_role_arn), -1)
+  role   = reverse(split("/", var.attached_role_arn))[0]
   policy = data.aws_iam_policy_document.attached.json
 }
 

@@ -68,6 +68,6 @@ output "warehouse_access_policy" {
 output "sign_in_user" {
   description = "Database user that statements authenticate as with an IAM role, the function's or `redshift.role_arn`; null with a secret or a database user."
   value = contains(["identity", "workgroup"], local.sign_in) ? (
-    "IAMR:${var.redshift.role_arn == null ? aws_iam_role.function["statement"].name : element(split("/", var.redshift.role_arn), -1)}"
+    "IAMR:${var.redshift.role_arn == null ? aws_iam_role.function["statement"].name : reverse(split("/", var.redshift.role_arn))[0]}"
   ) : null
 }

@@ -10,7 +10,7 @@ locals {
   }
 
   # The last role of a chain writes. A role of another account needs permission by the bucket policy as well as by its own policy.
-  unload_writer_arn = element(split(",", coalesce(var.unload_role_arn, "default")), -1)
+  unload_writer_arn = reverse(split(",", coalesce(var.unload_role_arn, "default")))[0]
   foreign_writer = (
     startswith(local.unload_writer_arn, "arn:") && try(split(":", local.unload_writer_arn)[4], "") != var.account_id ? [local.unload_writer_arn] : []
   )

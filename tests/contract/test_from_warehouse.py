@@ -273,6 +273,11 @@ def test_a_statement_is_cancelled_when_the_caller_stops(
         (["--data", "rows.csv"], {}, "not allowed with argument"),
         (["--to", "yesterday"], {}, "'yesterday' is not a time such as"),
         (["--query", "none.sql", "--cluster-identifier", "c", "--database", "d"], {}, "none.sql"),
+        (
+            ["--cluster-identifier", "c", "--database", "d"],
+            {"query": "select 1 where ts > getdate() - 1"},
+            "query must contain both {{ window_start }} and {{ window_end }}",
+        ),
     ],
 )
 def test_options_that_do_not_fit_are_one_sentence(

@@ -111,6 +111,23 @@ def test_the_oldest_and_the_newest_that_are_allowed_are_tried() -> None:
     assert set(workflow["jobs"]["test"]["strategy"]["matrix"]["python"]) == set(runtimes)
 
 
+def test_nothing_is_used_that_the_oldest_terraform_lacks() -> None:
+    # Newer than 1.9: a negative index of element() (OpenTofu: 1.11), ephemeral values, write-only
+    # arguments, and these of tests.
+    newer = re.compile(r"\belement\(.*, -\d+\)|\bephemeral|\w_wo\b|override_during|state_key")
+
+    found = {
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for place in (".", "modules", "examples", "tests/terraform")
+        for form in ("*.tf", "*.tftest.hcl")
+        for file in (ROOT.glob(form) if place == "." else (ROOT / place).rglob(form))
+        if ".terraform" not in file.parts
+        for line in file.read_text("utf-8").splitlines()
+        if newer.search(line)
+    }
+    assert found == set()
+
+
 def test_each_kind_of_dependency_is_looked_after() -> None:
     config = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))
 

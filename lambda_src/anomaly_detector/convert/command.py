@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from anomaly_detector.convert.query import Converted, convert, same
 from anomaly_detector.errors import PermanentError, places_of
+from anomaly_detector.local_file.text import read_text
 
 LEFT: Final = 1
 # The module, as README names it.
@@ -104,7 +105,7 @@ def run(options: argparse.Namespace) -> tuple[str, list[str], int]:
     """
     params = _params(options.params)
     timestamp = params.timestamp_column.ColumnName
-    query = convert(_read(options.query), timestamp, options.query.name)
+    query = convert(read_text(options.query), timestamp, options.query.name)
     said = [*query.done]
     if query.ended:
         said.append(
@@ -114,7 +115,7 @@ def run(options: argparse.Namespace) -> tuple[str, list[str], int]:
     left = [*query.left, *_lacking(params, query, options.query.name)]
     history = None
     if options.history_query is not None:
-        history = convert(_read(options.history_query), timestamp, options.history_query.name)
+        history = convert(read_text(options.history_query), timestamp, options.history_query.name)
         said += [f"History: {each}" for each in history.done]
         left += [*history.left, *_lacking(params, history, options.history_query.name)]
         if same(query.text, history.text):
@@ -130,19 +131,9 @@ def run(options: argparse.Namespace) -> tuple[str, list[str], int]:
     return call, [*said, *(f"TO DO: {each}" for each in left)], LEFT if left else 0
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise PermanentError(f"{path} cannot be read: {reason}.") from None
-    except UnicodeDecodeError:
-        raise PermanentError(f"{path} is not UTF-8 text: save it as UTF-8.") from None
-
-
 def _params(path: Path) -> _Params:
     try:
-        return _Params.model_validate_json(_read(path))
+        return _Params.model_validate_json(read_text(path))
     except ValidationError as error:
         raise PermanentError(
             f"{path} is not the connector's params.json: it must hold timestamp_column with "

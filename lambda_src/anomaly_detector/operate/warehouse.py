@@ -15,7 +15,9 @@ from anomaly_detector.errors import PermanentError
 from anomaly_detector.local_file.aggregate import Aggregated
 from anomaly_detector.local_file.engine import Engine
 from anomaly_detector.local_file.progress import Progress
+from anomaly_detector.local_file.text import read_text
 from anomaly_detector.operate.commands import called, moment
+from anomaly_detector.warehouse.query import validate
 
 _PLACE: Final = {
     "cluster_identifier": "identifier of the cluster",
@@ -106,12 +108,11 @@ def _complete(config: Config, options: argparse.Namespace) -> Config:
         )
     document = config.model_dump(mode="json") | {"redshift": place}
     if options.query is not None:
-        try:
-            document["query"] = options.query.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise PermanentError(f"{options.query} cannot be read: {error}.") from None
+        document["query"] = read_text(options.query)
     if not document["query"]:
         raise PermanentError(
             "There is no query: give --query with a file, or set query in the configuration."
         )
-    return load(json.dumps(document))
+    completed = load(json.dumps(document))
+    validate(document["query"], str(options.query or "query"))
+    return completed
