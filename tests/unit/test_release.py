@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from anomaly_detector.model_format import FORMAT
 
+from local import terraform
 from scripts import release
+from scripts.terraform_docs import folders
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -131,5 +135,45 @@ def test_nothing_is_used_that_the_oldest_terraform_lacks() -> None:
 def test_each_kind_of_dependency_is_looked_after() -> None:
     config = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))
 
-    kinds = {each["package-ecosystem"] for each in config["updates"]}
-    assert kinds == {"github-actions", "npm", "pip", "terraform"}
+    kinds = {each["package-ecosystem"]: each for each in config["updates"]}
+    assert set(kinds) == {"github-actions", "npm", "pip", "terraform"}
+    own = {f"/{each.relative_to(ROOT).as_posix()}".replace("/.", "/") for each in folders()}
+    assert set(kinds["terraform"]["directories"]) == own
+
+
+def test_what_is_required_is_the_same_everywhere() -> None:
+    required = {
+        re.sub(r"^ *#.*\n", "", (each / "versions.tf").read_text("utf-8"), flags=re.MULTILINE)
+        for each in folders()
+        if each.name != "connector"  # makes nothing, so needs no provider
+    }
+    assert len(required) == 1
+    (text,) = required
+    core = re.search(r'required_version = "([^"]+)"', text)
+    provider = re.search(r'version = "([^"]+)"\n    }', text)
+    assert core
+    assert provider
+    python = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    told = {
+        "Terraform": core[1],
+        "`hashicorp/aws`": provider[1],
+        "Python": python["requires-python"].replace(">=", ">= "),
+    }
+
+    counted = 0
+    for file in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs/UPGRADE.md"):
+        for what, says in re.findall(
+            r"(Terraform|Python|`hashicorp/aws`) (>= \d[\d.]*\d(?:, < \d[\d.]*\d)?)",
+            file.read_text("utf-8"),
+        ):
+            counted += 1
+            assert says == told[what], (file.name, what)
+    assert counted > 6
+    assert f"{terraform._NEEDED[0]}.{terraform._NEEDED[1]}" == core[1].removeprefix(">= ")
+
+
+def test_the_upgrade_page_tells_the_format_of_models() -> None:
+    text = (ROOT / "docs/UPGRADE.md").read_text("utf-8")
+    newest = text.split("\n## To ")[1].split("\n## ")[0]
+
+    assert re.findall(r"Models have format (\d+)", newest) == [str(FORMAT)]
