@@ -143,7 +143,7 @@ class Recommendation:
             "threshold": self.threshold,
             "expected_per_week": self.expected_per_week,
             "strongest": [
-                {"id": one.id, "severity": round(one.severity, 1), "event": say(one)}
+                {"id": one.id, "severity": round(one.severity, 2), "event": say(one)}
                 for one in self.strongest
             ],
         }

@@ -9,13 +9,15 @@ import codecs
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import numpy as np
 
 from anomaly_detector import backtest
-from anomaly_detector.alerts.words import sentence
+from anomaly_detector.alerts.words import plain, sentence
 from anomaly_detector.config import Config, load
 from anomaly_detector.convert import command as convert
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
@@ -35,7 +37,8 @@ from anomaly_detector.operate import warehouse
 from anomaly_detector.panel import second
 from anomaly_detector.report.charts import Span, many
 from anomaly_detector.report.content import Content, Quality, empty_spans
-from anomaly_detector.report.page import page
+from anomaly_detector.report.events import lead
+from anomaly_detector.report.page import advised, page
 from anomaly_detector.report.stored import Stored
 
 SCORES, GROUPS, PREVIEW, RECOMMENDATION, TRAINING, REPORT, CONFIGURATION = (
@@ -324,18 +327,26 @@ def _backtest(rows: Aggregated, options: argparse.Namespace, progress: Progress)
         PREVIEW: preview.encode(),
         RECOMMENDATION: json.dumps(advice, ensure_ascii=False, indent=1).encode(),
         TRAINING: json.dumps(learnt.to_dict(), allow_nan=False, indent=1).encode(),
-        REPORT: _page(rows, begin, scored, learnt).encode(),
+        REPORT: _page(rows, begin, scored, learnt, advice).encode(),
     }
     for name, body in written.items():
         _write(options.out / name, body)
     return _summary(config, rows, begin, groups, learnt, options.out)
 
 
-def _page(rows: Aggregated, begin: datetime, scored: backtest.Scored, learnt: Report) -> str:
+def _page(
+    rows: Aggregated,
+    begin: datetime,
+    scored: backtest.Scored,
+    learnt: Report,
+    advice: Mapping[str, Any],
+) -> str:
     """The page of a backtest, over the part that was scored."""
     config, grid = rows.config, Grid.of(rows.config)
     starts = grid.starts(begin, rows.end)
     held = rows.held[-len(starts) :]
+    low, high = np.searchsorted(rows.panel.starts, [second(begin - lead(config)), second(begin)])
+    stored = Stored.of(config, scored.table, begin, rows.end)
     notes = [f"{line[0].upper()}{line[1:]}." for line in rows.said]
     if rows.undated:
         notes.append(f"{many(rows.undated, 'row')} without a timestamp ignored.")
@@ -345,10 +356,11 @@ def _page(rows: Aggregated, begin: datetime, scored: backtest.Scored, learnt: Re
         config=config,
         watched=Span(begin, rows.end),
         asof=rows.end,
-        stored=Stored.of(config, scored.table, begin, rows.end),
+        stored=stored.after(rows.panel.cut(int(low), int(high))),
         groups=scored.groups,
         preview=backtest.preview(scored.groups, begin, rows.end),
         training=learnt.to_dict(),
+        advice=advice if scored.groups else None,
         quality=Quality(
             due=len(starts),
             scored=len(starts),
@@ -428,11 +440,7 @@ def _summary(
         lines.append("The strongest:")
     lines += [f"  {_line(config, one)}" for one in wished.strongest]
     if groups:
-        lines.append(
-            f"For at most {wished.messages_per_week:g} a week (messages_per_week), set the "
-            f"threshold of alerts to {wished.threshold}: {wished.expected_per_week:g} a week in "
-            "the scored part."
-        )
+        lines.append(advised(wished.to_dict(lambda one: sentence(config, one))))
     names = (SCORES, GROUPS, PREVIEW, RECOMMENDATION, TRAINING, REPORT)
     lines.append(f"Written to {out}: {', '.join(names)}.")
     lines.append(f"Open {out / REPORT} in a browser to see them.")
@@ -464,7 +472,7 @@ def _table(learnt: Report) -> list[str]:
     ]
     rows += [
         (
-            f"{one.measure} {_by(one.dimensions)}",
+            f"{plain(one.measure)} {_by(one.dimensions)}",
             f"{one.series:,}",
             f"{one.learning:,}",
             " and ".join(one.seasons) or "none",
@@ -496,7 +504,7 @@ def _table(learnt: Report) -> list[str]:
 
 
 def _by(dimensions: Sequence[str]) -> str:
-    return "by " + " and ".join(dimensions) if dimensions else "in total"
+    return "by " + " and ".join(map(plain, dimensions)) if dimensions else "in total"
 
 
 def _share(value: float | None) -> str:

@@ -17,6 +17,7 @@ import pytest
 from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.report import axes, charts
 from anomaly_detector.report.charts import Span
+from anomaly_detector.report.content import Said
 from anomaly_detector.report.page import event_page, page
 from anomaly_detector.report.stored import Stored
 
@@ -123,7 +124,7 @@ def test_without_script_everything_is_shown_in_order(visit, demo):
 def test_the_slider_filters_and_says_what_it_does(visit, demo):
     one = visit(demo)
     severities = [
-        int(each.get_attribute("data-severity")) for each in one.tab.locator(".list > li").all()
+        float(each.get_attribute("data-severity")) for each in one.tab.locator(".list > li").all()
     ]
     weeks = float(one.tab.locator("#told").get_attribute("data-weeks"))
 
@@ -304,6 +305,10 @@ def test_up_to_five_series_are_compared_and_read_with_the_keyboard(visit, demo):
     one.tab.keyboard.press("ArrowRight")
     second = one.tab.locator("#plot").get_attribute("aria-valuetext")
     assert first != second
+    # Of what precedes the scored time, nothing was expected.
+    assert "expected" not in str(second)
+    one.tab.keyboard.press("End")
+    second = one.tab.locator("#plot").get_attribute("aria-valuetext")
     assert all(name in str(second) for name in ("in total: ", "marketplace us: ", ", expected "))
     choose(one, "no such value")
     assert 'no series "no such value"' in one.seen("#chooser-told")[0]
@@ -320,7 +325,94 @@ def test_pointing_at_the_chart_reads_its_interval(visit, tmp_path):
     box = one.tab.locator("#plot .plot").bounding_box()
     one.tab.mouse.move(box["x"] + box["width"] * (36.5 / 240), box["y"] + 20)
 
-    assert one.seen("#reading")[0].startswith("Mon, 2 Nov 2026, 13:00: ")
+    assert one.seen("#reading")[0].startswith("Mon 2 Nov 2026, 13:00: ")
+
+
+def test_one_value_and_one_that_stands_alone_are_seen(visit, tmp_path):
+    few = content(days=2, missing=tuple(range(1, 48)))
+    long = content(days=4, missing=(10, 12))
+
+    for made, first in ((few, 0), (long, 11)):
+        one = visit(written(tmp_path, page(made)))
+        points = lines_of(one.tab.locator("#plot .points").get_attribute("d"))
+        place = made.stored.index["revenue", (ROLLED_UP, ROLLED_UP)]
+        drawn = charts.series(made.stored.line(place), title="x", zone="UTC", height=280)
+        [theirs] = paths(drawn, "points")
+        assert len(points) == len(theirs) == 1
+        assert np.abs(np.array(points) - np.array(theirs)).max() <= 1
+        assert points[0][0][0] == round(2000 * (first + 0.5) / (len(made.stored.edges) - 1))
+        choose(one, "platform app")
+        assert one.tab.locator("#plot .points").count() == 2
+
+
+def test_what_has_no_bounds_is_read_without(visit, tmp_path):
+    made = content(days=2)
+    values = made.stored.values.copy()
+    values[2:] = np.nan
+
+    one = visit(written(tmp_path, page(replace(made, stored=replace(made.stored, values=values)))))
+
+    assert re.fullmatch(
+        r"Tue 3 Nov 2026, 00:00: [\d.,]+, expected [\d.,]+", one.seen("#reading")[0]
+    )
+
+
+def test_a_page_without_series_or_events_is_whole(visit, tmp_path):
+    made = content()
+    stored = made.stored
+    empty = replace(stored, names=(), values=stored.values[:, :0], anomalous=stored.anomalous[:0])
+
+    one = visit(written(tmp_path, page(replace(made, stored=empty))))
+
+    assert one.seen("#told") == ["No event in 14 days."]
+    assert one.seen("#threshold") == []
+    choose(one, "app")
+    assert 'no series "app"' in one.seen("#chooser-told")[0]
+
+
+def test_what_people_said_leads_to_the_event(visit, tmp_path):
+    event = group(1)
+    said = [Said(BEGIN, "No anomaly:", "", "by alice", event.id)]
+    one = visit(written(tmp_path, page(replace(content([event]), said=said))))
+
+    one.tab.locator("#said a").click()
+
+    assert len(one.seen(".detail h3")) == 1
+
+
+@pytest.mark.parametrize("place", ["", "event"])
+def test_on_paper_everything_is_there_or_the_event_that_is_open(visit, demo, place):
+    one = visit(demo, color_scheme="dark")
+    listed = len(one.seen(".list > li"))
+    if place:
+        one.tab.locator(".list a").nth(1).click()
+
+    one.tab.emulate_media(media="print")
+
+    assert one.seen("form") == one.seen("nav") == one.seen(".actions") == []
+    assert len(one.seen(".detail")) == (1 if place else listed)
+    assert len(one.seen("#explorer figure")) == (0 if place else 2)
+    assert len(one.seen("#learnt")) == (0 if place else 1)
+    # Nothing scrolls on paper.
+    cut = """() => [...document.querySelectorAll(".sql,.scroll")].filter(each =>
+        each.checkVisibility() && (each.scrollHeight > each.clientHeight + 2
+            || each.scrollWidth > each.clientWidth + 2)).length"""
+    one.tab.set_viewport_size({"width": 720, "height": 1000})
+    assert one.tab.evaluate(cut) == 0
+    paper = one.tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == "rgb(255, 255, 255)"
+
+
+def test_an_event_of_its_own_page_leads_nowhere_else(visit, tmp_path):
+    event, other = group(1), group(2, measure="latency", start=201)
+    address = written(tmp_path, event_page(content([event, other]), event))
+
+    for link in (address, f"{address}#event={event.id}"):
+        one = visit(link)
+        assert len(one.seen(".detail h3")) == 1
+        assert one.tab.locator("#plot").is_visible()
+        keys = [each.get_attribute("href") for each in one.tab.locator("main a").all()]
+        assert keys == [f"#event={event.id}"]
 
 
 # Who reads it
@@ -358,8 +450,10 @@ def test_keys_alone_reach_everything_and_open_an_event(visit, demo):
 
 
 @pytest.mark.parametrize("place", ["", "event"])
-def test_nothing_is_cut_off_at_the_width_of_a_phone(visit, demo, place):
-    one = visit(demo, viewport=PHONE)
+@pytest.mark.parametrize("made", ["demo", "hostile"])
+def test_nothing_is_cut_off_at_the_width_of_a_phone(visit, demo, place, made, tmp_path):
+    address = demo if made == "demo" else written(tmp_path, page(hostile(n=5)))
+    one = visit(address, viewport=PHONE)
     if place:
         one.tab.locator(".list a").nth(2).click()
 
@@ -398,7 +492,18 @@ def test_an_accessibility_check_finds_nothing_serious(browser, demo, axe, scheme
 # Whose data it holds
 
 
-def hostile() -> Any:
+# Names as long as they may be, of one word, of many, of emoji, and of what turns the direction.
+NASTY = (
+    "W" * 120,
+    "\u202egnp.exe\u2066",
+    "\U0001f469\u200d\U0001f4bb" * 40,
+    "line\nbreak\r\n\ttab \u2028",
+    "\u0645\u062a\u062c\u0631 " * 30,
+)
+
+
+def hostile(n: int = 0) -> Any:
+    """Events of hostile names, and of so many nasty ones."""
     measure = f"revenue {HOSTILE}"
     chosen = config(
         measures={measure: {}, "latency": {"aggregation": "AVG"}},
@@ -407,7 +512,16 @@ def hostile() -> Any:
     event = group(
         1, measure=measure, where={HOSTILE: HOSTILE}, contributions={HOSTILE: {HOSTILE: 100.0}}
     )
-    return content([event], chosen=chosen, values={HOSTILE: [HOSTILE, "web"]})
+    events = [event]
+    for place, name in enumerate(NASTY[:n]):
+        where = {HOSTILE: name, "market": name[::-1]}
+        shares = {key: {value: 100.0} for key, value in where.items()}
+        one = group(2 + place, measure=measure, where=where, contributions=shares)
+        events.append(replace(one, severity=99.0))
+    values = {HOSTILE: [HOSTILE, "web", *NASTY[:n]]}
+    if n:
+        values["market"] = [name[::-1] for name in NASTY[:n]]
+    return content(events, chosen=chosen, values=values)
 
 
 @pytest.mark.parametrize("single", [False, True])

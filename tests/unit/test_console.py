@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -242,7 +243,7 @@ def test_hostile_names_and_values_are_text() -> None:
     row = EventView(
         key=HOSTILE,
         sentence=HOSTILE,
-        severity=80,
+        severity="80",
         is_open=True,
         measure=HOSTILE,
         start=0,
@@ -268,6 +269,12 @@ def test_hostile_names_and_values_are_text() -> None:
     assert event.faults == []
     assert event.button("For a week").payload["mute"]["dimension_filters"] == {HOSTILE: [HOSTILE]}
     assert HOSTILE in event.button("For a day").attributes["confirmation"]
+    # What is related and gone is told, and leads nowhere.
+    gone = replace(row, related=(replace(small, key=""),))
+    event = Widget(widgets.event(PLACES, "dark", replace(one, view=gone)))
+    assert event.faults == []
+    assert not [each for each in event.actions if each.on == HOSTILE]
+    assert f"Related, and at the same time {HOSTILE} {HOSTILE}" in event.text
 
 
 def test_five_hundred_events_are_listed_within_bounds() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -114,10 +113,10 @@ def test_a_page_that_cannot_be_made_holds_nothing_back(
 
 def test_many_series_are_shown_over_a_shorter_time(world: World) -> None:
     found = StoredPages(world.store, world.ledger)
-    assert found._length() == 400 * DAY
+    assert found._times() == (672 * DAY, 28 * DAY)
 
     one = world.ledger.interval(H1 + 7 * DAY)
     assert one is not None
     many = one.model_copy(update={"series": 100_000})
     world.ledger._table.put(f"INTERVAL#{many.start:%Y-%m-%dT%H:%M:%SZ}", many.attributes())
-    assert found._length() == timedelta(days=20)
+    assert found._times() == (10 * DAY, 10 * DAY)

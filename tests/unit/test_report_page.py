@@ -13,13 +13,15 @@ import pytest
 from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.events.group import Cause, Part, Related
 from anomaly_detector.lookout.group import anomaly_group, group_item, group_of
+from anomaly_detector.panel import Panel
 from anomaly_detector.report import explorer
 from anomaly_detector.report.charts import Span
-from anomaly_detector.report.content import Quality, Status, empty_spans
+from anomaly_detector.report.content import Quality, Said, Status, empty_spans
 from anomaly_detector.report.page import event_page, page, void_page
 
 from tests.unit.report_pages import BEGIN, HOSTILE, HOUR, Read, config, content, group, learnt
 
+DAY = timedelta(days=1)
 NAMED = f"revenue {HOSTILE}"
 EVENT = group(1, where={"platform": "app"})
 OPEN = group(2, measure="latency", start=330, hours=6, severity=60, state="OPEN", where={})
@@ -124,7 +126,7 @@ def test_given_missing_intervals_when_shown_then_the_times_and_the_counts():
 
     text = Read(page(replace(found, quality=quality))).text
 
-    assert "from Sun 1 Nov 2026, 02:00 to Sun 1 Nov 2026, 04:00" in text
+    assert "on 1 Nov 2026 from 02:00 to 04:00" in text
     assert "scored again, late rows 3" in text
     assert "2 rows ignored." in text
 
@@ -148,6 +150,118 @@ def test_given_what_was_learnt_when_shown_then_a_row_a_class_and_pictures_of_the
     assert "revenue by platform 2 – day and week" in found.text
     assert "revenue: a day" in found.text
     assert "revenue: a week" in found.text
+
+
+def test_given_a_recommendation_when_shown_then_it_is_said_with_the_strongest_events():
+    advice = {
+        "messages_per_week": 1.0,
+        "threshold": 62,
+        "expected_per_week": 0.5,
+        "strongest": [
+            {"id": EVENT.id, "severity": 90.0, "event": "revenue down"},
+            {"id": "of-another-page", "severity": 88.3, "event": f"latency {HOSTILE}"},
+        ],
+    }
+
+    found = Read(page(replace(content([EVENT]), advice=advice)))
+
+    assert (
+        "For at most 1 a week (messages_per_week), set the threshold of alerts to 62: 0.5 a week in"
+        in found.text
+    )
+    assert "The strongest events of that time: 90 revenue down 88.3 latency" in found.text
+    links = [one["href"] for one in found.all("a")]
+    assert links.count(f"#event={EVENT.id}") == 3
+    assert not [one for one in links if "of-another-page" in str(one)]
+
+
+def test_given_what_people_said_when_shown_then_who_what_and_the_event_it_is_about():
+    said = [
+        Said(BEGIN + 300 * HOUR, "No anomaly:", "as it was then", f"by {HOSTILE}", EVENT.id),
+        Said(BEGIN + 200 * HOUR, "Anomaly:", "revenue up on web", "by alice", "of-another-page"),
+        Said(BEGIN, "No alerts on", "latency", "until Sun 15 Nov 2026, 01:00; a move"),
+    ]
+    found = content([EVENT])
+
+    text = Read(page(replace(found, said=said))).text
+
+    assert "What people said Fri 13 Nov 2026, 13:00 No anomaly: revenue down 90 % on app" in text
+    assert "Anomaly: revenue up on web by alice" in text
+    assert "No alerts on latency until Sun 15 Nov 2026, 01:00; a move" in text
+    assert "Nobody has said yet" in Read(page(replace(found, said=()))).text
+    assert "said" not in {one["id"] for one in Read(page(found)).all("section") if "id" in one}
+
+
+def test_given_an_event_that_grows_when_shown_then_its_life_says_when_and_to_how_many_slices():
+    found = content([EVENT])
+    anomalous = found.stored.anomalous.copy()
+    anomalous[found.stored.index["revenue", ("app", "fr")], 200] = False
+
+    text = Read(page(replace(found, stored=replace(found.stored, anomalous=anomalous)))).text
+
+    assert "Mon 9 Nov 2026, 10:00 Grown to 2 finest slices, from 1." in text
+
+
+def test_given_a_severity_when_shown_then_never_more_than_it_is():
+    found = Read(page(content([replace(EVENT, severity=93.97), replace(OPEN, severity=100.0)])))
+
+    assert [one["data-severity"] for one in found.all("li") if "data-severity" in one] == [
+        "100",
+        "93.9",
+    ]
+    assert "93.9 of 100" in found.text
+
+
+def test_given_a_day_before_the_time_of_the_page_when_shown_then_for_its_events_alone():
+    found = content()
+    values = found.stored.values.copy()
+    place = found.stored.index["revenue", ("web", "fr")]
+    values[0, place, 40] = 1.5 * values[1, place, 40]
+    values[0, place, 80] = 1.2 * values[1, place, 80]
+    later = Span(BEGIN + 3 * DAY, found.watched.end)
+    stored = replace(found.stored, values=values)
+
+    text = Read(page(replace(found, stored=stored, watched=later))).text
+
+    assert "the closest to one was revenue, web / fr, on Wed 4 Nov" in text
+
+
+def test_given_whole_days_when_shown_then_ends_are_the_last_day():
+    found = content([replace(EVENT, start=BEGIN + 3 * DAY, end=BEGIN + 5 * DAY)])
+    chosen = config(interval="P1D", timezone="UTC")
+    quality = Quality(14, 12, empty=[Span(BEGIN + DAY, BEGIN + 3 * DAY)])
+
+    text = Read(page(replace(found, config=chosen, quality=quality))).text
+
+    assert "Watched from Sun 1 Nov 2026 until Sat 14 Nov 2026" in text
+    assert "from 2 Nov 2026 to 3 Nov 2026" in text
+    assert "on app from 4 Nov 2026 to 5 Nov 2026" in text
+    assert "Thu 5 Nov 2026 Ended." in text
+
+
+def test_given_values_before_when_put_first_then_nothing_was_expected_of_them():
+    stored = content([EVENT], days=2).stored
+    begin = stored.edges[0]
+    panel = Panel(
+        starts=begin + np.arange(-3, 0) * np.timedelta64(3600, "s"),
+        dimensions=stored.dimensions,
+        slices=np.array([("app", ROLLED_UP), ("gone", "de")], dtype=object),
+        measures=("latency", "revenue"),
+        values=np.arange(12.0).reshape(3, 2, 2),
+        counts=np.ones((3, 2, 2)),
+    )
+
+    found = stored.after(panel)
+
+    place = stored.index["revenue", ("app", ROLLED_UP)]
+    assert found.edges.tolist()[3:] == stored.edges.tolist()
+    assert found.values[0, place, :3].tolist() == [2.0, 6.0, 10.0]
+    assert np.isnan(found.values[1:, :, :3]).all()
+    assert np.isnan(found.values[0, found.index["revenue", ("web", "de")], :3]).all()
+    assert np.array_equal(found.values[:, :, 3:], stored.values, equal_nan=True)
+    assert np.array_equal(found.anomalous[:, 3:], stored.anomalous)
+    assert not found.anomalous[:, :3].any()
+    assert stored.after(panel.cut(0, 0)) is stored
 
 
 def test_given_an_alert_when_shown_then_the_slider_begins_at_its_threshold():

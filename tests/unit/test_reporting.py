@@ -15,10 +15,12 @@ import pytest
 from anomaly_detector import cli
 from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.errors import PermanentError
+from anomaly_detector.intervals import iso
 from anomaly_detector.lake import layout
 from anomaly_detector.operate import deployment as operate
+from anomaly_detector.report import axes
 from anomaly_detector.report.page import page
-from anomaly_detector.services import reporting
+from anomaly_detector.services import documents, feedback, muting, reporting
 from moto import mock_aws
 
 from tests.unit.report_pages import Read
@@ -64,8 +66,13 @@ def test_a_shorter_time_holds_only_its_own_events_and_intervals(world: World) ->
     found = reporting.content(world.store, world.ledger, NOW, timedelta(days=2))
 
     assert found.watched.start == H1 + 4 * DAY
-    assert found.stored.values.shape[2] == 2
-    assert np.isfinite(found.stored.values[0]).all()
+    assert found.quality.due == 2
+    # What precedes it is there for its events, as far as it is stored.
+    begin = found.stored.place(found.watched.start)
+    assert found.stored.values.shape[2] - begin == 2
+    assert np.isfinite(found.stored.values[0][:, begin:]).all()
+    alone = reporting.content(world.store, world.ledger, NOW, timedelta(days=2), timedelta(0))
+    assert alone.stored.values.shape[2] == 2
     assert found.groups == []
     assert "No event in 2 days; the closest to one was" in Read(page(found)).text
 
@@ -83,12 +90,16 @@ def test_missing_intervals_are_told_by_their_times() -> None:
     assert [(one.start, one.end) for one in found.quality.empty] == [(H1 + 2 * DAY, H1 + 3 * DAY)]
 
 
-def test_a_detector_that_has_scored_nothing_is_told_so() -> None:
-    made = World(sales(1))
+def test_a_day_without_rows_in_the_history_is_missing_too() -> None:
+    rows = [sale for sale in sales(6) if sale.day != H1 - 3 * DAY]
+    made = World(rows)
     made.upload(document())
+    made.activate()
+    made.crawl(H1 + DAY, "crawl-1")
 
-    with pytest.raises(PermanentError):
-        reporting.content(made.store, made.ledger, NOW, MONTH)
+    found = reporting.content(made.store, made.ledger, H1 + 2 * DAY, MONTH)
+
+    assert [(one.start, one.end) for one in found.quality.empty] == [(H1 - 3 * DAY, H1 - 2 * DAY)]
 
 
 @dataclass
@@ -140,3 +151,36 @@ def test_a_bucket_says_which_detector_it_is_of(monkeypatch: pytest.MonkeyPatch) 
 
         assert found.name == "orders"
         assert found.store.bucket == "anything"
+
+
+def test_answers_and_mutes_are_on_the_page(world: World) -> None:
+    made = world
+    config = documents.in_force(made.store, made.ledger)
+    [event] = made.ledger.anomaly_groups()
+    key = event["AnomalyGroupId"]
+    given = feedback.give(made.ledger, config, key, True, None, "alice", NOW - 5 * DAY)
+    feedback.give(made.ledger, config, key, False, None, "bob <b>", NOW - DAY)
+    mute = {"measures": ["revenue"], "reason": "a move", "end": iso(NOW + DAY)}
+    muting.mute(made.ledger, config, mute, "carol", NOW)
+
+    found = reporting.content(made.store, made.ledger, NOW, MONTH)
+
+    assert [one.at for one in found.said or ()] == [NOW, NOW - DAY, NOW - 5 * DAY]
+    text = Read(page(found)).text
+    assert "No alerts on revenue until Mon 9 Mar 2026, 02:00; a move; by carol" in text
+    needed = feedback.listed(made.ledger, config)[0]["effect"]["similar_events_need_severity"]
+    assert f"by bob <b>; events like it need a severity of {needed:g}" in text
+    assert f"by alice; withdrawn on {axes.spoken(NOW - DAY, config.timezone)}" in text
+    assert given["is_anomaly"]
+    assert "Said to be an anomaly by alice." in text
+    assert "The answer was withdrawn." in text
+    assert found.advice is not None
+    assert "set the threshold of alerts to" in text
+
+
+def test_a_detector_that_has_scored_nothing_is_told_so() -> None:
+    made = World(sales(1))
+    made.upload(document())
+
+    with pytest.raises(PermanentError):
+        reporting.content(made.store, made.ledger, NOW, MONTH)

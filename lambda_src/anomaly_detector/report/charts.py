@@ -341,9 +341,12 @@ def profile(values: Sequence[float], labels: Sequence[str], *, title: str) -> Ma
     plot = 64
     scale = _Scale.of([line], zero=False, plot=plot, padded=True)
     parts = [_plot(_drawn(line, scale, _SPARK_COLUMNS), plot, top=2)]
+    # A label of one value stands below it, another one where its values begin.
+    each = len(labels) == len(values)
     for place, label in enumerate(labels):
-        share = 100 * place / max(1, len(labels))
-        parts.append(_text(label, x=f"{share:.2f}%", y=plot + 15))
+        share = 100 * (place + 0.5 * each) / max(1, len(labels))
+        anchor = "middle" if each else ""
+        parts.append(_text(label, x=f"{share:.2f}%", y=plot + 15, anchor=anchor))
     held = np.flatnonzero(np.isfinite(known))
     said = "Nothing." if not len(held) else _extremes(known, held, labels)
     return _svg("chart profile", plot + 20, title, said, parts)
@@ -460,8 +463,8 @@ def _drawn(
     for name in names:
         x, y = _thinned(at, scale.y(getattr(line, name)), columns)
         parts.append(_one("path", name + dense, d=_path(x, y)))
-    if size <= _FEW:
-        parts.append(_one("path", "points", d=_dots(at, scale.y(line.actual))))
+    if not dense:
+        parts.append(_one("path", "points", d=_dots(at, scale.y(_alone(line.actual)))))
     marked = line.anomalous
     # A missing value that was expected is marked where it should have been.
     shown = np.where(np.isfinite(line.actual), line.actual, line.expected)
@@ -471,6 +474,14 @@ def _drawn(
             x, y = _thinned(x, y, columns // 4)
         parts.append(_one("path", "marks", d=_dots(x, y)))
     return [part for part in parts if 'd=""' not in part]
+
+
+def _alone(values: Array) -> Array:
+    """What is drawn value by value: few ones, and those that no line leads to."""
+    if len(values) <= _FEW:
+        return values
+    held = np.pad(np.isfinite(values), 1)
+    return np.where(held[:-2] | held[2:], np.nan, values)
 
 
 def _columns_of(line: Line) -> Array:

@@ -54,15 +54,35 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What somebody said: an answer on an event, or a mute.
+
+    Attributes
+    ----------
+    at : UTC. what, about, note : in words; `note` says who, why, and what comes of it.
+    group_id : of the event that was answered on; empty for a mute.
+    """
+
+    at: datetime
+    what: str
+    about: str
+    note: str = ""
+    group_id: str = ""
+
+
+@dataclass(frozen=True)
 class Content:
     """Everything on a page.
 
     Attributes
     ----------
-    watched : the time whose scores are shown.
+    watched : the time whose events and intervals are told of; `stored` may begin before it, for
+        what precedes an event.
     asof : UTC; when the page was made, or the end of the data.
     groups : events that began in this time, or last into it; points are not needed.
     preview : as `backtest.preview` gives it. training : as `Report.to_dict`.
+    advice : as `Recommendation.to_dict`; None if there is none yet.
+    said : feedback and mutes, the newest first; None where nobody is asked.
     steps : what happened to an event beside its data, by its ID: time (UTC) and words.
     source : where scores are that the page leaves out.
     """
@@ -75,6 +95,8 @@ class Content:
     preview: Sequence[Mapping[str, float]]
     training: Mapping[str, Any]
     quality: Quality
+    advice: Mapping[str, Any] | None = None
+    said: Sequence[Said] | None = None
     status: Status | None = None
     steps: Mapping[str, Sequence[tuple[datetime, str]]] | None = None
     source: str = "scores.parquet"

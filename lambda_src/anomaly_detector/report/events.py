@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from anomaly_detector.alerts.figures import change, compared, difference, figure, unit_of
-from anomaly_detector.alerts.words import plain, sentence
+from anomaly_detector.alerts.words import plain, sentence, time
 from anomaly_detector.config import ROLLED_UP, Config, Unit
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.events.group import Group, Related
@@ -49,7 +50,7 @@ class EventView:
 
     key: str
     sentence: str
-    severity: int
+    severity: str
     is_open: bool
     measure: str
     start: int
@@ -71,11 +72,21 @@ class EventView:
         return len(self.chart) + sum(len(one.chart) for one in rows)
 
 
+def lead(config: Config) -> timedelta:
+    """What is shown before an event at least."""
+    return max(_BEFORE, _LEAST * timedelta(seconds=Grid.of(config).seconds))
+
+
 def window(config: Config, group: Group) -> Span:
     """The time that an event is shown over."""
     length = group.end - group.start
-    before = max(_BEFORE, _TIMES * length, _LEAST * timedelta(seconds=Grid.of(config).seconds))
+    before = max(lead(config), _TIMES * length)
     return Span(group.start - before, group.end + max(_AFTER, length))
+
+
+def scored(severity: float) -> str:
+    """`93.6`, never more than it is: what is shown as 94 reaches a threshold of 94."""
+    return f"{math.floor(10 * severity) / 10:g}"
 
 
 class Teller:
@@ -85,7 +96,6 @@ class Teller:
         self._content = content
         self._config: Config = content.config
         self._stored = content.stored
-        self._grid = Grid.of(content.config)
         # Asked for again by related events.
         self._lines: dict[str, Line | None] = {}
 
@@ -101,7 +111,7 @@ class Teller:
         return EventView(
             key=group.id,
             sentence=self.sentence(group),
-            severity=round(group.severity),
+            severity=scored(group.severity),
             is_open=group.state == "OPEN",
             measure=group.measure,
             start=int(group.start.timestamp()),
@@ -169,7 +179,7 @@ class Teller:
         size = difference(group.actual, group.expected, unit)
         if moved:
             found.append(("change", f"{moved} ({size})" if size else moved))
-        found.append(("severity", f"{group.severity:.0f} of 100"))
+        found.append(("severity", f"{scored(group.severity)} of 100"))
         found.append(("kind", group.kind or "change"))
         found.append(("where", "; ".join(_named(one) for one in group.slices) or "in total"))
         found.append(("finest slices that show it", f"{group.series_count:,}"))
@@ -177,21 +187,36 @@ class Teller:
 
     def _life(self, group: Group, line: Line | None) -> list[tuple[str, str]]:
         """The steps of an event, dated, oldest first."""
-        steps = [(group.start, "Opened.")]
+        of_data = [(group.start, "Opened."), *self._growth(group)]
         worst = None if line is None else self._worst(group, line)
         if worst is not None:
-            steps.append(worst)
-        steps += (self._content.steps or {}).get(group.id, ())
+            of_data.append(worst)
+        steps = [(at, self.when(at), told) for at, told in of_data]
         if group.accepted:
-            steps.append((group.end, "Accepted as the new level, which is expected from now on."))
+            last = "Accepted as the new level, which is expected from now on."
         elif group.habit:
-            steps.append((group.end, f"A habit by now ({group.habit}): expected from now on."))
+            last = f"A habit by now ({group.habit}): expected from now on."
         elif group.state == "OPEN":
-            steps.append((group.end, "Still open: the newest interval that shows it."))
+            last = "Still open: the newest interval that shows it."
         else:
-            steps.append((group.end, "Ended."))
+            last = "Ended."
+        steps.append((group.end, self.last(group.end), last))
+        for at, told in (self._content.steps or {}).get(group.id, ()):
+            steps.append((at, self.to_the_minute(at), told))
         steps.sort(key=lambda one: one[0])
-        return [(self.when(at), told) for at, told in steps]
+        return [(when, told) for _, when, told in steps]
+
+    def _growth(self, group: Group) -> list[tuple[datetime, str]]:
+        """When the last of the finest slices joined that were not in the event at first."""
+        places = self._stored.inside(group.measure, group.slices)
+        low, high = self._stored.place(group.start), self._stored.place(group.end)
+        shown = self._stored.anomalous[places, low:high]
+        joined = np.logical_or.accumulate(shown, axis=1).sum(axis=0)
+        if not joined.size or joined[-1] == joined[0]:
+            return []
+        at = int(np.argmax(joined == joined[-1]))
+        told = f"Grown to {charts.many(int(joined[-1]), 'finest slice')}, from {joined[0]:,}."
+        return [(self._stored.edge(low + at), told)]
 
     def _worst(self, group: Group, line: Line) -> tuple[datetime, str] | None:
         low, high = self._stored.place(group.start), self._stored.place(group.end)
@@ -205,8 +230,9 @@ class Teller:
             float(line.expected[place]),
             unit_of(self._config, group.measure),
         )
-        at = self._grid.shift(group.start, place - low)
-        return at, f"Furthest from what was expected: {told} in this interval."
+        return self._stored.edge(
+            place
+        ), f"Furthest from what was expected: {told} in this interval."
 
     def _bars(self, group: Group) -> list[Small]:
         unit = unit_of(self._config, group.measure)
@@ -347,6 +373,18 @@ class Teller:
     def when(self, moment: datetime) -> str:
         """A time in the detector's zone."""
         return axes.spoken(moment, self._config.timezone, of_days=self._config.of_days)
+
+    def last(self, end: datetime) -> str:
+        """The end of a time in the detector's zone: of whole days, the last one."""
+        return self.when(end - timedelta(seconds=1) if self._config.of_days else end)
+
+    def to_the_minute(self, moment: datetime) -> str:
+        """A time in the detector's zone that has nothing to do with its intervals."""
+        return axes.spoken(moment, self._config.timezone)
+
+    def span(self, one: Span) -> str:
+        """`from 5 Jan 2026 09:00 to 6 Jan 2026 11:00`, as in the sentences about events."""
+        return time(self._config, one.start, one.end, is_open=False)
 
     def label(self, one: Sequence[str]) -> str:
         """A slice by its values."""

@@ -13,6 +13,7 @@
   /* One event at a time, by the link that names it. */
 
   const title = document.title;
+  const single = document.body.classList.contains("single");
 
   function route(moved) {
     const found = /^#event=(.+)$/.exec(location.hash);
@@ -24,7 +25,7 @@
     }
     const detail = key && by(`event=${key}`);
     for (const one of document.querySelectorAll(".detail.shown")) one.classList.remove("shown");
-    root.classList.toggle("one", Boolean(key));
+    root.classList.toggle("one", Boolean(key) && !single);
     by("unknown").hidden = !key || Boolean(detail);
     document.title = title;
     if (detail) {
@@ -129,10 +130,16 @@
   /* The series. */
 
   const data = JSON.parse(by("data").textContent);
-  const zoned = new Intl.DateTimeFormat("en-GB", {
+  const zoned = new Intl.DateTimeFormat("en-US", {
     timeZone: data.zone, weekday: "short", day: "numeric", month: "short", year: "numeric",
-    ...(data.days ? {} : { hour: "2-digit", minute: "2-digit" }),
+    hour: "2-digit", minute: "2-digit", hourCycle: "h23",
   });
+  /* As the page says times elsewhere. */
+  const spoken = (seconds) => {
+    const parts = Object.fromEntries(zoned.formatToParts(1000 * seconds).map(({ type, value }) => [type, value]));
+    const date = `${parts.weekday} ${parts.day} ${parts.month} ${parts.year}`;
+    return data.days ? date : `${date}, ${parts.hour}:${parts.minute}`;
+  };
   const kinds = ["one", "two", "three", "four", "five"];
   const size = data.edges.length - 1;
   const svg = (name, attributes) => {
@@ -308,6 +315,15 @@
     return text;
   }
 
+  /* Values that no line leads to, and few values, one by one. */
+  function points(line, down) {
+    if (size > width) return "";
+    const alone = (at) => size <= 40 || !(Number.isFinite(line[at - 1]) || Number.isFinite(line[at + 1]));
+    return across
+      .map((x, at) => (Number.isFinite(line[at]) && alone(at) ? `M${x} ${down(line[at])}h0` : ""))
+      .join("");
+  }
+
   let chosen = [];
   let reading = size - 1;
 
@@ -318,6 +334,10 @@
       if (text !== undefined) one.textContent = text;
       parent.append(one);
       return one;
+    };
+    const dot = (kind, line) => {
+      const d = points(line.actual, down);
+      if (d) add(inner, "path", kind, { d });
     };
     const lines = chosen.map(values);
     const measure = chosen.length ? data.measures[chosen[0].m] : data.measures[0];
@@ -342,13 +362,17 @@
       const dense = size > width ? " dense" : "";
       add(inner, "path", `expected${dense}`, { d: path(line.expected, down) });
       add(inner, "path", `actual${dense}`, { d: path(line.actual, down) });
+      dot("points", line);
       const dots = chosen[0].a.map((at) => {
         const value = Number.isFinite(line.actual[at]) ? line.actual[at] : line.expected[at];
         return Number.isFinite(value) ? `M${across[at]} ${down(value)}h0` : "";
       });
       add(inner, "path", "marks", { d: dots.join("") });
     } else {
-      lines.forEach((line, at) => add(inner, "path", kinds[at], { d: path(line.actual, down) }));
+      lines.forEach((line, at) => {
+        add(inner, "path", kinds[at], { d: path(line.actual, down) });
+        dot(`points ${kinds[at]}`, line);
+      });
     }
     const isMissing = (at) =>
       at < size && lines.some((line) => !Number.isFinite(line.actual[at]) && Number.isFinite(line.expected[at]));
@@ -375,15 +399,16 @@
       return;
     }
     const unit = data.measures[chosen[0].m].unit;
-    const when = zoned.format(new Date(1000 * data.edges[reading]));
+    const when = spoken(data.edges[reading]);
     const told = chosen.map((series) => {
       const line = values(series);
       const came = figure(line.actual[reading], unit);
       const usual = line.expected[reading];
       const name = chosen.length > 1 ? `${label(series)}: ` : "";
       if (!Number.isFinite(usual)) return `${name}${came}`;
-      const bounds = [line.lower[reading], line.upper[reading]].map((value) => figure(value, unit));
-      return `${name}${came}, expected ${figure(usual, unit)} (${bounds.join(" to ")})`;
+      const bounds = [line.lower[reading], line.upper[reading]];
+      const band = bounds.every(Number.isFinite) ? ` (${bounds.map((value) => figure(value, unit)).join(" to ")})` : "";
+      return `${name}${came}, expected ${figure(usual, unit)}${band}`;
     });
     const text = `${when}: ${told.join("; ")}`;
     by("reading").textContent = text;

@@ -22,14 +22,14 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from anomaly_detector.alerts.figures import compared, figure, unit_of
-from anomaly_detector.alerts.words import plain
+from anomaly_detector.alerts.words import lasting, plain
 from anomaly_detector.config import Config
 from anomaly_detector.events.group import Group
 from anomaly_detector.intervals import iso
 from anomaly_detector.report import charts, explorer
 from anomaly_detector.report.charts import Mark, many
 from anomaly_detector.report.content import Content
-from anomaly_detector.report.events import EventView, Small, Teller
+from anomaly_detector.report.events import EventView, Small, Teller, scored
 
 # What a page may be: series for the explorer, and pictures of events, in bytes.
 SERIES_BYTES = 3_000_000
@@ -49,6 +49,17 @@ _INTERVALS = {
     "P1M": "every month",
 }
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What somebody said, in words; `key` is of the event that it leads to."""
+
+    when: str
+    what: str
+    about: str
+    note: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,15 @@ def page(
 def event_page(content: Content, group: Group, *, series_bytes: int = 400_000) -> str:
     """The page of one event among the content's: with its related events, and its series."""
     return _rendered(content, [group], series_bytes, PICTURE_BYTES, single=True)
+
+
+def advised(advice: Mapping[str, Any]) -> str:
+    """The recommendation for the threshold of alerts, given as JSON, in a sentence."""
+    return (
+        f"For at most {advice['messages_per_week']:g} a week (messages_per_week), set the "
+        f"threshold of alerts to {advice['threshold']}: {advice['expected_per_week']:g} a week in "
+        "the scored part."
+    )
 
 
 def void_page(config: Config, told: str) -> str:
@@ -112,8 +132,12 @@ def _rendered(
         open=sum(one.is_open for one in events),
         recent=sum(one.end > (content.watched.end - _WEEK).timestamp() for one in events),
         since=teller.when(content.watched.start),
-        until=teller.when(content.watched.end),
+        until=teller.last(content.watched.end),
         made=iso(content.asof),
+        learnt_before=_learnt_before(content),
+        advice=advised(content.advice) if content.advice else "",
+        strongest=_strongest(content, events),
+        said=None if content.said is None else _told(teller, content, events),
         next_look=_next_look(teller, content),
         delay=_delay(content),
         threshold=max(_OPENED_AT, threshold),
@@ -138,9 +162,7 @@ def _rendered(
         ],
         many=many,
         chosen=chosen,
-        frame=charts.frame(
-            _utc(stored.edges[0]), _utc(stored.edges[-1]), title="Chosen series", zone=zone
-        ),
+        frame=charts.frame(stored.edge(0), stored.edge(-1), title="Chosen series", zone=zone),
         data=Markup(explorer.block(config, stored, chosen.places)),  # noqa: S704 it is escaped
     )
 
@@ -211,7 +233,7 @@ def _about(config: Config) -> str:
 
 def _next_look(teller: Teller, content: Content) -> str:
     status = content.status
-    return teller.when(status.next_look) if status and status.next_look else ""
+    return teller.to_the_minute(status.next_look) if status and status.next_look else ""
 
 
 def _delay(content: Content) -> str:
@@ -252,12 +274,14 @@ def _numbered(config: Config, events: Sequence[EventView]) -> dict[str, str]:
 def _nothing(teller: Teller, content: Content) -> str:
     """That there was no event, and what came closest to one."""
     stored = content.stored
-    days = (content.watched.end - content.watched.start) / timedelta(days=1)
-    said = f"No event in {many(round(days), 'day')}"
+    length = content.watched.end - content.watched.start
+    days = round(length / timedelta(days=1))
+    said = f"No event in {many(days, 'day') if days else lasting(round(length.total_seconds()))}"
     actual, expected, lower, upper = stored.values
     with np.errstate(all="ignore"):
         room = np.where(actual > expected, upper - expected, expected - lower)
         off = np.where(room > 0, np.abs(actual - expected) / room, np.nan)
+    off[:, : stored.place(content.watched.start)] = np.nan
     if not np.isfinite(off).any():
         return f"{said}."
     place, at = (int(one) for one in np.unravel_index(np.nanargmax(off), off.shape))
@@ -265,9 +289,36 @@ def _nothing(teller: Teller, content: Content) -> str:
     told = compared(
         float(actual[place, at]), float(expected[place, at]), unit_of(content.config, measure)
     )
-    when = teller.when(_utc(stored.edges[at]))
+    when = teller.when(stored.edge(at))
     name = plain(measure, _NAME)
     return f"{said}; the closest to one was {name}, {teller.label(one)}, on {when}: {told}."
+
+
+def _learnt_before(content: Content) -> bool:
+    """Whether values are shown of which nothing was expected, as they lie before the scores."""
+    first = content.stored.place(content.watched.start)
+    return first > 0 and not np.isfinite(content.stored.values[1, :, :first]).any()
+
+
+def _strongest(content: Content, events: Sequence[EventView]) -> list[tuple[str, str, str]]:
+    """Severity, sentence and key of the strongest events of the preview; those that are not on the
+    page have no key.
+    """
+    held = {one.key for one in events}
+    return [
+        (scored(one["severity"]), one["event"], one["id"] if one["id"] in held else "")
+        for one in (content.advice or {}).get("strongest", ())
+    ]
+
+
+def _told(teller: Teller, content: Content, events: Sequence[EventView]) -> list[Told]:
+    sentences = {one.key: one.sentence for one in events}
+    found = []
+    for one in content.said or ():
+        about = sentences.get(one.group_id, one.about)
+        key = one.group_id if one.group_id in sentences else ""
+        found.append(Told(teller.to_the_minute(one.at), one.what, about, one.note, key))
+    return found
 
 
 def _timeline(content: Content, events: Sequence[EventView]) -> Markup:
@@ -277,7 +328,7 @@ def _timeline(content: Content, events: Sequence[EventView]) -> Markup:
             charts.Span(
                 datetime.fromtimestamp(one.start, UTC), datetime.fromtimestamp(one.end, UTC)
             ),
-            one.severity,
+            float(one.severity),
             one.sentence,
             one.key,
         )
@@ -289,10 +340,9 @@ def _timeline(content: Content, events: Sequence[EventView]) -> Markup:
     )
 
 
-def _empty(teller: Teller, content: Content) -> tuple[list[tuple[str, str]], int]:
+def _empty(teller: Teller, content: Content) -> tuple[list[str], int]:
     """Times without rows, and how many more there are."""
-    shown = [(teller.when(one.start), teller.when(one.end))
-             for one in content.quality.empty[:_SHOWN_TIMES]]  # fmt: skip
+    shown = [teller.span(one) for one in content.quality.empty[:_SHOWN_TIMES]]
     return shown, len(content.quality.empty) - len(shown)
 
 
@@ -344,7 +394,7 @@ def _seasons(content: Content) -> Iterator[Season]:
     """The day and the week of what is expected of each measure."""
     config, stored = content.config, content.stored
     zone = ZoneInfo(config.timezone)
-    walls = [_utc(edge).astimezone(zone) for edge in stored.edges[:-1]]
+    walls = [stored.edge(at).astimezone(zone) for at in range(len(stored.edges) - 1)]
     if config.interval in ("P1W", "P1M") or not walls:
         return
     minutes = np.array([one.hour * 60 + one.minute for one in walls])
@@ -374,7 +424,3 @@ def _season(
     np.add.at(sizes, place, 1)
     means = np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)
     return Season(label, charts.profile(means.tolist(), labels, title=label))
-
-
-def _utc(edge: np.datetime64) -> datetime:
-    return datetime.fromtimestamp(int(edge.astype("datetime64[s]").astype(np.int64)), UTC)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Self
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from anomaly_detector.config import ROLLED_UP, Config
 from anomaly_detector.intervals import Grid
-from anomaly_detector.panel import second
+from anomaly_detector.panel import Panel, second
 from anomaly_detector.report.charts import Line
 
 Array = NDArray[np.float64]
@@ -72,6 +72,28 @@ class Stored:
         names = tuple((named[row][0], tuple(named[row][1:])) for row in order)
         return cls(edges, config.dimensions, names, values, anomalous)
 
+    def after(self, panel: Panel) -> Self:
+        """The series with the values of the intervals before, of which nothing was expected.
+
+        Parameters
+        ----------
+        panel : of intervals up to the first one; series that are not stored are left out.
+        """
+        size = len(panel.starts)
+        if not size:
+            return self
+        past = np.full((len(NUMBERS), len(self.names), size), np.nan)
+        held = {tuple(one): place for place, one in enumerate(panel.slices)}
+        for place, (measure, one) in enumerate(self.names):
+            if one in held:
+                past[0, place] = panel.values[:, panel.measures.index(measure), held[one]]
+        return replace(
+            self,
+            edges=np.concatenate([panel.starts.astype(self.edges.dtype), self.edges]),
+            values=np.concatenate([past, self.values], axis=2),
+            anomalous=np.pad(self.anomalous, ((0, 0), (size, 0))),
+        )
+
     @cached_property
     def index(self) -> Mapping[tuple[str, Slice], int]:
         """Place of each series."""
@@ -103,6 +125,10 @@ class Stored:
     def place(self, start: datetime) -> int:
         """The first interval that starts at a time (UTC) or later; T if there is none."""
         return int(np.searchsorted(self.edges[:-1], second(start)))
+
+    def edge(self, place: int) -> datetime:
+        """The start of an interval, or the end of the last (UTC)."""
+        return datetime.fromtimestamp(int(self.edges[place].astype(np.int64)), UTC)
 
     def line(self, place: int) -> Line:
         """A series."""

@@ -32,8 +32,10 @@ from anomaly_detector.services import documents, muting, status
 
 View = Literal["events", "event", "learnt", "status"]
 
-# An interval is an object to read: so many take about two seconds.
+# An interval is an object to read: so many take some seconds.
 _INTERVALS: Final = 400
+# Of 5 minutes, so many hold two days before an event, and more.
+_AROUND_EVENT: Final = 700
 _LISTED: Final = 50
 _MOST_DAYS: Final = 366
 _CLASSES: Final = 100
@@ -271,7 +273,7 @@ class _Widget:
         shown = window(config, group)
         watermark = self._ledger.detector().watermark or group.end
         end = max(grid.floor(min(shown.end, watermark)), group.end)
-        return max(grid.floor(shown.start), grid.shift(end, -_INTERVALS)), end
+        return max(grid.floor(shown.start), grid.shift(end, -_AROUND_EVENT)), end
 
     def _teller(
         self, config: Config, groups: Sequence[Group], begin: datetime, end: datetime

@@ -176,16 +176,20 @@ def _after(moment: datetime) -> int:
     return -int(-moment.timestamp() // 1)
 
 
+def needed(item: FeedbackItem, config: Config) -> float:
+    """The severity that events like that of an answer need, while it holds."""
+    return round(severity(_verdict(item, config).needed), 1)
+
+
 def _facts(item: FeedbackItem, config: Config) -> Facts:
     """An answer, and its effect in numbers."""
-    said = _verdict(item, config)
-    needed = round(severity(said.needed), 1)
-    effect: Facts = {"similar_events_need_severity": needed, "at_most": severity(MOST)}
+    least = needed(item, config)
+    effect: Facts = {"similar_events_need_severity": least, "at_most": severity(MOST)}
     if item.is_anomaly:
         effect = {
             "intervals_not_learned": Grid.of(config).count(item.start, item.end),
             "accepted_after_times": FIRM,
-            "similar_events_need_severity_at_most": needed,
+            "similar_events_need_severity_at_most": least,
         }
     return {
         "id": item.id,

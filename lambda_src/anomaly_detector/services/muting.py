@@ -139,7 +139,7 @@ def end_of(ledger: Ledger, detector: str, one: MuteItem) -> tuple[str, str, Fact
         [
             f"The mute '{one.id}' of detector {detector} has ended at {iso(one.until)}.",
             f"Reason: {one.reason}{f' ({one.by})' if one.by else ''}",
-            f"It held for {_scope(one)} and has held back the alerts on {_many(len(events))}.",
+            f"It held for {scope(one)} and has held back the alerts on {_many(len(events))}.",
             *lines,
         ]
     )
@@ -207,7 +207,7 @@ def _facts(one: MuteItem, held: list[AlertItem], now: datetime) -> Facts:
     }
 
 
-def _scope(one: MuteItem) -> str:
+def scope(one: MuteItem) -> str:
     """Measures and dimension values in words."""
     measures = ", ".join(one.measures) or "all measures"
     values = "; ".join(

@@ -15,11 +15,13 @@ from anomaly_detector.lake.store import ObjectStore
 from anomaly_detector.ledger.items import GroupItem
 from anomaly_detector.ledger.ledger import Ledger
 from anomaly_detector.observability import logger
+from anomaly_detector.report.events import lead
 from anomaly_detector.report.page import event_page, page, void_page
 from anomaly_detector.services import documents, reporting
 
-# An interval is an object to read, and its rows take memory.
-_INTERVALS = 400
+# An interval is an object to read, and its rows take memory. Of 5 minutes, so many hold two days
+# before an event, and more.
+_INTERVALS = 700
 _VALUES = 2_000_000
 _HTML = "text/html; charset=utf-8"
 # Of events that change at once, the most severe have pages of their own.
@@ -50,15 +52,17 @@ class StoredPages:
             if item.measure in config.measures and item.group_id not in changed:
                 told = retracted(config, item.measure, item.slices, item.start, item.end)
                 self._put(layout.event_page(item.group_id), void_page(config, told))
-        content = reporting.content(self._store, self._ledger, now, self._length())
+        content = reporting.content(self._store, self._ledger, now, *self._times())
         self._put(layout.PAGE, page(content))
         found = [one for one in content.groups if one.id in changed]
         found.sort(key=lambda one: (one.state != "OPEN", -one.severity, one.id))
         for group in found[:_PAGES]:
             self._put(layout.event_page(group.id), event_page(content, group))
 
-    def _length(self) -> timedelta:
-        """The time that is read: some hundred intervals, fewer of many series."""
+    def _times(self) -> tuple[timedelta, timedelta]:
+        """The time that is told of, and the time before that is shown: some hundred intervals
+        together, fewer of many series.
+        """
         detector = self._ledger.detector()
         config = documents.in_force(self._store, self._ledger)
         grid = Grid.of(config)
@@ -68,7 +72,9 @@ class StoredPages:
         newest = self._ledger.interval(grid.shift(end, -1))
         series = newest.series if newest is not None else None
         count = min(_INTERVALS, max(1, _VALUES // max(1, series or 1)))
-        return end - grid.shift(end, -count)
+        begin = grid.shift(end, -count)
+        before = min(lead(config), end - grid.shift(end, -(count // 2)))
+        return end - begin - before, before
 
     def _put(self, key: str, text: str) -> None:
         self._store.put(key, text.encode(), _HTML)
