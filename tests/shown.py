@@ -13,7 +13,7 @@ DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), ROOT / "local/README.md"]
     + [each for place in ("docs", "examples", "modules") for each in ROOT.glob(f"{place}/**/*.md")]
 )
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 # In a block without a language, what begins with one of these is a command.
 PROGRAMS = ("anomaly-detector", "aws", "make", "pip", "pipx", "python", "terraform", "terragrunt")
 _SHELLS = ("bash", "console", "sh", "shell")
