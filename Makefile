@@ -47,8 +47,9 @@ fmt: $(VENV)/ready ## check the formatting of Terraform and Python files
 lint: $(VENV)/ready ## ruff check
 	@$(VENV)/bin/ruff check --quiet .
 
-types: $(VENV)/ready ## mypy --strict
+types: $(VENV)/ready ## mypy --strict, and the bodies of tests
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/mypy tests
 
 validate: $(VENV)/ready ## terraform validate for root, modules and examples
 	@$(PY) -m scripts.terraform_gates validate

@@ -55,6 +55,21 @@ def _each(fault: str) -> str:
     return _test(CALLS, fault)
 
 
+# States of the crawl's machine.
+_COMMIT = (
+    '{\n      "Type": "Task",\n      "Resource": "${functions.commit}",\n'
+    '      "Parameters": {"plan.$": "$.plan", "landed.$": "$.landed.result", '
+    '"parts.$": "$.parts"},\n'
+    '      "ResultPath": "$.committed",\n      "TimeoutSeconds": 930,\n'
+    '      "Retry": ${retry.function},\n'
+    '      "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", '
+    '"Next": "IsCauseGiven"}],\n'
+)
+_DELIVER = (
+    '{"Type": "Task", "Resource": "${functions.deliver}", "InputPath": null, "ResultPath": null, '
+    '"TimeoutSeconds": 930, "Retry": ${retry.function}, "Next": "Commit"},\n'
+)
+
 MUTATIONS: tuple[Mutation, ...] = (
     # The issue's.
     Mutation(
@@ -77,8 +92,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "delivered before it is committed",
         "modules/crawler/crawl.asl.json",
-        '"Next": "Commit"',
-        '"Next": "Deliver"',
+        f'"Next": "Commit"\n    }},\n    "Commit": {_COMMIT}      "Next": "Deliver"\n',
+        f'"Next": "First"\n    }},\n    "First": {_DELIVER}    "Commit": {_COMMIT}'
+        '      "Next": "IsMoreDue"\n',
         _each("crash-before"),
     ),
     Mutation(
@@ -169,9 +185,16 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an alert that may have been sent is sent again",
         f"{CODE}alerts/targets.py",
+        '            raise UncertainError(f"{target}: {error}") from error\n',
+        '            raise RetryableError(f"{target}: {error}") from error\n',
+        _each("lost"),
+    ),
+    Mutation(
+        "an alert that its target may have taken is sent again",
+        f"{CODE}alerts/targets.py",
         "return UncertainError(text) if aws_faults.is_uncertain(error)",
         "return RetryableError(text) if aws_faults.is_uncertain(error)",
-        _each("lost"),
+        _test("tests/adapters/test_alerts_targets.py", "whether_to_send_again"),
     ),
     Mutation(
         "groups that late rows have undone are kept",

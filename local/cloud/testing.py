@@ -32,7 +32,7 @@ def allow(
     return {"Effect": "Allow", "Action": actions, "Resource": resources, **more}
 
 
-def eventually(check: Callable[[], T], seconds: float = 300) -> T:
+def eventually(check: Callable[[], T | None], seconds: float = 300) -> T:
     """Return the first true answer of a check.
 
     A busy machine may take long; only what never comes fails.

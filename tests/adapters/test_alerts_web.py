@@ -123,7 +123,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 @pytest.fixture
-def targets(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+def targets(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str | None]]:
     """Makes a target of a kind whose secret holds a text, and sends to it."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():

@@ -359,8 +359,8 @@ def test_files_of_any_cut_come_back_as_what_was_written(
     assert slices == sorted({key for _, key in every})
     for length in (1, 2, days):
         panels = list(landed.panels(length))
-        values = np.concatenate([panel.values for panel in panels])
+        joined = np.concatenate([panel.values for panel in panels])
         assert [len(panel.starts) for panel in panels[:-1]] == [length] * (len(panels) - 1)
-        assert np.isfinite(values).sum() == 2 * len(wanted)
+        assert np.isfinite(joined).sum() == 2 * len(wanted)
         for (day, key), pair in wanted.items():
-            assert tuple(values[day, :, slices.index(key)]) == pair
+            assert tuple(joined[day, :, slices.index(key)]) == pair

@@ -141,7 +141,7 @@ def test_a_commit_writes_the_largest_window_at_once(table: StateTable) -> None:
         window_start=START,
         window_end=START.replace(hour=2),
         groups_keys=("k",),
-        scored_keys=(),
+        scored_prefixes=(),
     )
     commit = Commit(before, before, intervals, delivery)
 

@@ -162,10 +162,10 @@ def year(name: str, seed: int, weeks: int) -> Simulated:
     size = first + 7 * weeks * settings.slots_a_day
     starts = own._starts(random, settings.grid, size)
     means = own._born(own._means(random, world, settings, starts), ())
-    twin = own._simulate(*(np.random.default_rng([*key, one]) for one in (3, 5)), means, ())
+    two, three, four, five = (np.random.default_rng([*key, one]) for one in (2, 3, 4, 5))
+    twin = own._simulate(three, five, means, ())
     planted = _planted(random, means, twin, first, size)
-    draws = (np.random.default_rng([*key, one]) for one in (2, 4))
-    values, counts, squares = own._simulate(*draws, means, planted)
+    values, counts, squares = own._simulate(two, four, means, planted)
     panel, levels = roll_up(
         settings.dimensions, starts, means.leaves, values, counts, squares, settings
     )

@@ -113,7 +113,7 @@ def run(seeds: Sequence[int] = SEEDS, *, short: bool = False) -> dict[str, Any]:
         noises.append(coverage(name, _scores(settings, panel, calibration.LEARNT)))
     calm, told = [], []
     for seed in console.progress(seeds, "shop", len(seeds)):
-        sizes = SHORT if short else {}
+        sizes: dict[str, Any] = SHORT if short else {}
         clean = generate(seed, faults=False, **sizes)
         scores = _scores(clean.settings, clean.panel, clean.first)
         calm += [coverage(f"seed {seed}", scores), *by_size(f"seed {seed}", scores)]

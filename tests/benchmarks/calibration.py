@@ -113,14 +113,18 @@ def measure(aggregation: str, values: Array, nominal: float, learnt: int) -> tup
 
 
 def run(
-    seeds: Sequence[int] = SEEDS, *, series: int = SERIES, scored: int = SCORED
+    seeds: Sequence[int] = SEEDS,
+    *,
+    series: int = SERIES,
+    scored: int = SCORED,
+    nominals: Sequence[float] = NOMINAL,
 ) -> dict[str, Any]:
     """One row per kind of noise."""
     rows: list[dict[str, Any]] = []
     for name in console.progress(NOISES, "calibration", len(NOISES)):
         aggregation, noise = NOISES[name]
         row: dict[str, Any] = {"noise": name}
-        for nominal in NOMINAL:
+        for nominal in nominals:
             points = events = 0
             for seed in seeds:
                 values = noise(np.random.default_rng([seed, 9]), (series, LEARNT + scored))

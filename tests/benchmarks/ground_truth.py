@@ -94,7 +94,7 @@ def roll_up(
     """
     measures = tuple(rule.name for rule in settings.measures)
     size = len(names)
-    kept = [()] + [(i,) for i in range(size)]
+    kept: list[tuple[int, ...]] = [(), *((i,) for i in range(size))]
     kept += [(i, j) for i in range(size) for j in range(i + 1, size)] + [tuple(range(size))]
     place: dict[tuple[str, ...], int] = {}
     levels = np.array(

@@ -213,7 +213,7 @@ def judge(world: Simulated, events: Sequence[Event], tally: Tally) -> list[Match
         exact = bool(len(near)) and alike[near, place].max() == 1.0
         first = [
             at
-            for event in near
+            for event in near.tolist()
             for at in events[event].anomalous
             if truth.begin <= at < truth.end + AFTER
         ]
@@ -266,7 +266,7 @@ def by_kind(matches: Iterable[Match]) -> list[dict[str, Any]]:
             "strict recall": float(np.mean([match.strict for match in own])),
             "exact slice": float(np.mean([match.exact for match in own])),
             "median delay": float(
-                np.median([match.delay for match in own if match.loose] or [np.nan])
+                np.median([float(match.delay) for match in own if match.loose] or [np.nan])
             ),
         }
         for kind, own in found.items()

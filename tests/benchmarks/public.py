@@ -118,13 +118,13 @@ def of_events(corpus: Sequence[Series], runs: Sequence[Replay], learn: float) ->
         events = segments(label)
         truths += len(events)
         flagged += sum(bool(outside[a : b + 1].any()) for a, b in events)
-    events, values = count_raised(alarms, labels), count(severities, labels, DEFAULT_THRESHOLD)
+    raised, values = count_raised(alarms, labels), count(severities, labels, DEFAULT_THRESHOLD)
     return {
         "series": len(corpus),
-        "F1 of events": events.f1,
-        "TP": events.tp,
-        "FP": events.fp,
-        "FN": events.fn,
+        "F1 of events": raised.f1,
+        "TP": raised.tp,
+        "FP": raised.fp,
+        "FN": raised.fn,
         "F1 of values at 50": values.f1,
         "FP of values": values.fp,
         "true events outside band": flagged / max(1, truths),
@@ -185,7 +185,7 @@ def run(
 
     detectors: dict[str, Callable[[Series], Array]] = {OURS: own}
     for name, peer in others.items():
-        detectors[name] = lambda series, peer=peer: peer(
+        detectors[name] = lambda series, peer=peer: peer(  # type: ignore[misc]
             series.values, max(1, 86_400 // SECONDS[series.interval])
         )
     for corpus in corpora:

@@ -295,7 +295,7 @@ class _Means:
     price: Array
     quality: Array
     newborn: tuple[str, ...]
-    nightly: tuple[str, ...] | None
+    nightly: str | None
     hours: float  # of an interval
 
     def of(self, role: int) -> Array:
@@ -378,7 +378,8 @@ def _means(
     hours = settings.grid.seconds / 3600
     weeks = np.arange(len(starts)) * hours / 168
     slots, weekdays = day_slots(settings.grid, starts)
-    shape = _shape(random, world, codes[:, 0], slots * hours, weekdays, daily=hours >= 24)
+    clock = np.asarray(slots * hours, dtype=np.float64)
+    shape = _shape(random, world, codes[:, 0], clock, weekdays, daily=hours >= 24)
     steady = np.ones_like(shape)
     growth = 1 + random.uniform(*world.growth) * weeks / 52
     drift = world.drift * _walks(random, world.dimensions[0][1], hours, len(weeks))
@@ -476,14 +477,14 @@ def _newborn(
     nightly: str | None,
 ) -> tuple[str, ...]:
     """The slice of the value that may be born: of middle size, behind the first dimension."""
-    found = []
+    found: list[tuple[float, int, str]] = []
     for axis, (name, values) in list(enumerate(world.dimensions))[1:]:
         for value in range(values):
             held = float(share[codes[:, axis] == value].sum())
             if f"{name}_{value}" != nightly and held > 0:
                 found.append((abs(np.log(held / 0.1)), axis, f"{name}_{value}"))
-    _, axis, value = sorted(found)[int(random.integers(3))]
-    return tuple(value if i == axis else ROLLED_UP for i in range(len(world.dimensions)))
+    _, axis, born = sorted(found)[int(random.integers(3))]
+    return tuple(born if i == axis else ROLLED_UP for i in range(len(world.dimensions)))
 
 
 def _born(means: _Means, faults: Sequence[Fault]) -> _Means:
@@ -743,7 +744,7 @@ def _qualities(random: np.random.Generator, means: _Means, count: Array, factor:
         usual, high = np.clip(usual, 0.0, 1.0), usual > 0.5
         rare = np.minimum(np.where(high, 1 - usual, usual) * swing, 1.0)
         hits = random.binomial(count.astype(np.int64), rare) / np.maximum(count, 1)
-        return np.round(np.where(high, 1 - hits, hits), 6)
+        return np.round(np.where(high, 1 - hits, hits), 6).astype(np.float64)
     wide = 0.02 if world.quality == "time" else 0.01
     noise = _common(random, shape[1], wide, means)[None] + random.normal(0, wide, shape)
     if world.quality == "time":

@@ -5,8 +5,6 @@ It runs in a cloud of its own or, in one go with the other files, beside the fir
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from conftest import HISTORY
 
@@ -40,7 +38,7 @@ def young(
     before: dict[str, set[str]],
     others: dict[str, set[str]],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Deployment]:
+) -> Deployment:
     """A detector on the serverless workgroup, applied while IAM does not know its roles yet."""
     assert before
     assert others

@@ -39,7 +39,7 @@ class Loop:
         self._random = random
         self._hub = greenlet.getcurrent()
         self._ready: list[Task] = []
-        self._timers: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._timers: list[tuple[datetime, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
         self.task: Task | None = None
 
@@ -62,7 +62,7 @@ class Loop:
         """Call something later; it may not wait."""
         self.at(self.now + timedelta(seconds=seconds), call)
 
-    def at(self, when: datetime, call: Callable[[], None]) -> None:
+    def at(self, when: datetime, call: Callable[[], object]) -> None:
         """Call something at a time."""
         heapq.heappush(self._timers, (when, next(self._numbers), call))
 

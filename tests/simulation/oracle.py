@@ -128,8 +128,10 @@ def ending(kept: Kept) -> Ending:
             facts = json.loads(body[body.index("\n{") :])
             reported = failed if facts["event"] == "ALERT_FAILED" else unknown
             reported.add((facts["target"], facts["payload"]["alertEventId"]))
-    told = ("watermark", "base", "status", "status_reason", "config_hash", "parts")
-    told = (*told, "live_from", "history_end")
+    told = (
+        *("watermark", "base", "status", "status_reason", "config_hash", "parts"),
+        *("live_from", "history_end"),
+    )
     objects = kept.objects
     return Ending(
         results={
@@ -303,7 +305,7 @@ def _cannot_know(fault: str, service: str) -> bool:
     return fault.startswith("crash") or fault == "stall" or service in ("sns", "lambda")
 
 
-def _different(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def _different(name: str, found: Mapping[Any, Any], wanted: Mapping[Any, Any]) -> list[str]:
     return [
         f"{name}: {key} "
         + ("is missing" if key not in found else "is too many" if key not in wanted else "differs")

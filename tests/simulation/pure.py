@@ -117,8 +117,8 @@ class _Serializer(TypeSerializer):  # type: ignore[misc]
         return {"S": value}
 
 
-_REPLAY, _SCORES_TABLE, _WRITE = replaying.replay, results.scores_table, parquet.write
-_AGGREGATE, _GROUP_FILES = sql.aggregate, delivery.group_files
+_REPLAY, _SCORES_TABLE, _WRITE = replaying.replay, results.scores_table, parquet.write  # type: ignore[attr-defined]
+_AGGREGATE, _GROUP_FILES = sql.aggregate, delivery.group_files  # type: ignore[attr-defined]
 _CHANGES: list[tuple[Any, str, Callable[..., Any]]] = [
     (replaying, "replay", _replay),
     (results, "scores_table", _scores_table),
@@ -129,9 +129,9 @@ _CHANGES: list[tuple[Any, str, Callable[..., Any]]] = [
     *((where, "to_bytes", _by_identity(where.to_bytes)) for where in (crawling, training)),
     (document, "load", _by_value(document.load)),
     (delivery, "load", _by_value(document.load)),
-    (delivery, "groups_from_bytes", _by_value(delivery.groups_from_bytes)),
+    (delivery, "groups_from_bytes", _by_value(delivery.groups_from_bytes)),  # type: ignore[attr-defined]
     (delivery, "group_files", _group_files),
     (sql, "aggregate", _aggregate),
-    (sql, "tokenize", _by_value(sql.tokenize)),
+    (sql, "tokenize", _by_value(sql.tokenize)),  # type: ignore[attr-defined]
     (table, "TypeSerializer", _Serializer),
 ]

@@ -155,7 +155,7 @@ def test_the_warehouse_aggregates_as_the_sql_does(kind: str) -> None:
     keys = ("interval_start", "dimension_0", "dimension_1")
     by_key = {tuple(row[name] for name in keys): row for row in found}
     assert len(by_key) == len(wanted) > 40
-    for at, *names, revenue, count, views, _, rows in wanted:
+    for at, *names, revenue, count, views, _, rows in wanted:  # type: ignore[assignment]
         row = by_key[at.replace(tzinfo=None), *names]
         assert row["measure_0_value"] == pytest.approx(revenue)
         assert row["measure_1_value"] == views
@@ -175,7 +175,8 @@ def test_tasks_take_turns_and_time_passes() -> None:
         told.append((name, (loop.now - NOW).total_seconds()))
 
     tasks = [
-        loop.spawn(name, lambda n=name, s=s: sleeper(n, s)) for name, s in [("a", 9), ("b", 3)]
+        loop.spawn(name, lambda n=name, s=s: sleeper(n, s))  # type: ignore[misc]
+        for name, s in [("a", 9), ("b", 3)]
     ]
     loop.spawn("c", lambda: told.append(("joined", loop.join(tasks[0], 5))))
 
@@ -197,6 +198,9 @@ class Steps:
         if isinstance(answer, Exception):
             raise answer
         return payload if answer == "echo" else answer
+
+    def nested(self, machine: str, payload: Any, seconds: float) -> Any:
+        raise AssertionError(f"{machine} is started with {payload} for {seconds} s")
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

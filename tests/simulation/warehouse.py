@@ -236,8 +236,10 @@ class Warehouse:
             for found in re.findall(r"event_time (?:>=|<) TIMESTAMP '([^']+)'", sql)[:2]
         )
         rows = self.rows.aggregated(begin, end, self.clock())
-        names = ("slices_of", "slices", "text_bytes", "rows_inside", "rows_returned")
-        names += ("earliest", "latest", "session_seconds", "zone_seconds")
+        names = (
+            *("slices_of", "slices", "text_bytes", "rows_inside", "rows_returned"),
+            *("earliest", "latest", "session_seconds", "zone_seconds"),
+        )
         records = []
         for level in LEVELS:
             marks = "".join("1" if place in level else "0" for place in range(len(DIMENSIONS)))

@@ -64,10 +64,10 @@ def _write(folder: Path, detector: Config) -> None:
     files: dict[str, bytes] = {}
     for start, rows in results.by_interval(results.scores_table(_scores(48, detector), detector)):
         files[layout.interval_scores(start)] = parquet.write(rows)
-    fallen = [("mobile", "us")]
+    fallen = ("mobile", "us")
     old = NOW - timedelta(days=120)
     groups = [
-        group(start=FALL, hours=3, severity=90, kind="dip", points=[point(FALL, *fallen)]),
+        group(start=FALL, hours=3, severity=90, kind="dip", points=[point(FALL, fallen)]),
         group("views", NOW - 2 * HOUR, 2, severity=55, state="OPEN", kind="level"),
         group(start=NOW - timedelta(days=20), severity=99, kind="spike"),
         group(start=old, severity=100, state="OPEN"),
@@ -94,8 +94,11 @@ def _write(folder: Path, detector: Config) -> None:
 def _database(folder: Path) -> duckdb.DuckDBPyConnection:
     """The tables as Athena shows them: the partition is a text, times have no zone."""
     found = duckdb.connect()
-    times = {"scores": ("interval_start",), "contributions": ("start_time",)}
-    times["anomalies"] = ("start_time", "end_time")
+    times = {
+        "scores": ["interval_start"],
+        "contributions": ["start_time"],
+        "anomalies": ["start_time", "end_time"],
+    }
     for name in ("scores", "anomalies", "contributions"):
         plain = ", ".join(f"{one} AT TIME ZONE 'UTC' AS {one}" for one in times[name])
         found.execute(

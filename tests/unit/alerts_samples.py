@@ -95,7 +95,7 @@ def group(
 
 def item(one: Group, **changes: Any) -> AlertItem:
     """The alert on a group, which nobody was told of yet."""
-    values = {
+    values: dict[str, Any] = {
         "alert": "orders",
         "group_id": one.id,
         "measure": one.measure,
@@ -114,7 +114,7 @@ def item(one: Group, **changes: Any) -> AlertItem:
 
 def message(**changes: Any) -> Message:
     event = f"{CRAWL}:alert/orders:event/1"
-    values = {
+    values: dict[str, Any] = {
         "id": event,
         "event": event,
         "state": "OPEN",

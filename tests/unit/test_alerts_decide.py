@@ -156,7 +156,7 @@ def test_a_mute_holds_for_the_newest_interval_and_for_all_slices(changes, held) 
 
 
 def test_an_event_that_a_mute_covers_in_part_is_not_held_back() -> None:
-    app = {"platform": ("mobile_app",)}
+    app: dict[str, tuple[str, ...]] = {"platform": ("mobile_app",)}
     mute = MuteItem(
         id="m",
         end=START + 9 * HOUR,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from anomaly_detector.alerts.life import is_news, is_over, standing, state_of
 from anomaly_detector.config import Alert
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.unit.alerts_samples import config, group, item
 
-OPEN = {"state": "OPEN"}
+OPEN: dict[str, Any] = {"state": "OPEN"}
 tolds = st.builds(
     Told, severity_class=st.sampled_from(["low", "medium", "high"]), over=st.booleans()
 )

@@ -172,9 +172,9 @@ def test_what_comes_after_an_event_is_in_its_thread_under_its_own_name() -> None
     assert forms.pagerduty(after, "key")["dedup_key"] == thread
     assert forms.pagerduty(after, "key")["event_action"] == "trigger"
     assert after.line.startswith("shop: again: revenue down 84 %")
-    for knows, direction in [({"over": False}, "down"), ({"over": True}, "up")]:
+    for over, direction in [(False, "down"), (True, "up")]:
         changes = {"group_id": "first", "direction": direction, "holds": Told(since=NINE)}
-        also = single(letter("dip", Told(**knows), **changes))
+        also = single(letter("dip", Told(over=over), **changes))
         assert also.line.startswith("shop: also: revenue down 84 %")
 
 

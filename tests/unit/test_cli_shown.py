@@ -98,7 +98,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 ON_FILES: dict[str, list[str]] = {}
 for _one in OURS:
-    if _one.arguments.startswith(("backtest", "convert")) and not _elsewhere(_one.line):
+    if (
+        _one.arguments
+        and _one.arguments.startswith(("backtest", "convert"))
+        and not _elsewhere(_one.line)
+    ):
         ON_FILES.setdefault(_one.document, []).append(_one.arguments)
 
 
@@ -211,7 +215,9 @@ def test_reports_of_a_deployed_detector_run(
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
     monkeypatch.chdir(tmp_path)
-    lines = dict.fromkeys(each.arguments for each in OURS if each.arguments.startswith("report"))
+    lines = dict.fromkeys(
+        each.arguments or "" for each in OURS if (each.arguments or "").startswith("report")
+    )
     assert len(lines) > 3
 
     for arguments in lines:

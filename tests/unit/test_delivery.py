@@ -485,7 +485,7 @@ def _state(message: dict[str, Any]) -> str:
 def test_an_event_is_told_when_it_opens_when_its_class_rises_and_when_it_ends(
     cloud: Cloud,
 ) -> None:
-    lives = [
+    lives: list[dict[str, Any]] = [
         {"severity": 70.0, "state": "OPEN"},
         {"severity": 73.0, "state": "OPEN"},
         {"severity": 80.0, "state": "OPEN"},
@@ -535,7 +535,8 @@ def test_each_message_after_the_opening_has_its_own_switch(
 
 
 def test_a_level_that_is_accepted_is_told_so(cloud: Cloud) -> None:
-    for number, life in enumerate([{"state": "OPEN"}, {"state": "CLOSED", "accepted": True}]):
+    lives: list[dict[str, Any]] = [{"state": "OPEN"}, {"state": "CLOSED", "accepted": True}]
+    for number, life in enumerate(lives):
         cloud.commit([group(**life)], due=START + number * HOUR, attempt=f"{number}")
         cloud.deliver()
     assert [_state(one) for one in cloud.received()] == ["OPEN", "ACCEPTED"]
@@ -560,7 +561,12 @@ def test_an_event_that_goes_on_after_its_end_was_told_is_told_to_go_on(cloud: Cl
 def test_an_event_that_begins_again_is_told_in_the_thread_of_the_former(cloud: Cloud) -> None:
     # given an event whose end was told
     first = group(id="first", severity=70.0)
-    later = {"start": START + 5 * HOUR, "id": "second", "severity": 60.0, "after": ("first",)}
+    later: dict[str, Any] = {
+        "start": START + 5 * HOUR,
+        "id": "second",
+        "severity": 60.0,
+        "after": ("first",),
+    }
     lives = [
         [replace(first, state="OPEN")],
         [first],
@@ -622,7 +628,7 @@ def test_a_target_that_was_down_is_told_what_holds_in_one_message(cloud: Cloud) 
             raise RetryableError(arn)
         cloud.post.targets.send(arn, message)
 
-    lives = [
+    lives: list[dict[str, Any]] = [
         {"severity": 70.0, "state": "OPEN"},
         {"severity": 95.0, "state": "OPEN"},
         {"severity": 95.0, "state": "CLOSED"},
@@ -1092,7 +1098,7 @@ def test_an_event_beside_one_that_was_told_is_told_too(cloud: Cloud) -> None:
     app = group(hours=2)
     cloud.commit([app])
     cloud.deliver()
-    of_web = {"slices": [{"platform": "pc_web"}], "id": "web"}
+    of_web: dict[str, Any] = {"slices": [{"platform": "pc_web"}], "id": "web"}
     web = group(start=START + HOUR, **of_web)
     rise = group(start=START + HOUR, direction="up", id="rise")
     cloud.commit([app, web, rise], due=START + HOUR, attempt="two")
@@ -1132,7 +1138,7 @@ def test_groups_of_history_are_kept_but_not_told(cloud: Cloud) -> None:
 def test_a_retraining_makes_no_history_of_an_event_that_lasts(cloud: Cloud) -> None:
     # given a model that came into force during an event, which touches the alert only now, and
     # after another event had ended
-    live = {"live_from": START + HOUR, "live_since": START - 9 * HOUR}
+    live: dict[str, Any] = {"live_from": START + HOUR, "live_since": START - 9 * HOUR}
     lasts, over = group(start=START, hours=2), group(start=START - 2 * HOUR, hours=3, id="over")
     before = group(start=START - 10 * HOUR, hours=12, id="before")
     # when
@@ -1147,7 +1153,7 @@ def test_the_end_of_an_event_that_a_former_model_has_told_is_told(cloud: Cloud) 
     cloud.commit([group(hours=2, state="OPEN")], hours=2)
     cloud.deliver()
     (told,) = cloud.received()
-    live = {"live_from": START + 2 * HOUR, "live_since": FOREVER}
+    live: dict[str, Any] = {"live_from": START + 2 * HOUR, "live_since": FOREVER}
     # when its crawl finds that it is over
     over = group(hours=2, state="CLOSED")
     cloud.commit([over], due=START + 2 * HOUR, attempt="two", **live)

@@ -46,7 +46,7 @@ def _of_noises(share: float) -> Scores:
         for name, noise in NOISES.items()
     }
     # 0.99 is the default.
-    chosen = {} if share == 0.99 else {"band": share}
+    chosen: dict[str, Any] = {} if share == 0.99 else {"band": share}
     return _scored(noises, settings(measures={name: {} for name in NOISES}, **chosen))
 
 

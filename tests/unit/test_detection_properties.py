@@ -60,8 +60,8 @@ def _market(seed: int, size: int = SIZE, late: Sequence[int] = ()) -> Panel:
             [leaf[begin % 2] == LEAVES[random.integers(count)][begin % 2] for leaf in LEAVES]
         )
         stop = begin + int(random.integers(1, 5))
-        mean[np.ix_(hit, range(begin, stop))] *= random.choice([0.05, 0.4, 2.5])
-        slow[np.ix_(hit, range(begin, stop))] *= random.choice([1.0, 3.0])
+        mean[np.ix_(hit, np.arange(begin, stop))] *= random.choice([0.05, 0.4, 2.5])
+        slow[np.ix_(hit, np.arange(begin, stop))] *= random.choice([1.0, 3.0])
     views = random.poisson(mean * np.exp(random.normal(0, 0.05, mean.shape))).astype(np.float64)
     views[random.random(views.shape) < 0.01] = np.nan
     views[random.integers(count)] = random.poisson(0.5, size)

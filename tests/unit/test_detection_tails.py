@@ -44,11 +44,13 @@ FAULTS: dict[str, Callable[[Array], None]] = {
     "-70 % for a day": lambda one: _times(one, 0, 24, 0.3),
     "-70 % at night": lambda one: _times(one, 1, 4, 0.3),
     "-30 % for six hours": lambda one: _times(one, 12, 6, 0.7),
-    "-70 % twelve days after threefold": lambda one: (
-        _times(one, -12 * 24, 3, 3),
-        _times(one, 14, 3, 0.3),
-    )[-1],
+    "-70 % twelve days after threefold": lambda one: _threefold_before(one),
 }
+
+
+def _threefold_before(one: Array) -> None:
+    _times(one, -12 * 24, 3, 3)
+    _times(one, 14, 3, 0.3)
 
 
 def _times(one: Array, hour: int, hours: int, factor: float) -> None:

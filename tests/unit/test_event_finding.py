@@ -23,7 +23,7 @@ WEEK = 24 * 7
 Series = NDArray[np.float64]
 
 
-def _with_total(leaves: Sequence[Series], seconds: int = 3600) -> Panel:
+def _with_total(leaves: Sequence[NDArray[np.floating[Any]]], seconds: int = 3600) -> Panel:
     """Leaves and their total; zero has no row."""
     total = np.sum(leaves, axis=0)
     series = {ROLLED_UP: total, **{f"leaf {n:02d}": leaf for n, leaf in enumerate(leaves)}}
@@ -141,7 +141,7 @@ def test_a_mean_without_data_is_an_event_of_its_own() -> None:
 def test_a_measure_that_is_null_while_rows_of_others_come_is_an_event() -> None:
     random = np.random.default_rng(1)
     size = 4 * WEEK
-    values = random.poisson(300.0, (size, 2, 1)) * 1.0
+    values = random.poisson(300.0, (size, 2, 1)).astype(np.float64)
     values[size - 20 : size - 14, 0] = np.nan
     chosen = settings(measures={"views": {}, "clicks": {}}, false_events_per_week=1)
     whole = panel({"a": values[:, 0, 0]})
@@ -305,7 +305,7 @@ def _five_minutes(days: int) -> Series:
     random = np.random.default_rng(1)
     at = np.arange(days * 288)
     mean = 200.0 * (1 + 0.5 * np.sin(at * 2 * np.pi / 288))
-    return random.poisson(mean) * 1.0
+    return random.poisson(mean).astype(np.float64)
 
 
 @pytest.mark.parametrize(

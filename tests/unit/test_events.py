@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def _judged(t: int, changes: Changes) -> Judged:
 
 
 def _event(
-    changes: Changes, slices: Sequence[tuple[str, str]] = (("app", "de"),), **others: object
+    changes: Changes, slices: Sequence[tuple[str, str]] = (("app", "de"),), **others: Any
 ) -> Event:
     """An event that is shown by every interval of `changes`."""
     times = sorted({t for _, t in changes})
@@ -144,7 +145,7 @@ def test_the_leaves_of_an_event_are_told_the_most_affected_first_and_no_roll_up(
     ],
 )
 def test_an_event_is_quiet_once_it_is_surely_normal_for_longer_than_it_ever_paused(
-    shown: tuple[int, ...], others: dict[str, float], quiet: int
+    shown: tuple[int, ...], others: dict[str, Any], quiet: int
 ) -> None:
     group = _group(_event({(("app", "de"), t): 10.0 for t in shown}, **others))
 

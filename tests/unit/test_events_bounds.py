@@ -107,7 +107,8 @@ def test_filters_of_changes_do_not_hide_a_crossing(filters):
 def test_what_has_been_learnt_as_usual_crosses_nevertheless():
     values = seasonal(24 * 24, noise=0.01)
 
-    plain, bounded = (_one(values, aggregation="AVG", **one) for one in ({}, {"max": 1400}))
+    bounds: tuple[dict[str, Any], ...] = ({}, {"max": 1400})
+    plain, bounded = (_one(values, aggregation="AVG", **one) for one in bounds)
 
     above = values > 1400
     assert not plain.groups
@@ -171,7 +172,8 @@ def test_an_event_of_the_model_becomes_severe_and_stays_one():
     values = seasonal(24 * 20)
     values[-6:] *= [3, 3, 3, 6, 6, 6]
 
-    plain, bounded = (_one(values, **one) for one in ({}, {"max": 5000}))
+    bounds: tuple[dict[str, Any], ...] = ({}, {"max": 5000})
+    plain, bounded = (_one(values, **one) for one in bounds)
 
     assert (values[-3:] > 5000).any()
     (before,), (after,) = plain.groups, bounded.groups

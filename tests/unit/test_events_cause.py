@@ -37,10 +37,10 @@ def _found(
 ) -> tuple[Slice, ...]:
     codes = _codes(shape)
     random = np.random.default_rng(1)
-    expected = 100.0 * (1 + np.arange(len(codes)))
-    actual = expected * random.normal(1, noise, len(codes))
+    expected = np.asarray(100.0 * (1 + np.arange(len(codes))), dtype=np.float64)
+    actual = np.asarray(expected * random.normal(1, noise, len(codes)), dtype=np.float64)
     for name, factor in faults.items():
-        actual = np.where(_held(codes, name), factor * actual, actual)
+        actual[_held(codes, name)] *= factor
     side = 1 if actual.sum() > expected.sum() else -1
     return causes(Leaves(codes, actual, expected), side)
 

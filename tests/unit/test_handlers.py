@@ -312,7 +312,7 @@ def test_values_of_rows_stay_in_the_log_if_at_all(
         observability.logger.addHandler(caplog.handler)
         with pytest.raises(PermanentError) as caught:
             handler({}, Context())
-        observability.logger.removeHandler(caplog.handler)
+        observability.logger.removeHandler(caplog.handler)  # type: ignore[attr-defined]
     # then
     assert "jane" not in str(caught.value)
     assert ("jane" in "".join(str(vars(one)) for one in caplog.records)) == logged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_configuration_file_that_does_not_exist_is_replaced_by_ours(
 
 
 def test_a_missing_terraform_gives_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terraform.shutil, "which", {}.get)
+    monkeypatch.setattr(shutil, "which", {}.get)
 
     with pytest.raises(terraform.TerraformError, match=r"^Terraform is not installed: .*1\.9"):
         terraform.find_terraform()

@@ -93,8 +93,10 @@ def active(ledger: Ledger) -> Ledger:
         "history_end": NOON - 24 * HOUR,
     }
     assert ledger.advance_detector(before, before.model_copy(update=values))
-    for hours, status in ((4, "SCORED"), (3, "SCORED"), (2, "REVISED"), (1, "MISSING")):
-        one = Interval(start=NOON - hours * HOUR, status=status, rows=1200 * (hours - 1))
+    statuses: list[tuple[int, Any]]
+    statuses = [(4, "SCORED"), (3, "SCORED"), (2, "REVISED"), (1, "MISSING")]
+    for hours, status in statuses:
+        one = Interval(start=NOON - HOUR * hours, status=status, rows=1200 * (hours - 1))
         ledger._table.put(f"INTERVAL#{one.start:%Y-%m-%dT%H:%M:%SZ}", one.attributes())
     ledger.add_usage(NOW, "one", 61_000, 1_200)
     return ledger

@@ -128,7 +128,7 @@ def test_given_missing_values_when_drawn_then_a_gap_and_a_mark_on_the_axis_and_n
     [drawn] = paths(svg, "actual")
     assert [len(one) for one in drawn] == [2, 1, 1]
     [path] = [one for one in parsed(svg).iter(f"{SVG}path") if one.get("class") == "missing"]
-    marks = re.findall(r"M(\d+) \d+H(\d+)", path.get("d"))
+    marks = re.findall(r"M(\d+) \d+H(\d+)", path.get("d", ""))
     assert [(int(a), int(b)) for a, b in marks] == [(571, 1142), (1428, 1714)]
     assert "Missing in 3 intervals." in svg
 
@@ -289,7 +289,7 @@ def test_given_events_at_the_same_time_when_on_the_timeline_then_none_hides_anot
     svg = charts.timeline(marks, ["revenue", "views"], hours(0, 24), title="events", zone="UTC")
 
     boxes = [
-        (float(one.get("y")), float(one.get("x")[:-1]), float(one.get("width")[:-1]))
+        (float(one.attrib["y"]), float(one.attrib["x"][:-1]), float(one.attrib["width"][:-1]))
         for one in parsed(svg).iter(f"{SVG}rect")
     ]
     assert len(boxes) == 4

@@ -7,6 +7,7 @@ import hashlib
 import struct
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,8 +75,8 @@ def test_given_events_at_the_same_time_when_shown_then_each_names_the_other():
 
 def test_given_related_events_and_a_cause_when_shown_then_how_and_how_much():
     other = group(3, measure="latency", start=198, where={"platform": "app"})
-    cause = "CAUSE_OF_INPUT_ANOMALY_GROUP"
-    effect = "EFFECT_OF_INPUT_ANOMALY_GROUP"
+    cause: Any = "CAUSE_OF_INPUT_ANOMALY_GROUP"
+    effect: Any = "EFFECT_OF_INPUT_ANOMALY_GROUP"
     linked = replace(
         EVENT,
         related=(

@@ -98,7 +98,7 @@ def test_in_pieces_and_at_once_are_the_same() -> None:
 def test_slots_of_a_season_follow_each_other(
     interval: str, zone: str, length: int, begin: datetime
 ) -> None:
-    grid = Grid(interval, zone)  # type: ignore[arg-type] one of the names
+    grid = Grid(interval, zone)  # type: ignore[arg-type]
     moments = [grid.shift(begin, number) for number in range(3 * length)]
     starts = np.array([one.replace(tzinfo=None) for one in moments], dtype="datetime64[s]")
     slots = season_slots(grid, starts, length)

@@ -39,8 +39,8 @@ def world(
         if day > 5 and not given and answer is not None:
             given = True
             (event,) = fallen(made, 0)
-            said = (event["AnomalyGroupId"], answer, None, "jane")
-            facts = feedback.give(made.ledger, made.config, *said, SAID_AT)
+            name = str(event["AnomalyGroupId"])
+            facts = feedback.give(made.ledger, made.config, name, answer, None, "jane", SAID_AT)
             if undo:
                 feedback.undo(made.ledger, made.config, facts["id"], SAID_AT + DAY / 4)
         made.crawl(H1 + day * DAY, f"crawl-{day}")

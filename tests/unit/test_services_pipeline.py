@@ -1087,7 +1087,7 @@ def test_an_unchanged_look_back_writes_nothing_but_the_new_interval(world: World
         written.extend(copies)
         return copy(copies)
 
-    world.store.put_all = put_all  # type: ignore[method-assign]
+    world.store.put_all = put_all  # type: ignore[assignment,method-assign]
     world.store.copy_all = copy_all  # type: ignore[method-assign]
 
     assert world.crawl(H1 + DAY * 4 + NOON, "c4")
@@ -1272,7 +1272,11 @@ def test_what_is_stored_in_another_shape_is_named(world: World) -> None:
 def as_former_version(world: World) -> None:
     """The detector as the package before this one left it."""
     detector = world.ledger.detector()
-    old = {"models": ["20260101T0000-old"], "carried": "20260101T0000-old", "old_models": []}
+    old: dict[str, Any] = {
+        "models": ["20260101T0000-old"],
+        "carried": "20260101T0000-old",
+        "old_models": [],
+    }
     old |= {"version": detector.revision}
     new = ("parts", "model", "old_model", "model_format", "revision")
     world.table.update("DETECTOR", old | dict.fromkeys(new))

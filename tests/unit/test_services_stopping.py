@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,7 +119,7 @@ def test_the_event_of_an_execution_that_ended_is_repeated_until_its_statement_en
             return DataApi(self.client, redshift)
 
     monkeypatch.setattr(statement_handler, "wiring", Parts)
-    monkeypatch.setattr(statement_handler.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     event = {"action": "cancel", "executions": [f"{EXECUTION}:one"]}
 
     with pytest.raises(RetryableError, match="still running: a"):
@@ -241,7 +242,7 @@ def test_a_statement_that_lists_late_is_cancelled_too(world: World) -> None:
     class Late(Warehouse):
         lists = 0
 
-        def list_statements(self, **given: Any) -> dict[str, Any]:
+        def list_statements(self, **given: Any) -> dict[str, Any]:  # type: ignore[override]
             self.lists += 1
             return super().list_statements(**given) if self.lists > 3 else {"Statements": []}
 

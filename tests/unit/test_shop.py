@@ -23,7 +23,7 @@ def _hourly(table: pa.Table, measure: str, platform: str | None = None) -> NDArr
     if platform is not None:
         keep = table["platform"].to_numpy() == shop.PLATFORMS.index(platform) + 1
         hours, values = hours[keep], values[keep]
-    return np.bincount(hours - hours.min(), weights=values)
+    return np.bincount(hours - hours.min(), weights=values).astype(np.float64)
 
 
 def test_the_same_seed_gives_the_same_rows_and_another_seed_does_not() -> None:

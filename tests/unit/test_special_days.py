@@ -58,6 +58,18 @@ def run(wanted: DetectorSettings, shown: Panel) -> Replay:
     return replay(wanted, Snapshot.initial(wanted), shown)
 
 
+def each(panels: Mapping[str, Panel], **others: Any) -> dict[str, list[Group]]:
+    """Groups of panels, replayed beside each other with a budget for each."""
+    wanted = detection_panels.settings(
+        "P1D",
+        measures={name: {} for name in panels},
+        false_events_per_week=0.02 * len(panels),
+        **others,
+    )
+    groups = run(wanted, detection_panels.beside(panels)).groups
+    return {name: [one for one in groups if one.measure == name] for name in panels}
+
+
 def on(groups: Sequence[Group], days: Sequence[date]) -> list[tuple[str, str]]:
     return [
         (one.start.date().isoformat(), one.direction) for one in groups if one.start.date() in days
@@ -68,27 +80,31 @@ USUAL = {**dict.fromkeys(CHRISTMAS, 0.3), **dict.fromkeys(GOOD_FRIDAY, 1.6)}
 HOLIDAYS = [*CHRISTMAS, *GOOD_FRIDAY]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_three_years_of_holidays_alarm_nobody_with_the_calendar_and_without_it_do(seed) -> None:
-    # given: one holiday on a fixed date, one that moves
-    shown = panel(axis(3 * 365), USUAL, seed)
+def test_three_years_of_holidays_alarm_nobody_with_the_calendar_and_without_it_do() -> None:
+    # given: one holiday on a fixed date, one that moves; three shops, as measures of one panel
+    shown = {f"shop {seed}": panel(axis(3 * 365), USUAL, seed) for seed in (1, 2, 3)}
     third = [day for day in HOLIDAYS if day.year == 2024]
 
     # when
-    known = run(settings(calendar={"days": DAYS}), shown)
-    unknown = run(settings(), shown)
+    known = each(shown, calendar={"days": DAYS})
+    unknown = each(shown)
 
     # then
-    assert on(known.groups, HOLIDAYS) == []
-    assert on(unknown.groups, third) == [("2024-03-29", "up")]
+    for name in shown:
+        assert on(known[name], HOLIDAYS) == []
+        assert on(unknown[name], third) == [("2024-03-29", "up")]
 
 
-@pytest.mark.parametrize(("factor", "direction"), [(0.03, "down"), (1.0, "up")])
-def test_a_holiday_unlike_those_before_is_an_event(factor, direction) -> None:
-    unlike = USUAL | {CHRISTMAS[2]: factor}
-    known = run(settings(calendar={"days": DAYS}), panel(axis(3 * 365), unlike, 4))
+def test_a_holiday_unlike_those_before_is_an_event() -> None:
+    shown = {
+        name: panel(axis(3 * 365), USUAL | {CHRISTMAS[2]: factor}, 4)
+        for name, factor in (("down", 0.03), ("up", 1.0))
+    }
 
-    assert on(known.groups, HOLIDAYS) == [("2024-12-25", direction)]
+    known = each(shown, calendar={"days": DAYS})
+
+    for direction, groups in known.items():
+        assert on(groups, HOLIDAYS) == [("2024-12-25", direction)]
 
 
 def test_what_is_expected_of_a_holiday_is_what_came_on_those_before() -> None:
@@ -167,7 +183,9 @@ def test_an_incident_leaves_out_what_shares_rows_with_it_and_nothing_else() -> N
         shown.values[at, 0, 0] -= shown.values[at, 0, place]
         shown.values[at, 0, place] = 0.0
     span = {"start": "2023-03-01T00:00:00Z", "end": "2023-03-02T00:00:00Z", "reason": "works"}
-    only_a = {"incidents": {"works": span | {"dimension_filters": {"platform": ["a"]}}}}
+    only_a: dict[str, Any] = {
+        "incidents": {"works": span | {"dimension_filters": {"platform": ["a"]}}}
+    }
 
     # when
     found = [
@@ -180,7 +198,7 @@ def test_an_incident_leaves_out_what_shares_rows_with_it_and_nothing_else() -> N
 
 def test_an_incident_of_another_measure_leaves_nothing_out() -> None:
     span = {"start": "2023-03-01T00:00:00Z", "end": "2023-03-02T00:00:00Z", "reason": "works"}
-    both = {"measures": {"views": {}, "sales": {}}}
+    both: dict[str, Any] = {"measures": {"views": {}, "sales": {}}}
     other = settings(**both, incidents={"works": span | {"measures": ["sales"]}}).part(["views"])
     day = [date(2023, 3, 1)]
 

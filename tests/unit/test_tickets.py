@@ -133,20 +133,21 @@ def test_many_larger_orders_and_more_orders_are_events() -> None:
                 assert point.actual == pytest.approx(told, abs=0.01)
 
 
-@pytest.mark.parametrize("seed", [7, 8])
-def test_in_pieces_and_at_once_are_the_same(seed: int) -> None:
-    orders = Orders(seed)
-    orders.add_huge(0.01)
-    whole = orders.panel()
+def test_in_pieces_and_at_once_are_the_same() -> None:
+    shops = {str(seed): Orders(seed) for seed in (7, 8)}
+    for orders in shops.values():
+        orders.add_huge(0.01)
+    whole = beside({name: orders.panel() for name, orders in shops.items()})
     # of some files the squares are not known
     assert whole.norms is not None
     whole.norms[200:300] = np.nan
-    once = replayed(CHOSEN, Snapshot.initial(CHOSEN), whole)
-    snapshot = Snapshot.initial(CHOSEN)
-    cuts = [0, *sorted(np.random.default_rng(seed).integers(1, SIZE, 4).tolist()), SIZE]
+    chosen = settings(measures={name: {} for name in shops}, false_events_per_week=0.4)
+    once = replayed(chosen, Snapshot.initial(chosen), whole)
+    snapshot = Snapshot.initial(chosen)
+    cuts = [0, *sorted(np.random.default_rng(7).integers(1, SIZE, 8).tolist()), SIZE]
     for begin, end in pairwise(cuts):
         part = whole.cut(begin, end)
-        snapshot = from_bytes(to_bytes(replayed(CHOSEN, snapshot, part).after))
+        snapshot = from_bytes(to_bytes(replayed(chosen, snapshot, part).after))
     assert to_bytes(snapshot) == to_bytes(once.after)
 
 

@@ -140,8 +140,8 @@ def test_yes_keeps_the_intervals_of_the_event_out_of_learning() -> None:
     (told,) = [one for one in done.groups if hour(one) == 20 * DAY]
     assert not told.accepted
     assert (told.end - told.start).total_seconds() / HOUR >= 7.9 * DAY
-    forecasts = [np.asarray(one.after.state.forecast.day) for one in (done, other)]
-    assert np.array_equal(*forecasts)
+    one, another = (np.asarray(each.after.state.forecast.day) for each in (done, other))
+    assert np.array_equal(one, another)
     last = done.scores.expected[-1, 0]
     usual = run(panel({})).scores.expected[-1, 0]
     assert last == pytest.approx(usual, rel=0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import duckdb
 import pytest
@@ -73,7 +74,7 @@ def test_good_columns_have_no_problem() -> None:
         ({"views": "", "Views": "int4"}, "'views' (measure) is returned as \"Views\""),
     ],
 )
-def test_a_bad_column_is_named_with_what_to_change(changed: dict[str, str], said: str) -> None:
+def test_a_bad_column_is_named_with_what_to_change(changed: dict[str, Any], said: str) -> None:
     (problem,) = judge(**changed)
     assert said in problem
 

@@ -209,7 +209,7 @@ def test_distinct_counts_and_percentiles_are_those_of_the_rows_of_each_level(
                 assert row[f"measure_{at}_value"] == len(set(values))
                 continue
             method = "linear" if exact else "inverted_cdf"
-            value = np.quantile(values, int(name[1:]) / 100, method=method)
+            value = np.quantile(values, int(name[1:]) / 100, method=method)  # type: ignore[call-overload]
             assert row[f"measure_{at}_value"] == pytest.approx(value, rel=1e-12)
 
 

@@ -170,7 +170,7 @@ def test_every_type_in_every_zone_is_read_right_or_refused(name: str, interval: 
             grid = Grid.of(given)
             begin, end = grid.floor(BEGIN), grid.floor(END)
             found = landed(given, begin, end)
-            wrong = []
+            wrong: list[tuple[object, ...]] = []
             for place, (instant, value) in enumerate(zip(instants(), written, strict=True)):
                 allowed = right(kind, value, instant, column, grid)
                 inside = {start for start in allowed if begin <= start < end}

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import duckdb
 import pytest
@@ -50,7 +51,7 @@ def connection() -> duckdb.DuckDBPyConnection:
 def landed(
     rows: list[tuple[str | None, str | None]],
     kind: str = "varchar(65535)",
-    **changed: object,
+    **changed: Any,
 ) -> list[dict[str, object]]:
     opened = connection()
     standin.run_script(
