@@ -330,6 +330,11 @@ def test_a_mute_needs_a_reason_and_ends_where_the_button_says(world: World) -> N
     assert press(world, found, "For a day").startswith("**Not done.** Say why in the field Reason")
     assert world.ledger.mutes() == []
 
+    assert press(world, found, "No").startswith("Noted as no anomaly")
+    life = shown(world, params={"view": "event"}).text
+    assert "Alert 'any' was sent." in life
+    assert "Said to be no anomaly by dashboard shop." in life
+
     told = press(world, found, "For a week", reason="*Sale*\nof the year")
     assert told.startswith(
         f"Alerts are held back until {iso(NOW + 7 * DAY)}: \\*Sale\\* of the year"

@@ -28,7 +28,7 @@ from anomaly_detector.report.charts import Span
 from anomaly_detector.report.content import Content, Quality
 from anomaly_detector.report.events import Teller, window
 from anomaly_detector.report.stored import Stored
-from anomaly_detector.services import documents, muting, status
+from anomaly_detector.services import documents, muting, reporting, status
 
 View = Literal["events", "event", "learnt", "status"]
 
@@ -257,10 +257,11 @@ class _Widget:
         begin, end = self._around(config, group)
         keep = pc.field("measure") == group.measure
         table = published.scores(self._store, config, begin, end, keep)
+        steps = reporting.steps(self._ledger, config, [group], self._ledger.feedback())
         filters = _filters(group)
         shown = ", ".join(f"{name} {' or '.join(each)}" for name, each in filters.items())
         return console.Shown(
-            view=_tells(config, table, begin, end, groups).view(group),
+            view=_tells(config, table, begin, end, groups, steps).view(group),
             key=charts.key(share=config.band, zone=config.timezone),
             measure=group.measure,
             filters=filters,
@@ -307,7 +308,9 @@ class _Widget:
         classes = report["classes"]
         until = report["learnt_to"]
         summary = f"{report['intervals']:,} intervals of {report['interval']} were learnt" + (
-            f", up to {axes.spoken(parse_iso(until), config.timezone)}." if until else "."
+            f", up to {axes.spoken(parse_iso(until), config.timezone, of_days=config.of_days)}."
+            if until
+            else "."
         )
         if len(classes) > _CLASSES:
             summary += f" The first {_CLASSES} of {len(classes)} kinds of series are shown."
@@ -365,7 +368,12 @@ def _first(group: Group) -> tuple[bool, float, float]:
 
 
 def _tells(
-    config: Config, table: pa.Table, begin: datetime, end: datetime, groups: Sequence[Group]
+    config: Config,
+    table: pa.Table,
+    begin: datetime,
+    end: datetime,
+    groups: Sequence[Group],
+    steps: Mapping[str, Sequence[tuple[datetime, str]]] | None = None,
 ) -> Teller:
     stored = Stored.of(config, table, begin, end)
     return Teller(
@@ -378,6 +386,7 @@ def _tells(
             preview=(),
             training={},
             quality=Quality(due=0, scored=0),
+            steps=steps,
         )
     )
 

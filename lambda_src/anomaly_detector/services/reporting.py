@@ -92,7 +92,7 @@ def content(
             delay=(now - end).total_seconds(),
             warehouse_seconds=ledger.usage(now).milliseconds / 1000,
         ),
-        steps=_steps(ledger, config, groups, answers),
+        steps=steps(ledger, config, groups, answers),
         source=f"s3://{store.bucket}/{layout.SCORES}",
     )
 
@@ -166,7 +166,7 @@ def _mute(config: Config, one: MuteItem) -> Said:
     return Said(one.since, "No alerts on", scope, "; ".join(filter(None, notes)))
 
 
-def _steps(
+def steps(
     ledger: Ledger, config: Config, groups: Sequence[Group], answers: Sequence[FeedbackItem]
 ) -> dict[str, list[tuple[datetime, str]]]:
     """What became of the alerts on the newest events, and what people said of them."""
@@ -179,10 +179,10 @@ def _steps(
                 told = f"Alert '{name}' {_SENT[item.state]}."
                 found.setdefault(group.id, []).append((item.since, told))
     for one in answers:
-        steps = found.setdefault(one.group_id, [])
+        told_of = found.setdefault(one.group_id, [])
         by = f" by {plain(one.by, _NAME)}" if one.by else ""
         told = f"Said to be {'an' if one.is_anomaly else 'no'} anomaly{by}."
-        steps.append((one.since, told))
+        told_of.append((one.since, told))
         if one.undone_at:
-            steps.append((one.undone_at, "The answer was withdrawn."))
+            told_of.append((one.undone_at, "The answer was withdrawn."))
     return found
