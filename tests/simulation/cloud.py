@@ -264,9 +264,15 @@ def _placeholders(given: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]
 
 @dataclass
 class Targets:
-    """SNS and Lambda as receivers of messages: what each got, in order."""
+    """SNS and Lambda as receivers of messages: what each got, in order.
+
+    Attributes
+    ----------
+    told : is called with what a topic gets: its subject and text.
+    """
 
     received: list[tuple[str, str, str]] = field(default_factory=list)
+    told: Callable[[str, str], None] = lambda _subject, _text: None
 
     def publish(
         self,
@@ -280,6 +286,7 @@ class Targets:
         if MessageStructure == "json":
             Message = json.loads(Message)["default"]  # noqa: N806
         self.received.append((TopicArn, Subject, Message))
+        self.told(Subject, Message)
         return {"MessageId": str(len(self.received))}
 
     def invoke(self, *, FunctionName: str, Payload: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803

@@ -226,16 +226,22 @@ def problems(plan: Plan) -> list[str]:
     except Exception as error:  # noqa: BLE001 an error of the simulation is a failure of the seed
         return [f"the run broke off: {type(error).__name__}: {error}"]
     found, wanted = ending(world.kept()), clean(plan)
-    if "retrain" in {one.name for one in plan.attacks}:
+    ids = Counter(sk.rpartition("#")[2] for sk in found.groups)
+    told = [f"groups: {one} is on file {times} times" for one, times in ids.items() if times > 1]
+    retrained = "retrain" in {one.name for one in plan.attacks} or world.removed > 0
+    if retrained:
         live_from, end = (str(found.detector[name]) for name in ("live_from", "history_end"))
         kind = kind_named(plan.kind)
         base = max(live_from, iso(kind.grid.shift(parse_iso(end), -kind.lookback)))
         found, wanted = found.since(live_from, base), wanted.since(live_from, base)
-    told = [
+    told += [
         *_different("results", found.results, wanted.results),
         *_different("groups", found.groups, wanted.groups),
         *_different("models", found.models, wanted.models),
-        *_different("detector", _as_clean(plan, found.detector), _as_clean(plan, wanted.detector)),
+        *_different(
+            "detector",
+            *(_as_clean(plan, one.detector, retrained=retrained) for one in (found, wanted)),
+        ),
         *(f"left behind: {sk}" for sk in found.left),
     ]
     intervals = wanted.intervals
@@ -249,10 +255,9 @@ def problems(plan: Plan) -> list[str]:
     return told + _of_alerts(plan, world, found, wanted) + _of_executions(plan, world)
 
 
-def _as_clean(plan: Plan, detector: Mapping[str, Any]) -> dict[str, Any]:
-    names = {one.name for one in plan.attacks}
-    other = {"config_hash"} if "configure" in names else set()
-    other |= {"live_from", "history_end"} if "retrain" in names else set()
+def _as_clean(plan: Plan, detector: Mapping[str, Any], *, retrained: bool) -> dict[str, Any]:
+    other = {"config_hash"} if "configure" in {one.name for one in plan.attacks} else set()
+    other |= {"live_from", "history_end"} if retrained else set()
     return {name: value for name, value in detector.items() if name not in other}
 
 

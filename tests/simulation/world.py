@@ -48,6 +48,8 @@ CRASHES = ("Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout")
 _BUSY = {"s3": "SlowDown", "dynamodb": "ProvisionedThroughputExceededException"}
 # Seconds after which Lambda invokes a function again that an event has invoked.
 _AGAIN = (60, 120)
+# Seconds until an operator has removed the reason of a failure.
+_OPERATOR = 300
 
 
 @dataclass(frozen=True)
@@ -178,13 +180,16 @@ class World:
         self.refusals: list[tuple[str, datetime, datetime, str]] = []
         # No fault strikes from then on.
         self.until: datetime | None = None
+        # Reasons of a failed pipeline that an operator removes; and how often one has.
+        self.removable: tuple[str, ...] = ()
+        self.removed = 0
 
         def clock() -> datetime:
             return self.loop.now
 
         self.bucket = Bucket(clock, dict(kept.objects) if kept else {})
         self.table = Table(clock, dict(kept.items) if kept else {})
-        self.targets = Targets(list(kept.received) if kept else [])
+        self.targets = Targets(list(kept.received) if kept else [], self._told)
         self.warehouse = Warehouse(rows, self.bucket, clock, self.loop.after, random)
         self.bucket.changed = self._changed
         self._backends = {
@@ -432,6 +437,24 @@ class World:
         else:
             event = {"execution": execution.arn, "status": execution.status}
             self.invoked_by_event("record_failure", event)
+
+    # Operator
+
+    def _told(self, subject: str, text: str) -> None:
+        """Do what is documented of a pipeline that has failed: remove the reason, start it again.
+
+        Nothing is done but upon the report.
+        """
+        if subject.endswith("pipeline failed") and any(one in text for one in self.removable):
+            self.loop.after(_OPERATOR, self._again)
+
+    def _again(self) -> None:
+        running = (
+            one.status == "RUNNING" for one in self.executions.values() if one.machine == "pipeline"
+        )
+        if not any(running):
+            self.removed += 1
+            self._begin("pipeline", f"again-{self.removed}", {})
 
     # Step Functions
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from math import inf
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import numpy as np
@@ -1161,6 +1161,46 @@ def test_the_end_of_an_event_that_a_former_model_has_told_is_told(cloud: Cloud) 
     # then
     (end,) = cloud.received()
     assert (end["anomalyGroupId"], end["state"]) == (told["anomalyGroupId"], "RESOLVED")
+
+
+@pytest.mark.parametrize("state", ["OPEN", "CLOSED"])
+def test_an_event_that_lasted_when_a_backtest_began_is_on_file_once(
+    cloud: Cloud, state: Literal["OPEN", "CLOSED"]
+) -> None:
+    # given an event on file, and a new model whose backtest begins in the midst of it
+    whole = group(start=START - 5 * HOUR, hours=6, severity=90, state=state)
+    cloud.commit([whole], lookback=6)
+    cloud.deliver()
+    before = cloud.stored()
+    end = replace(group(start=START - HOUR, hours=3, severity=80), id=whole.id)
+    backtest = cloud.commit([end], lookback=2, attempt="two")
+    cloud.objects.put_json(layout.learnt("new", 0), {"classes": []})
+    detector = Detector(status="ACTIVE", live_from=START, trained="new", model="new")
+    cloud.table.put(DETECTOR, detector.attributes())
+    activated = backtest.model_copy(
+        update={"trained": "new", "base": START, "live_from": START, "live_since": FOREVER}
+    )
+    cloud.table.put(delivery_key(START, "two"), activated.attributes())
+    # when
+    cloud.deliver()
+    # then it is there once, whole if it was over
+    assert [one.group_id for one in cloud.post.ledger.groups(FOREVER, None)] == [whole.id]
+    of_groups = {key for key in before if whole.id in key}
+    after = cloud.stored()
+    assert {key for key in after if whole.id in key} == of_groups
+    same = {key for key in of_groups if after[key] == before[key]}
+    assert (same == of_groups) == (state == "CLOSED")
+    # and when a crawl of the new model goes on with the event
+    crawl = cloud.commit([end], due=START + 2 * HOUR, lookback=2, attempt="three")
+    cloud.table.put(
+        delivery_key(START + 2 * HOUR, "three"),
+        crawl.model_copy(update={"trained": "new"}).attributes(),
+    )
+    cloud.deliver()
+    # then it begins as it did
+    (item,) = cloud.post.ledger.groups(FOREVER, None)
+    assert (item.start, item.end) == (whole.start, end.end)
+    assert {key for key in cloud.stored() if whole.id in key} == of_groups
 
 
 def test_a_delivery_from_before_a_retraining_only_sends_its_alerts(cloud: Cloud) -> None:

@@ -25,7 +25,7 @@ A delivery that cannot be read is reported and parked, and the next ones go on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -202,7 +202,12 @@ class _Errand:
         """Complete the delivery; those that are newer decide about their own windows."""
         stored = self._stored()
         gone = self._gone(stored)
-        filed = self._relate(gone)
+        filed = self._filed(gone)
+        groups = self._begun_as_filed(filed)
+        if groups != self._groups:
+            self._take(groups)
+            stored = self._stored()
+        self._take(filed.relate(groups))
         if not self.delivery.published:
             self._run.keep_lease()
             detector = self._ledger.detector()
@@ -231,11 +236,23 @@ class _Errand:
                 digests.tell(self._run, self._outbox, self._config, self.delivery)
             self._finish()
 
-    def _relate(self, gone: Sequence[GroupItem]) -> Filed:
-        """Find what the groups are related to on file; messages tell of it."""
-        filed = Filed.of(self._ledger, self._groups, gone, Grid.of(self._config).seconds)
-        self._take(filed.relate(self._groups))
-        return filed
+    def _filed(self, gone: Sequence[GroupItem]) -> Filed:
+        """What the groups may be related to on file; messages tell of it."""
+        return Filed.of(self._ledger, self._groups, gone, Grid.of(self._config).seconds)
+
+    def _begun_as_filed(self, filed: Filed) -> tuple[Group, ...]:
+        """The groups, which begin as they do on file where that is before the window.
+
+        A new model has seen no more than the end of an event that lasted when its backtest began:
+        of one that is over, what is on file is the whole, and stays.
+        """
+        begun = filed.begun(self.delivery.window_start)
+        over = {one.id for one in begun.values() if self.is_backtest and one.state == "CLOSED"}
+        return tuple(
+            replace(group, start=begun[group.id].start) if group.id in begun else group
+            for group in self._groups
+            if group.id not in over
+        )
 
     def _take(self, groups: tuple[Group, ...]) -> None:
         self._groups = groups

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from anomaly_detector.events.group import Group
@@ -24,11 +24,11 @@ READ = REMEMBERED + timedelta(days=30)
 
 @dataclass(frozen=True)
 class Filed:
-    """Groups on file beside those of a delivery, without their points.
+    """Groups on file, among them those of a delivery as they were before it, without their points.
 
     Attributes
     ----------
-    groups : that stand. seconds : of an interval.
+    groups : that stand, ascending by start. seconds : of an interval.
     """
 
     groups: tuple[Group, ...]
@@ -47,10 +47,14 @@ class Filed:
         changed: list[Group | GroupItem] = [*delivered, *gone]
         if not changed:
             return cls((), seconds)
-        left = {group.id for group in delivered} | {item.group_id for item in gone}
+        left = {item.group_id for item in gone}
         found = ledger.anomaly_groups(min(one.start for one in changed) - READ)
         groups = (group_of(one) for one in found)
         return cls(tuple(group for group in groups if group.id not in left), seconds)
+
+    def begun(self, before: datetime) -> dict[str, Group]:
+        """Those that began before then, by ID."""
+        return {group.id: group for group in self.groups if group.start < before}
 
     def relate(self, delivered: Sequence[Group]) -> tuple[Group, ...]:
         """The groups of the delivery with their related events."""
@@ -67,7 +71,7 @@ class Filed:
         # What an event may have contributed to a later one depends on that one's other causes.
         begin = min(one.start for one in changed) - events.reach
         end = max(one.end for one in changed) + events.reach
-        for group in self.groups:
+        for group in self._others(delivered):
             if group.end < begin or group.start > end:
                 continue
             related, unexplained = events.related(Happened.of(group))
@@ -76,5 +80,9 @@ class Filed:
 
     def _events(self, delivered: Sequence[Group]) -> Events:
         # All as they are on file, where long lists are cut.
-        groups = (*self.groups, *(group_of(group_item(one)) for one in delivered))
+        groups = (*self._others(delivered), *(group_of(group_item(one)) for one in delivered))
         return Events(map(Happened.of, groups), self.seconds)
+
+    def _others(self, delivered: Sequence[Group]) -> list[Group]:
+        own = {group.id for group in delivered}
+        return [group for group in self.groups if group.id not in own]
