@@ -18,7 +18,7 @@ DETECTOR := $(wildcard tests/unit/test_detection*.py tests/unit/test_event*.py t
 export PYTHONPATH := lambda_src:.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract browser benchmarks simulation simulation-calls simulation-first simulation-second end-to-end end-to-end-role end-to-end-demo many-detectors tflint checkov newest-provider package package-check docs docs-check release-check bench bench-simulation bench-properties clean
+.PHONY: help demo test quick fmt validate terraform-test lint types unit detector cli contract browser benchmarks simulation simulation-calls simulation-first simulation-second end-to-end end-to-end-role end-to-end-demo demo-cluster many-detectors tflint checkov newest-provider package package-check docs docs-check release-check bench bench-simulation bench-properties clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -99,6 +99,9 @@ end-to-end-role: $(VENV)/ready ## end-to-end test of an UNLOAD role that is crea
 
 end-to-end-demo: $(VENV)/ready ## end-to-end test of the demo warehouse: network, tables, detector
 	@$(PY) -m pytest $(DEMO_WAREHOUSE)
+
+demo-cluster: $(VENV)/ready ## the demo warehouse with a provisioned cluster: apply, plan again, destroy (not in `make test`)
+	@DEMO_CLUSTER=1 $(PY) -m pytest $(DEMO_WAREHOUSE)
 
 many-detectors: $(VENV)/ready ## ten detectors on one warehouse: apply, plan again, destroy (not in `make test`, which it would double)
 	@$(PY) -m pytest tests/end_to_end/many_detectors.py

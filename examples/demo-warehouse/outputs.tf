@@ -1,8 +1,22 @@
+locals {
+  # On-demand prices in us-east-1, in dollars.
+  rpu_hour = 0.375
+  node_hour = {
+    "ra3.large"    = 0.543
+    "ra3.xlplus"   = 1.086
+    "ra3.4xlarge"  = 3.26
+    "ra3.16xlarge" = 13.04
+  }
+  nodes = var.cluster == null ? "" : "${var.cluster.number_of_nodes} ${var.cluster.node_type}"
+}
+
 output "costs" {
   description = "What the warehouse costs, by list price in us-east-1."
-  value = var.cluster == null ? (
-    "${format("$%.2f", var.base_capacity * 0.375)} an hour while statements run, at least a minute each time; an hourly detector about ${format("$%.0f", var.base_capacity * 0.375 / 60 * 730)} a month."
-  ) : "The price of ${var.cluster.number_of_nodes} ${var.cluster.node_type} for every hour until destroy, whether statements run or not."
+  value = (
+    var.cluster == null ?
+    "${format("$%.2f", var.base_capacity * local.rpu_hour)} an hour while statements run, at least a minute each time; an hourly detector about ${format("$%.0f", var.base_capacity * local.rpu_hour / 60 * 730)} a month." :
+    "${try(format("$%.2f", var.cluster.number_of_nodes * local.node_hour[var.cluster.node_type]), "The price of ${local.nodes}")} an hour until destroy, whether statements run or not (${local.nodes})."
+  )
 }
 
 output "workgroup_name" {

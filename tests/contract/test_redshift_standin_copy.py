@@ -1,4 +1,4 @@
-"""COPY, and namespaces and workgroups that are made by the API, as examples/demo-warehouse does."""
+"""COPY, and warehouses that are made by the API, as examples/demo-warehouse does."""
 
 from __future__ import annotations
 
@@ -156,3 +156,79 @@ class TestServerless:
             client.get_namespace(namespaceName=name)
         with pytest.raises(ClientError):
             secrets.get_secret_value(SecretId=secret)
+
+
+class TestCluster:
+    def test_given_a_cluster_with_its_groups_then_they_live_and_end(self, scene: Scene):
+        client = scene.cloud.client("redshift")
+        name = unique("made")
+        client.create_cluster_subnet_group(
+            ClusterSubnetGroupName=name, Description="private", SubnetIds=["s-1", "s-2"]
+        )
+        client.create_cluster_parameter_group(
+            ParameterGroupName=name, ParameterGroupFamily="redshift-1.0", Description="TLS"
+        )
+        client.modify_cluster_parameter_group(
+            ParameterGroupName=name,
+            Parameters=[{"ParameterName": "require_ssl", "ParameterValue": "true"}],
+        )
+        given = {
+            "ClusterIdentifier": name,
+            "NodeType": "ra3.large",
+            "ClusterSubnetGroupName": name,
+            "Encrypted": True,
+            "EnhancedVpcRouting": True,
+            "PubliclyAccessible": False,
+            "Tags": [{"Key": "a", "Value": "b & c"}],
+        }
+        made = {
+            **given,
+            "ClusterType": "single-node",
+            "ClusterParameterGroupName": name,
+            "MasterUsername": "boss",
+            "DBName": "sales",
+        }
+        with pytest.raises(ClientError, match="exactly one of"):
+            client.create_cluster(**made)
+
+        client.create_cluster(**made, ManageMasterPassword=True)
+
+        (found,) = client.describe_clusters(ClusterIdentifier=name)["Clusters"]
+        assert {key: found[key] for key in given} == given
+        assert found["NumberOfNodes"] == 1
+        (parameter,) = client.describe_cluster_parameters(ParameterGroupName=name)["Parameters"]
+        assert parameter["ParameterValue"] == "true"
+        (group,) = client.describe_cluster_subnet_groups(ClusterSubnetGroupName=name)[
+            "ClusterSubnetGroups"
+        ]
+        assert [each["SubnetIdentifier"] for each in group["Subnets"]] == ["s-1", "s-2"]
+        data = scene.cloud.client("redshift-data")
+        sent = data.execute_statement(
+            ClusterIdentifier=name,
+            Database="sales",
+            SecretArn=found["MasterPasswordSecretArn"],
+            Sql="select 1",
+        )
+        assert scene.wait(sent["Id"])["Status"] == "FINISHED"
+        for refuse in (
+            lambda: client.delete_cluster_subnet_group(ClusterSubnetGroupName=name),
+            lambda: client.delete_cluster_parameter_group(ParameterGroupName=name),
+            lambda: client.create_cluster(**made, ManageMasterPassword=True),
+        ):
+            with pytest.raises(ClientError):
+                refuse()
+
+        client.delete_cluster(ClusterIdentifier=name, SkipFinalClusterSnapshot=True)
+        client.delete_cluster_subnet_group(ClusterSubnetGroupName=name)
+        client.delete_cluster_parameter_group(ParameterGroupName=name)
+
+        with pytest.raises(ClientError, match="not found"):
+            client.describe_cluster_subnet_groups(ClusterSubnetGroupName=name)
+        with pytest.raises(ClientError, match="not found"):
+            client.describe_cluster_parameter_groups(ParameterGroupName=name)
+        with pytest.raises(ClientError, match="not found"):
+            client.describe_clusters(ClusterIdentifier=name)
+        with pytest.raises(ClientError):
+            scene.cloud.client("secretsmanager").get_secret_value(
+                SecretId=found["MasterPasswordSecretArn"]
+            )

@@ -4,11 +4,15 @@ destroy. It runs in a cloud of its own: most of its time it waits for statements
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from local.cloud import LocalCloud
 from local.harness import Deployment, inventory
 
+# `make demo-cluster`: a provisioned cluster instead of Serverless.
+CLUSTER = bool(os.environ.get("DEMO_CLUSTER"))
 HISTORY = {"length": "P42D"}
 TWO_YEARS = 17544
 OF_THE_APPLY = ("CREATE TABLE", "COPY", "GRANT", "--")
@@ -65,6 +69,7 @@ def demo(
             "layers": [],
             "tracing": False,
             "history": HISTORY,
+            **({"cluster": {}} if CLUSTER else {}),
         },
         example="demo-warehouse",
     )
@@ -89,7 +94,8 @@ def test_the_tables_are_filled_by_statements_that_ended(
     cloud: LocalCloud, demo: Deployment
 ) -> None:
     def rows(sql: str) -> list[object]:
-        return cloud.execute(demo.outputs["workgroup_name"], sql, database="l4mdemo")[0]
+        warehouse = demo.outputs["cluster_identifier" if CLUSTER else "workgroup_name"]
+        return cloud.execute(warehouse, sql, database="l4mdemo")[0]
 
     assert rows("select count(*) as n from platform") == [3]
     assert rows("select max(id) as n from marketplace") == [7]

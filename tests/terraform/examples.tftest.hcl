@@ -186,6 +186,11 @@ run "demo_cluster" {
   }
 
   assert {
+    condition     = output.costs == "$0.54 an hour until destroy, whether statements run or not (1 ra3.large)."
+    error_message = "The price is said before it is made; got ${output.costs}."
+  }
+
+  assert {
     condition = alltrue([
       for cluster in aws_redshift_cluster.this :
       tobool(cluster.encrypted) && !cluster.publicly_accessible && cluster.enhanced_vpc_routing && cluster.manage_master_password

@@ -130,6 +130,29 @@ def test_what_is_not_replaced_is_said_with_its_line(where: str, line: int) -> No
     assert new.text.count("window_") == 0
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("select ts, n from t where {} limit 1000", "LIMIT 1000"),
+        ("select top 5 ts, n from t where {}", "LIMIT 5"),
+        ("select ts, n - lag(n) over (order by ts) as n from t where {}", "LAG(n) OVER (ORDER BY"),
+        (
+            "select ts,n from t where {} qualify row_number() over (partition by id order by n)=1",
+            "ROW_NUMBER() OVER (PARTITION BY id",
+        ),
+        (
+            "select ts, sum(n) over (partition by date_trunc('hour', ts)) as n from t where {}",
+            None,
+        ),
+    ],
+)
+def test_what_depends_on_how_much_is_read_is_left_to_a_person(query: str, told: str | None) -> None:
+    new = convert(query.format("ts > getdate() - 1 and ts < getdate()"), "ts")
+
+    assert [told in each for each in new.left if told] == ([True] if told else [])
+    assert bool(new.left) == bool(told)
+
+
 def test_a_zone_of_the_old_window_becomes_the_zone_of_the_column() -> None:
     query = (
         "select ts, n from t where ts > convert_timezone('UTC', 'Europe/Berlin', "

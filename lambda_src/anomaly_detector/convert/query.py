@@ -40,6 +40,8 @@ _CLOCKS: Final = frozenset(
 )
 _START: Final = "{{ window_start }}"
 _END: Final = "{{ window_end }}"
+# Characters of a part that a message shows.
+_SHOWN: Final = 80
 # In SQL that is parsed, a placeholder is a value.
 _PLACEHOLDER_VALUE: Final = "TIMESTAMP '2000-01-01'"
 
@@ -156,6 +158,11 @@ def convert(query: str, timestamp: str, name: str = "query.sql") -> Converted:
             "sort key prunes blocks."
         )
     left = [_sentence(name, line, what) for line, what in _remaining(tokenize(text))]
+    left += [
+        f"{name}: «{what}» sees the rows of one read, an interval or a few in a crawl, weeks in "
+        "the history: make sure that an interval has the same rows in both."
+        for what in _of_all_rows(tree)
+    ]
     try:
         validate(text, name)
     except PermanentError as error:
@@ -187,6 +194,22 @@ def _ordered(tree: exp.Expr) -> exp.Expr:
             conditions = sorted(where.this.flatten(), key=lambda each: each.sql("redshift"))
             where.set("this", exp.and_(*conditions, copy=False))
     return tree
+
+
+def _of_all_rows(tree: exp.Expr) -> Iterator[str]:
+    """What depends on the other rows that are read: window functions without a time in their
+    partition, and LIMIT.
+    """
+    for window in tree.find_all(exp.Window):
+        if not any(part.find(exp.TimestampTrunc) for part in window.args.get("partition_by") or []):
+            yield _short(window)
+    for limit in tree.find_all(exp.Limit, exp.Fetch):
+        yield _short(limit)
+
+
+def _short(part: exp.Expr) -> str:
+    text = " ".join(part.sql(dialect="redshift").split())
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def _with_single_quotes(text: str) -> str:

@@ -11,6 +11,8 @@ from xml.sax.saxutils import escape
 from local.cloud import identity
 from local.cloud.errors import AwsError
 from local.cloud.identity import Caller, authorize
+from local.cloud.redshift import cluster_lives
+from local.cloud.redshift.cluster_lives import listed
 from local.cloud.redshift.warehouses import MAX_ROLES, SERVICE_LINKED, Warehouse, Warehouses
 
 _PRINCIPALS = ("redshift.amazonaws.com", "redshift-serverless.amazonaws.com")
@@ -32,6 +34,18 @@ def call(warehouses: Warehouses, caller: Caller, action: str, fields: Mapping[st
         return _modify_roles(warehouses, caller, fields)
     if action in ("GetClusterCredentials", "GetClusterCredentialsWithIAM"):
         return _credentials(warehouses, caller, action, fields)
+    if action == "CreateCluster":
+        for arn in listed(fields, "IamRoles"):
+            pass_role(caller, arn, "redshift.amazonaws.com")
+            check_role(arn, known=False, code="InvalidParameterValue")
+        return _cluster(cluster_lives.create_cluster(warehouses, caller, fields))
+    if action == "DeleteCluster":
+        found = _named(warehouses, caller, action, fields)
+        shown = _cluster(found)
+        cluster_lives.delete_cluster(warehouses, caller, found)
+        return shown
+    if action in cluster_lives.CALLS:
+        return cluster_lives.CALLS[action](warehouses, caller, action, fields)
     if action == "DescribeTags":
         authorize(caller, "redshift:DescribeTags", fields.get("ResourceName", "*"))
         return "<TaggedResources/>"
@@ -71,7 +85,7 @@ def _modify_roles(warehouses: Warehouses, caller: Caller, fields: Mapping[str, s
     identifier = fields.get("ClusterIdentifier", "")
     resource = f"arn:aws:redshift:{caller.region}:{caller.account}:cluster:{identifier}"
     authorize(caller, "redshift:ModifyClusterIamRoles", resource)
-    added, removed = _list(fields, "AddIamRoles"), _list(fields, "RemoveIamRoles")
+    added, removed = listed(fields, "AddIamRoles"), listed(fields, "RemoveIamRoles")
     default = fields.get("DefaultIamRoleArn", "")
     for arn in {*added, *([default] if default else [])}:
         pass_role(caller, arn, "redshift.amazonaws.com")
@@ -138,11 +152,6 @@ def _find(warehouses: Warehouses, caller: Caller, identifier: str) -> Warehouse:
     return found
 
 
-def _list(fields: Mapping[str, str], name: str) -> list[str]:
-    """Return a list of the query protocol, whatever its members are called."""
-    return [value for key, value in sorted(fields.items()) if key.startswith(f"{name}.")]
-
-
 def _cluster(cluster: Warehouse) -> str:
     return f"<Cluster>{_cluster_body(cluster)}</Cluster>"
 
@@ -160,9 +169,10 @@ def _cluster_body(cluster: Warehouse) -> str:
         f"<ApplyStatus>{state}</ApplyStatus></ClusterIamRole>"
         for arn, state in cluster.role_states().items()
     )
+    given = cluster.given
     plain = {
         "ClusterIdentifier": cluster.identifier,
-        "NodeType": "ra3.large",
+        "NodeType": given.get("NodeType", "ra3.large"),
         "ClusterStatus": "available" if status == "maintenance" else status,
         "ClusterAvailabilityStatus": availability.get(status, "Unavailable"),
         "MasterUsername": cluster.user,
@@ -173,25 +183,34 @@ def _cluster_body(cluster: Warehouse) -> str:
         "PreferredMaintenanceWindow": "sun:03:00-sun:03:30",
         "ClusterVersion": "1.0",
         "AllowVersionUpgrade": "true",
-        "NumberOfNodes": "2",
-        "PubliclyAccessible": "false",
-        "Encrypted": "false",
-        "EnhancedVpcRouting": "false",
+        "NumberOfNodes": given.get("NumberOfNodes", "2"),
+        "PubliclyAccessible": given.get("PubliclyAccessible", "false"),
+        "Encrypted": given.get("Encrypted", "false"),
+        "EnhancedVpcRouting": given.get("EnhancedVpcRouting", "false"),
         "MaintenanceTrackName": "current",
         "AvailabilityZone": f"{cluster.region}a",
         "DefaultIamRoleArn": cluster.default_role,
         "ClusterNamespaceArn": cluster.namespace_arn,
         "MultiAZ": "Disabled",
         "AvailabilityZoneRelocationStatus": "disabled",
+        "ClusterSubnetGroupName": given.get("ClusterSubnetGroupName", ""),
+        "MasterPasswordSecretArn": given.get("MasterPasswordSecretArn", ""),
     }
+    groups = "".join(
+        f"<VpcSecurityGroup><VpcSecurityGroupId>{escape(each)}</VpcSecurityGroupId>"
+        "<Status>active</Status></VpcSecurityGroup>"
+        for each in listed(given, "VpcSecurityGroupIds")
+    )
+    parameters = given.get("ClusterParameterGroupName", "default.redshift-1.0")
     texts = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in plain.items() if value)
     # The stand-in speaks no wire protocol: the endpoint is what a client prints, no more.
     return (
         f"{texts}<Endpoint><Address>{escape(cluster.identifier)}.local</Address>"
-        f"<Port>5439</Port></Endpoint><IamRoles>{roles}</IamRoles><Tags/>"
-        "<ClusterSecurityGroups/><VpcSecurityGroups/><ClusterNodes/>"
+        f"<Port>5439</Port></Endpoint><IamRoles>{roles}</IamRoles>"
+        f"<Tags>{cluster_lives.tags_of(given)}</Tags>"
+        f"<ClusterSecurityGroups/><VpcSecurityGroups>{groups}</VpcSecurityGroups><ClusterNodes/>"
         "<ClusterParameterGroups><ClusterParameterGroup>"
-        "<ParameterGroupName>default.redshift-1.0</ParameterGroupName>"
+        f"<ParameterGroupName>{escape(parameters)}</ParameterGroupName>"
         "<ParameterApplyStatus>in-sync</ParameterApplyStatus>"
         "</ClusterParameterGroup></ClusterParameterGroups>"
     )

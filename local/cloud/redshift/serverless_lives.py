@@ -1,19 +1,15 @@
 """Namespaces and workgroups that are made and deleted by the API, as Terraform does."""
 
-# ruff: noqa: SLF001 - ministack has no public names for these; JSON may be anything
-
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ministack.services import secretsmanager
-
 from local.cloud.errors import AwsError
-from local.cloud.identity import Caller, account_scope, authorize
+from local.cloud.identity import Caller, authorize
+from local.cloud.redshift import managed_secrets
 from local.cloud.redshift.warehouses import Namespace, Warehouse, Warehouses
 
 _SERVICE = "redshift-serverless"
@@ -87,23 +83,11 @@ def create_namespace(
     password = str(given.get("adminUserPassword") or secrets.token_urlsafe(24))
     made = Namespace(name, caller.account, caller.region, dict(given), password)
     if managed:
-        made.secret_arn = _create_secret(made)
+        made.secret_arn = managed_secrets.create(
+            name, made.user, password, caller.account, caller.region
+        )
     warehouses.namespaces[name] = made
     return without_workgroup(made)
-
-
-def _create_secret(namespace: Namespace) -> str:
-    """The secret that Redshift makes, keeps and deletes."""
-    with account_scope(namespace.account, namespace.region):
-        _, _, body = secretsmanager._create_secret(
-            {
-                "Name": f"redshift!{namespace.name}-{namespace.user}",
-                "SecretString": json.dumps(
-                    {"username": namespace.user, "password": namespace.password}
-                ),
-            }
-        )
-    return str(json.loads(body)["ARN"])
 
 
 def delete_namespace(
@@ -118,10 +102,7 @@ def delete_namespace(
     if any(each.namespace == name for each in warehouses.all("workgroup")):
         raise AwsError("ConflictException", f"Namespace {name} is associated with a workgroup.")
     if found.secret_arn:
-        with account_scope(found.account, found.region):
-            secretsmanager._delete_secret(
-                {"SecretId": found.secret_arn, "ForceDeleteWithoutRecovery": True}
-            )
+        managed_secrets.delete(found.secret_arn, found.account, found.region)
     del warehouses.namespaces[name]
     return {**without_workgroup(found), "status": "DELETING"}
 

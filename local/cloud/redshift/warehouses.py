@@ -72,6 +72,21 @@ class Namespace:
 
 
 @dataclass
+class Group:
+    """A subnet group or parameter group of clusters.
+
+    Attributes
+    ----------
+    given : what it was made with, in the API's own names.
+    parameters : those that were set, of a parameter group.
+    """
+
+    name: str
+    given: dict[str, str]
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class Warehouse:
     """One provisioned cluster, or one workgroup with its namespace."""
 
@@ -90,7 +105,7 @@ class Warehouse:
     status: str = "available"
     available_at: float | None = None
     max_active: int = 500
-    # Of a workgroup that was made by the API: what it was made with, in the API's own names.
+    # Of a warehouse that was made by the API: what it was made with, in the API's own names.
     given: dict[str, Any] = field(default_factory=dict)
     default_role: str = ""
     attachments: dict[str, Attachment] = field(default_factory=dict)
@@ -259,6 +274,8 @@ class Warehouses:
         self._attach_seconds = attach_seconds
         self._all: dict[tuple[WarehouseKind, str], Warehouse] = {}
         self.namespaces: dict[str, Namespace] = {}
+        # By account, region, kind and name.
+        self.groups: dict[tuple[str, str, str, str], Group] = {}
         self._lock = threading.Lock()
 
     def create(
