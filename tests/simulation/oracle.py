@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
@@ -70,11 +70,7 @@ class Ending:
         """
         groups = {sk: one for sk, one in self.groups.items() if one["start"] >= live_from}
         ids = {sk.rpartition("#")[2] for sk in groups}
-        # Events before that may be others, also those that one came after.
-        groups = {
-            sk: one | {"After": [other for other in one["After"] if other in ids]}
-            for sk, one in groups.items()
-        }
+        groups = {sk: _by_itself(one, ids) for sk, one in groups.items()}
         results = {
             key: body
             for key, body in self.results.items()
@@ -96,6 +92,20 @@ class Ending:
                     if iso(start) >= begin:
                         found.setdefault(f"scores of {iso(start)}", []).extend(rows.to_pylist())
         return {name: repr(rows).encode() for name, rows in found.items()}
+
+
+def _by_itself(group: Mapping[str, Any], ids: Container[str]) -> dict[str, Any]:
+    """A group without what other events than those with `ids` have taught of it: another model may
+    know others.
+    """
+    others = ("AnomalyGroupId", "MetricName", "RelationshipType", "LagSeconds")
+    related = [
+        {name: one[name] for name in others} for one in group["RelatedMetrics"] if one["Now"]
+    ]
+    return {name: value for name, value in group.items() if name != "RelatedUnexplained"} | {
+        "After": [one for one in group["After"] if one in ids],
+        "RelatedMetrics": [one for one in related if one["AnomalyGroupId"] in ids],
+    }
 
 
 def ending(kept: Kept) -> Ending:
