@@ -2,10 +2,11 @@
 
 Worlds of `world_generator` at PT1H, half a year of history without faults, then 52 weeks with 60
 faults on slices of 1 to 21 combinations, of all kinds that are not in total and not for good; each
-is drawn until its evidence is visible in a measure (`ground_truth`). The threshold is the one that
-the preview recommends for one message a week by the newest 30 % of the history; others are tried
-with `--threshold`. Every interval is scored as a crawl does, and what an alert tells of it is what
-delivery decides: `alerts.past`, `alerts.decide`, `alerts.life`.
+is drawn until its evidence is visible in a measure (`ground_truth`), and a value that sticks where
+rows come in each interval. The threshold is the one that the preview recommends for one message a
+week by the newest 30 % of the history; others are tried with `--threshold`. Every interval is
+scored as a crawl does, and what an alert tells of it is what delivery decides: `alerts.past`,
+`alerts.decide`, `alerts.life`.
 
 A fault counts once per measure in which it is visible. A message that opens an event, or says that
 one has begun again, is of the fault of its measure whose time it shares most, if they share a
@@ -27,8 +28,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,6 +54,7 @@ MOST_LEAVES = 21
 WISHED_A_WEEK = 1.0
 # In total, for good, or of a job: of these there is no slice of a few series.
 _OTHERS = ("outage", "mild", "birth", "death", "skipped job")
+_ROWS_TO_STICK = 3.0  # an interval without a row is rare
 _AFTER = 2  # intervals after a fault in which an event may still be of it
 
 
@@ -169,7 +171,7 @@ def year(name: str, seed: int, weeks: int) -> Simulated:
     panel, levels = roll_up(
         settings.dimensions, starts, means.leaves, values, counts, squares, settings
     )
-    truths = tuple(own._truths(means, planted, twin))
+    truths = tuple(_truths(means, planted, twin))
     return Simulated(seed, settings, panel, first, means.leaves, levels, truths)
 
 
@@ -190,9 +192,28 @@ def _planted(
         held = leaves_in(means.leaves, fault.where).sum()
         if not 1 <= held <= MOST_LEAVES or fault.end > begin + room:
             continue
-        if any(one.nats >= VISIBLE for one in own._truths(means, (fault,), twin)):
+        if kind == "stuck" and _rows(means, fault).min() < _ROWS_TO_STICK:
+            continue
+        if any(one.nats >= VISIBLE for one in _truths(means, (fault,), twin)):
             found.append(fault)
     return tuple(found)
+
+
+def _rows(means: Any, fault: Fault) -> Any:
+    """Expected rows of a fault's slice in each of its intervals."""
+    held = leaves_in(means.leaves, fault.where)
+    return means.count[held, fault.begin : fault.end].sum(axis=0)
+
+
+def _truths(means: Any, faults: Sequence[Fault], twin: Any) -> Iterator[Truth]:
+    """Those of the generator; what follows a burst of things is no more visible than they are."""
+    things = 0.0
+    for one in world_generator._truths(means, faults, twin):
+        if one.kind == "burst":
+            things = one.nats if one.measure == means.world.measures[0] else things
+            yield replace(one, nats=min(one.nats, things))
+        else:
+            yield one
 
 
 @dataclass(frozen=True)
