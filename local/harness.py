@@ -132,6 +132,8 @@ class Deployment:
         self._report = report
         self.terraform = Terraform(example, run_dir, cloud.environment(), report)
         self._initialised = False
+        # Events of which something has arrived.
+        self._told: set[str] = set()
         self._deserialize = TypeDeserializer().deserialize
 
     # Terraform
@@ -367,9 +369,18 @@ class Deployment:
                 queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Take what has arrived of new events and of retractions, not of how events went on."""
-        told = [each["Message"] for each in self.received("alerts")]
-        return [each for each in told if "state" not in each]
+        """Take what has arrived of new events and of retractions, not of how events went on.
+
+        What comes after another event in the same place is new, too: it has a name of its own.
+        """
+        new = []
+        for each in self.received("alerts"):
+            told = each["Message"]
+            event = told["anomalyGroupId"]
+            if "state" not in told or (told["state"] == "ONGOING" and event not in self._told):
+                new.append(told)
+            self._told.add(event)
+        return new
 
     def objects(self, prefix: str) -> dict[str, bytes]:
         """Objects of the bucket by key."""

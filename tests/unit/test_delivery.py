@@ -599,14 +599,29 @@ def test_an_event_that_begins_again_is_told_in_the_thread_of_the_former(cloud: C
     ]
 
 
-def test_events_that_are_found_at_once_after_each_other_are_told_as_one(cloud: Cloud) -> None:
+@pytest.mark.parametrize("digest_above", [1, 10])
+def test_events_that_are_found_at_once_after_each_other_are_all_told_in_one_thread(
+    cloud: Cloud, digest_above: int
+) -> None:
+    chosen = config(alerts={"orders": cloud.alert(digest_above=digest_above)})
     first = group(id="first", severity=70.0)
     second = group(start=START + 5 * HOUR, id="second", severity=60.0, after=("first",))
+    third = group(start=START + 9 * HOUR, id="third", severity=65.0, after=("second",))
+    beside = group("views", id="beside")
     for number in range(2):
-        cloud.commit([first, second], due=START + number * HOUR, attempt=f"a{number}")
+        cloud.commit(
+            [third, second, first, beside],
+            due=START + number * HOUR,
+            attempt=f"a{number}",
+            configuration=chosen,
+        )
         cloud.deliver()
-    (told,) = cloud.received()
-    assert (_state(told), told["anomalyGroupId"]) == ("OPEN", "first")
+    told = [each for one in cloud.received() for each in one.get("alerts", [one])]
+    events = [one["alertEventId"].partition(":event/")[2] for one in told]
+    assert sorted(events) == ["beside", "first", "second/ongoing/1", "third/ongoing/1"]
+    if digest_above > 1:
+        assert events.index("first") < events.index("second/ongoing/1")
+        assert events.index("second/ongoing/1") < events.index("third/ongoing/1")
 
 
 def test_an_event_whose_thread_was_retracted_is_told_by_itself(cloud: Cloud) -> None:

@@ -144,15 +144,12 @@ def of_event(
 
     Parameters
     ----------
-    item : the alert. group : what the event is now.
+    item : the alert. group : what the event is now, under the name with which it was told first; or
+        one that came after it.
     results_key : as `alert_payload` takes it.
     asof : UTC; when it is told.
     """
     state, severity_class = state_of(item, knows), item.holds.severity_class
-    # It keeps the name under which it was told first; what came after it has its own.
-    since = item.holds.since
-    if since is None or group.start < since:
-        group = replace(group, id=item.group_id)
     if is_over(config, group):
         group = replace(group, state="CLOSED")
     before, after = _framed(item, group, state, knows)

@@ -12,7 +12,7 @@ it over. Both changes are one conditional write, which also renews the lease of 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from anomaly_detector.alerts.https import BusyError, UncertainError
-from anomaly_detector.alerts.life import is_news, standing
+from anomaly_detector.alerts.life import begins_again, is_news, standing
 from anomaly_detector.alerts.message import (
     Letter,
     Message,
@@ -192,10 +192,12 @@ class Outbox:
         groups : those that no newer delivery decides about.
         muted : returns the ID of the mute that holds a group back.
         """
-        for item, told, since in self._told(groups):
+        for one in self._told(groups):
+            item, told = one.item, one.groups
             late = item.revision > self.delivery.revision
             if late or item.retracted or any(muted(group) for group in told):
                 continue
+            since = max((group.start for group in one.later), default=None)
             alert = self._alerts[item.alert]
             holds = standing(self._config, alert, told, item.holds, since)
             if holds == item.holds:
@@ -249,19 +251,27 @@ class Outbox:
             together = fresh if len(fresh) > self._alerts[name].digest_above else []
             for one in of_target:
                 if one not in together:
-                    message = single(self._letter(one, target))
-                    message = replace(message, thread=one.item.threads.get(target))
-                    finished &= self._send_to([one], target, message)
+                    finished &= self._send_each(one, target)
             if together:
                 message = bundle(
                     self._run.post.origin,
                     self._config,
                     name,
                     self.delivery.attempt_id,
-                    [self._letter(one, target) for one in together],
+                    [letter for one in together for letter, _ in self._letters(one, target)],
                 )
                 finished &= self._send_to(together, target, message)
         return finished
+
+    def _send_each(self, one: _Pending, target: str) -> bool:
+        """Send what a target is to be told of one event, and of what came after it."""
+        for letter, told in self._letters(one, target):
+            message = replace(single(letter), thread=one.item.threads.get(target))
+            if not self._send_to([one], target, message, told):
+                return False
+            if one.item.targets[target] in _FINAL:
+                break
+        return True
 
     def is_left(self, item: AlertItem) -> bool:
         """Whether a target of it is still to be told."""
@@ -269,19 +279,15 @@ class Outbox:
 
     def send_one(self, item: AlertItem, message: Message) -> bool:
         """Send a message to the targets of an item that are still to be told; whether all are."""
-        pending, finished = _Pending(item, []), True
+        pending, finished = _Pending(item), True
         for target, state in item.targets.items():
             if state not in _FINAL:
                 finished &= self._send_to([pending], target, message)
         return finished
 
-    def _told(
-        self, groups: Sequence[Group]
-    ) -> list[tuple[AlertItem, list[Group], datetime | None]]:
-        """The alerts on groups, each with the groups that its event has become, and the start of
-        the newest of those that came after it.
-        """
-        found: dict[tuple[str, str], tuple[AlertItem, list[Group], datetime | None]] = {}
+    def _told(self, groups: Sequence[Group]) -> list[_Pending]:
+        """The alerts on groups, each with the groups that its event has become."""
+        found: dict[tuple[str, str], _Pending] = {}
         for group in sorted(groups, key=lambda one: (one.start, one.id)):
             for name in self._alerts:
                 item, seen = self._ledger.alert(name, group.id), {group.id}
@@ -290,36 +296,55 @@ class Outbox:
                     seen.add(item.group_id)
                     item = self._ledger.alert(name, str(item.because))
                 if item is not None and item.targets:
-                    key = (name, item.group_id)
-                    _, earlier, since = found.get(key, (item, [], None))
-                    found[key] = item, [*earlier, group], group.start if again else since
+                    one = found.setdefault((name, item.group_id), _Pending(item))
+                    one.groups.append(group)
+                    one.later += [group] if again else []
         return list(found.values())
 
     def _pending(self) -> list[_Pending]:
         """What this delivery has to send, oldest event first, retractions at the end."""
-        found = [_Pending(item, groups) for item, groups, _ in self._told(self._groups)]
-        found = [one for one in found if not one.item.retracted]
+        found = [one for one in self._told(self._groups) if not one.item.retracted]
         for name, group_id in self.delivery.retracted:
             item = self._ledger.alert(name, group_id)
             if item is not None and item.retracted and name in self._alerts:
-                found.append(_Pending(item, []))
+                found.append(_Pending(item))
         return [one for one in found if self._is_pending(one.item)]
 
     def _is_pending(self, item: AlertItem) -> bool:
         # An item of another delivery is that one's to send.
         return item.attempt_id == self.delivery.attempt_id and self.is_left(item)
 
-    def _letter(self, pending: _Pending, target: str) -> Letter:
+    def _letters(self, pending: _Pending, target: str) -> Iterator[tuple[Letter, Told]]:
+        """What a target is to be told, one after the other, and what it knows then: of the event,
+        and of each that came after it and is new to the target.
+        """
         item, origin = pending.item, self._run.post.origin
         asof = self.delivery.asof or self.delivery.window_end
         if item.retracted:
-            return of_retraction(origin, self._config, item, asof)
-        # Who knows of the event is told of what came after it.
-        since, knows = item.holds.since, item.knows.get(target)
-        newest = [one for one in pending.groups if since and knows and one.start >= since]
-        group = max(newest or pending.groups, key=lambda one: (one.severity, one.id))
-        key = self._leads_to(group)
-        return of_event(origin, self._config, item, group, key, asof, knows)
+            yield of_retraction(origin, self._config, item, asof), item.holds
+            return
+        knows, holds = item.knows.get(target), item.holds
+        steps: list[list[Group]] = []
+        if knows is None:
+            steps.append([one for one in pending.groups if one not in pending.later])
+        if knows is None or begins_again(knows, holds):
+            since = None if knows is None else knows.since
+            steps += [[one] for one in pending.later if since is None or one.start > since]
+        # Of the newest that it knows, if there is nothing else.
+        newest = [one for one in pending.groups if holds.since and one.start >= holds.since]
+        steps = list(filter(None, steps)) or [newest or pending.groups]
+        for groups in steps:
+            group = max(groups, key=lambda one: (one.severity, one.id))
+            later = group in pending.later
+            told = holds
+            if groups is not steps[-1]:
+                over = standing(self._config, self._alerts[item.alert], groups).over
+                since = group.start if later else None
+                told = holds.model_copy(update={"over": over, "since": since})
+            key = self._leads_to(group)
+            named = group if later else replace(group, id=item.group_id)
+            yield of_event(origin, self._config, item, named, key, asof, knows), told
+            knows = told
 
     def _leads_to(self, group: Group) -> str:
         """The object that a message leads to."""
@@ -327,13 +352,24 @@ class Outbox:
             return layout.event_page(group.id)
         return layout.group_file(layout.ANOMALIES, group.start, group.id)
 
-    def _send_to(self, pending: Sequence[_Pending], target: str, message: Message) -> bool:
-        """Send one message to one target; whether that is done with."""
+    def _send_to(
+        self,
+        pending: Sequence[_Pending],
+        target: str,
+        message: Message,
+        told: Told | None = None,
+    ) -> bool:
+        """Send one message to one target; whether that is done with.
+
+        Parameters
+        ----------
+        told : what the target knows then; all that holds, if not given.
+        """
         name = pending[0].item.alert
         if pending[0].item.targets[target] == "CLAIMED":
             # Only an aborted run leaves this state: it is unknown whether it sent the alert.
             reason = "a run ended while it sent this alert, so that it may not have arrived"
-            return self._report(pending, target, "UNKNOWN", reason, message)
+            return self._report(pending, target, "UNKNOWN", reason, message, told)
         now = self._run.clock()
         waits = max((one.item.waits.get(target, now) for one in pending), default=now)
         if waits > now or target in self._run.down:
@@ -348,7 +384,7 @@ class Outbox:
             thread = self._run.post.targets.send(target, message)
         except UncertainError as error:
             self._note_down(target)
-            return self._report(pending, target, "UNKNOWN", str(error), message)
+            return self._report(pending, target, "UNKNOWN", str(error), message, told)
         except PermanentError as error:
             self._run.permanent.append(f"alert '{name}' was not sent: {error}")
             return self._report(pending, target, "FAILED", str(error), message)
@@ -362,7 +398,7 @@ class Outbox:
             return self._report(pending, target, "FAILED", str(error), message)
         self._run.sent += 1
         threads = {target: thread} if thread is not None and len(pending) == 1 else {}
-        self._mark(pending, target, "SENT", threads=threads)
+        self._mark(pending, target, "SENT", told=told, threads=threads)
         return True
 
     def _note_down(self, target: str) -> None:
@@ -376,6 +412,7 @@ class Outbox:
         state: Literal["UNKNOWN", "FAILED"],
         reason: str,
         message: Message,
+        told: Told | None = None,
     ) -> bool:
         """Report an alert that did not surely arrive on the operations topic, then close it."""
         name = pending[0].item.alert
@@ -393,7 +430,7 @@ class Outbox:
             # The next run continues from here; it may report twice, but never not at all.
             self._mark(pending, target, "CLAIMED" if state == "UNKNOWN" else "PENDING")
             return False
-        self._mark(pending, target, state)
+        self._mark(pending, target, state, told=told)
         return True
 
     def _mark(
@@ -402,11 +439,12 @@ class Outbox:
         target: str,
         state: TargetStatus,
         *,
+        told: Told | None = None,
         waits: Mapping[str, datetime] | None = None,
         threads: Mapping[str, str] | None = None,
     ) -> None:
         for one in pending:
-            after = self._with(one.item, target, state)
+            after = self._with(one.item, target, state, told)
             after = after.model_copy(
                 update={
                     "waits": after.waits | dict(waits or {}),
@@ -418,22 +456,31 @@ class Outbox:
                 raise overtaken()
             one.item = after
 
-    def _with(self, item: AlertItem, target: str, state: TargetStatus) -> AlertItem:
+    def _with(
+        self, item: AlertItem, target: str, state: TargetStatus, told: Told | None = None
+    ) -> AlertItem:
+        knows = item.knows
+        if state in ("SENT", "UNKNOWN"):
+            told = told or item.holds
+            knows = knows | {target: told}
+            state = "PENDING" if is_news(told, item.holds) else state
         targets = item.targets | {target: state}
         overall = _overall(targets)
         if item.retracted and overall != "CLAIMED":
             overall = "RETRACTED"
-        knows = item.knows | ({target: item.holds} if state in ("SENT", "UNKNOWN") else {})
         values = {"targets": targets, "knows": knows, "state": overall, "holder": self._run.holder}
         return item.model_copy(update=values)
 
 
 @dataclass(eq=False)
 class _Pending:
-    """An alert that something is to be told of; `item` is as stored, `groups` what its event is."""
+    """An alert that something is to be told of; `item` is as stored, `groups` what its event is, of
+    which `later` came after it.
+    """
 
     item: AlertItem
-    groups: list[Group]
+    groups: list[Group] = field(default_factory=list)
+    later: list[Group] = field(default_factory=list)
 
 
 def overtaken() -> RetryableError:
