@@ -133,7 +133,7 @@ class Deployment:
         self.terraform = Terraform(example, run_dir, cloud.environment(), report)
         self._initialised = False
         # Events of which something has arrived.
-        self._told: set[str] = set()
+        self._told: set[str | None] = set()
         self._deserialize = TypeDeserializer().deserialize
 
     # Terraform
@@ -376,7 +376,7 @@ class Deployment:
         new = []
         for each in self.received("alerts"):
             told = each["Message"]
-            event = told["anomalyGroupId"]
+            event = told.get("anomalyGroupId")
             if "state" not in told or (told["state"] == "ONGOING" and event not in self._told):
                 new.append(told)
             self._told.add(event)
