@@ -28,7 +28,8 @@ class Days:
     """Days of the tests, counted from today's midnight (UTC): as they were, and will be."""
 
     def __init__(self) -> None:
-        now = datetime.now(UTC)
+        # Midnight may pass until the days are learnt; a day more that has ended changes nothing.
+        now = datetime.now(UTC) + timedelta(minutes=10)
         self.today = now.replace(hour=0, minute=0, second=0, microsecond=0)
         # One holiday is on the same date each year, the other one moves.
         fixed, moving = (self.today - back * DAY for back in (60, 100))
