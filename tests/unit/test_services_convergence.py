@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import HealthCheck, Phase, example, given
 from hypothesis import strategies as st
 from moto import mock_aws
 
@@ -119,6 +119,8 @@ def doubled_crawl(found: World, day: int, execution: str) -> None:
     suppress_health_check=list(HealthCheck),
 )
 @given(drawn=crawls, late=delays)
+# Two events in one place are found at once.
+@example(drawn=[(1, "plan"), (2, "detect"), (8, "unload")], late={})
 def test_stored_results_equal_those_of_a_clean_run(
     drawn: list[tuple[int, str]], late: dict[tuple[int, str], int]
 ) -> None:
