@@ -23,7 +23,8 @@ from tests.unit.event_faults import FAULTS, TYPES, faulty, length
 Array = NDArray[np.float64]
 SECONDS = st.sampled_from([300, 900, 3600, 86_400])
 SEEDS = st.integers(0, 2**32 - 1)
-NOISE = st.floats(0.0, 0.1)
+# As a share of the change: a few values with much more look like another kind by chance.
+NOISE = st.floats(0.0, 0.05)
 CHANGE = st.one_of(st.floats(0.1, 0.7), st.floats(1.4, 5.0))
 SIZE, BEGIN = 800, 680
 
@@ -67,7 +68,7 @@ def _kind(
 def test_what_is_over_within_half_a_day_is_a_spike_or_a_dip(
     seed: int, seconds: int, hours: float, factor: float, noise: float
 ) -> None:
-    kind = _kind(seed, seconds, hours, factor, noise)
+    kind = _kind(seed, seconds, hours, factor, noise * abs(factor - 1) / factor)
 
     assert kind == ("spike" if factor > 1 else "dip")
 
@@ -76,6 +77,7 @@ def test_what_is_over_within_half_a_day_is_a_spike_or_a_dip(
 def test_what_lasts_is_a_level(
     seed: int, seconds: int, hours: float, factor: float, noise: float
 ) -> None:
+    noise *= abs(factor - 1) / factor
     assert _kind(seed, seconds, hours, factor, noise, least=4) == "level"
 
 
@@ -85,10 +87,10 @@ def test_what_grows_is_a_ramp(
 ) -> None:
     ramp = np.linspace(1 + (last - 1) / 10, last, 20)
 
-    assert _kind(seed, seconds, hours, ramp, noise / 2, least=10) == "ramp"
+    assert _kind(seed, seconds, hours, ramp, noise, least=10) == "ramp"
 
 
-@given(SEEDS, st.sampled_from([300, 900, 3600]), st.floats(36.0, 72.0), st.floats(0.4, 0.8))
+@given(SEEDS, st.sampled_from([300, 900, 3600]), st.floats(48.0, 72.0), st.floats(0.4, 0.8))
 def test_values_around_the_expectation_vary(
     seed: int, seconds: int, hours: float, noise: float
 ) -> None:
