@@ -13,8 +13,9 @@ one has begun again, is of the fault of its measure whose time it shares most, i
 combination; one that shares time and combinations with a fault in another measure is *beside* it,
 as rows that are lost move all of them.
 
-* **found**: visible faults that such a message tells of. **split**: those of which more than one
-  opening message does; what begins again is told in the thread of the former one.
+* **found**: visible faults that such a message tells of; **of clear** ones, with twice as much
+  evidence as is needed to be visible. **split**: those of which more than one opening message does;
+  what begins again is told in the thread of the former one.
 * **false a week**: opening messages that share no time or no combination with any fault.
 * **end told**: hours from a fault's end to the message that says so, in the median and in the 90th
   percentile, and the share that is told with the first interval after it.
@@ -52,6 +53,7 @@ HISTORY_DAYS = 182
 FAULTS_A_YEAR = 60
 MOST_LEAVES = 21
 WISHED_A_WEEK = 1.0
+CLEAR = 2 * VISIBLE
 # In total, for good, or of a job: of these there is no slice of a few series.
 _OTHERS = ("outage", "mild", "birth", "death", "skipped job")
 _ROWS_TO_STICK = 3.0  # an interval without a row is rare
@@ -307,6 +309,7 @@ def figures(name: str, done: Year) -> dict[str, Any]:
     truths, matched = done.world.truths, match(done)
     visible = [number for number, one in enumerate(truths) if one.visible]
     found = [number for number in visible if number in matched.of_truth]
+    clear = [number for number in visible if truths[number].nats >= CLEAR]
     opened = {
         number: [one.state for one in matched.of_truth[number]].count("OPEN") for number in found
     }
@@ -321,6 +324,7 @@ def figures(name: str, done: Year) -> dict[str, Any]:
         "faults": len({one.fault for one in truths}),
         "visible": len(visible),
         "found": f"{100 * len(found) / max(1, len(visible)):.0f} %",
+        "found of clear": f"{100 * _share(clear, matched.of_truth):.0f} %",
         "split": f"{100 * len(split) / max(1, len(found)):.1f} %",
         "false a week": round(len(matched.false) / weeks, 2),
         "messages a week": round(len(done.sent) / weeks, 1),
@@ -333,6 +337,10 @@ def figures(name: str, done: Year) -> dict[str, Any]:
         "90 % h": float(np.quantile(ended, 0.9)) if ended else None,
         "at once": f"{100 * float(np.mean([one <= 1 for one in ended])):.0f} %" if ended else None,
     }
+
+
+def _share(numbers: Sequence[int], found: Mapping[int, object]) -> float:
+    return sum(number in found for number in numbers) / max(1, len(numbers))
 
 
 def _end_told(done: Year, matched: Matched, number: int) -> int | None:
