@@ -157,7 +157,7 @@ def replay(
             scored=judged is not None,
         )
         events = (*events, *of_rows)
-        note_earlier(events, at, lattice, settings.name)
+        note_earlier(events, at, settings.name)
         said = [one.span for one in verdicts if one.is_anomaly]
         now.learn(rules, shown, evidence, frozen, apart.at(at, said))
         if judged is not None:

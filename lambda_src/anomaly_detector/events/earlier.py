@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anomaly_detector.events.event import Event
-from anomaly_detector.lattice import Lattice
+from anomaly_detector.config import ROLLED_UP
+from anomaly_detector.events.event import Event, Slice
 
 
-def note_earlier(events: Sequence[Event], at: int, lattice: Lattice, detector: str) -> None:
+def note_earlier(events: Sequence[Event], at: int, detector: str) -> None:
     """Let events that the interval `at` shows know those that they come after: of their measure, in
-    slices that share leaves with their own now, open or remembered; the newest first.
+    the place where they are now, open or remembered; the newest first.
 
     Of several that open in the same interval, those before one in `events` are earlier.
     """
     for place, event in enumerate(events):
         if event.last != at:
             continue
-        overlap = event.overlapping(lattice)
         found = [
             one
             for where, one in enumerate(events)
             if one.measure == event.measure
             and (one.opened, where) < (event.opened, place)
-            and any(overlap[lattice.index[name]] for name in one.slices)
+            and any(_same_place(own, other) for own in event.slices for other in one.slices)
         ]
         found.sort(key=lambda one: (-one.last, -one.opened, one.first))
         ids = (one.id(detector) for one in found)
         event.after = tuple(dict.fromkeys((*event.after, *ids)))
+
+
+def _same_place(one: Slice, other: Slice) -> bool:
+    """Whether slices have a value in common and no dimension tells them apart; the total is in the
+    place of each. What happens in a country and what happens on a platform only cross.
+    """
+    both = [pair for pair in zip(one, other, strict=True) if ROLLED_UP not in pair]
+    total = (ROLLED_UP,) * len(one)
+    return all(own == its for own, its in both) and (bool(both) or total in (one, other))
