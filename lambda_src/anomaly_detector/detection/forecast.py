@@ -53,6 +53,7 @@ RELATIVE_FLOOR_ADDITIVE, RELATIVE_FLOOR = 0.01, 0.003
 VOLATILITY_MIN, VOLATILITY_MAX = 0.8, 4.0
 SLOT_SEEN_MAX = 250
 SEEN_AFTER_MOVE = 3
+UNSURE = 0.1  # share of what leaves add to a sum that is doubtful
 RATE_OFFSET, RATE_ERROR = 0.03, 0.01
 RATE_DAY, RATE_WEEK, RATE_SPREAD = 0.1, 0.2, 0.04
 RATE_HEALING = 0.7
@@ -375,8 +376,9 @@ class Forecast(Part):
     def move(self, rules: Rules, at: Places, factor: Array, added: Array, moved: Array) -> None:
         """Move series to a new level."""
         pick = (slice(None), *at)
-        self.day[pick] = self.day[pick] * factor + added
-        self.week[pick] *= factor
+        trend = self.offset[3][at]
+        self.day[pick] = self.day[pick] * (factor * trend) + added
+        self.week[pick] *= factor * trend
         self.spread[pick] *= factor
         # The spread at the new level is unknown: start wide, and learn quickly.
         self.spread_all[at] = np.maximum(self.spread_all[at] * factor, 0.2 * np.abs(moved))
@@ -384,6 +386,39 @@ class Forecast(Part):
         for seen, visits in ((self.day_seen, 1), (self.week_seen, rules.an_hour)):
             seen[pick] = np.minimum(seen[pick], SEEN_AFTER_MOVE * visits)
         self.moved[at] *= factor
+        for sums in (self.run, self.run_length, self.run_actual, self.run_expected, self.back):
+            sums[at] = 0.0
+
+    def shape_of(self, m: int, slices: NDArray[np.int64], level: Array) -> tuple[Array, Array]:
+        """Daily and weekly profiles (slots, N) of some slices of a measure, at their present size."""
+        day = self.day[:, m, slices].astype(np.float64)
+        day = np.where(self.day_seen[:, m, slices] > 0, day, level[m, slices])
+        trend = self.offset[3, m, slices]
+        return day * trend, self.week[:, m, slices] * trend
+
+    def add(self, rules: Rules, at: Places, day: Array, week: Array, factor: Array) -> None:
+        """Add to the profiles of some series what their leaves' profiles have changed by.
+
+        Parameters
+        ----------
+        day, week : (slots, N). factor : (N,) of their levels.
+        """
+        pick = (slice(None), *at)
+        before, trend = self.day[pick].astype(np.float64), self.offset[3][at]
+        after = np.maximum(before + day / trend, 0.01 * before)
+        known = (before > 0) & (self.day_seen[pick] > 0)
+        self.day[pick] = np.where(known, after, before)
+        self.week[pick] += week / trend
+        scale = np.where(known, after / np.where(known, before, 1.0), factor)
+        self.spread[pick] *= np.sqrt(np.clip(scale, 0.01, 100.0))
+        # What the leaves do at each time has been seen a few times only.
+        doubt = UNSURE * np.abs(day)
+        self.spread[pick] = np.maximum(self.spread[pick], doubt)
+        self.spread_all[at] = np.maximum(self.spread_all[at] * np.sqrt(factor), doubt.mean(axis=0))
+        large = np.abs(factor - 1.0) > 0.1
+        for seen, visits in ((self.day_seen, 1), (self.week_seen, rules.an_hour)):
+            few = np.minimum(seen[pick], SEEN_AFTER_MOVE * visits)
+            seen[pick] = np.where(large, few, seen[pick])
         for sums in (self.run, self.run_length, self.run_actual, self.run_expected, self.back):
             sums[at] = 0.0
 

@@ -50,6 +50,7 @@ from anomaly_detector.detection.tickets import Ticket, Tickets
 from anomaly_detector.lattice import Lattice
 
 _NEVER = np.datetime64("NaT", "s")
+SHARED = 0.1  # share of a sum that moves with its leaves from which it returns to the warm-up
 
 
 @dataclass(frozen=True)
@@ -466,18 +467,93 @@ class State:
         if daily is not None:
             self.forecast.take_in(daily, slots, total[daily])
 
-    def accept_windows(self, rules: Rules, evidence: Evidence, m: int, slices: Mask) -> None:
-        """Accept the longest window as the new level of some slices (K,) of a measure."""
-        longest = rules.windows[-1]
-        places = np.nonzero(slices & (self.scan.ring_fill[m] >= longest))[0]
-        if not len(places):
-            return
+    def accept(
+        self,
+        rules: Rules,
+        evidence: Evidence,
+        m: int,
+        within: Mask,
+        overlap: Mask,
+        new: Mask,
+        ratio: float,
+    ) -> None:
+        """Accept what an event has shown as the new level of a measure's slices.
+
+        The slices of the event move to the level of their longest windows. Sums of other slices that
+        share leaves with it change by what these leaves do, each at its own time of the day: a total
+        that has lost its largest part by day has not lost its nightly jobs. What is new has no
+        other level than its own, and is added to its roll-ups.
+
+        Parameters
+        ----------
+        within : (K,) slices that the event's slices contain. overlap : (K,) those that share leaves.
+        new : (K,) slices that are new and made up the change. ratio : of the event's values to the
+            expected ones, for slices whose windows have not been filled since.
+        """
+        longest, habits = rules.windows[-1], self.habits
+        signed = habits.signed[m] > 0
+        held = np.zeros(len(within), dtype=np.bool_)
+        held[self.lattice.leaves] = True
+        leaves = self.lattice.leaves[(within | new)[self.lattice.leaves]]
+        adds = bool(rules.additive[m, 0]) and not signed[overlap].any()
+        full = self.scan.ring_fill[m] >= longest
+        moves, shares = overlap & full, np.zeros(len(within), dtype=np.bool_)
+        if adds and new.any():
+            moves, shares = shares, overlap & ~held
+            leaves = leaves[new[leaves]]
+        elif adds:
+            moves, shares = within, overlap & ~within
+        before = self.forecast.shape_of(m, leaves, habits.level)
+        if new.any() and adds:
+            before = tuple(np.zeros_like(one) for one in before)
+        places = np.nonzero(moves)[0]
+        if len(places):
+            at = (np.full(len(places), m), places)
+            change = evidence.changes[-1, m, places]
+            base = evidence.bases[-1, m, places] * evidence.size[m, places]
+            lasted = np.full(len(places), float(longest))
+            base = np.where(signed[places], habits.level[at] * longest, base)
+            if adds:
+                usual = habits.level[at] * longest
+                base = np.where(full[places], base, usual)
+                change = np.where(full[places], change, (ratio - 1.0) * usual)
+            self._move(rules, at, base, base + change, lasted)
+        if shares.any():
+            after = self.forecast.shape_of(m, leaves, habits.level)
+            self._share(rules, m, shares, leaves, before, after)
+
+    def _share(
+        self,
+        rules: Rules,
+        m: int,
+        slices: Mask,
+        leaves: NDArray[np.int64],
+        before: tuple[Array, Array],
+        after: tuple[Array, Array],
+    ) -> None:
+        """Let sums of slices (K,) follow leaves that have moved; profiles as of `shape_of`."""
+        lattice = self.lattice
+        order = np.searchsorted(lattice.leaves, leaves)
+        changed = np.zeros(len(lattice.leaves))
+        changed[order] = 1.0
+        slices = slices & (lattice.summed(changed) > 0)
+        added = []
+        for one, other in zip(before, after, strict=True):
+            change = np.zeros((len(one), len(lattice.leaves)))
+            change[:, order] = other - one
+            added.append(lattice.summed(change)[:, slices])
+        places = np.nonzero(slices)[0]
         at = (np.full(len(places), m), places)
-        change = evidence.changes[-1, m, places]
-        base = evidence.bases[-1, m, places] * evidence.size[m, places]
-        signed = self.habits.signed[at] > 0
-        base = np.where(signed, self.habits.level[at] * longest, base)
-        self._move(rules, at, base, base + change, np.full(len(places), float(longest)))
+        level = self.habits.level[at]
+        moved = added[0].mean(axis=0)
+        factor = np.clip((level + moved) / np.where(level > 0, level, 1.0), 0.01, 100.0)
+        factor = np.where(level > 0, factor, 1.0)
+        self.forecast.add(rules, at, added[0], added[1], factor)
+        large = np.abs(factor - 1.0) > SHARED
+        self.habits.level[at] = level * factor
+        some = (at[0][large], at[1][large])
+        self.habits.move(rules, some, np.ones(len(some[0])), np.zeros(len(some[0])))
+        self.surprise.move(at, moved)
 
     def _go_back(self, rules: Rules) -> None:
         """Undo the acceptance of a level where values are those of the level before again, and of
@@ -491,13 +567,20 @@ class State:
             alike = (forecast.moved[m] > 1.0) == (forecast.moved[m, place] > 1.0)
             alike &= (forecast.moved[m] != 1.0) & (forecast.back[m] > 0)
             again[m] |= lattice.within(int(place)) & alike
-        measures, slices = np.nonzero(again)
-        at = (measures, slices)
-        level = np.abs(self.habits.level[at])
-        self._move(rules, at, level, level / forecast.moved[at], np.ones(len(slices)))
-        forecast.moved[at] = 1.0
-        for m in np.unique(measures):
-            self.scan.empty(int(m), again[m])
+        for m in np.flatnonzero(again.any(axis=1)).tolist():
+            slices = np.nonzero(again[m])[0]
+            at = (np.full(len(slices), m), slices)
+            leaves = lattice.leaves[again[m][lattice.leaves]]
+            before = forecast.shape_of(m, leaves, self.habits.level)
+            level = np.abs(self.habits.level[at])
+            self._move(rules, at, level, level / forecast.moved[at], np.ones(len(slices)))
+            self.scan.empty(m, again[m])
+            if rules.additive[m, 0] and len(leaves):
+                # Others have followed these; those that have moved themselves decide themselves.
+                after = forecast.shape_of(m, leaves, self.habits.level)
+                others = (forecast.moved[m] == 1.0) & (self.habits.signed[m] == 0)
+                self._share(rules, m, others & ~again[m], leaves, before, after)
+            forecast.moved[at] = 1.0
 
     def _move(self, rules: Rules, at: Places, before: Array, after: Array, length: Array) -> None:
         """Move series to a new level, and return them to the warm-up for a while.
@@ -507,7 +590,9 @@ class State:
         before, after : sums of expected and of actual values over `length` intervals.
         """
         scales = (self.habits.signed[at] == 0) & (before > 0) & (after >= 0)
-        factor = np.minimum(np.maximum(after / np.where(scales, before, 1.0), 0.01), 100.0)
+        # What is gone leaves next to nothing, but a level that it can return to.
+        least = np.where(after > 0, 0.01, 1e-4)
+        factor = np.minimum(np.maximum(after / np.where(scales, before, 1.0), least), 100.0)
         factor = np.where(scales, factor, 1.0)
         moved = (after - before) / np.maximum(length, 1.0)
         added = np.where(scales, 0.0, moved)

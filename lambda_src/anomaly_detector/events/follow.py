@@ -45,6 +45,7 @@ STILL_THERE = 0.5  # share of a window's usual change that the newest hour must 
 SHOWS_ALONE = 2.0  # evidence of a single interval, in either direction, that continues an event
 AS_STRONG = 0.5  # share of the best evidence that a slice needs to be attributed instead
 BY_NEW = 0.8  # share of a change that new values must have to be its cause
+LEAST_EXPECTED = 0.01  # share of a window's usual sum that each shorter one must expect
 NEW_WINDOWS = 10  # learned windows up to which a slice is new; it learns some in a long event
 JOINED = 0.8  # share of what two slices explain that a common slice must explain
 
@@ -83,7 +84,7 @@ def follow(
             continue
         said = [one for one in verdicts if measure in one.span.measures]
         before = [one for one in of_measure if not one.closed]
-        now = _Now(rules, state, lattice, found, m, before, said)
+        now = _Now(rules, state, lattice, found, m, shown.observed.actual[m], before, said)
         for event in of_measure:
             event.age += 1
             now.go_on(event, accept_after)
@@ -93,8 +94,9 @@ def follow(
         for event in now.open:
             overlap, new = now.overlapping(event), None
             if additive and event.side > 0:
-                new = now.new(event, overlap, shown.observed.actual[m])
-            frozen[m] |= overlap if new is None else overlap & ~new
+                new = now.new(event, overlap)
+            # Of what is new, nothing but its roll-ups is to blame.
+            frozen[m] |= overlap if new is None else overlap & now.holding(new) & ~new
             moved = now.moved(event, shown.slots)
             if judged is None:
                 continue
@@ -121,6 +123,7 @@ class _Now:
     lattice: Lattice
     found: Evidence
     m: int
+    actual: Array  # (K,) values, NaN where missing
     before: list[Event]  # that were open before it
     verdicts: Sequence[Verdict]  # on events of the measure
     open: list[Event] = field(default_factory=list)
@@ -153,24 +156,34 @@ class _Now:
             event.moved = 0.0
         return event.usual.moved(self.state, self.m, places, slots)
 
-    def new(self, event: Event, overlap: Mask, actual: Array) -> Mask | None:
-        """(K,) slices in the event that are new, if they make up its change in this interval.
-
-        They are learned, unlike the other series of an open event.
+    def new(self, event: Event, overlap: Mask) -> Mask | None:
+        """(K,) slices in the event that are new, if they make up its change in this interval, or
+        did before. They are learned, unlike the other series of an open event.
 
         Parameters
         ----------
-        overlap : (K,) slices that share leaves with the event. actual : (K,) values.
+        overlap : (K,) slices that share leaves with the event.
         """
-        found, place = self.found, self.place(event)
-        newborn = self.state.scan.dispersion_seen[self.m] <= min(event.age, NEW_WINDOWS)
-        newborn &= overlap & np.isfinite(actual)
+        found, place, actual = self.found, self.place(event), self.actual
+        newborn = overlap & self._newborn(event)
         leaves = self.lattice.leaves[newborn[self.lattice.leaves]]
         if not len(leaves):
             return None
-        change = float(found.now_change[self.m, place])
+        if self._came_anew(event):
+            return newborn
+        change, came = float(found.now_change[self.m, place]), float(actual[leaves].sum())
         usual = event.change / max(event.base, 1e-100) * float(found.now_base[self.m, place])
-        return newborn if actual[leaves].sum() >= BY_NEW * max(change, usual) else None
+        return newborn if came >= BY_NEW * max(change, usual) else None
+
+    def holding(self, slices: Mask) -> Mask:
+        """(K,) slices that contain leaves of some slices (K,)."""
+        leaves = slices[self.lattice.leaves].astype(np.float64)
+        return np.asarray(self.lattice.summed(leaves) > 0)
+
+    def _came_anew(self, event: Event) -> bool:
+        """Whether new values made up the event's change, and have come in this interval, too."""
+        leaves = self.lattice.leaves
+        return bool((self.actual[leaves] * (event.sums.new[leaves] > 0) > 0).any())
 
     def go_on(self, event: Event, accept_after: int) -> None:
         """Continue or close an event of an earlier interval."""
@@ -199,7 +212,15 @@ class _Now:
             stuck = overlap & (self.found.repeats[self.m] >= BACK_TO_NORMAL)
             self.state.scan.accept_repeats(self.m, stuck)
             self.state.habits.accept_silence(self.m, overlap & self.found.silent[self.m])
-            self.state.accept_windows(self.rules, self.found, self.m, overlap)
+            within = np.zeros(len(overlap), dtype=np.bool_)
+            for name in event.slices:
+                within |= self.lattice.within(self.lattice.index[name])
+            new = self._akin(event)
+            overlap |= self.holding(new)
+            ratio = 1.0 + event.change / max(event.base, 1e-100)
+            self.state.accept(self.rules, self.found, self.m, within, overlap, new, ratio)
+            seen = self.state.scan.dispersion_seen[self.m]
+            seen[new] = np.maximum(seen[new], NEW_WINDOWS + 1.0)
         self.state.scan.empty(self.m, overlap)
         self.found.evidence[self.m, overlap] = -np.inf
         self._close(event)
@@ -258,7 +279,12 @@ class _Now:
         # hour, must show it, too.
         usual = np.abs(found.change[m]) / np.maximum(found.base[m], 1e-100) * found.size[m]
         changes, bases = found.side[m] * found.changes[:, m], found.bases[:, m]
-        shows = (changes >= STILL_THERE * usual * bases) & (bases > 0)
+        lengths = self.rules.lengths[:, 0]
+        best = np.take_along_axis(bases, found.window[m][None].astype(np.intp), axis=0)
+        hourly = best / lengths[found.window[m].astype(np.intp)].T
+        # Where next to nothing is expected, nothing is shown.
+        expected = bases > LEAST_EXPECTED * hourly * lengths
+        shows = (changes >= STILL_THERE * usual * bases) & expected
         windows = np.arange(len(shows))[:, None]
         longest, hour = found.window[m], self.rules.within_hour
         asked = (windows <= longest) & (windows >= np.minimum(longest, hour))
@@ -277,7 +303,33 @@ class _Now:
             stronger = evidence > event.evidence
             may &= ~overlap | (stronger & (found.side[m] != event.side))
             may &= stronger | (event.age >= self.rules.settled)
-        return np.asarray(may)
+        return np.asarray(may & ~self._by_known_new())
+
+    def _by_known_new(self) -> Mask:
+        """(K,) slices whose change is that of new values that an open event is about."""
+        found, lattice = self.found, self.lattice
+        by = np.zeros(len(lattice.level), dtype=np.bool_)
+        for event in self.open:
+            if self._came_anew(event):
+                by |= self._akin(event)
+        if not by.any():
+            return by
+        leaves = np.where(by, np.nan_to_num(self.actual), 0.0)[lattice.leaves]
+        came = lattice.summed(leaves)
+        return np.asarray((came > 0) & (came >= BY_NEW * found.now_change[self.m]))
+
+    def _akin(self, event: Event) -> Mask:
+        """(K,) new slices within the same new values as those that the event is about."""
+        newborn = self._newborn(event)
+        akin = np.asarray(event.sums.new > 0)
+        for place in np.flatnonzero(newborn & self.holding(akin)).tolist():
+            akin = akin | (self.lattice.within(place) & newborn)
+        return akin
+
+    def _newborn(self, event: Event) -> Mask:
+        """(K,) slices that are new, seen from an event; some are learned while it lasts."""
+        seen = self.state.scan.dispersion_seen[self.m]
+        return np.asarray((seen <= min(event.age, NEW_WINDOWS)) & np.isfinite(self.actual))
 
     def _needed(self) -> Array | float:
         """(K,) what evidence needs to open an event, in thresholds, by what people have said."""
@@ -488,6 +540,10 @@ class _Now:
             return False if base > 0 else bool(found.silent[m, place]) or None
         if base <= 0:
             return None
+        if self._came_anew(event):
+            # At night they are few, and are there all the same.
+            event.doubt = 0.0
+            return True
         asked = base * event.change / event.base if event.base > 0 else 0.0
         variance = float(found.dispersions[0, m, place] * found.bases[0, m, place])
         against = asked * (0.5 * asked - change) / max(variance, 1e-200)
