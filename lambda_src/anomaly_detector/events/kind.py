@@ -30,6 +30,7 @@ FEWEST = 6  # intervals that have a shape
 COMMON, UNSTEADY = 0.5, 3.0
 SAME_SIDE, FOLLOWING = 0.75, 0.35
 STEEP, BEGINS = 0.5, 0.7
+CERTAIN = 5.0  # standard errors that a slope must be from none
 SHORT, SHORT_INTERVALS = 43_200, 3
 
 
@@ -88,7 +89,9 @@ def _steep(life: Track) -> Kind | None:
     spread = np.square(time) @ size
     slope = (time @ residual) / max(float(spread), SMALL)
     first, last = common + slope * time[[0, -1]]
-    steep = slope**2 * spread >= STEEP * rest
+    # Few values may grow by chance.
+    least = max(STEEP, CERTAIN**2 / (CERTAIN**2 + len(size) - 2))
+    steep = slope**2 * spread >= least * rest
     return "ramp" if steep and abs(first) <= BEGINS * abs(last) else None
 
 
