@@ -49,6 +49,7 @@ from anomaly_detector.detection.surprise import Surprisal, Surprise
 from anomaly_detector.detection.tickets import Ticket, Tickets
 from anomaly_detector.lattice import Lattice
 
+TELLING = 0.25  # share of the longest window that tells a level
 _NEVER = np.datetime64("NaT", "s")
 SHARED = 0.1  # share of a sum that moves with its leaves from which it returns to the warm-up
 
@@ -475,7 +476,6 @@ class State:
         within: Mask,
         overlap: Mask,
         new: Mask,
-        ratio: float,
     ) -> None:
         """Accept what an event has shown as the new level of a measure's slices.
 
@@ -487,8 +487,8 @@ class State:
         Parameters
         ----------
         within : (K,) slices that the event's slices contain. overlap : (K,) those that share leaves.
-        new : (K,) slices that are new and made up the change. ratio : of the event's values to the
-            expected ones, for slices whose windows have not been filled since.
+       
+        new : (K,) slices that are new and made up the change.
         """
         longest, habits = rules.windows[-1], self.habits
         signed = habits.signed[m] > 0
@@ -496,13 +496,14 @@ class State:
         held[self.lattice.leaves] = True
         leaves = self.lattice.leaves[(within | new)[self.lattice.leaves]]
         adds = bool(rules.additive[m, 0]) and not signed[overlap].any()
-        full = self.scan.ring_fill[m] >= longest
+        # Windows begin anew with each event that ends in them; a few hours are no level.
+        full = self.scan.ring_fill[m] >= longest * (TELLING if adds else 1.0)
         moves, shares = overlap & full, np.zeros(len(within), dtype=np.bool_)
         if adds and new.any():
             moves, shares = shares, overlap & ~held
             leaves = leaves[new[leaves]]
         elif adds:
-            moves, shares = within, overlap & ~within
+            moves, shares = within & full, overlap & ~within
         before = self.forecast.shape_of(m, leaves, habits.level)
         if new.any() and adds:
             before = tuple(np.zeros_like(one) for one in before)
@@ -511,12 +512,8 @@ class State:
             at = (np.full(len(places), m), places)
             change = evidence.changes[-1, m, places]
             base = evidence.bases[-1, m, places] * evidence.size[m, places]
-            lasted = np.full(len(places), float(longest))
-            base = np.where(signed[places], habits.level[at] * longest, base)
-            if adds:
-                usual = habits.level[at] * longest
-                base = np.where(full[places], base, usual)
-                change = np.where(full[places], change, (ratio - 1.0) * usual)
+            lasted = self.scan.ring_fill[at]
+            base = np.where(signed[places], habits.level[at] * lasted, base)
             self._move(rules, at, base, base + change, lasted)
         if shares.any():
             after = self.forecast.shape_of(m, leaves, habits.level)

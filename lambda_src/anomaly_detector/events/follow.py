@@ -217,8 +217,7 @@ class _Now:
                 within |= self.lattice.within(self.lattice.index[name])
             new = self._akin(event)
             overlap |= self.holding(new)
-            ratio = 1.0 + event.change / max(event.base, 1e-100)
-            self.state.accept(self.rules, self.found, self.m, within, overlap, new, ratio)
+            self.state.accept(self.rules, self.found, self.m, within, overlap, new)
             seen = self.state.scan.dispersion_seen[self.m]
             seen[new] = np.maximum(seen[new], NEW_WINDOWS + 1.0)
         self.state.scan.empty(self.m, overlap)
