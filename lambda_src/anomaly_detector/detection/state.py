@@ -487,7 +487,7 @@ class State:
         Parameters
         ----------
         within : (K,) slices that the event's slices contain. overlap : (K,) those that share leaves.
-       
+
         new : (K,) slices that are new and made up the change.
         """
         longest, habits = rules.windows[-1], self.habits
