@@ -390,24 +390,27 @@ class Forecast(Part):
             sums[at] = 0.0
 
     def shape_of(self, m: int, slices: NDArray[np.int64], level: Array) -> tuple[Array, Array]:
-        """Daily and weekly profiles (slots, N) of some slices of a measure, at their present size."""
+        """Daily and weekly profiles (slots, N) of slices of a measure, at their present size."""
         day = self.day[:, m, slices].astype(np.float64)
         day = np.where(self.day_seen[:, m, slices] > 0, day, level[m, slices])
         trend = self.offset[3, m, slices]
         return day * trend, self.week[:, m, slices] * trend
 
-    def add(self, rules: Rules, at: Places, day: Array, week: Array, factor: Array) -> None:
-        """Add to the profiles of some series what their leaves' profiles have changed by.
+    def add(
+        self, rules: Rules, at: Places, day: Array, week: Array, factor: Array, large: Mask
+    ) -> None:
+        """Add to the profiles of N series what the profiles of their leaves have changed by.
 
         Parameters
         ----------
-        day, week : (slots, N). factor : (N,) of their levels.
+        day, week : (slots, N). factor : (N,) of their levels. large : (N,) series whose slots are
+            learned as if they were young.
         """
         pick = (slice(None), *at)
         before, trend = self.day[pick].astype(np.float64), self.offset[3][at]
         after = np.maximum(before + day / trend, 0.01 * before)
         known = (before > 0) & (self.day_seen[pick] > 0)
-        self.day[pick] = np.where(known, after, before)
+        self.day[pick] = np.where(known, after, before)  # unknown slots fall back to the level
         self.week[pick] += week / trend
         scale = np.where(known, after / np.where(known, before, 1.0), factor)
         self.spread[pick] *= np.sqrt(np.clip(scale, 0.01, 100.0))
@@ -415,7 +418,6 @@ class Forecast(Part):
         doubt = UNSURE * np.abs(day)
         self.spread[pick] = np.maximum(self.spread[pick], doubt)
         self.spread_all[at] = np.maximum(self.spread_all[at] * np.sqrt(factor), doubt.mean(axis=0))
-        large = np.abs(factor - 1.0) > 0.1
         for seen, visits in ((self.day_seen, 1), (self.week_seen, rules.an_hour)):
             few = np.minimum(seen[pick], SEEN_AFTER_MOVE * visits)
             seen[pick] = np.where(large, few, seen[pick])

@@ -469,55 +469,56 @@ class State:
             self.forecast.take_in(daily, slots, total[daily])
 
     def accept(
-        self,
-        rules: Rules,
-        evidence: Evidence,
-        m: int,
-        within: Mask,
-        overlap: Mask,
-        new: Mask,
+        self, rules: Rules, evidence: Evidence, m: int, within: Mask, overlap: Mask, new: Mask
     ) -> None:
         """Accept what an event has shown as the new level of a measure's slices.
 
-        The slices of the event move to the level of their longest windows. Sums of other slices that
-        share leaves with it change by what these leaves do, each at its own time of the day: a total
-        that has lost its largest part by day has not lost its nightly jobs. What is new has no
-        other level than its own, and is added to its roll-ups.
+        The slices of the event move to the level of their longest windows. Sums of other slices
+        that share leaves with it change by what these leaves do, each at its own time of the day:
+        a total that has lost its largest part by day has not lost its nightly jobs. What is new
+        has no other level than its own, and is added to its roll-ups.
 
         Parameters
         ----------
-        within : (K,) slices that the event's slices contain. overlap : (K,) those that share leaves.
-
-        new : (K,) slices that are new and made up the change.
+        within : (K,) slices that the event's slices contain. overlap : (K,) those that share
+            leaves with it. new : (K,) slices that are new and made up the change.
         """
-        longest, habits = rules.windows[-1], self.habits
+        habits, leaves = self.habits, self.lattice.leaves
         signed = habits.signed[m] > 0
-        held = np.zeros(len(within), dtype=np.bool_)
-        held[self.lattice.leaves] = True
-        leaves = self.lattice.leaves[(within | new)[self.lattice.leaves]]
-        adds = bool(rules.additive[m, 0]) and not signed[overlap].any()
-        # Windows begin anew with each event that ends in them; a few hours are no level.
-        full = self.scan.ring_fill[m] >= longest * (TELLING if adds else 1.0)
-        moves, shares = overlap & full, np.zeros(len(within), dtype=np.bool_)
-        if adds and new.any():
-            moves, shares = shares, overlap & ~held
+        longest = float(rules.windows[-1])
+        if not rules.additive[m, 0] or signed[overlap].any():
+            self._move_windows(rules, evidence, m, overlap, longest)
+            return
+        if new.any():
             leaves = leaves[new[leaves]]
-        elif adds:
-            moves, shares = within & full, overlap & ~within
-        before = self.forecast.shape_of(m, leaves, habits.level)
-        if new.any() and adds:
-            before = tuple(np.zeros_like(one) for one in before)
-        places = np.nonzero(moves)[0]
-        if len(places):
-            at = (np.full(len(places), m), places)
-            change = evidence.changes[-1, m, places]
-            base = evidence.bases[-1, m, places] * evidence.size[m, places]
-            lasted = self.scan.ring_fill[at]
-            base = np.where(signed[places], habits.level[at] * lasted, base)
-            self._move(rules, at, base, base + change, lasted)
-        if shares.any():
             after = self.forecast.shape_of(m, leaves, habits.level)
-            self._share(rules, m, shares, leaves, before, after)
+            before = np.zeros_like(after[0]), np.zeros_like(after[1])
+            held = np.zeros(len(overlap), dtype=np.bool_)
+            held[self.lattice.leaves] = True
+            self._share(rules, m, overlap & ~held, leaves, before, after)
+            return
+        leaves = leaves[within[leaves]]
+        before = self.forecast.shape_of(m, leaves, habits.level)
+        # Windows begin anew with each event that ends in them; a few hours are no level.
+        self._move_windows(rules, evidence, m, within, longest * TELLING)
+        after = self.forecast.shape_of(m, leaves, habits.level)
+        self._share(rules, m, overlap & ~within, leaves, before, after)
+
+    def _move_windows(
+        self, rules: Rules, evidence: Evidence, m: int, slices: Mask, least: float
+    ) -> None:
+        """Move slices (K,) of a measure to the level of their longest windows, if those have at
+        least so many intervals.
+        """
+        places = np.nonzero(slices & (self.scan.ring_fill[m] >= least))[0]
+        if not len(places):
+            return
+        at = (np.full(len(places), m), places)
+        lasted = self.scan.ring_fill[at]
+        change = evidence.changes[-1, m, places]
+        base = evidence.bases[-1, m, places] * evidence.size[m, places]
+        base = np.where(self.habits.signed[at] > 0, self.habits.level[at] * lasted, base)
+        self._move(rules, at, base, base + change, lasted)
 
     def _share(
         self,
@@ -528,7 +529,10 @@ class State:
         before: tuple[Array, Array],
         after: tuple[Array, Array],
     ) -> None:
-        """Let sums of slices (K,) follow leaves that have moved; profiles as of `shape_of`."""
+        """Let sums of slices (K,) follow leaves that have moved; profiles as of `shape_of`.
+
+        What changes much returns to the warm-up for a while.
+        """
         lattice = self.lattice
         order = np.searchsorted(lattice.leaves, leaves)
         changed = np.zeros(len(lattice.leaves))
@@ -545,8 +549,8 @@ class State:
         moved = added[0].mean(axis=0)
         factor = np.clip((level + moved) / np.where(level > 0, level, 1.0), 0.01, 100.0)
         factor = np.where(level > 0, factor, 1.0)
-        self.forecast.add(rules, at, added[0], added[1], factor)
         large = np.abs(factor - 1.0) > SHARED
+        self.forecast.add(rules, at, added[0], added[1], factor, large)
         self.habits.level[at] = level * factor
         some = (at[0][large], at[1][large])
         self.habits.move(rules, some, np.ones(len(some[0])), np.zeros(len(some[0])))
