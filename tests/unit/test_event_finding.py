@@ -214,6 +214,52 @@ def test_a_small_slice_that_stops_is_an_event_until_it_is_the_new_level() -> Non
         assert second(group.end) > whole.starts[stop + 48]
 
 
+def _by_day_and_night(random: np.random.Generator, size: int) -> list[Series]:
+    """Leaves of which most come by day, and one at night alone."""
+    hour = np.arange(size) % 24
+    day = 1.3 + np.sin(2 * np.pi * (hour - 6) / 24)
+    night = (hour >= 2) & (hour < 4)
+    shapes = [600 * day, 150 * day, 400 * day, 800.0 * night]
+    return [random.poisson(shape).astype(float) for shape in shapes]
+
+
+def test_roll_ups_take_what_an_accepted_event_leaves_behind_as_their_leaves_have_it() -> None:
+    """Without its largest value, a total has another day: the jobs at night are all still there."""
+    size, panels = 8 * WEEK, {}
+    gone = 6 * WEEK
+    for seed in (1, 2, 3):
+        leaves = _by_day_and_night(np.random.default_rng(seed), size)
+        leaves[0][gone:] = 0
+        panels[f"seed {seed}"] = _with_total(leaves)
+
+    whole = beside(panels)
+    groups = _groups(whole, false_events_per_week=0.1)
+
+    for name in panels:
+        (group,) = _of(_within(groups, whole, gone, gone + WEEK), name)
+        assert (group.slices, group.accepted) == (({"platform": "leaf 00"},), True)
+        assert whole.starts[gone] <= second(group.start) < whole.starts[gone + 6]
+
+
+def test_a_new_value_is_one_event_until_its_roll_ups_know_it() -> None:
+    """It comes by day, so that what it brings is little at night, and seems to be over."""
+    size, panels = 8 * WEEK, {}
+    begin = 6 * WEEK + 8
+    for seed in (1, 2, 3):
+        *leaves, new, night = _by_day_and_night(np.random.default_rng(seed), size)
+        new[:begin] = 0
+        panels[f"seed {seed}"] = _with_total([*leaves, night, new])
+
+    whole = beside(panels)
+    groups = _groups(whole, false_events_per_week=0.1)
+
+    for name in panels:
+        (group,) = _of(_within(groups, whole, begin, size - 1), name)
+        told = (group.kind, group.slices, group.expected, group.accepted)
+        assert told == ("new value", ({"platform": "leaf 03"},), 0.0, True)
+        assert whole.starts[begin] <= second(group.start) < whole.starts[begin + 6]
+
+
 def test_a_level_that_lasts_ends_its_event_as_accepted() -> None:
     random = np.random.default_rng(1)
     size = 4 * WEEK
