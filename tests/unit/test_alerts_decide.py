@@ -7,7 +7,7 @@ import pytest
 from anomaly_detector.alerts.decide import decide, muted_by, triggers
 from anomaly_detector.alerts.past import former_of, predecessors
 from anomaly_detector.config import Alert
-from anomaly_detector.events.group import share_leaves
+from anomaly_detector.events.group import Earlier, share_leaves
 from anomaly_detector.ledger.items import AlertItem, GroupItem, MuteItem
 from hypothesis import given
 from hypothesis import strategies as st
@@ -225,7 +225,30 @@ def test_what_was_held_back_counts_as_what_it_was_held_back_for(root, suppressed
 
 
 def after(other, hours=5, **changes):
-    return group(start=START + hours * HOUR, after=(other.id,), **changes)
+    return group(start=START + hours * HOUR, after=(Earlier(other.id),), **changes)
+
+
+@pytest.mark.parametrize(
+    ("then", "again"),
+    [
+        ({}, True),
+        # It had been told before it came to the place of the other.
+        ({"before": 70.0}, False),
+        # The other was too weak to be told then, or elsewhere: an early crawl told this one alone.
+        ({"severity": 49.0}, False),
+        ({"slices": ({"platform": "mobile_app"},)}, False),
+    ],
+)
+def test_a_late_crawl_takes_what_came_after_as_an_early_one_did(then, again) -> None:
+    alert = Alert(threshold=50, dimension_filters={"platform": ("pc_web",)})
+    first = group(id="first")
+    here = ({"platform": "pc_web"},)
+    where = {"slices": here} | then
+    second = group(start=START + 5 * HOUR, slices=here, after=(Earlier("first", **where),))
+
+    (found,) = decisions([second], told(first), alerts={"orders": alert})
+
+    assert found.again == again
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from anomaly_detector.alerts.message import Message
 from anomaly_detector.alerts.targets import SEND_ONCE, Targets
 from anomaly_detector.config import Config
 from anomaly_detector.errors import PermanentError, RetryableError
-from anomaly_detector.events.group import Group, Kind
+from anomaly_detector.events.group import Earlier, Group, Kind
 from anomaly_detector.events.store import groups_to_bytes
 from anomaly_detector.intervals import iso
 from anomaly_detector.lake import layout, parquet, results
@@ -565,7 +565,7 @@ def test_an_event_that_begins_again_is_told_in_the_thread_of_the_former(cloud: C
         "start": START + 5 * HOUR,
         "id": "second",
         "severity": 60.0,
-        "after": ("first",),
+        "after": (Earlier("first"),),
     }
     lives = [
         [replace(first, state="OPEN")],
@@ -575,7 +575,14 @@ def test_an_event_that_begins_again_is_told_in_the_thread_of_the_former(cloud: C
         [first, group(**later, hours=2, state="OPEN")],
         [group(**later, hours=2)],
         # and one more, which is over when it is found
-        [group(start=START + 9 * HOUR, id="third", severity=70.0, after=("second", "first"))],
+        [
+            group(
+                start=START + 9 * HOUR,
+                id="third",
+                severity=70.0,
+                after=(Earlier("second"), Earlier("first")),
+            )
+        ],
     ]
     told = []
     for number, groups in enumerate(lives):
@@ -605,8 +612,8 @@ def test_events_that_are_found_at_once_after_each_other_are_all_told_in_one_thre
 ) -> None:
     chosen = config(alerts={"orders": cloud.alert(digest_above=digest_above)})
     first = group(id="first", severity=70.0)
-    second = group(start=START + 5 * HOUR, id="second", severity=60.0, after=("first",))
-    third = group(start=START + 9 * HOUR, id="third", severity=65.0, after=("second",))
+    second = group(start=START + 5 * HOUR, id="second", severity=60.0, after=(Earlier("first"),))
+    third = group(start=START + 9 * HOUR, id="third", severity=65.0, after=(Earlier("second"),))
     beside = group("views", id="beside")
     for number in range(2):
         cloud.commit(
@@ -626,7 +633,7 @@ def test_events_that_are_found_at_once_after_each_other_are_all_told_in_one_thre
 
 def test_an_event_whose_thread_was_retracted_is_told_by_itself(cloud: Cloud) -> None:
     first = group(id="first")
-    second = group(start=START + 5 * HOUR, id="second", after=("first",))
+    second = group(start=START + 5 * HOUR, id="second", after=(Earlier("first"),))
     for number, groups in enumerate([[first], [first, second], [second], [second]]):
         cloud.commit(groups, due=START + number * HOUR, attempt=f"a{number}")
         cloud.deliver()

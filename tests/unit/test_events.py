@@ -192,16 +192,23 @@ def test_an_event_knows_those_that_it_comes_after_in_the_same_place() -> None:
     event, twin = of(9, leaf), of(9, ("app", "*"), few_rows=True)
     events = [inside, beside, other, wider, event, twin]
     note_earlier(events, event.last, "shop")
+
     # then it comes after the former ones, the newest first, and the twin after it
-    assert event.after == (wider.id("shop"), inside.id("shop"))
+    def ids(one: Event) -> list[str]:
+        return [after.id for after in one.after]
+
+    assert ids(event) == [wider.id("shop"), inside.id("shop")]
     # (one in a country and one on a platform only cross)
-    assert twin.after == (event.id("shop"), inside.id("shop"))
+    assert ids(twin) == [event.id("shop"), inside.id("shop")]
     assert (wider.after, inside.after) == ((), ())
-    assert _group(event).after == event.after
+    assert [one.id for one in _group(event).after] == ids(event)
+    # (with what both were then: it has only just begun)
+    assert [(one.before, one.severity) for one in event.after] == [(0.0, wider.severity)] * 2
     # and when it moves to where another one was, it comes after that one, too
     event.slices = (("*", "*"),)
     note_earlier(events, event.last, "shop")
-    assert event.after == (wider.id("shop"), inside.id("shop"), beside.id("shop"))
+    assert ids(event) == [wider.id("shop"), inside.id("shop"), beside.id("shop")]
+    assert event.after[-1].before == event.severity
 
 
 def test_intervals_that_do_not_show_it_add_nothing() -> None:

@@ -117,7 +117,8 @@ def decide(
             mute = muted(group) if because is None else None
             if mute is not None and before is not None and before.state == "MUTED":
                 continue
-            thread = _told(name, group.after, decided) if because is mute is None else None
+            after = _came_after(alert, group) if because is mute is None else ()
+            thread = _told(name, after, decided)
             yield Decision(name, group, because or thread, thread is not None, mute, before)
 
 
@@ -127,6 +128,18 @@ def _is_open(item: AlertItem, decided: Decided) -> bool:
         return True
     told = None if item.because is None else decided(item.alert, item.because)
     return told is not None and told.retracted
+
+
+def _came_after(alert: Alert, group: Group) -> tuple[str, ...]:
+    """IDs of the events that a group comes after, as far as people had been told of them, and not
+    of this one, when that was found: a crawl that comes late decides as each would have.
+    """
+    return tuple(
+        one.id
+        for one in group.after
+        if one.severity >= alert.threshold > one.before
+        and any(is_within(each, alert.dimension_filters) for each in one.slices)
+    )
 
 
 def _told(alert: str, groups: Iterable[str], decided: Decided) -> str | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from anomaly_detector.config import ROLLED_UP
-from anomaly_detector.events.event import Event, Slice
+from anomaly_detector.events.event import After, Event, Slice, once
 
 
 def note_earlier(events: Sequence[Event], at: int, detector: str) -> None:
     """Let events that the interval `at` shows know those that they come after: of their measure, in
-    the place where they are now, open or remembered; the newest first.
+    the place where they are now, open or remembered; the newest first. Call this in each interval.
 
-    Of several that open in the same interval, those before one in `events` are earlier.
+    Of several that open in the same interval, those before one in `events` are earlier. How severe
+    both were is kept, so that whoever looks late decides as if he had looked then.
     """
     for place, event in enumerate(events):
         if event.last != at:
@@ -25,8 +26,10 @@ def note_earlier(events: Sequence[Event], at: int, detector: str) -> None:
             and any(_same_place(own, other) for own in event.slices for other in one.slices)
         ]
         found.sort(key=lambda one: (-one.last, -one.opened, one.first))
-        ids = (one.id(detector) for one in found)
-        event.after = tuple(dict.fromkeys((*event.after, *ids)))
+        new = (After(one.id(detector), one.severity, one.slices, event.before) for one in found)
+        event.after = once((*event.after, *new))
+    for event in events:
+        event.before = event.severity
 
 
 def _same_place(one: Slice, other: Slice) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +103,28 @@ class Track:
         return type(self)(*(getattr(self, one.name)[:size] for one in fields(self)))
 
 
+class After(NamedTuple):
+    """An event that another one came after, as both were then.
+
+    Attributes
+    ----------
+    severity, slices : its own. before : severity of the other one until then.
+    """
+
+    id: str
+    severity: float
+    slices: tuple[Slice, ...]
+    before: float
+
+
+def once(after: Iterable[After]) -> tuple[After, ...]:
+    """Each event once, as it was first."""
+    found: dict[str, After] = {}
+    for one in after:
+        found.setdefault(one.id, one)
+    return tuple(found.values())
+
+
 @dataclass(eq=False)
 class Event:
     """An event of one measure; changed in place as intervals come. Times are seconds since 1970.
@@ -134,7 +156,9 @@ class Event:
     habit : on which days it will be expected, as it has come alike often enough; else empty.
     been : slices that have been its own in some interval that shows it, in the order in which they
         became so.
-    after : IDs of the events that it came after, so far (`earlier`).
+    after : the events that it came after, so far (`earlier`).
+    before : its severity before the newest interval.
+    new : new slices that have made up its change.
     """
 
     measure: str
@@ -162,7 +186,9 @@ class Event:
     accepted: bool = False
     habit: str = ""
     been: tuple[Slice, ...] = ()
-    after: tuple[str, ...] = ()
+    after: tuple[After, ...] = ()
+    before: float = 0.0
+    new: tuple[Slice, ...] = ()
 
     def id(self, detector: str) -> str:
         """The id of its group, the same in every replay."""
@@ -318,6 +344,9 @@ class Event:
         """Go on as an event that ended in the interval that opened this one, under its name."""
         self.opened, self.first = other.opened, other.first
         self.been = tuple(dict.fromkeys((*other.been, *self.been)))
+        self.new = tuple(dict.fromkeys((*other.new, *self.new)))
+        self.after = once((*other.after, *self.after))
+        self.before = max(self.before, other.before)
         self.severity = max(self.severity, other.severity)
         for one in fields(Sums):
             total = getattr(self.sums, one.name)

@@ -17,7 +17,7 @@ from anomaly_detector.events.cause import Leaves, causes
 from anomaly_detector.events.contributions import holds, shares
 from anomaly_detector.events.event import Event, Slice, Track
 from anomaly_detector.events.follow import BACK_TO_NORMAL, BY_NEW
-from anomaly_detector.events.group import MOST_LEAVES, Cause, Group, Kind, Leaf, Part
+from anomaly_detector.events.group import MOST_LEAVES, Cause, Earlier, Group, Kind, Leaf, Part
 from anomaly_detector.events.kind import kind_of
 from anomaly_detector.events.parts import Brought, Cube
 from anomaly_detector.largest_remainder import apportion
@@ -66,7 +66,16 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
         quiet=_quiet(event, found.kind, settings.grid.seconds),
         leaves=_leaves(rule, event, lattice, found),
         cause=None if event.no_data else _cause(settings.dimensions, found),
-        after=tuple(one for one in event.after if one != event.id(settings.name)),
+        after=tuple(
+            Earlier(
+                one.id,
+                one.severity,
+                tuple(_named(settings.dimensions, of) for of in one.slices),
+                one.before,
+            )
+            for one in event.after
+            if one.id != event.id(settings.name)
+        ),
     )
 
 

@@ -95,6 +95,9 @@ def follow(
             overlap, new = now.overlapping(event), None
             if additive and event.side > 0:
                 new = now.new(event, overlap)
+                if new is not None:
+                    names = (lattice.names[place] for place in np.flatnonzero(new).tolist())
+                    event.new = tuple(dict.fromkeys((*event.new, *names)))
             # Of what is new, nothing but its roll-ups is to blame.
             frozen[m] |= overlap if new is None else overlap & now.holding(new) & ~new
             moved = now.moved(event, shown.slots)
@@ -183,7 +186,15 @@ class _Now:
     def _came_anew(self, event: Event) -> bool:
         """Whether new values made up the event's change, and have come in this interval, too."""
         leaves = self.lattice.leaves
-        return bool((self.actual[leaves] * (event.sums.new[leaves] > 0) > 0).any())
+        new = self._new_of(event)[leaves] & (self.actual[leaves] > 0)
+        return bool(new.any())
+
+    def _new_of(self, event: Event) -> Mask:
+        """(K,) slices that have made up the change of an event as new ones, scored or not."""
+        found = np.zeros(len(self.lattice.level), dtype=np.bool_)
+        index = self.lattice.index
+        found[[index[name] for name in event.new if name in index]] = True
+        return found
 
     def go_on(self, event: Event, accept_after: int) -> None:
         """Continue or close an event of an earlier interval."""
@@ -320,7 +331,7 @@ class _Now:
     def _akin(self, event: Event) -> Mask:
         """(K,) new slices within the same new values as those that the event is about."""
         newborn = self._newborn(event)
-        akin = np.asarray(event.sums.new > 0)
+        akin = self._new_of(event)
         for place in np.flatnonzero(newborn & self.holding(akin)).tolist():
             akin = akin | (self.lattice.within(place) & newborn)
         return akin

@@ -130,6 +130,22 @@ class Related:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """An event that another one came after, as both were when that was found.
+
+    Attributes
+    ----------
+    severity : its own. slices : its own. before : severity that the other one had had until then;
+        whoever was told of that at once was not told of it in this one's thread.
+    """
+
+    id: str
+    severity: float = 100.0
+    slices: tuple[dict[str, str], ...] = ({},)
+    before: float = 0.0
+
+
+@dataclass(frozen=True)
 class Group:
     """An event of one measure.
 
@@ -157,8 +173,8 @@ class Group:
     leaves : those that moved with the event, the largest change first; at most `MOST_LEAVES`.
     related : events of other measures (`events.related`), which are known where all measures are.
     related_unexplained : percent of the event that no potential cause among them may explain.
-    after : IDs of events that were in the same place when it began, or shortly before. Whoever was
-        told of one of them is told of this one in its thread.
+    after : events that were in the same place when it began, or shortly before. Whoever was told of
+        one of them by then is told of this one in its thread.
     cause : numbers of `slices`; None in what a former version left, and where nothing is expected
         or has come.
     """
@@ -185,7 +201,7 @@ class Group:
     cause: Cause | None = None
     related: tuple[Related, ...] = ()
     related_unexplained: float = 100.0
-    after: tuple[str, ...] = ()
+    after: tuple[Earlier, ...] = ()
 
     @property
     def is_missing_data(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from anomaly_detector.events.group import Cause, Group, Part, Related
+from anomaly_detector.events.group import Cause, Earlier, Group, Part, Related
 from anomaly_detector.intervals import iso, parse_iso
 
 # An item of the state table holds 400 KB; the whole lists are in the results tables.
@@ -50,7 +50,7 @@ def anomaly_group(group: Group) -> dict[str, Any]:
         "Expected": group.expected,
         "Slices": [dict(one) for one in group.slices],
         "RootCause": None if group.cause is None else root_cause(group.cause),
-        "After": list(group.after),
+        "After": [one.id for one in group.after],
     } | related_metrics(group.related, group.related_unexplained)
 
 
@@ -139,7 +139,7 @@ def group_of(document: Mapping[str, Any]) -> Group:
             for one in document.get("RelatedMetrics", ())
         ),
         related_unexplained=float(document.get("RelatedUnexplained", 100)),
-        after=tuple(document.get("After", ())),
+        after=tuple(Earlier(one) for one in document.get("After", ())),
     )
 
 

@@ -177,6 +177,10 @@ class Session:
             self.database.must_know(statement.users)
         if statement.kind in ("user", "grant", "nothing"):
             return None
+        if statement.kind in ("copy", "unload"):
+            # What reads and writes objects needs a warehouse and a role (`copy`, `unload`).
+            word = statement.kind
+            raise RedshiftError(f'syntax error at or near "{word}"')
         try:
             for text in statement.before:
                 self.cursor.execute(text)
