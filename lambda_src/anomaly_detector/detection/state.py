@@ -49,8 +49,8 @@ from anomaly_detector.detection.surprise import Surprisal, Surprise
 from anomaly_detector.detection.tickets import Ticket, Tickets
 from anomaly_detector.lattice import Lattice
 
-TELLING = 0.25  # share of the longest window that tells a level
 _NEVER = np.datetime64("NaT", "s")
+TELLING = 0.25  # share of the longest window that tells a level
 SHARED = 0.1  # share of a sum that moves with its leaves from which it returns to the warm-up
 
 

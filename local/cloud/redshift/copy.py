@@ -6,9 +6,7 @@ import gzip
 import tempfile
 from pathlib import Path
 
-import boto3
 import duckdb
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.cloud.faults import FaultPlan
@@ -33,15 +31,7 @@ def run(
     copy = copy_sql.parse(sql)
     columns = _columns(copy, session)
     who, _ = assume(copy.roles, warehouse, user, plan)
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=copy.region or warehouse.region,
-        aws_access_key_id=who.access_key,
-        aws_secret_access_key=who.secret_key,
-        aws_session_token=who.token,
-        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
-    )
+    s3 = objects_as(who, copy.region or warehouse.region, endpoint)
     try:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=copy.bucket, Prefix=copy.prefix)
         keys = [each["Key"] for page in pages for each in page.get("Contents", [])]

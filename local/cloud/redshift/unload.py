@@ -70,15 +70,7 @@ def run(
     # Redshift plans the query before it looks at the destination.
     query = dialect.translate(unload.select)
     who, role = assume(unload.roles, warehouse, user, plan)
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=unload.region or warehouse.region,
-        aws_access_key_id=who.access_key,
-        aws_secret_access_key=who.secret_key,
-        aws_session_token=who.token,
-        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
-    )
+    s3 = objects_as(who, unload.region or warehouse.region, endpoint)
     try:
         _prepare_destination(s3, unload)
         key = _encryption_key(unload, warehouse, role, who, endpoint)
@@ -89,6 +81,19 @@ def run(
         return _write(s3, unload, table, key, timestamps, stop_after_files)
     except ClientError as error:
         raise s3_error(error) from error
+
+
+def objects_as(who: identity.Credentials, region: str, endpoint: str) -> Any:
+    """A client of S3 with the credentials that `assume` returned."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=region,
+        aws_access_key_id=who.access_key,
+        aws_secret_access_key=who.secret_key,
+        aws_session_token=who.token,
+        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
+    )
 
 
 def assume(
