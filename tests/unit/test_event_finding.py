@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -258,6 +259,28 @@ def test_a_new_value_is_one_event_until_its_roll_ups_know_it() -> None:
         told = (group.kind, group.slices, group.expected, group.accepted)
         assert told == ("new value", ({"platform": "leaf 03"},), 0.0, True)
         assert whole.starts[begin] <= second(group.start) < whole.starts[begin + 6]
+
+
+def test_a_new_value_that_is_gone_again_is_no_part_of_the_new_level() -> None:
+    """What goes on is the change of another value, under the same event."""
+    size, panels = 8 * WEEK, {}
+    begin = 6 * WEEK + 8
+    for seed in (1, 2, 3):
+        grows, other, new, night = _by_day_and_night(np.random.default_rng(seed), size)
+        new[:] = 0
+        new[begin : begin + 2] = 4000
+        grows[begin + 2 :] *= 3
+        panels[f"seed {seed}"] = _with_total([grows, other, night, new])
+
+    whole = beside(panels)
+    groups = _groups(whole, false_events_per_week=0.1)
+
+    for name in panels:
+        group, *later = _of(_within(groups, whole, begin, size - 1), name)
+        assert (group.slices, group.accepted) == (({"platform": "leaf 00"},), True)
+        assert second(group.end) == whole.starts[begin + 72]
+        # The new level is known well enough that nothing lasts that deviates from it.
+        assert all(one.end - one.start < timedelta(hours=12) for one in later)
 
 
 def test_a_level_that_lasts_ends_its_event_as_accepted() -> None:

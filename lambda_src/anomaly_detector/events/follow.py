@@ -45,6 +45,7 @@ STILL_THERE = 0.5  # share of a window's usual change that the newest hour must 
 SHOWS_ALONE = 2.0  # evidence of a single interval, in either direction, that continues an event
 AS_STRONG = 0.5  # share of the best evidence that a slice needs to be attributed instead
 BY_NEW = 0.8  # share of a change that new values must have to be its cause
+MOSTLY_NEW = 0.5  # the same of a single interval, when it is accepted
 LEAST_EXPECTED = 0.01  # share of a window's usual sum that each shorter one must expect
 NEW_WINDOWS = 10  # learned windows up to which a slice is new; it learns some in a long event
 JOINED = 0.8  # share of what two slices explain that a common slice must explain
@@ -189,6 +190,14 @@ class _Now:
         new = self._new_of(event)[leaves] & (self.actual[leaves] > 0)
         return bool(new.any())
 
+    def _still_new(self, event: Event) -> bool:
+        """Whether new values make up most of the change in this interval: they may have gone, or
+        others have come to change.
+        """
+        leaves = self.lattice.leaves
+        came = float(np.nansum(self.actual[leaves] * self._new_of(event)[leaves]))
+        return came > 0 and came >= MOSTLY_NEW * self.found.now_change[self.m, self.place(event)]
+
     def _new_of(self, event: Event) -> Mask:
         """(K,) slices that have made up the change of an event as new ones, scored or not."""
         found = np.zeros(len(self.lattice.level), dtype=np.bool_)
@@ -226,7 +235,7 @@ class _Now:
             within = np.zeros(len(overlap), dtype=np.bool_)
             for name in event.slices:
                 within |= self.lattice.within(self.lattice.index[name])
-            new = self._akin(event)
+            new = self._akin(event) & self._still_new(event)
             overlap |= self.holding(new)
             self.state.accept(self.rules, self.found, self.m, within, overlap, new)
             seen = self.state.scan.dispersion_seen[self.m]

@@ -14,7 +14,7 @@ from local.cloud.redshift import copy_sql, dialect
 from local.cloud.redshift.copy_sql import Copy
 from local.cloud.redshift.engine import Session, as_redshift
 from local.cloud.redshift.errors import RedshiftError
-from local.cloud.redshift.unload import assume, s3_error
+from local.cloud.redshift.unload import assume, objects_as, s3_error
 from local.cloud.redshift.warehouses import Warehouse
 
 
