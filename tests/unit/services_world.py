@@ -368,6 +368,8 @@ class World:
         return {key: self.store.get(key) for key in self.store.keys("results/")}
 
     def groups(self) -> list[dict[str, Any]]:
-        """Groups on file, without the name of the attempt that wrote them."""
-        found = self.table.query("GROUP#")
-        return [{key: item[key] for key in item if key != "attempt_id"} for item in found]
+        """Groups on file, without what depends on when crawls look: the attempt that wrote them and
+        the groups that late rows have replaced.
+        """
+        found, out = self.table.query("GROUP#"), ("attempt_id", "former")
+        return [{key: item[key] for key in item if key not in out} for item in found]

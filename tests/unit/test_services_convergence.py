@@ -120,6 +120,11 @@ def doubled_crawl(found: World, day: int, execution: str) -> None:
 )
 @given(drawn=crawls, late=delays)
 # Two events in one place are found at once.
+# An event moves as late rows come.
+@example(
+    drawn=[(1, "detect"), (4, "commit"), (1, "overlapped"), (3, "overlapped"), (4, "overlapped")],
+    late={(6, "pc_web"): 1, (2, "pc_web"): 1, (1, "mobile_app"): 1, (2, "mobile_app"): 2},
+)
 @example(drawn=[(1, "plan"), (2, "detect"), (8, "unload")], late={})
 def test_stored_results_equal_those_of_a_clean_run(
     drawn: list[tuple[int, str]], late: dict[tuple[int, str], int]
