@@ -174,8 +174,10 @@ def schedule(world: World, plan: Plan) -> None:
             world.abort_at(due + timedelta(seconds=one.size), "crawl")
         elif one.name == "refuse":
             target = (shop.TOPIC, shop.FUNCTION, shop.OTHER_TOPIC)[one.at % 3]
-            # No longer than a day, after which an alert is given up.
-            until = min(_due(plan, one.at + one.size) - OFFSET / 2, due + timedelta(hours=20))
+            # No longer than a day, after which an alert is given up; and it is over when what is
+            # late may catch up.
+            last = min(one.at + one.size, plan.intervals)
+            until = min(_due(plan, last) - OFFSET / 2, due + timedelta(hours=20))
             world.refusals.append((target, due, until, _REFUSALS[one.size % len(_REFUSALS)]))
         elif one.name == "warehouse" and one.size < len(_TROUBLE):
             world.warehouse.trouble[statement] = _TROUBLE[one.size]
