@@ -600,9 +600,9 @@ def test_an_event_that_begins_again_is_told_in_the_thread_of_the_former(cloud: C
     assert [one["alertEventId"].partition(":event/")[2] for one in told] == [
         "first",
         "first/resolved/1",
-        "second/ongoing/2",
-        "second/resolved/3",
-        "third/ongoing/4",
+        "second/after/first/ongoing/2",
+        "second/after/first/resolved/3",
+        "third/after/first/ongoing/4",
     ]
 
 
@@ -625,20 +625,35 @@ def test_events_that_are_found_at_once_after_each_other_are_all_told_in_one_thre
         cloud.deliver()
     told = [each for one in cloud.received() for each in one.get("alerts", [one])]
     events = [one["alertEventId"].partition(":event/")[2] for one in told]
-    assert sorted(events) == ["beside", "first", "second/ongoing/1", "third/ongoing/1"]
+    assert sorted(events) == [
+        "beside",
+        "first",
+        "second/after/first/ongoing/1",
+        "third/after/first/ongoing/1",
+    ]
     if digest_above > 1:
-        assert events.index("first") < events.index("second/ongoing/1")
-        assert events.index("second/ongoing/1") < events.index("third/ongoing/1")
+        assert events.index("first") < events.index("second/after/first/ongoing/1")
+        assert events.index("second/after/first/ongoing/1") < events.index(
+            "third/after/first/ongoing/1"
+        )
 
 
 def test_an_event_whose_thread_was_retracted_is_told_by_itself(cloud: Cloud) -> None:
     first = group(id="first")
     second = group(start=START + 5 * HOUR, id="second", after=(Earlier("first"),))
-    for number, groups in enumerate([[first], [first, second], [second], [second]]):
+    again = replace(second, severity=98.0)
+    for number, groups in enumerate([[first], [first, second], [second], [second], [again]]):
         cloud.commit(groups, due=START + number * HOUR, attempt=f"a{number}")
         cloud.deliver()
     told = [(one["alertEventId"].partition(":event/")[2]) for one in cloud.received()]
-    assert told == ["first", "second/ongoing/1", "first/retracted", "second"]
+    # then no two messages have the same name
+    assert told == [
+        "first",
+        "second/after/first/ongoing/1",
+        "first/retracted",
+        "second",
+        "second/ongoing/1",
+    ]
 
 
 def test_a_target_that_was_down_is_told_what_holds_in_one_message(cloud: Cloud) -> None:

@@ -152,18 +152,20 @@ def of_event(
     state, severity_class = state_of(item, knows), item.holds.severity_class
     if is_over(config, group):
         group = replace(group, state="CLOSED")
-    before, after = _framed(item, group, state, knows)
+    before, end = _framed(item, group, state, knows)
 
     def say(*, names: int = _NAME, brief: bool = False) -> str:
         told = words.sentence(config, group, asof, names=names, brief=brief)
-        return f"{config.name}: {before}{told}{'' if brief else after}"
+        return f"{config.name}: {before}{told}{'' if brief else end}"
 
     payload = alert_payload(
         origin, config, item.alert, group, results_key, late=item.late, tellings=item.tellings
     )
     told = payload["alertEventId"]
     if state != "OPEN":
-        payload["alertEventId"] = f"{told}/{state.lower()}/{item.turn}"
+        # It may become an event of its own, whose messages have turns of their own.
+        after = f"/after/{item.group_id}" if group.id != item.group_id else ""
+        payload["alertEventId"] = f"{told}{after}/{state.lower()}/{item.turn}"
         payload["state"] = state
     return Letter(
         event=told.replace(f":event/{group.id}", f":event/{item.group_id}"),
