@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -169,7 +170,9 @@ def _totals(
     places: NDArray[np.int64], values: NDArray[np.generic], size: int
 ) -> NDArray[np.float64]:
     """(…, size) sums of values (…, N) by index (N,)."""
-    totals = np.zeros((*values.shape[:-1], size))
-    for at in np.ndindex(values.shape[:-1]):
-        totals[at] = np.bincount(places, values[at], size)
-    return totals
+    *shape, width = values.shape
+    rows = values.reshape(math.prod(shape), width)
+    totals = np.empty((len(rows), size))
+    for total, row in zip(totals, rows, strict=True):
+        total[:] = np.bincount(places, row, size)
+    return totals.reshape(*shape, size)

@@ -67,7 +67,8 @@ class Band(Part):
         on = live & (habits.seen >= UNCLIPPED_UNTIL)
         rate = np.maximum(SLOWEST, np.minimum(FASTEST, SLOWER_WITH / (habits.seen + 1.0)))
         rate *= on
-        step = np.stack([value < lower, value > upper]) - rules.band_beyond
+        step = np.array([value < lower, value > upper], dtype=np.float64)
+        step -= rules.band_beyond
         step *= rate
         np.exp(step, out=step)
         self.reach *= step

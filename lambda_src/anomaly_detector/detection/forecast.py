@@ -235,9 +235,8 @@ class Forecast(Part):
         """
         seen = habits.seen
         settled = (seen >= rules.warm_up) & (self.week_seen[slots.week] >= rules.young_week)
-        limit = np.full_like(z, CLIP)
-        np.copyto(limit, CLIP_LEARNING, where=~settled)
-        np.copyto(limit, np.inf, where=~settled & (seen < UNCLIPPED_UNTIL))
+        limit = np.where(seen < UNCLIPPED_UNTIL, np.inf, CLIP_LEARNING)
+        np.copyto(limit, CLIP, where=settled)
         limit /= np.maximum(np.abs(z), 1.0)
         clipped = residual * np.minimum(1.0, limit)
         if expectation.unsure is not None:
@@ -477,7 +476,7 @@ def _refuted(expectation: Expectation, value: Array) -> Mask:
 
 def _learn_slot(slot: Narrow, seen: Count, on: Mask, rate: float | Array, target: Array) -> None:
     slot += on * np.maximum(1.0 / (seen + 1.0), rate) * (target - slot)
-    seen[:] = np.minimum(seen + on.astype(np.float64), SLOT_SEEN_MAX)
+    np.minimum(seen + on, SLOT_SEEN_MAX, out=seen)
 
 
 def _places(mask: Mask) -> Places:

@@ -236,6 +236,8 @@ class Moments(Part):
         bits = by_age(number + 1)[age] & _bit(number + 1, "day")
         bits *= self.slot[:, m, k] == slot
         hits = np.nonzero(bits)
+        if not len(hits[0]):
+            return None
         shares = self.share[:, m, k][hits]
         found = _found(number + 1, bits[hits], age[hits], shares, hits[1])
         if not len(found.places):
@@ -256,7 +258,7 @@ def habit(days: Days, moments: Moments, number: int, slot: int) -> Habit | None:
     """
     found = moments.judge(number, slot) if len(moments.slot) else None
     whole = days.expects != 0
-    if found is None and not whole.any():
+    if (found is None or not len(found.places)) and not whole.any():
         return None
     share = days.expects.astype(np.float64)
     doubt = np.abs(days.doubt).astype(np.float64)
@@ -299,14 +301,15 @@ def expected_on(days: Days, moments: Moments, number: int) -> dict[str, Mask]:
 
 def _again(number: int, days: _Days, shares: _Shares, share: float, *, days_in_a_row: bool) -> str:
     """The kind of like days that a deviation completes among those remembered, empty if none."""
-    ages = number - days.astype(np.int64)
+    aged = [(number - day, one) for day, one in zip(days.tolist(), shares.tolist(), strict=True)]
     for kind in kinds(number):
         if not kind.certain or (kind.name == "day" and not days_in_a_row):
             continue
         # Of the next like day, all but the oldest of these are among the last four.
-        alike = np.append(shares[np.isin(ages, kind.ages[:-1])].astype(np.float64), share)
-        one_side = abs(alike.sum()) >= 0.999 * np.abs(alike).sum() > 0
-        if len(alike) < kind.needed or not one_side:
+        alike = np.array([*(one for age, one in aged if age in kind.ages[:-1]), share])
+        if len(alike) < kind.needed:
+            continue
+        if not abs(alike.sum()) >= 0.999 * np.abs(alike).sum() > 0:
             continue
         if np.std(alike, ddof=1) <= SIMILAR * abs(float(alike.mean())):
             return kind.name
@@ -336,6 +339,9 @@ def _found(
     of = [(place, kind) for place, kind in enumerate(kinds(number)) if any_of >> place & 1]
     least = min((kind.needed for _, kind in of), default=0)
     often = np.bincount(places)[places] >= least
+    if not often.any():
+        none = np.zeros(0, dtype=np.int64)
+        return _Found(none, np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.bool_), none)
     bits, age, shares, places = bits[often], age[often], shares[often], places[often]
     series, which = np.unique(places, return_inverse=True)
     share, doubt = np.zeros(len(series)), np.zeros(len(series))
@@ -343,7 +349,7 @@ def _found(
     chosen = np.zeros(len(series), dtype=np.int64)
     known = np.zeros(len(series), dtype=np.bool_)
     sizes = shares.astype(np.float64)
-    for place, kind in of if len(series) else ():
+    for place, kind in of:
         held = (bits & np.uint16(1 << place)) != 0
         count = np.bincount(which[held], minlength=len(series))
         # Most series have deviated once or twice.

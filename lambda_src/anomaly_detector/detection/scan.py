@@ -405,7 +405,7 @@ class Scan(Part):
         x = np.log(np.maximum(size, SMALL))
         usual = np.log(np.maximum(self.dispersion, SMALL))
         for m, additive in enumerate(rules.additive[:, 0]):
-            told = np.flatnonzero(tells[m])
+            told = tells[m].nonzero()[0]
             count = len(told)
             if count < FEWEST_TELL:
                 usual[:, m] = self.dispersion[:, m]
@@ -427,10 +427,12 @@ class Scan(Part):
         """(M, K) nats for stuck leaves of a slice, against values that are equal by chance."""
         found = np.zeros(self.same.shape)
         leaves = lattice.leaves
-        run = self.same[:, leaves]
-        free = rules.min_absolute + rules.min_relative == 0
-        wanted = (run >= FEWEST_SAME) & np.broadcast_to(free, self.same.shape)[:, lattice.leaves]
-        for m in np.flatnonzero(wanted.any(axis=1)):
+        run = self.same.take(leaves, axis=1)
+        wanted = run >= FEWEST_SAME
+        if rules.minima:
+            free = rules.min_absolute + rules.min_relative == 0
+            wanted &= np.broadcast_to(free, self.same.shape)[:, leaves]
+        for m in np.nonzero(wanted.any(axis=1))[0].tolist():
             nats = self.same_nats[m, leaves]
             gain = np.where(run[m] >= FEWEST_SAME, nats, -NOT_STUCK)
             telling = observed.live[m, leaves] & (value[m, leaves] != 0)
@@ -522,7 +524,8 @@ def _squares(
 
 def _rows(sums: Array) -> Array | None:
     """(V, M, K) rows that make the change of a mean, infinite if unknown; None if all are."""
-    if sums.shape[1] < 3:
+    # The longest window holds the others.
+    if sums.shape[1] < 3 or not sums[-1, 2].any():
         return None
     changes, squares = sums[:, 0], sums[:, 2]
     rows = np.full_like(changes, np.inf)
@@ -568,8 +571,8 @@ def _phi(dispersion: Array, unit: Array) -> Array:
 def _parts(level: Array, lattice: Lattice) -> Array:
     """(M, K) effective number of leaves of a slice: (sum of sizes)^2 / sum of squares."""
     largest = level.max(axis=1, keepdims=True, initial=SMALL)
-    own = level[:, lattice.leaves] / largest
-    total, squares = lattice.summed(np.stack([own, np.square(own)]))
+    own = level.take(lattice.leaves, axis=1) / largest
+    total, squares = lattice.summed(np.array([own, np.square(own)]))
     parts = np.square(total) / np.maximum(squares, TINY)
     return np.asarray(np.maximum(1.0, parts))
 

@@ -368,7 +368,7 @@ class State:
         self.scan.learn(rules, habits, evidence, value, known, frozen)
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
         self.band.learn(rules, habits, shown.whole, shown.lower, shown.upper, on)
-        self.tickets.learn(rules, habits, shown.observed, value, shown.ticket, on, self.lattice)
+        self.tickets.learn(rules, habits, shown.observed, value, shown.ticket, on)
         plain = known
         if expectation.precedent is not None:
             plain = known & ~expectation.precedent.known

@@ -307,15 +307,18 @@ class Surprise(Part):
         asked = octave[1] > ASKED
         asked |= ~rules.additive
         found = np.zeros(asked.shape)
-        at = np.nonzero(asked)
-        if not len(at[0]):
+        at = asked.reshape(-1).nonzero()[0]
+        if not len(at):
             return found
-        # As arrays (C, …, 1, n).
-        row = (None, *at)
-        shares = self.tail_share[ALL][:, :, *row]
-        slope = self.leaps[ALL][:, *row] / self.leap_excess[ALL][:, *row]
-        strange = _tail(explained[row], shares, slope).at(octave[:, *row])
-        found[at] = _agreed(strange, trust[row], close[row], LOOKS_ALL)[0]
+
+        def row(array: Array) -> Array:
+            # (…, M, K) to (…, 1, n)
+            return np.asarray(array.reshape(*array.shape[:-2], 1, -1).take(at, axis=-1))
+
+        slope = row(self.leaps[ALL]) / row(self.leap_excess[ALL])
+        tail = _tail(row(explained), row(self.tail_share[ALL]), slope)
+        lasting = _agreed(tail.at(row(octave)), row(trust), row(close), LOOKS_ALL)
+        found.reshape(-1)[at] = lasting[0]
         return found
 
     def _explained(self, habits: Habits, channel: int) -> Array:

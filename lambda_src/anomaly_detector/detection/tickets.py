@@ -41,12 +41,14 @@ class Ticket:
     known : whether the norm is. largest : the one ticket that explains what is unusual of it.
     squares : sum of squares, with that ticket reduced to `cap`.
     cut : what is taken off the residual.
+    seen : (M, 1) the largest one that any leaf of the measure has had.
     """
 
     known: Mask
     largest: Array
     squares: Array
     cut: Array
+    seen: Array
 
 
 @dataclass
@@ -88,12 +90,13 @@ class Tickets(Part):
         cap = CAP * np.sqrt(np.maximum(self.squares * tide, usual))
         over = largest - cap
         over *= known & (self.squares > 0)
-        seen = self.largest[:, lattice.leaves].max(axis=1, initial=0.0)[:, None]
+        leaves = self.largest.take(lattice.leaves, axis=1)
+        seen = leaves.max(axis=1, keepdims=True, initial=0.0)
         cut = np.minimum(over, TWICE * seen - cap)
         cut = np.minimum(np.maximum(cut, 0.0), np.abs(residual))
         cut *= (residual > 0) | (signed > 0)
         squares = square - np.where(over > 0, np.square(largest) - np.square(cap), 0.0)
-        return Ticket(known, largest, squares, np.copysign(cut, residual))
+        return Ticket(known, largest, squares, np.copysign(cut, residual), seen)
 
     def learn(
         self,
@@ -103,7 +106,6 @@ class Tickets(Part):
         value: Array,
         ticket: Ticket | None,
         on: Mask,
-        lattice: Lattice,
     ) -> None:
         """Learn one interval of the series `on`; call this before `habits` learn.
 
@@ -124,8 +126,7 @@ class Tickets(Part):
         ):
             mean += rate * (one - mean)
         # An event, too, shows which sizes there are, but one wrong number does not make all usual.
-        seen = self.largest[:, lattice.leaves].max(axis=1, initial=0.0)[:, None]
-        most = np.where(seen > 0, GROWTH * seen, np.inf)
+        most = np.where(ticket.seen > 0, GROWTH * ticket.seen, np.inf)
         self.largest *= 1.0 - RATE_LARGEST * rules.pace
         tells = ticket.known & observed.born
         np.maximum(self.largest, np.minimum(ticket.largest, most), out=self.largest, where=tells)

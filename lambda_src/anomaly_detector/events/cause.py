@@ -147,8 +147,12 @@ class _Search:
         self, codes: Codes, actual: Array, expected: Array, deviation: Array, side: int
     ) -> None:
         self._codes, self._actual, self._expected = codes, actual, expected
-        self._deviation, self._side = deviation, side
+        self._deviation = deviation
+        self._side = side
         self._unchanged = _nats((actual - expected) / deviation)
+        self._factors = tuple(one for one in FACTORS if (one - 1.0) * side > 0)
+        # (F, L) nats that a factor gains a leaf.
+        self._each = np.array([self._gained(slice(None), one) for one in self._factors])
         self._levels = list(_levels(codes))
         self._most = min(CANDIDATES, max(4, MOST_CELLS // len(codes)))
 
@@ -162,26 +166,14 @@ class _Search:
         return [(names[one], held[one]) for one in chosen]
 
     def _gain(self, held: NDArray[np.bool_]) -> Array:
-        """(L,) nats that a slice gains its leaves, -inf for others."""
-        at = np.flatnonzero(held)
-        _, found = self._fitted(at)
-        gain = np.full(len(held), -np.inf)
-        gain[at] = found
-        return gain
-
-    def _fitted(self, at: Codes) -> tuple[float, Array]:
-        """The factor that the leaves `at` have in common, on the side of the event, and what it
-        gains each.
+        """(L,) nats that a slice gains its leaves by the factor that they have in common, on the
+        side of the event; -inf for others.
         """
-        actual, expected, deviation = self._actual[at], self._expected[at], self._deviation[at]
-        unchanged = self._unchanged[at]
-        best, most = 1.0, -np.inf
-        for factor in self._factors():
-            total = float((unchanged - _changed(actual, expected, deviation, factor)).sum())
-            if total > most:
-                best, most = factor, total
+        at = np.flatnonzero(held)
+        actual, expected = self._actual[at], self._expected[at]
+        factor = self._factors[int(self._each.take(at, axis=1).sum(axis=1).argmax())]
+        deviation = self._deviation[at]
         weight = expected / np.square(deviation)
-        factor = best
         for _ in range(REFINED):
             x = (actual - factor * expected) / deviation
             trust = weight / (DEGREES + np.square(x))
@@ -189,23 +181,21 @@ class _Search:
             if size <= 0:
                 break
             factor = self._on_side(float(trust @ actual) / size)
-        return factor, unchanged - _changed(actual, expected, deviation, factor)
+        gain = np.full(len(held), -np.inf)
+        gain[at] = self._gained(at, factor)
+        return gain
 
-    def _factors(self) -> tuple[float, ...]:
-        return tuple(one for one in FACTORS if (one - 1.0) * self._side > 0)
+    def _gained(self, at: Codes | slice, factor: float) -> Array:
+        """Nats that a factor gains the leaves `at`."""
+        changed = _changed(self._actual[at], self._expected[at], self._deviation[at], factor)
+        return np.asarray(self._unchanged[at] - changed)
 
     def _on_side(self, factor: float) -> float:
         return max(1.0, factor) if self._side > 0 else min(1.0, factor)
 
     def _candidates(self) -> tuple[list[Slice], list[NDArray[np.bool_]], list[float]]:
         """Slices among which the causes are: names, leaves and prices."""
-        factors = self._factors()
-        each = np.stack(
-            [
-                self._unchanged - _changed(self._actual, self._expected, self._deviation, one)
-                for one in factors
-            ]
-        )
+        each = self._each.copy()
         found: dict[bytes, tuple[Slice, NDArray[np.bool_], float]] = {}
         left = np.ones(len(self._actual), dtype=np.bool_)
         for _ in range(ROUNDS):

@@ -147,11 +147,12 @@ class FewRows:
         away = np.log(np.maximum(here, 1.0)) - usual
         enough = WEEKS * self.slot_values
         learnt = self.judged & (rows.seen[slot] >= enough)
-        learnt &= rows.seen.sum(axis=0) >= self.settings.open_after
+        taught = rows.seen.sum(axis=0)
+        learnt &= taught >= self.settings.open_after
         beyond = np.maximum(rows.spread, LEAST_SPREAD) * FAR
         few = learnt & (here > 0) & (here < HALF * expected) & (-away > beyond)
         few &= expected - here > SURE * np.sqrt(expected)
-        for m in np.flatnonzero(few).tolist():
+        for m in few.nonzero()[0].tolist():
             few[m] = here[m] < HALF * expected[m] * self._present(habits, count[m], m)
         less = learnt & (here < STILL * expected)
         rows.low[:] = np.where(few | (less & (rows.low > 0)), rows.low + 1, 0.0)
@@ -177,7 +178,7 @@ class FewRows:
                 event.accepted, event.closed = True, 1
                 frozen[m] = self._accept(rows, m, away)
             found.append(event)
-        self._learn(rows, here, away, slot, ~frozen & (here > 0))
+        self._learn(rows, here, away, slot, taught, ~frozen & (here > 0))
         return tuple(found)
 
     def _present(self, habits: Habits, count: Array, m: int) -> float:
@@ -228,19 +229,20 @@ class FewRows:
         away[m] = 0.0
         return False
 
-    def _learn(self, rows: RowCounts, here: Array, away: Array, slot: int, on: Mask) -> None:
+    def _learn(
+        self, rows: RowCounts, here: Array, away: Array, slot: int, taught: Array, on: Mask
+    ) -> None:
         seen = rows.seen[slot]
         new = on & (seen == 0)
         rows.usual[slot] = np.where(
             new, np.log(np.maximum(here, 1.0)) - rows.level, rows.usual[slot]
         )
-        away = np.where(new, 0.0, np.clip(away, -CLIP, CLIP))
+        away = np.where(new, 0.0, np.minimum(np.maximum(away, -CLIP), CLIP))
         least = LEAST_RATE / self.slot_values
         rate = np.where(on, np.maximum(1.0 / (seen + 1.0), least), 0.0)
         rows.usual[slot] += rate * away
         half_day = max(2.0, self.settings.slots_a_day / 2)
         rows.level += np.where(on, away / half_day, 0.0)
-        taught = rows.seen.sum(axis=0)
         spread = np.maximum(SPREAD_RATE, 1.0 / (taught + 1.0))
         rows.spread += np.where(on & ~new, spread * (np.abs(away) - rows.spread), 0.0)
         rows.seen[slot] = seen + on
