@@ -32,6 +32,12 @@ def kept(
     return field(metadata={"axes": axes, "dtype": dtype, "initial": initial})
 
 
+def places_of(mask: Mask) -> Places:
+    """Indices of the series of a mask (M, K)."""
+    measures, slices = np.nonzero(mask)
+    return measures, slices
+
+
 @dataclass
 class Part:
     """Arrays of shape (…, M, K); `learn` changes them in place."""

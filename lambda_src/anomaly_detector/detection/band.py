@@ -72,8 +72,7 @@ class Band(Part):
         step *= rate
         np.exp(step, out=step)
         self.reach *= step
-        np.minimum(self.reach, WIDEST, out=self.reach)
-        np.maximum(self.reach, NARROWEST, out=self.reach)
+        self.reach.clip(NARROWEST, WIDEST, out=self.reach)
         np.copyto(self.above_one, 1.0, where=live & (value > 1.0))
 
     def cut(self, rules: Rules, habits: Habits, lower: Array, upper: Array) -> None:

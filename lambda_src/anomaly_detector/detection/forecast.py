@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_detector.detection.arrays import Array, Mask, Part, Places, kept
+from anomaly_detector.detection.arrays import Array, Mask, Part, Places, kept, places_of
 from anomaly_detector.detection.habits import SMALL_COUNT, Habits, Observed
 from anomaly_detector.detection.month import Month, Season
 from anomaly_detector.detection.recurring import Habit
@@ -184,7 +184,7 @@ class Forecast(Part):
             np.copyto(few[m], share, where=observed.count[m] > 0)
         spread *= few
         floor = _floor(rules, habits, observed, expected, level)
-        volatility = np.minimum(np.maximum(self.volatility, VOLATILITY_MIN), VOLATILITY_MAX)
+        volatility = self.volatility.clip(VOLATILITY_MIN, VOLATILITY_MAX)
         scale, calm = np.maximum(spread * volatility, floor), np.maximum(spread, floor)
         unsure = None
         if doubt is not None:
@@ -370,7 +370,7 @@ class Forecast(Part):
             total *= stays
             total += counts * one
         there = on & (np.abs(self.run) >= rules.shift_after)
-        return _places(there) if there.any() else None
+        return places_of(there) if there.any() else None
 
     def move(self, rules: Rules, at: Places, factor: Array, added: Array, moved: Array) -> None:
         """Move series to a new level."""
@@ -456,7 +456,7 @@ def _floor(
     )
     events = size / np.maximum(observed.unit, SMALL)
     # The Poisson deviation applies up to a small count, and fades out up to twice as much.
-    small = np.minimum(np.maximum(2.0 - events / SMALL_COUNT, 0.0), 1.0)
+    small = (2.0 - events / SMALL_COUNT).clip(0.0, 1.0)
     poisson = np.sqrt(small * (np.minimum(events, 2 * SMALL_COUNT) + 0.5))
     np.maximum(floor, observed.unit * poisson, out=floor)
     # For a series of zeros, the size of the first nonzero value is arbitrary.
@@ -477,8 +477,3 @@ def _refuted(expectation: Expectation, value: Array) -> Mask:
 def _learn_slot(slot: Narrow, seen: Count, on: Mask, rate: float | Array, target: Array) -> None:
     slot += on * np.maximum(1.0 / (seen + 1.0), rate) * (target - slot)
     np.minimum(seen + on, SLOT_SEEN_MAX, out=seen)
-
-
-def _places(mask: Mask) -> Places:
-    measures, slices = np.nonzero(mask)
-    return measures, slices

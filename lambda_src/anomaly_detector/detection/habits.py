@@ -104,12 +104,12 @@ class Habits(Part):
         ----------
         residual : mean absolute residual.
         """
-        share = np.minimum(np.maximum(self.nonzero, 1e-9), FADE_TO)
+        share = self.nonzero.clip(1e-9, FADE_TO)
         chance = 2.0 * share * (1.0 - share) * self.magnitude
         part = residual / np.maximum(chance, TINY)
         part -= REGULAR
         part /= IRREGULAR - REGULAR
-        part = np.minimum(np.maximum(part, 0.0), 1.0)
+        part.clip(0.0, 1.0, out=part)
         part *= np.minimum((FADE_TO - share) / (FADE_TO - FADE_FROM), 1.0)
         part *= share / -np.log1p(-share)
         unit = np.maximum(self.magnitude * part, self.fractional == 0)

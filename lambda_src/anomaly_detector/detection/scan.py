@@ -31,13 +31,14 @@ series itself. So 50 is the threshold, for events as for points.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_detector.detection.arrays import Array, Mask, Part, kept
+from anomaly_detector.detection.arrays import Array, Mask, Part, Places, kept, places_of
 from anomaly_detector.detection.forecast import Expectation
 from anomaly_detector.detection.habits import Habits, Observed
 from anomaly_detector.detection.rules import FULL_SIZE, SMALL, TINY, Rules
@@ -79,7 +80,7 @@ class Evidence:
     Attributes
     ----------
     evidence : R, -inf if the series may not open an event.
-    weight : x, the evidence weighted by the size of the change, and capped.
+    weight : x, the evidence weighted by the size of the change; capped where it is T or more.
     side : 1 above, -1 below.
     window : index of the best window; change, base : sums over it.
     now_change, now_base : residual and expectation of this interval.
@@ -164,7 +165,7 @@ class Scan(Part):
         habits: Habits,
         observed: Observed,
         expectation: Expectation,
-        surprise: Array,
+        surprise: Callable[[Places], Array],
         value: Array,
         squares: Array | None,
         long_level: Array,
@@ -175,7 +176,7 @@ class Scan(Part):
 
         Parameters
         ----------
-        surprise : L if the series is scored, otherwise 0.
+        surprise : L of some series, 0 if they are not scored.
         value : the expectation if missing.
         squares : sums of the squares of the rows' values, NaN if unknown; None if all are.
         long_level : mean of the values; unlike a short one, it hardly follows a fault.
@@ -209,7 +210,7 @@ class Scan(Part):
         # season uses the geometric mean of both.
         sums_of_level = level * lengths
         tide = bases / np.maximum(sums_of_level, SMALL)
-        tide = np.where(counted, np.sqrt(np.minimum(np.maximum(tide, 0.04), 25.0)), 1.0)
+        tide = np.where(counted, np.sqrt(tide.clip(0.04, 25.0)), 1.0)
         raw = np.square(changes) / safe
         fresh = raw / tide
         settled = (self.dispersion_seen >= UNCLIPPED_WINDOWS) & (calm > 0)
@@ -225,7 +226,7 @@ class Scan(Part):
         np.maximum(phi, np.square(least) / safe, out=phi)
         ratio = changes / safe
         ratio += 1.0
-        ratio = np.minimum(np.maximum(ratio, 0.0), 1e9)
+        ratio.clip(0.0, 1e9, out=ratio)
         likely = ratio * np.log(np.maximum(ratio, SMALL))
         likely -= ratio - 1.0
         d = np.where(counted, likely * bases, 0.5 * raw)
@@ -243,7 +244,7 @@ class Scan(Part):
         most = TAIL_TERMS * _parts(level, lattice) * np.sqrt(lengths * rules.pace)
         if burst is not None:
             most = np.where(burst, np.inf, most)
-        terms = np.minimum(np.maximum(terms, 1.0), most)
+        terms = terms.clip(1.0, most)
         if rows is not None:
             np.minimum(terms, np.maximum(rows, 1.0), out=terms)
         heavy = terms * np.log1p(np.maximum(d, 0.0) / terms)
@@ -282,8 +283,10 @@ class Scan(Part):
         evidence = nats / math.log(10) - price
         relative = np.abs(best_change) / np.maximum(best_base, SMALL)
         weight = evidence * np.where(other, 1.0, np.minimum(1.0, relative / FULL_SIZE))
-        capped = ~rules.additive & ~other
-        weight = np.where(capped, np.minimum(weight, CAP * surprise), weight)
+        # What is too little to open an event needs no cap.
+        capped = places_of(~rules.additive & ~other & (weight >= threshold[:, None]))
+        if len(capped[0]):
+            weight[capped] = np.minimum(weight[capped], CAP * surprise(capped))
         return Evidence(
             evidence=np.where(ready & (other | (side != 0)), evidence, -np.inf),
             weight=weight,
@@ -373,23 +376,21 @@ class Scan(Part):
         A window of several hours takes of the oldest hour the share that it reaches into.
         """
         hour, place = divmod(clock, rules.an_hour)
-        blocks = self.ring[(hour - np.arange(len(self.ring))) % len(self.ring)]
         sums = np.empty((len(rules.windows), *self.ring.shape[1:]))
         short = rules.within_hour + 1 if len(self.recent) else 0
-        latest = self.recent[(place - np.arange(len(self.recent))) % max(1, len(self.recent))]
         long = [0, *(window // rules.an_hour for window in rules.windows[short:])]
         # First the intervals that no shorter window has.
-        for newest, totals, ends in (
-            (latest, sums[:short], [0, *rules.windows[:short]]),
-            (blocks, sums[short:], long),
+        for ring, newest, totals, ends in (
+            (self.recent, place, sums[:short], [0, *rules.windows[:short]]),
+            (self.ring, hour, sums[short:], long),
         ):
             for total, (begin, end) in zip(totals, pairwise(ends), strict=True):
-                np.add.reduce(newest[begin:end], axis=0, dtype=np.float64, out=total)
+                _add_up(ring, newest - end, newest - begin, total)
             _accumulate(np.add, totals)
         left = rules.an_hour - 1 - place
         if left:
             for total, end in zip(sums[short:], long[1:], strict=True):
-                total += blocks[end] * (left * rules.pace)
+                total += self.ring[(hour - end) % len(self.ring)] * (left * rules.pace)
         return sums
 
     def _usual(self, rules: Rules, habits: Habits) -> Array:
@@ -418,9 +419,9 @@ class Scan(Part):
             slope = np.minimum(
                 np.maximum(slope, 0.0 if additive else -1.0), 1.0 if additive else 0.0
             )
-            line = slope[:, None] * np.minimum(np.maximum(x[m] - middle, -100), 100)
+            line = slope[:, None] * (x[m] - middle).clip(-100, 100)
             line += y.sum(axis=1, keepdims=True) / count
-            np.exp(np.minimum(np.maximum(line, -600), 600), out=usual[:, m])
+            np.exp(line.clip(-600, 600), out=usual[:, m])
         return usual
 
     def _repeats(self, rules: Rules, observed: Observed, value: Array, lattice: Lattice) -> Array:
@@ -546,6 +547,16 @@ def _poisson(value: Array, expected: Array) -> Array:
     nats = value * (np.log(mean / value) + 1.0) - mean
     nats -= 0.5 * np.log(value) + _HALF_LOG_TAU + 1.0 / (12.0 * value)
     return np.asarray(np.exp(np.maximum(nats, -700.0)))
+
+
+def _add_up(ring: NDArray[np.float32], after: int, last: int, total: Array) -> None:
+    """Sum of the places of a ring from the one behind `after` up to `last`."""
+    first, end = (after + 1) % len(ring), last % len(ring) + 1
+    if first < end:
+        np.add.reduce(ring[first:end], axis=0, dtype=np.float64, out=total)
+        return
+    np.add.reduce(ring[first:], axis=0, dtype=np.float64, out=total)
+    total += np.add.reduce(ring[:end], axis=0, dtype=np.float64)
 
 
 def _accumulate(how: np.ufunc, values: Array) -> None:

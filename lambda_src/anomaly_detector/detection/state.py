@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_detector.detection.arrays import Array, Mask, Part, Places
+from anomaly_detector.detection.arrays import Array, Mask, Part, Places, places_of
 from anomaly_detector.detection.band import Band
 from anomaly_detector.detection.forecast import (
     BACK_AGAIN,
@@ -243,7 +243,7 @@ class State:
             value = value - ticket.cut
             residual = value - expectation.expected
         squares = None if norm is None else np.square(np.where(norm <= LARGEST_NORM, norm, np.nan))
-        z = np.minimum(np.maximum(residual / expectation.scale, -1e6), 1e6)
+        z = (residual / expectation.scale).clip(-1e6, 1e6)
         surprisal = self.surprise.judge(rules, habits, observed, expectation, value, residual)
         lower, upper = self.band.judge(
             rules, expectation.expected, expectation.scale, surprisal.unit[1]
@@ -324,13 +324,17 @@ class State:
         self.forecast.follow_back(
             rules, self.habits, shown.expectation, shown.value, shown.observed.live
         )
-        scored = self.habits.seen >= rules.score_after
+        counts = shown.observed.live & (self.habits.seen >= rules.score_after)
+
+        def surprise(at: Places) -> Array:
+            return self.surprise.lasting(rules, shown.surprisal, at) * counts[at]
+
         return self.scan.judge(
             rules,
             self.habits,
             shown.observed,
             shown.expectation,
-            shown.surprisal.lasting * scored,
+            surprise,
             shown.value,
             shown.squares,
             self.surprise.long_level,
@@ -366,7 +370,6 @@ class State:
         if apart is not None:
             known &= ~apart
         self.scan.learn(rules, habits, evidence, value, known, frozen)
-        self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
         self.band.learn(rules, habits, shown.whole, shown.lower, shown.upper, on)
         self.tickets.learn(rules, habits, shown.observed, value, shown.ticket, on)
         plain = known
@@ -401,6 +404,7 @@ class State:
             rules, habits, expectation, residual, shown.z, slots, on, profiles, young
         )
         self._remember(rules, shown, plain & (habits.seen >= rules.score_after))
+        self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
         habits.learn(rules, shown.observed, shown.whole, learnt, on, young)
         self._go_back(rules)
         moved = self.forecast.follow_run(rules, value, expectation.expected, shown.z, on)
@@ -432,7 +436,9 @@ class State:
         self.special.learn(habits, slots.date, slots.special, base, value, on)
 
     def _remember(self, rules: Rules, shown: Shown, live: Mask) -> None:
-        """Remember what stands out in the `live` series; call this after `forecast` has learned."""
+        """Remember what stands out in the `live` series; call this after `forecast` has learned,
+        and before `surprise` does.
+        """
         if not len(self.days.day):
             return
         habits, slots, expectation = self.habits, shown.slots, shown.expectation
@@ -453,7 +459,10 @@ class State:
         )
         away = np.abs(aside)
         odd = live & (away > ODD * scale)
-        out = odd & (away > STANDS_OUT * scale) & (shown.surprisal.lasting > RARE)
+        out = odd & (away > STANDS_OUT * scale)
+        if out.any():
+            at = places_of(out)
+            out[at] = self.surprise.lasting(rules, shown.surprisal, at) > RARE
         size = moment_size(habits, expectation.base)
         share = total / np.maximum(size, SMALL)
         if known is not None:

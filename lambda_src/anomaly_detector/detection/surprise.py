@@ -62,6 +62,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anomaly_detector.detection.arrays import Array, Mask, Part, Places, kept
 from anomaly_detector.detection.forecast import Expectation
@@ -150,8 +151,7 @@ class Surprisal:
 
     Attributes
     ----------
-    surprise : L, in powers of ten; 0 if missing. lasting : the same by the tail of all values,
-        without what independence adds: for events and habits.
+    surprise : L, in powers of ten; 0 if missing.
     weight : x, L weighted by size and certainty.
     residual : value minus expectation.
     distance : (4, M, K) |change of the residual|, |residual|, |distance from the long level| and
@@ -160,10 +160,10 @@ class Surprisal:
     away : signed distance from the long level. drift : signed drift, in deviations.
     octave : (C, M, K) log2 |z|. calm : (C, M, K) whether its tail is that of calm times.
     least : lower bound of the units.
+    explained : e. trust, close : what they say of season and change, at most 1.
     """
 
     surprise: Array
-    lasting: Array
     weight: Array
     residual: Array
     distance: Array
@@ -173,6 +173,9 @@ class Surprisal:
     octave: Array
     calm: Mask
     least: Array
+    explained: Array
+    trust: Array
+    close: Array
 
 
 @dataclass
@@ -218,7 +221,7 @@ class Surprise(Part):
         distance[1], distance[2] = residual, away
         rate = rules.pace / DRIFT_HOURS
         drift = residual / expectation.calm_scale
-        np.minimum(np.maximum(drift, -DRIFT_CLIP), DRIFT_CLIP, out=drift)
+        drift.clip(-DRIFT_CLIP, DRIFT_CLIP, out=drift)
         drift -= self.drift
         drift *= observed.live * rate
         drift += self.drift
@@ -246,7 +249,7 @@ class Surprise(Part):
         z[:DISTANCES], z[CHANNELS:] = scaled[:DISTANCES], scaled[DISTANCES:]
         outside = np.maximum(away - high, low - away) / width
         np.maximum(1.5 * (outside + 1.0), 0.0, out=z[DISTANCES])
-        octave = np.log2(np.minimum(np.maximum(z, 0.25), LARGEST))
+        octave = np.log2(z.clip(0.25, LARGEST))
 
         explained = self._explained(habits, 1)
         calm = self.aftermath <= 0
@@ -259,11 +262,9 @@ class Surprise(Part):
         independent = self.usual[0] / np.maximum(self.usual[1], TINY)
         independent -= RUNS
         independent /= INDEPENDENT - RUNS
-        np.minimum(np.maximum(independent, 0.0, out=independent), 1.0, out=independent)
+        independent.clip(0.0, 1.0, out=independent)
         independent *= np.maximum(strange[1], strange[CHANNELS])
         surprise = np.maximum(_agreed(strange, trust, close, LOOKS), independent - LOOKS)
-        lasting = self._lasting(rules, octave, explained, trust, close)
-        lasting *= observed.live
         surprise *= observed.live
         size = np.maximum(np.abs(expectation.expected), np.abs(habits.level))
         size = FULL_SIZE * np.maximum(size, floor)
@@ -276,7 +277,6 @@ class Surprise(Part):
         weight *= surprise
         return Surprisal(
             surprise,
-            lasting,
             weight,
             residual,
             distance,
@@ -286,40 +286,37 @@ class Surprise(Part):
             octave,
             calm,
             least,
+            explained,
+            trust,
+            close,
         )
 
     def _own_tail(self, calm: Mask) -> tuple[Array, Array]:
         """(C, 3, M, K) shares and (C, M, K) slopes of the tail that judges each channel."""
-        share = self.tail_share[0].copy()
-        slope = self.leaps[0] / self.leap_excess[0]
+        share, slope = self.tail_share[0], self.leaps[0] / self.leap_excess[0]
         if not calm.all():
-            c, m, k = np.nonzero(~calm)
+            share = share.copy()
+            at = c, m, k = _places(~calm)
             share[c, :, m, k] = self.tail_share[1, c, :, m, k]
-            slope[c, m, k] = self.leaps[1, c, m, k] / self.leap_excess[1, c, m, k]
+            slope[at] = self.leaps[1][at] / self.leap_excess[1][at]
         return share, slope
 
-    def _lasting(
-        self, rules: Rules, octave: Array, explained: Array, trust: Array, close: Array
-    ) -> Array:
-        """(M, K) L by the tail of all values, 0 where no event and no habit asks for it: in a sum
-        that is as usual for its time.
+    def lasting(self, rules: Rules, found: Surprisal, at: Places) -> Array:
+        """(n,) L of some series by the tail of all values, without what independence adds, for
+        events and habits; 0 in a sum that is as usual for its time. Call this before `learn`.
         """
-        asked = octave[1] > ASKED
-        asked |= ~rules.additive
-        found = np.zeros(asked.shape)
-        at = asked.reshape(-1).nonzero()[0]
-        if not len(at):
-            return found
+        places = np.ravel_multi_index(at, self.memory.shape)
 
-        def row(array: Array) -> Array:
+        def of(array: Array) -> Array:
             # (…, M, K) to (…, 1, n)
-            return np.asarray(array.reshape(*array.shape[:-2], 1, -1).take(at, axis=-1))
+            return np.asarray(array.reshape(*array.shape[:-2], 1, -1).take(places, axis=-1))
 
-        slope = row(self.leaps[ALL]) / row(self.leap_excess[ALL])
-        tail = _tail(row(explained), row(self.tail_share[ALL]), slope)
-        lasting = _agreed(tail.at(row(octave)), row(trust), row(close), LOOKS_ALL)
-        found.reshape(-1)[at] = lasting[0]
-        return found
+        octave = of(found.octave)
+        slope = of(self.leaps[ALL]) / of(self.leap_excess[ALL])
+        tail = _tail(of(found.explained), of(self.tail_share[ALL]), slope)
+        surprise = _agreed(tail.at(octave), of(found.trust), of(found.close), LOOKS_ALL)[0]
+        surprise *= (octave[1, 0] > ASKED) | ~rules.additive[at[0], 0]
+        return np.asarray(surprise)
 
     def _explained(self, habits: Habits, channel: int) -> Array:
         """(M, K) e of the season, c of the change: 0 if those are hardly smaller than the range."""
@@ -388,10 +385,10 @@ class Surprise(Part):
         tells &= live & (seen >= TELLS_FROM)
         prior = 1.0 / (seen + PRIOR_COUNT)
         rate = np.maximum(prior, RATE_TAIL * math.sqrt(rules.pace)) * tells
-        reached = found.octave[:, None] > OCTAVES
+        reached = (found.octave[:, None] > OCTAVES).astype(np.float64)
         aftermath = ~found.calm
         if aftermath.any():
-            c, m, k = np.nonzero(aftermath)
+            c, m, k = _places(aftermath)
             left = reached[c, :, m, k] - self.tail_share[1, c, :, m, k]
             self.tail_share[1, c, :, m, k] += rate[c, m, k][:, None] * left
             rate *= found.calm
@@ -400,7 +397,7 @@ class Surprise(Part):
             over *= each[:, None]
             self.tail_share[tail] += over
         first = tells & far
-        leap = np.nonzero(first)
+        leap = _places(first)
         if len(leap[0]):
             excess = (found.octave[leap] - (LEVELS - 1)) * math.log(2.0)
             whole = np.full(len(excess), ALL)
@@ -419,6 +416,11 @@ class Surprise(Part):
         """Move series to a new level, which is then no surprise."""
         self.long_level[at] += moved
         self.last_residual[at] = self.drift[at] = 0.0
+
+
+def _places(mask: Mask) -> tuple[NDArray[np.int64], ...]:
+    """Indices of a mask of three axes; of one axis they are found much faster."""
+    return np.unravel_index(mask.reshape(-1).nonzero()[0], mask.shape)
 
 
 def _agreed(strange: Array, trust: Array, close: Array, looks: float) -> Array:
