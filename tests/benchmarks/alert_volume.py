@@ -29,8 +29,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -173,7 +173,7 @@ def year(name: str, seed: int, weeks: int) -> Simulated:
     panel, levels = roll_up(
         settings.dimensions, starts, means.leaves, values, counts, squares, settings
     )
-    truths = tuple(_truths(means, planted, twin))
+    truths = tuple(own._truths(means, planted, twin))
     return Simulated(seed, settings, panel, first, means.leaves, levels, truths)
 
 
@@ -196,7 +196,7 @@ def _planted(
             continue
         if kind == "stuck" and _rows(means, fault).min() < _ROWS_TO_STICK:
             continue
-        if any(one.nats >= VISIBLE for one in _truths(means, (fault,), twin)):
+        if any(one.nats >= VISIBLE for one in own._truths(means, (fault,), twin)):
             found.append(fault)
     return tuple(found)
 
@@ -205,17 +205,6 @@ def _rows(means: Any, fault: Fault) -> Any:
     """Expected rows of a fault's slice in each of its intervals."""
     held = leaves_in(means.leaves, fault.where)
     return means.count[held, fault.begin : fault.end].sum(axis=0)
-
-
-def _truths(means: Any, faults: Sequence[Fault], twin: Any) -> Iterator[Truth]:
-    """Those of the generator; what follows a burst of things is no more visible than they are."""
-    things = 0.0
-    for one in world_generator._truths(means, faults, twin):
-        if one.kind == "burst":
-            things = one.nats if one.measure == means.world.measures[0] else things
-            yield replace(one, nats=min(one.nats, things))
-        else:
-            yield one
 
 
 @dataclass(frozen=True)

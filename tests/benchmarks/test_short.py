@@ -24,7 +24,7 @@ from tests.benchmarks import (
     worlds,
 )
 from tests.benchmarks.shop_generator import KINDS, MEASURES, generate
-from tests.benchmarks.world_generator import FAULTS, WORLDS
+from tests.benchmarks.world_generator import FAULTS, LOSING, WORLDS
 
 SMALL: dict[str, Any] = {"train_weeks": 4, "weeks": 4, "per_kind": 1}
 
@@ -178,6 +178,13 @@ def test_a_world_is_the_same_each_time_and_its_rows_are_those_of_things_that_hap
     rows = np.nan_to_num(values)
     for level in one.levels:
         np.testing.assert_allclose(rows[:, np.unique(level)].sum(axis=1), rows[:, one.levels[0, 0]])
+    # An amount that only follows its count is not much more visible than that.
+    nats = {(truth.fault, truth.measure): truth.nats for truth in one.truths}
+    amount = WORLDS[name].measures[1]
+    for truth in one.truths:
+        own = nats.get((truth.fault, count))
+        if truth.measure == amount and own is not None and truth.kind not in LOSING:
+            assert truth.nats <= 2 * own + 10 or truth.kind == "birth", truth.kind
 
 
 @pytest.mark.parametrize("interval", ["PT5M", "PT15M", "PT1H", "P1D"])

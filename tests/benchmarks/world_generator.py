@@ -805,7 +805,8 @@ def _nats(
         return 0.0
     own = means.of(role)[held]
     change = np.ones_like(own)
-    change[:, span] = _change(means, fault, held, role)
+    # What follows another measure changes by that one's factor.
+    change[:, span] = _change(means, fault, held, role if fault.role is None else fault.role)
     seen = np.nan_to_num(twin[0][name][held])
     if role == MEAN:
         share = rows / np.maximum(rows.sum(axis=0), 1e-12)
