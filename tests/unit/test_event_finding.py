@@ -80,6 +80,20 @@ def test_a_count_that_is_stuck_is_an_event() -> None:
 # --- silence ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_rows_that_come_again_end_a_silence_however_few_they_are(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    leaves = [random.poisson(rate, 6 * WEEK + 1) * 1.0 for rate in (3.0, 20.0, 30.0)]
+    begin, end = 6 * WEEK - 10, 6 * WEEK
+    leaves[0][begin:end], leaves[0][end] = 0.0, 1.0
+
+    (event,) = _within(_groups(whole := _with_total(leaves)), whole, begin, end)
+
+    assert event.slices == ({"platform": "leaf 00"},)
+    assert second(event.end) == whole.starts[end]
+    assert event.quiet == 1
+
+
 @pytest.mark.parametrize(("interval", "seconds"), [("PT1H", 3600), ("P1D", 86_400)])
 def test_hours_without_any_row_are_an_event(interval: str, seconds: int) -> None:
     random = np.random.default_rng(1)

@@ -44,6 +44,7 @@ CLIP, CLIP_LEARNING = 2.0, 6.0
 HEALING_WEEKS = 6  # weeks up to which a weekly slot of a moved series is learned during an event
 REFUTED = 0.5  # share of a residual that is left without a weekly slot that was learned wrongly
 USUAL = 1.0  # usual deviations up to which a value refutes no weekly slot
+NOTHING = 1e-3  # share of a usual value that next to nothing is less than
 WHOLE_WEEK = 7  # days before a daily slot represents an average day
 RUN_LEVEL = 2.0
 BACK_CLIP = 5.0  # nats of an hour for the level before an accepted one
@@ -146,7 +147,8 @@ class Forecast(Part):
         experts = np.empty_like(self.error)
         experts[0] = level
         # Where there has never been anything, the errors of other slots say nothing.
-        np.multiply(self.offset[1:3], shape != 0, out=experts[1:3])
+        some = np.abs(shape) > NOTHING * habits.magnitude
+        np.multiply(self.offset[1:3], some, out=experts[1:3])
         experts[1] += day
         experts[2] += shape
         np.multiply(shape, self.offset[3], out=experts[3])
@@ -221,6 +223,7 @@ class Forecast(Part):
         on: Mask,
         profiles: Mask,
         young: Array,
+        held: Mask | None = None,
     ) -> Array:
         """Learn one interval, before `habits` do.
 
@@ -228,6 +231,7 @@ class Forecast(Part):
         ----------
         residual : 0 if missing. z : residual in units of the scale.
         on : series that learn. profiles : series that learn their profiles.
+        held : series that an open event keeps from it; None if there are none.
 
         Returns
         -------
@@ -275,6 +279,11 @@ class Forecast(Part):
         spread = self.spread[slots.day]
         spread += on * np.maximum(1.0 / (day_seen + 1.0), RATE_SPREAD) * (size - spread)
         _learn_slot(self.day[slots.day], day_seen, profiles, RATE_DAY, learnt)
+        if held is not None:
+            # Days that an event leaves out would be missing from the average day, from which those
+            # of the week deviate: weekends would be expected to be like other days.
+            week = self.week[slots.week] * (held & (day_seen >= WHOLE_WEEK))
+            self.day[slots.day] += np.float32(RATE_DAY) * week
         size -= self.spread_all
         size *= on * np.maximum(young, RATE_SPREAD_ALL * rules.pace)
         self.spread_all += size

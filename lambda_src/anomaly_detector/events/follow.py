@@ -48,6 +48,8 @@ BY_NEW = 0.8  # share of a change that new values must have to be its cause
 MOSTLY_NEW = 0.5  # the same of a single interval, when it is accepted
 LEAST_EXPECTED = 0.01  # share of a window's usual sum that each shorter one must expect
 NEW_WINDOWS = 10  # learned windows up to which a slice is new; it learns some in a long event
+NOTHING_CAME = 0.99  # share of what was expected that is missing where nothing came in an event
+SOMETHING_COMES = 0.9  # the same of an interval, below which something comes again
 JOINED = 0.8  # share of what two slices explain that a common slice must explain
 
 
@@ -566,6 +568,9 @@ class _Now:
         asked = base * event.change / event.base if event.base > 0 else 0.0
         variance = float(found.dispersions[0, m, place] * found.bases[0, m, place])
         against = asked * (0.5 * asked - change) / max(variance, 1e-200)
+        if event.change <= -NOTHING_CAME * event.base and change > -SOMETHING_COMES * base:
+            # Of what was gone altogether, little is enough.
+            against = BACK_TO_NORMAL
         event.doubt = max(0.0, event.doubt + max(-BACK_TO_NORMAL, min(BACK_TO_NORMAL, against)))
         # What another slice shows much better is another event's.
         alone = found.alone[m]
