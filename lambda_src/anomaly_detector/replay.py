@@ -334,6 +334,8 @@ def _union(
     The former are None if the panel adds no slice.
     """
     lattice = state.lattice
+    if np.array_equal(panel.slices, lattice.slices):
+        return lattice, None, np.arange(len(lattice.slices))
     places = lattice.find(panel.slices)
     found = places[places >= 0]
     new = {tuple(row) for row in panel.slices[places < 0].tolist()}
