@@ -147,12 +147,10 @@ class _Search:
         self, codes: Codes, actual: Array, expected: Array, deviation: Array, side: int
     ) -> None:
         self._codes, self._actual, self._expected = codes, actual, expected
-        self._deviation = deviation
-        self._side = side
+        self._deviation, self._side = deviation, side
         self._unchanged = _nats((actual - expected) / deviation)
-        self._factors = tuple(one for one in FACTORS if (one - 1.0) * side > 0)
-        # (F, L) nats that a factor gains a leaf.
-        self._each = np.array([self._gained(slice(None), one) for one in self._factors])
+        self._factors = np.array([[one] for one in FACTORS if (one - 1.0) * side > 0])
+        self._each = self._gained(self._factors)
         self._levels = list(_levels(codes))
         self._most = min(CANDIDATES, max(4, MOST_CELLS // len(codes)))
 
@@ -161,37 +159,30 @@ class _Search:
         names, held, price = self._candidates()
         if not names:
             return []
-        gain = np.stack([self._gain(one) for one in held])
+        gain = self._gains(np.array(held))
         chosen = _choose(gain, np.array(price), _nested(np.array(names)), most)
         return [(names[one], held[one]) for one in chosen]
 
-    def _gain(self, held: NDArray[np.bool_]) -> Array:
-        """(L,) nats that a slice gains its leaves by the factor that they have in common, on the
-        side of the event; -inf for others.
+    def _gains(self, held: NDArray[np.bool_]) -> Array:
+        """(P, L) nats that slices, of which (P, L) hold each leaf, gain their leaves by the factor
+        that those have in common, on the side of the event; -inf for others.
         """
-        at = np.flatnonzero(held)
-        actual, expected = self._actual[at], self._expected[at]
-        factor = self._factors[int(self._each.take(at, axis=1).sum(axis=1).argmax())]
-        deviation = self._deviation[at]
-        weight = expected / np.square(deviation)
+        own = held.astype(np.float64)
+        factor = self._factors[(own @ self._each.T).argmax(axis=1)]
+        weight = own * (self._expected / np.square(self._deviation))
+        on_side = np.maximum if self._side > 0 else np.minimum
         for _ in range(REFINED):
-            x = (actual - factor * expected) / deviation
+            x = (self._actual - factor * self._expected) / self._deviation
             trust = weight / (DEGREES + np.square(x))
-            size = float(trust @ expected)
-            if size <= 0:
-                break
-            factor = self._on_side(float(trust @ actual) / size)
-        gain = np.full(len(held), -np.inf)
-        gain[at] = self._gained(at, factor)
-        return gain
+            size = (trust @ self._expected)[:, None]
+            fitted = (trust @ self._actual)[:, None] / np.where(size > 0, size, 1.0)
+            factor = np.where(size > 0, on_side(1.0, fitted), factor)
+        return np.where(held, self._gained(factor), -np.inf)
 
-    def _gained(self, at: Codes | slice, factor: float) -> Array:
-        """Nats that a factor gains the leaves `at`."""
-        changed = _changed(self._actual[at], self._expected[at], self._deviation[at], factor)
-        return np.asarray(self._unchanged[at] - changed)
-
-    def _on_side(self, factor: float) -> float:
-        return max(1.0, factor) if self._side > 0 else min(1.0, factor)
+    def _gained(self, factors: Array) -> Array:
+        """(N, L) nats that factors (N, 1) gain each leaf."""
+        changed = _changed(self._actual, self._expected, self._deviation, factors)
+        return np.asarray(self._unchanged - changed)
 
     def _candidates(self) -> tuple[list[Slice], list[NDArray[np.bool_]], list[float]]:
         """Slices among which the causes are: names, leaves and prices."""
@@ -346,7 +337,7 @@ def _nats(x: Array) -> Array:
     return np.asarray((DEGREES + 1.0) / 2.0 * np.log1p(np.square(x) / DEGREES))
 
 
-def _changed(actual: Array, expected: Array, deviation: Array, factor: float) -> Array:
-    """Nats of values that changed by a factor: what is larger varies more."""
-    wider = max(1.0, factor)
-    return np.asarray(_nats((actual - factor * expected) / (wider * deviation)) + np.log(wider))
+def _changed(actual: Array, expected: Array, deviation: Array, factors: Array) -> Array:
+    """Nats of values that changed by factors: what is larger varies more."""
+    wider = np.maximum(1.0, factors)
+    return np.asarray(_nats((actual - factors * expected) / (wider * deviation)) + np.log(wider))
