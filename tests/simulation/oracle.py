@@ -221,7 +221,7 @@ def done(plan: Plan) -> World:
     if not plan.whole:
         kept = crawled(plan.kind, plan.table, plan.after, _rounded(plan.total))
     world = World(kind, table_of(plan), plan.seed, faults_of(plan), kept)
-    world.until = kind.grid.shift(kind.start, plan.intervals + 1)
+    world.until = world.warehouse.until = kind.grid.shift(kind.start, plan.intervals + 1)
     if plan.whole:
         world.upload(kind.document())
     schedule(world, plan)

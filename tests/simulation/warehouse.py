@@ -112,6 +112,7 @@ class Warehouse:
     trouble : the texts with which the next statements fail, by the number of the statement.
     slow : how long a statement takes, in seconds, by its number; else a few seconds.
     stray : statements that leave a file that their manifest does not list.
+    until : from when on statements are untroubled.
     """
 
     rows: Rows
@@ -124,6 +125,7 @@ class Warehouse:
     trouble: dict[int, str] = field(default_factory=dict)
     slow: dict[int, float] = field(default_factory=dict)
     stray: set[int] = field(default_factory=set)
+    until: datetime | None = None
 
     def execute_statement(
         self,
@@ -141,9 +143,11 @@ class Warehouse:
         self.statements[made.id] = made
         self.tokens[ClientToken] = made.id
         begins = self.random.uniform(0.1, 2)
-        takes = self.slow.get(number, self.random.uniform(0.5, 4))
+        takes, trouble = self.random.uniform(0.5, 4), ""
+        if self.until is None or self.clock() < self.until:
+            takes, trouble = self.slow.get(number, takes), self.trouble.get(number, "")
         self.after(begins, lambda: self._start(made))
-        self.after(begins + takes, lambda: self._finish(made, self.trouble.get(number, "")))
+        self.after(begins + takes, lambda: self._finish(made, trouble))
         return {"Id": made.id}
 
     def describe_statement(self, *, Id: str) -> dict[str, Any]:  # noqa: N803
