@@ -422,6 +422,40 @@ def test_at_five_minutes_no_event_opens_before_a_week_is_known_and_a_fault_is_no
     assert group.actual / group.expected == pytest.approx(0.6, abs=0.03)
 
 
+def test_at_five_minutes_a_weekend_is_learned_though_events_open_before_the_week_is_known() -> None:
+    # The first week ends with it.
+    random = np.random.default_rng(2)
+    at = np.arange(28 * 288)
+    mean = (1 + 0.4 * np.sin(at * 2 * np.pi / 288)) * np.where(at // 288 % 7 >= 5, 0.7, 1.0)
+    leaves = [random.poisson(size * mean) * 1.0 for size in (600, 300, 150, 150)]
+    whole = _with_total(leaves, 300)
+    chosen = settings("PT5M")
+
+    done = replay(chosen, Snapshot.initial(chosen), whole)
+
+    assert any(second(one.start) < whole.starts[14 * 288] for one in done.groups)
+    days = done.scores.expected[:, 0].sum(axis=1)[-14 * 288 :].reshape(14, 288).sum(axis=1)
+    actual = 2 * sum(leaves)[-14 * 288 :].reshape(14, 288).sum(axis=1)
+    assert np.abs(days / actual - 1).max() < 0.2
+
+
+def test_rare_leaves_do_not_tell_how_much_the_total_varies() -> None:
+    # In five minutes, leaves expect from 5 down to a hundredth.
+    random = np.random.default_rng(1)
+    size = 18 * 288
+    leaves = [random.poisson(5.0 * 0.7**place, size) * 1.0 for place in range(18)]
+    begin, end = size - 200, size - 191
+    for leaf in leaves:
+        leaf[begin:end] = 0.0
+
+    whole = _with_total(leaves, 300)
+    groups = _groups(whole, settings("PT5M"))
+
+    (group,) = _within(groups, whole, begin, end)
+    assert [dict(one) for one in group.slices] == [{}]
+    assert second(group.start) <= whole.starts[begin + 4]
+
+
 def test_windows_of_hours_hold_the_sums_of_the_latest_intervals() -> None:
     values = np.random.default_rng(1).poisson(50.0, 900) * 1.0
     chosen = settings("PT5M")

@@ -71,6 +71,7 @@ class Rules:
     within_hour: int
     warm_up: int
     open_after: int
+    week_known_after: int
     score_after: int
     few_windows: int
     memory: float
@@ -83,6 +84,7 @@ class Rules:
     continued: int
     remembered: int
     settling: int
+    learned_after: int
     budget: float
     band_beyond: float
     band_reach: float
@@ -119,6 +121,7 @@ class Rules:
             within_hour=windows.index(hour),
             warm_up=settings.warm_up,
             open_after=settings.open_after,
+            week_known_after=settings.week_known_after,
             score_after=settings.score_after,
             few_windows=settings.few_windows,
             memory=settings.memory,
@@ -131,6 +134,7 @@ class Rules:
             continued=max(1, 3 * day // seconds) if seconds >= day else 12 * hour,
             remembered=max(2, 7 * day // seconds) if seconds >= day else 24 * hour,
             settling=max(1, 2 * day // seconds) if seconds >= day else 6 * hour,
+            learned_after=6 * hour,
             budget=settings.false_events_per_week / settings.intervals_a_week,
             band_beyond=beyond,
             band_reach=NormalDist().inv_cdf(1.0 - beyond),

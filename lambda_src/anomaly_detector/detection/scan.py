@@ -196,7 +196,7 @@ class Scan(Part):
         lengths = rules.lengths
 
         level = np.abs(long_level)
-        usual = self._usual(rules, habits)
+        usual = self._usual(rules, habits, observed.unit)
         full = np.where(counted, 1.0, level)
         safe = np.maximum(bases, SMALL)
         whole = (self.ring_fill >= lengths) & (bases > 0)
@@ -393,7 +393,7 @@ class Scan(Part):
                 total += self.ring[(hour - end) % len(self.ring)] * (left * rules.pace)
         return sums
 
-    def _usual(self, rules: Rules, habits: Habits) -> Array:
+    def _usual(self, rules: Rules, habits: Habits, unit: Array) -> Array:
         """(V, M, K) the usual dispersion of slices of the same size: a line through the logarithms.
 
         Only eligible slices are summed, so that slices which are not born change no digit.
@@ -404,7 +404,9 @@ class Scan(Part):
         )
         tells &= (self.dispersion > 0).all(axis=0)
         x = np.log(np.maximum(size, SMALL))
-        usual = np.log(np.maximum(self.dispersion, SMALL))
+        # Of what hardly comes in a window, the clipped mean tells less than whole units vary.
+        least = np.maximum(habits.small(unit, habits.level), SMALL)
+        usual = np.log(np.maximum(self.dispersion, least))
         for m, additive in enumerate(rules.additive[:, 0]):
             told = tells[m].nonzero()[0]
             count = len(told)

@@ -296,6 +296,11 @@ class DetectorSettings:
         return max(self.warm_up, _WEEK // self.grid.seconds)
 
     @property
+    def week_known_after(self) -> int:
+        """Values of a series before its week is known: one to know the day, one the week."""
+        return 2 * _WEEK // self.grid.seconds
+
+    @property
     def score_after(self) -> int:
         """Values of a series after which it is scored: two days, within 14 and the warm-up."""
         return min(self.warm_up, max(14, 2 * _DAY // self.grid.seconds))

@@ -48,7 +48,7 @@ BY_NEW = 0.8  # share of a change that new values must have to be its cause
 MOSTLY_NEW = 0.5  # the same of a single interval, when it is accepted
 LEAST_EXPECTED = 0.01  # share of a window's usual sum that each shorter one must expect
 NEW_WINDOWS = 10  # learned windows up to which a slice is new; it learns some in a long event
-NOTHING_CAME = 0.99  # share of what was expected that is missing where nothing came in an event
+NOTHING_CAME = 0.9  # share of what was expected that is missing where next to nothing came
 SOMETHING_COMES = 0.9  # the same of an interval, below which something comes again
 JOINED = 0.8  # share of what two slices explain that a common slice must explain
 
@@ -102,7 +102,8 @@ def follow(
                     names = (lattice.names[place] for place in np.flatnonzero(new).tolist())
                     event.new = tuple(dict.fromkeys((*event.new, *names)))
             # Of what is new, nothing but its roll-ups is to blame.
-            frozen[m] |= overlap if new is None else overlap & now.holding(new) & ~new
+            held = overlap if new is None else overlap & now.holding(new) & ~new
+            frozen[m] |= held & now.holds_back(event)
             moved = now.moved(event, shown.slots)
             if judged is None:
                 continue
@@ -181,6 +182,14 @@ class _Now:
         usual = event.change / max(event.base, 1e-100) * float(found.now_base[self.m, place])
         return newborn if came >= BY_NEW * max(change, usual) else None
 
+    def holds_back(self, event: Event) -> bool | Mask:
+        """(K,) slices that an event keeps from learning: not for long before their week is known,
+        as what lasts may be its weekend.
+        """
+        if event.age < self.rules.learned_after:
+            return True
+        return np.asarray(self.state.habits.seen[self.m] >= self.rules.week_known_after)
+
     def holding(self, slices: Mask) -> Mask:
         """(K,) slices that contain leaves of some slices (K,)."""
         leaves = slices[self.lattice.leaves].astype(np.float64)
@@ -239,7 +248,9 @@ class _Now:
                 within |= self.lattice.within(self.lattice.index[name])
             new = self._akin(event) & self._still_new(event)
             overlap |= self.holding(new)
-            self.state.accept(self.rules, self.found, self.m, within, overlap, new)
+            # Others have learned what lasted.
+            held = self.holds_back(event)
+            self.state.accept(self.rules, self.found, self.m, within & held, overlap & held, new)
             seen = self.state.scan.dispersion_seen[self.m]
             seen[new] = np.maximum(seen[new], NEW_WINDOWS + 1.0)
         self.state.scan.empty(self.m, overlap)
