@@ -166,7 +166,7 @@ def test_what_comes_after_an_event_is_in_its_thread_under_its_own_name() -> None
     first, after = MESSAGES["dip"], MESSAGES["after"]
     own = first.event.rpartition("/")[2]
     assert json.loads(after.body)["anomalyGroupId"] == own
-    assert after.id == f"{first.event}/ongoing/3"
+    assert after.id == f"{first.event}/after/first/ongoing/3"
     thread = first.event.replace(own, "first")
     assert after.event == thread
     assert forms.pagerduty(after, "key")["dedup_key"] == thread
