@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
+from anomaly_detector.detection.rules import Rules
 from anomaly_detector.intervals import SECONDS
+from anomaly_detector.lattice import Lattice
 from anomaly_detector.panel import Panel, Scores
-from anomaly_detector.replay import replay
+from anomaly_detector.replay import _slots, replay
 from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
@@ -196,6 +198,26 @@ def test_a_fault_is_not_learnt() -> None:
     after = scores.expected[-48:, fault, 0] / scores.expected[-48:, calm, 0]
     assert np.all(np.abs(after - 1) < 0.05)
     assert not scores.anomalous[-54:, fault, 0].any()
+
+
+def test_weekends_that_events_leave_out_are_expected_as_they_were() -> None:
+    weeks, chosen = 13, settings()
+    values = seasonal(weeks * 168, noise=0.02)
+    values *= np.where(np.arange(len(values)) // 24 % 7 >= 5, 0.4, 1.0)
+    whole, state = panel({"a": values}), Snapshot.initial(chosen).state
+    state = state.grown(chosen, Lattice.of(whole.slices), np.empty(0, dtype=np.int64))
+    rules, away = Rules.of(chosen), []
+
+    for at, slots in enumerate(_slots(chosen, whole.starts)):
+        shown = state.judge(rules, whole.values[at], whole.counts[at], None, slots)
+        evidence = state.weigh(rules, shown, state.lattice)
+        weekend = at // 24 % 7 >= 5
+        frozen = np.full(shown.value.shape, weekend and at >= 6 * 168)
+        state.learn(rules, shown, evidence, frozen)
+        if weekend and at >= (weeks - 1) * 168:
+            away.append(shown.expectation.expected.item() / values[at] - 1)
+
+    assert abs(np.mean(away)) < 0.03
 
 
 def test_hours_without_anything_expect_nothing_of_what_others_have_learnt() -> None:

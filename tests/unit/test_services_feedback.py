@@ -15,14 +15,15 @@ SAID_AT = H1 + 5 * DAY + DAY / 2
 
 
 def rows(late: int = 0) -> list[Sale]:
-    """Two falls alike of one platform; half of the rows of a day in between may come late."""
-    factor = 0.8
+    """Two falls alike of one platform, the later one no stronger; half of the rows of a day in
+    between may come late.
+    """
     found = []
     for one in sales(19, late={(6, "mobile_web"): late} if late else None):
         revenue = one.revenue
         if one.platform == "mobile_app" and one.day in FALLS:
             usual = 0.5 * (1000 + 100 * one.day.weekday())
-            revenue = round(usual * factor, 2)
+            revenue = round(usual * (0.8 if one.day == FALLS[0] else 0.81), 2)
         found.append(replace(one, revenue=revenue))
     return found
 

@@ -223,6 +223,7 @@ class Forecast(Part):
         on: Mask,
         profiles: Mask,
         young: Array,
+        held: Mask | None = None,
     ) -> Array:
         """Learn one interval, before `habits` do.
 
@@ -230,6 +231,7 @@ class Forecast(Part):
         ----------
         residual : 0 if missing. z : residual in units of the scale.
         on : series that learn. profiles : series that learn their profiles.
+        held : series that an open event keeps from it; None if there are none.
 
         Returns
         -------
@@ -277,6 +279,11 @@ class Forecast(Part):
         spread = self.spread[slots.day]
         spread += on * np.maximum(1.0 / (day_seen + 1.0), RATE_SPREAD) * (size - spread)
         _learn_slot(self.day[slots.day], day_seen, profiles, RATE_DAY, learnt)
+        if held is not None:
+            # Days that an event leaves out would be missing from the average day, from which those
+            # of the week deviate: weekends would be expected to be like other days.
+            week = self.week[slots.week] * (held & (day_seen >= WHOLE_WEEK))
+            self.day[slots.day] += np.float32(RATE_DAY) * week
         size -= self.spread_all
         size *= on * np.maximum(young, RATE_SPREAD_ALL * rules.pace)
         self.spread_all += size

@@ -398,10 +398,12 @@ class State:
                 frozen,
             )
         profiles = known & ~frozen
+        held = None
         if frozen.any():
             profiles |= known & self.forecast.heals(rules, habits, expectation, value, slots)
+            held = known & ~profiles
         learnt = self.forecast.learn(
-            rules, habits, expectation, residual, shown.z, slots, on, profiles, young
+            rules, habits, expectation, residual, shown.z, slots, on, profiles, young, held
         )
         self._remember(rules, shown, plain & (habits.seen >= rules.score_after))
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)

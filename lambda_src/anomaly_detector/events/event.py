@@ -370,4 +370,6 @@ class Event:
         return self._with(self.sums.copied())
 
     def _with(self, sums: Sums) -> Self:
-        return replace(self, sums=sums, points=list(self.points), track=self.track.copied())
+        usual = None if self.usual is None else self.usual.copied()
+        points, track = list(self.points), self.track.copied()
+        return replace(self, sums=sums, points=points, track=track, usual=usual)

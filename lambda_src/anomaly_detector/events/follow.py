@@ -161,7 +161,10 @@ class _Now:
         if event.usual is None or event.usual.slices != event.slices:
             event.usual = Usual.of(event.slices, self.state, self.m, places)
             event.moved = 0.0
-        return event.usual.moved(self.state, self.m, places, slots)
+        moved = event.usual.moved(self.state, self.m, places, slots)
+        if np.isfinite(self.actual[places]).all():
+            event.usual.pass_by(self.state, self.m, places, slots)
+        return moved
 
     def new(self, event: Event, overlap: Mask) -> Mask | None:
         """(K,) slices in the event that are new, if they make up its change in this interval, or

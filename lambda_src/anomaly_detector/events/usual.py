@@ -2,7 +2,7 @@
 
 The series of an open event do not learn, except young profiles, and what lasts becomes the new
 level. What is told of an event is compared with what was expected when it opened, at each time of
-the day and of the week.
+the day and of the week; days pass in it as in the profiles of series that an event holds.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from anomaly_detector.detection.arrays import Array
+from anomaly_detector.detection.forecast import RATE_DAY, WHOLE_WEEK
 from anomaly_detector.detection.slots import Slots
 from anomaly_detector.detection.state import State
 
@@ -42,11 +43,21 @@ class Usual:
         week = state.forecast.week[:, m, places].sum(axis=1, dtype=np.float64)
         return cls(slices, _short(day), _short(week))
 
+    def copied(self) -> Self:
+        """A copy."""
+        return type(self)(self.slices, list(self.day), list(self.week))
+
     def moved(self, state: State, m: int, places: list[int], slots: Slots) -> float:
         """By how much the profiles have moved since, at one time."""
         day = float(_day(state, slots.day, m, places).sum())
         week = float(state.forecast.week[slots.week, m, places].sum(dtype=np.float64))
         return day + week - self.day[slots.day] - self.week[slots.week]
+
+    def pass_by(self, state: State, m: int, places: list[int], slots: Slots) -> None:
+        """Let one interval pass as it would have been, as `Forecast.learn` does."""
+        if (state.forecast.day_seen[slots.day, m, places] >= WHOLE_WEEK).all():
+            day = self.day[slots.day] + RATE_DAY * self.week[slots.week]
+            (self.day[slots.day],) = _short(np.array([day]))
 
 
 def _day(state: State, slots: int | slice, m: int, places: list[int]) -> Array:
