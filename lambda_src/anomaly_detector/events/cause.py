@@ -20,7 +20,6 @@ leaves themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -66,14 +65,30 @@ class Leaves:
 
 
 @dataclass(frozen=True)
-class _Level:
-    """The slices of a set of dimensions: (L,) which of them holds a leaf, and their names (N, D);
-    `price` is that of having looked at this level.
+class _Slices:
+    """The N slices that are searched, those of a level behind each other, coarse to fine.
+
+    Attributes
+    ----------
+    places : (V, L) which slice of each level holds a leaf.
+    level : (N,) of each slice. leaf : (N,) one that it holds.
+    axes : (V, D) dimensions that a level does not roll up.
+    rank : (N,) from nought within its level. price : (N,) of the slice that has this rank there.
     """
 
-    place: Codes
-    names: Codes
-    price: float
+    places: Codes
+    level: Codes
+    leaf: Codes
+    axes: NDArray[np.bool_]
+    rank: Codes
+    price: Array
+
+    def summed(self, values: Array) -> Array:
+        """(N,) sums of the leaves' values (L,) that each slice holds."""
+        every = np.concatenate([values] * len(self.places))
+        return np.asarray(
+            np.bincount(self.places.reshape(-1), every, len(self.level)), dtype=np.float64
+        )
 
 
 def causes(leaves: Leaves, side: int, most: int = MOST) -> tuple[Slice, ...]:
@@ -109,8 +124,18 @@ def _deviation(actual: Array, expected: Array, variance: Array | None) -> Array:
     least = np.square(LEAST_CHANGE * size)
     some = np.sqrt(np.maximum(variance, least))
     # What never came has no deviation: that of small leaves is as good as any.
-    small = float(np.quantile(some[some > 0], 0.1)) if (some > 0).any() else 1.0
+    known = some[some > 0]
+    small = _tenth(known) if len(known) else 1.0
     return np.maximum(some, max(small, _TINY))
+
+
+def _tenth(values: Array) -> float:
+    """The quantile of 10 %, between two values; `np.quantile` costs more than a whole search."""
+    ordered = np.sort(values)
+    below, part = divmod(0.1 * (len(ordered) - 1), 1.0)
+    one, other = ordered[int(below) : int(below) + 2][[0, -1]].tolist()
+    step = other - one
+    return float(one + step * part if part < 0.5 else other - step * (1.0 - part))
 
 
 def _noise(actual: Array, expected: Array) -> float:
@@ -151,7 +176,7 @@ class _Search:
         self._unchanged = _nats((actual - expected) / deviation)
         self._factors = np.array([[one] for one in FACTORS if (one - 1.0) * side > 0])
         self._each = self._gained(self._factors)
-        self._levels = list(_levels(codes))
+        self._slices = _searched(codes)
         self._most = min(CANDIDATES, max(4, MOST_CELLS // len(codes)))
 
     def run(self, most: int) -> list[tuple[Slice, NDArray[np.bool_]]]:
@@ -186,73 +211,77 @@ class _Search:
 
     def _candidates(self) -> tuple[list[Slice], list[NDArray[np.bool_]], list[float]]:
         """Slices among which the causes are: names, leaves and prices."""
-        each = self._each.copy()
+        each, slices = self._each.copy(), self._slices
         found: dict[bytes, tuple[Slice, NDArray[np.bool_], float]] = {}
         left = np.ones(len(self._actual), dtype=np.bool_)
         for _ in range(ROUNDS):
-            best = self._best(each, left)
-            if not best:
+            best, worth, prices = self._best(each, left)
+            if not len(best):
                 break
-            for _, level, place, price in best:
-                held = level.place == place
-                name = tuple(int(code) for code in level.names[place])
+            levels = slices.level[best]
+            holds = slices.places[levels] == best[:, None]
+            names = np.where(slices.axes[levels], self._codes[slices.leaf[best]], -1).tolist()
+            for name, held, price in zip(names, holds, prices.tolist(), strict=True):
                 # Of slices with the same leaves, the coarsest is named.
                 key = held.tobytes()
-                if key not in found or price < found[key][2]:
-                    found[key] = (found[key][0] if key in found else name, held, price)
-            first = best[0][1].place == best[0][2]
-            if best[0][0] <= 0 or not (left & first).any():
+                if key not in found:
+                    found[key] = (tuple(name), held, price)
+                elif price < found[key][2]:
+                    found[key] = (found[key][0], held, price)
+            first = holds[0]
+            if worth[0] <= 0 or not (left & first).any():
                 break
             left &= ~first
             each[:, first] = 0.0
         each_of = list(found.values())
         return [one[0] for one in each_of], [one[1] for one in each_of], [one[2] for one in each_of]
 
-    def _best(self, each: Array, left: NDArray[np.bool_]) -> list[tuple[float, _Level, int, float]]:
-        """The slices that gain most, by the leaves' gains (F, L) for some factors; most first, each
-        with its price.
+    def _best(self, each: Array, left: NDArray[np.bool_]) -> tuple[Codes, Array, Array]:
+        """The slices that gain most, by the leaves' gains (F, L) for some factors; most first, with
+        what they are worth and their prices.
         """
-        best: list[tuple[float, _Level, int, float]] = []
-        change = np.where(left, self._side * (self._actual - self._expected), 0.0)
-        for level in self._levels:
-            size = len(level.names)
-            gain = np.full(size, -np.inf)
-            for own in each:
-                np.maximum(gain, np.bincount(level.place, own, size), out=gain)
-            order = np.argsort(-np.bincount(level.place, change, size), kind="stable")
-            price = np.empty(size)
-            price[order] = level.price + np.log(np.arange(1, size + 1))
-            worth = gain - price
-            few = min(self._most, size)
-            top = np.argpartition(-worth, few - 1)[:few] if few < size else np.arange(size)
-            best += [
-                (float(worth[at]), level, int(at), float(price[at]))
-                for at in np.sort(top)
-                if gain[at] > 0
-            ]
-        best.sort(key=lambda one: -one[0])
-        return best[: self._most]
+        slices, most = self._slices, self._most
+        gain = slices.summed(each[0])
+        for own in each[1:]:
+            np.maximum(gain, slices.summed(own), out=gain)
+        change = slices.summed(np.where(left, self._side * (self._actual - self._expected), 0.0))
+        price = np.empty(len(gain))
+        price[np.lexsort((-change, slices.level))] = slices.price
+        worth = gain - price
+        of_level = np.lexsort((-worth, slices.level))[slices.rank < most]
+        top = np.sort(of_level[gain[of_level] > 0])
+        best = top[np.argsort(-worth[top], kind="stable")][:most]
+        return best, worth[best], price[best]
 
 
-def _levels(codes: Codes) -> Iterator[_Level]:
-    """The levels that are searched, coarse to fine."""
+def _searched(codes: Codes) -> _Slices:
+    """The slices of the levels that are searched."""
     leaves, size = codes.shape
-    axes = [one for one in range(size) if len(np.unique(codes[:, one])) > 1]
-    depths: list[int] = []
+    axes = np.flatnonzero((codes != codes[0]).any(axis=0)).tolist()
+    chosen: list[tuple[int, ...]] = []
     number = 0
     for depth in range(len(axes) + 1):
-        here = len(list(combinations(axes, depth)))
-        if depth < len(axes) and number + here > MOST_LEVELS:
+        here = list(combinations(axes, depth))
+        if depth < len(axes) and number + len(here) > MOST_LEVELS:
             number = MOST_LEVELS
             continue
-        number += here
-        depths.append(depth)
-    for depth in depths:
-        for chosen in combinations(axes, depth):
-            place, first = _grouped(codes[:, chosen], leaves)
-            names = np.full((len(first), size), -1, dtype=np.int64)
-            names[:, chosen] = codes[np.ix_(first, np.array(chosen, dtype=np.int64))]
-            yield _Level(place, names, PRICE + float(np.log(number)))
+        number += len(here)
+        chosen += here
+    grouped = [_grouped(codes[:, one], leaves) for one in chosen]
+    sizes = [len(leaf) for _, leaf in grouped]
+    begins = np.cumsum([0, *sizes[:-1]])
+    rank = np.concatenate([np.arange(one) for one in sizes])
+    held = np.zeros((len(chosen), size), dtype=np.bool_)
+    for row, one in zip(held, chosen, strict=True):
+        row[list(one)] = True
+    return _Slices(
+        np.array([place for place, _ in grouped]) + begins[:, None],
+        np.repeat(np.arange(len(sizes)), sizes),
+        np.concatenate([leaf for _, leaf in grouped]),
+        held,
+        rank,
+        PRICE + float(np.log(number)) + np.log(rank + 1),
+    )
 
 
 def _grouped(codes: Codes, leaves: int) -> tuple[Codes, Codes]:

@@ -238,14 +238,14 @@ class Event:
         additive : whether the measure is SUM or COUNT.
         """
         places = [lattice.index[name] for name in self.slices]
-        together = np.nansum if additive else np.nanmean
-        actual = judged.actual[m, places]
+        none = 0.0 if additive else math.nan
         track = self.track
         track.starts.append(at)
-        track.actual.append(float(together(actual)) if np.isfinite(actual).any() else math.nan)
+        track.actual.append(_together(judged.actual[m, places], math.nan, additive=additive))
         moved = moved if additive else moved / len(places)
-        track.expected.append(float(together(judged.expected[m, places])) - moved)
-        track.variance.append(float(together(variance[places])))
+        expected = _together(judged.expected[m, places], none, additive=additive)
+        track.expected.append(expected - moved)
+        track.variance.append(_together(variance[places], none, additive=additive))
         track.stuck.append(bool(stuck[places].any()))
 
     def show(
@@ -373,3 +373,13 @@ class Event:
         usual = None if self.usual is None else self.usual.copied()
         points, track = list(self.points), self.track.copied()
         return replace(self, sums=sums, points=points, track=track, usual=usual)
+
+
+def _together(values: Array, none: float, *, additive: bool) -> float:
+    """Sum or mean of the values that are known, `none` if there is none."""
+    known = ~np.isnan(values)
+    count = int(np.count_nonzero(known))
+    if not count:
+        return none
+    total = float(np.where(known, values, 0.0).sum())
+    return total if additive else total / count

@@ -39,7 +39,7 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
         # Its numbers are those of the rows, whatever is made of them.
         rule = MeasureRule(rule.name, "COUNT")
     found = _found(settings, rule, event, lattice)
-    if found.kind in _LOCALISED or event.sums.new.any():
+    if event.sums.new.any():
         found = _found_new(event, lattice) or found
     return Group(
         id=event.id(settings.name),

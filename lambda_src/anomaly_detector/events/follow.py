@@ -136,6 +136,7 @@ class _Now:
     open: list[Event] = field(default_factory=list)
     ended: list[Event] = field(default_factory=list)
     shown: set[Event] = field(default_factory=set)
+    overlaps: dict[tuple[Slice, ...], Mask] = field(default_factory=dict)  # that were asked for
 
     def place(self, event: Event) -> int:
         """Index of the event's first slice."""
@@ -152,8 +153,11 @@ class _Now:
         return [first, *(k for k in others if event.side * change[k] >= least * base[k])]
 
     def overlapping(self, event: Event) -> Mask:
-        """(K,) slices that share leaves with the event."""
-        return event.overlapping(self.lattice)
+        """(K,) slices that share leaves with the event; read only."""
+        found = self.overlaps.get(event.slices)
+        if found is None:
+            found = self.overlaps[event.slices] = event.overlapping(self.lattice)
+        return found
 
     def moved(self, event: Event, slots: Slots) -> float:
         """What the expectations of the event's slices have moved since it opened."""
@@ -200,6 +204,8 @@ class _Now:
 
     def _came_anew(self, event: Event) -> bool:
         """Whether new values made up the event's change, and have come in this interval, too."""
+        if not event.new:
+            return False
         leaves = self.lattice.leaves
         new = self._new_of(event)[leaves] & (self.actual[leaves] > 0)
         return bool(new.any())
@@ -250,7 +256,7 @@ class _Now:
             for name in event.slices:
                 within |= self.lattice.within(self.lattice.index[name])
             new = self._akin(event) & self._still_new(event)
-            overlap |= self.holding(new)
+            overlap = overlap | self.holding(new)
             # Others have learned what lasted.
             held = self.holds_back(event)
             self.state.accept(self.rules, self.found, self.m, within & held, overlap & held, new)
@@ -262,6 +268,8 @@ class _Now:
 
     def drop_overlaps(self) -> None:
         """Close events that overlap with one of more evidence."""
+        if len(self.open) < 2:
+            return
         kept: list[Event] = []
         taken = np.zeros(len(self.lattice.level), dtype=np.bool_)
         for event in sorted(self.open, key=lambda one: (-one.evidence, one.opened, one.first)):
@@ -310,25 +318,9 @@ class _Now:
         """(K,) slices on which an event may open beside the open ones."""
         found, m = self.found, self.m
         evidence = found.evidence[m]
-        # Long windows still contain an event that is over: each shorter one, down to the newest
-        # hour, must show it, too.
-        usual = np.abs(found.change[m]) / np.maximum(found.base[m], 1e-100) * found.size[m]
-        changes, bases = found.side[m] * found.changes[:, m], found.bases[:, m]
-        lengths = self.rules.lengths[:, 0]
-        best = np.take_along_axis(bases, found.window[m][None].astype(np.intp), axis=0)
-        hourly = best / lengths[found.window[m].astype(np.intp)].T
-        # Where next to nothing is expected, nothing is shown.
-        expected = bases > LEAST_EXPECTED * hourly * lengths
-        shows = (changes >= STILL_THERE * usual * bases) & expected
-        windows = np.arange(len(shows))[:, None]
-        longest, hour = found.window[m], self.rules.within_hour
-        asked = (windows <= longest) & (windows >= np.minimum(longest, hour))
-        there = (shows | ~asked).all(axis=0)
-        there |= found.stuck[m] | found.no_data[m]
         threshold = found.threshold[m] * self._needed()
-        may = there & (found.weight[m] >= threshold)
+        may = (found.weight[m] >= threshold) & (evidence >= threshold)
         may &= ~self.state.forecast.returning[m]
-        may &= evidence >= threshold
         for event in self.open:
             overlap = self.overlapping(event)
             if event.quiet >= self.rules.quiet_to_yield:
@@ -338,7 +330,30 @@ class _Now:
             stronger = evidence > event.evidence
             may &= ~overlap | (stronger & (found.side[m] != event.side))
             may &= stronger | (event.age >= self.rules.settled)
-        return np.asarray(may & ~self._by_known_new())
+        places = np.flatnonzero(may)
+        if len(places):
+            may[places] = self._still_there(places)
+            may &= ~self._by_known_new()
+        return np.asarray(may)
+
+    def _still_there(self, places: NDArray[np.int64]) -> Mask:
+        """(N,) whether slices show it now. Long windows still contain an event that is over: each
+        shorter one, down to the newest hour, must show it, too.
+        """
+        found, m = self.found, self.m
+        change, base, window = (of[m, places] for of in (found.change, found.base, found.window))
+        usual = np.abs(change) / np.maximum(base, 1e-100) * found.size[m, places]
+        changes = found.side[m, places] * found.changes[:, m, places]
+        bases = found.bases[:, m, places]
+        lengths = self.rules.lengths[:, 0]
+        hourly = bases[window, np.arange(len(places))] / lengths[window, 0]
+        # Where next to nothing is expected, nothing is shown.
+        expected = bases > LEAST_EXPECTED * hourly * lengths
+        shows = (changes >= STILL_THERE * usual * bases) & expected
+        windows = np.arange(len(shows))[:, None]
+        asked = (windows <= window) & (windows >= np.minimum(window, self.rules.within_hour))
+        there = (shows | ~asked).all(axis=0)
+        return np.asarray(there | found.stuck[m, places] | found.no_data[m, places])
 
     def _by_known_new(self) -> Mask:
         """(K,) slices whose change is that of new values that an open event is about."""
@@ -537,7 +552,7 @@ class _Now:
         if len(event.slices) > 1:
             return
         place = self.place(event)
-        may = self.lattice.overlapping(place) & (found.side[m] == event.side)
+        may = self.overlapping(event) & (found.side[m] == event.side)
         may &= found.weight[m] >= found.threshold[m]
         # Not into the slices of a stronger event, which would end this one, to open it anew.
         for other in self.before:
@@ -588,8 +603,10 @@ class _Now:
         event.doubt = max(0.0, event.doubt + max(-BACK_TO_NORMAL, min(BACK_TO_NORMAL, against)))
         # What another slice shows much better is another event's.
         alone = found.alone[m]
-        strongest = AS_STRONG * float(alone[self.overlapping(event)].max())
-        if found.repeats[m, place] >= BACK_TO_NORMAL or alone[place] >= max(SHOWS_ALONE, strongest):
+        if found.repeats[m, place] >= BACK_TO_NORMAL or (
+            alone[place] >= SHOWS_ALONE
+            and alone[place] >= AS_STRONG * float(alone[self.overlapping(event)].max())
+        ):
             event.doubt = 0.0
         if event.doubt > 0.0:
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 from uuid import UUID, uuid5
 
@@ -209,6 +210,7 @@ class Group:
         return self.kind in ("no data", "few rows")
 
 
+@lru_cache(maxsize=1024)  # each interval names the events that are open
 def group_id(detector: str, measure: str, start: datetime, first: tuple[str, ...] = ()) -> str:
     """UUID that a replay of the same event gives again; `first` is the slice that it opened on."""
     name = "|".join((detector, measure, start.isoformat(), *first))

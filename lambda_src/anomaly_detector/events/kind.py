@@ -49,23 +49,25 @@ def kind_of(event: Event, side: int, seconds: int) -> Kind:
     if event.no_data:
         return "no data"
     life = event.track.until(event.last)
-    missing = np.isnan(life.actual)
-    if missing.mean() >= MISSING:
+    actual, count = np.array(life.actual), len(life.starts)
+    missing = np.isnan(actual)
+    if np.count_nonzero(missing) / count >= MISSING:
         return "no data"
-    if np.mean(life.stuck) >= STUCK:
+    if sum(life.stuck) / count >= STUCK:
         return "stuck"
-    if (shape := _unsteady(life) or _steep(life)) is not None:
-        return shape
+    if count >= FEWEST:
+        actual[missing] = 0.0
+        residual, size = _residuals(actual, np.array(life.expected))
+        shape = _unsteady(residual, size, life) or _steep(residual, size, life)
+        if shape is not None:
+            return shape
     if life.starts[-1] - life.starts[0] + seconds > max(SHORT, SHORT_INTERVALS * seconds):
         return "level"
     return "spike" if side > 0 else "dip"
 
 
-def _unsteady(life: Track) -> Kind | None:
+def _unsteady(residual: Array, size: Array, life: Track) -> Kind | None:
     """The kind of residuals that no common factor explains."""
-    residual, size = _residuals(life)
-    if len(size) < FEWEST:
-        return None
     common = residual.sum() / size.sum()
     left = residual - common * size
     if np.sum(left**2 / size) <= (1 - COMMON) * np.sum(residual**2 / size):
@@ -77,11 +79,8 @@ def _unsteady(life: Track) -> Kind | None:
     return "variance" if np.sum(left**2) > UNSTEADY * usual.sum() else None
 
 
-def _steep(life: Track) -> Kind | None:
+def _steep(residual: Array, size: Array, life: Track) -> Kind | None:
     """The kind of a change that grows."""
-    residual, size = _residuals(life)
-    if len(size) < FEWEST:
-        return None
     time = np.array(life.starts, dtype=np.float64)
     time -= (time @ size) / size.sum()
     common = residual.sum() / size.sum()
@@ -95,9 +94,8 @@ def _steep(life: Track) -> Kind | None:
     return "ramp" if steep and abs(first) <= BEGINS * abs(last) else None
 
 
-def _residuals(life: Track) -> tuple[Array, Array]:
+def _residuals(actual: Array, expected: Array) -> tuple[Array, Array]:
     """Residuals, and the size of the expectations, which is never nought."""
-    expected = np.array(life.expected)
     size = np.abs(expected)
     least = max(0.1 * float(size.mean()), SMALL)
-    return np.nan_to_num(np.array(life.actual)) - expected, np.maximum(size, least)
+    return actual - expected, np.maximum(size, least)
