@@ -153,7 +153,7 @@ def replay(
             events,
             at,
             # What rows a special day has is not told by its time of the week.
-            known=bool(np.all(shown.told)) and slots[t].special is None,
+            known=shown.all_told and slots[t].special is None,
             scored=judged is not None,
         )
         events = (*events, *of_rows)

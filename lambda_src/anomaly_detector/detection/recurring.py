@@ -232,14 +232,14 @@ class Moments(Part):
         out : (M, K) series that stand out now.
         """
         m, k = np.nonzero(out)
-        age = np.minimum(np.uint16(number + 1) - self.day[:, m, k], REACH)
+        entry, which = np.nonzero(self.slot[:, m, k] == slot)
+        at = entry, m[which], k[which]
+        age = np.minimum(np.uint16(number + 1) - self.day[at], REACH)
         bits = by_age(number + 1)[age] & _bit(number + 1, "day")
-        bits *= self.slot[:, m, k] == slot
-        hits = np.nonzero(bits)
-        if not len(hits[0]):
+        on = bits != 0
+        if not on.any():
             return None
-        shares = self.share[:, m, k][hits]
-        found = _found(number + 1, bits[hits], age[hits], shares, hits[1])
+        found = _found(number + 1, bits[on], age[on], self.share[at][on], which[on])
         if not len(found.places):
             return None
         measures, slices = m[found.places], k[found.places]
@@ -306,9 +306,10 @@ def _again(number: int, days: _Days, shares: _Shares, share: float, *, days_in_a
         if not kind.certain or (kind.name == "day" and not days_in_a_row):
             continue
         # Of the next like day, all but the oldest of these are among the last four.
-        alike = np.array([*(one for age, one in aged if age in kind.ages[:-1]), share])
-        if len(alike) < kind.needed:
+        before = [one for age, one in aged if age in kind.ages[:-1]]
+        if len(before) + 1 < kind.needed:
             continue
+        alike = np.array([*before, share])
         if not abs(alike.sum()) >= 0.999 * np.abs(alike).sum() > 0:
             continue
         if np.std(alike, ddof=1) <= SIMILAR * abs(float(alike.mean())):

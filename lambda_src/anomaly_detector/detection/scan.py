@@ -222,7 +222,8 @@ class Scan(Part):
         _accumulate(np.maximum, calm)
         # Small counts vary by whole units.
         phi = _phi(calm * tide, habits.small(observed.unit, level))
-        least = LEAST_SHARE * np.maximum(full * bases, sums_of_level)
+        there = full * bases
+        least = LEAST_SHARE * np.maximum(there, sums_of_level)
         np.maximum(phi, np.square(least) / safe, out=phi)
         ratio = changes / safe
         ratio += 1.0
@@ -252,7 +253,6 @@ class Scan(Part):
         light = counted & (changes < 0)
         d *= light
         d += heavy * ~light
-        there = full * bases
         counts = whole & enough
         if rules.one_sided:
             counts &= np.where(changes > 0, rules.up, rules.down)

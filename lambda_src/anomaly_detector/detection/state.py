@@ -114,6 +114,11 @@ class Shown:
         return self.known if self.hidden is None else ~self.hidden & self.known
 
     @property
+    def all_told(self) -> bool:
+        """Whether it is known which rows the interval has, of each series."""
+        return self.known and (self.hidden is None or not self.hidden.any())
+
+    @property
     def whole(self) -> Array:
         """(M, K) value with all that tickets brought."""
         return self.value if self.ticket is None else self.value + self.ticket.cut

@@ -341,21 +341,25 @@ def _added(
     Something has changed, so there is a first one, whatever its price.
     """
     chosen = list(chosen)
+    out = np.asarray(nested[chosen].any(axis=0))
+    paid = float(price[chosen].sum())
+    if without >= 0:
+        out[without] = True
     best, value = np.full(gain.shape[1], -np.inf), -np.inf
     if chosen:
         best = gain[chosen].max(axis=0)
-        value = float(np.where(best > -np.inf, best, 0.0).sum() - price[chosen].sum())
+        value = float(np.where(best > -np.inf, best, 0.0).sum() - paid)
     while len(chosen) < most:
         with_each = np.maximum(gain, best)
         worth = np.where(with_each > -np.inf, with_each, 0.0).sum(axis=1)
-        worth -= price[chosen].sum() + price
-        worth[nested[chosen].any(axis=0)] = -np.inf
-        if without >= 0:
-            worth[without] = -np.inf
+        worth -= paid + price
+        worth[out] = -np.inf
         at = int(worth.argmax())
         if worth[at] <= value + _EQUAL:
             break
         chosen.append(at)
+        out |= nested[at]
+        paid += float(price[at])
         best = with_each[at]
         value = float(worth[at])
     return chosen, value

@@ -149,12 +149,16 @@ class FewRows:
         learnt = self.judged & (rows.seen[slot] >= enough)
         taught = rows.seen.sum(axis=0)
         learnt &= taught >= self.settings.open_after
+        less = learnt & (here < STILL * expected)
+        if not less.any() and not own:
+            rows.low[:] = 0.0
+            self._learn(rows, here, away, slot, taught, here > 0)
+            return ()
         beyond = np.maximum(rows.spread, LEAST_SPREAD) * FAR
-        few = learnt & (here > 0) & (here < HALF * expected) & (-away > beyond)
+        few = less & (here > 0) & (here < HALF * expected) & (-away > beyond)
         few &= expected - here > SURE * np.sqrt(expected)
         for m in few.nonzero()[0].tolist():
             few[m] = here[m] < HALF * expected[m] * self._present(habits, count[m], m)
-        less = learnt & (here < STILL * expected)
         rows.low[:] = np.where(few | (less & (rows.low > 0)), rows.low + 1, 0.0)
         told = {event.measure: event for event in own}
         lacking = {one.measure for one in others if one.no_data and not one.closed}
