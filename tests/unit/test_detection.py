@@ -200,24 +200,58 @@ def test_a_fault_is_not_learnt() -> None:
     assert not scores.anomalous[-54:, fault, 0].any()
 
 
-def test_weekends_that_events_leave_out_are_expected_as_they_were() -> None:
-    weeks, chosen = 13, settings()
-    values = seasonal(weeks * 168, noise=0.02)
-    values *= np.where(np.arange(len(values)) // 24 % 7 >= 5, 0.4, 1.0)
-    whole, state = panel({"a": values}), Snapshot.initial(chosen).state
+def _away_on_weekends(values: NDArray[np.float64], frozen_from: int) -> NDArray[np.float64]:
+    """(weekends,) mean relative error of what is expected, of which some are not learned."""
+    whole, chosen = panel({"a": values}), settings()
+    state = Snapshot.initial(chosen).state
     state = state.grown(chosen, Lattice.of(whole.slices), np.empty(0, dtype=np.int64))
     rules, away = Rules.of(chosen), []
-
     for at, slots in enumerate(_slots(chosen, whole.starts)):
         shown = state.judge(rules, whole.values[at], whole.counts[at], None, slots)
         evidence = state.weigh(rules, shown, state.lattice)
         weekend = at // 24 % 7 >= 5
-        frozen = np.full(shown.value.shape, weekend and at >= 6 * 168)
+        frozen = np.full(shown.value.shape, weekend and at >= frozen_from)
         state.learn(rules, shown, evidence, frozen)
-        if weekend and at >= (weeks - 1) * 168:
+        if weekend:
             away.append(shown.expectation.expected.item() / values[at] - 1)
+    return np.reshape(away, (-1, 48)).mean(axis=1)
 
-    assert abs(np.mean(away)) < 0.03
+
+def test_weekends_that_events_leave_out_are_expected_as_they_were() -> None:
+    values = seasonal(13 * 168, noise=0.02)
+    values *= np.where(np.arange(len(values)) // 24 % 7 >= 5, 0.4, 1.0)
+
+    away = _away_on_weekends(values, 6 * 168)
+
+    assert abs(away[-1]) < 0.03
+
+
+@pytest.mark.parametrize(("frozen_from", "most"), [(42 * 24, 0.25), (15 * 168, 0.08)])
+def test_weekends_of_what_fades_lack_less(frozen_from: int, most: float) -> None:
+    values = seasonal(15 * 168, noise=0.02)
+    days = np.arange(len(values)) // 24
+    # To a third within five weeks.
+    values *= np.where(days % 7 >= 5, 0.3, 1.0) * 0.97 ** np.clip(days - 42, 0, 35)
+
+    away = _away_on_weekends(values, frozen_from)
+
+    assert np.abs(away[6:]).max() < most
+
+
+def test_what_all_days_of_the_week_have_in_common_does_not_grow_in_events() -> None:
+    values = seasonal(6 * 168, noise=0.02)
+    whole, chosen = panel({"a": values}), settings()
+    state = replay(chosen, Snapshot.initial(chosen), whole).after.state
+    rules, slots = Rules.of(chosen), _slots(chosen, whole.starts[:24])[12]
+    day = state.forecast.day[slots.day].item()
+    state.forecast.week[slots.week % 24 :: 24] = day
+
+    for _ in range(60):
+        shown = state.judge(rules, 2 * whole.values[12], whole.counts[12], None, slots)
+        evidence = state.weigh(rules, shown, state.lattice)
+        state.learn(rules, shown, evidence, np.ones(shown.value.shape, dtype=np.bool_))
+
+    assert state.forecast.day[slots.day].item() == pytest.approx(day, rel=0.01)
 
 
 def test_hours_without_anything_expect_nothing_of_what_others_have_learnt() -> None:

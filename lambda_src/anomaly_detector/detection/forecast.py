@@ -2,8 +2,9 @@
 
 * **Expectation**: four experts, weighted by (decayed absolute error)^-3: the level; the daily
   profile; the same plus the weekly profile; the latter times a slow factor, which follows the
-  trend. A slot without values falls back to the level, or to the daily profile. All of them adapt
-  slowly, so that a fault does not become its own forecast. `month` adds to daily data.
+  trend. The weekly profile grows and shrinks with the daily one. A slot without values falls back
+  to the level, or to the daily profile. All of them adapt slowly, so that a fault does not become
+  its own forecast. `month` adds to daily data.
 * **Spread**: decayed mean absolute residual per slot of the day, times the recent volatility, with
   floors: a share of the level (rounding noise of a constant series is not an event) and, for
   small counts, the Poisson deviation.
@@ -45,6 +46,7 @@ HEALING_WEEKS = 6  # weeks up to which a weekly slot of a moved series is learne
 REFUTED = 0.5  # share of a residual that is left without a weekly slot that was learned wrongly
 USUAL = 1.0  # usual deviations up to which a value refutes no weekly slot
 NOTHING = 1e-3  # share of a usual value that next to nothing is less than
+MOST_GROWTH = 0.5  # of the daily profile, by one value, that weekdays follow
 WHOLE_WEEK = 7  # days before a daily slot represents an average day
 RUN_LEVEL = 2.0
 BACK_CLIP = 5.0  # nats of an hour for the level before an accepted one
@@ -278,12 +280,28 @@ class Forecast(Part):
         _learn_slot(self.week[slots.week], self.week_seen[slots.week], whole, rate, target)
         spread = self.spread[slots.day]
         spread += on * np.maximum(1.0 / (day_seen + 1.0), RATE_SPREAD) * (size - spread)
+        day = self.day[slots.day].copy()
+        of_hour = self.week[self._weekdays(slots)]
+        mean = of_hour.mean(axis=0)
         _learn_slot(self.day[slots.day], day_seen, profiles, RATE_DAY, learnt)
         if held is not None:
             # Days that an event leaves out would be missing from the average day, from which those
-            # of the week deviate: weekends would be expected to be like other days.
-            week = self.week[slots.week] * (held & (day_seen >= WHOLE_WEEK))
+            # of the week deviate: weekends would be expected to be like other days. What all days
+            # of the week have in common would move it without end.
+            week = (self.week[slots.week] - mean) * (held & (day_seen >= WHOLE_WEEK))
             self.day[slots.day] += np.float32(RATE_DAY) * week
+            # On them, what knows no weekends would have been as far away as ever.
+            usual = expectation.expected - expectation.special - expectation.season
+            away = np.abs(usual - expectation.experts)
+            away -= self.error
+            self.error += np.maximum(away, 0.0) * (held * (RATE_ERROR * rules.pace))
+        # Weekdays deviate in proportion: what has lost half of its size has lost half of what its
+        # weekends lack. At less than an hour, times of the day share their slot.
+        size_of_day = day + mean
+        scales = (habits.signed == 0) & (size_of_day > NOTHING * habits.magnitude)
+        growth = (self.day[slots.day] - day) / np.where(scales, size_of_day, 1.0)
+        growth = np.where(scales, growth, 0.0).clip(-MOST_GROWTH, MOST_GROWTH)
+        of_hour += (growth * (len(self.week) / (7 * len(self.day)))) * (of_hour - mean)
         size -= self.spread_all
         size *= on * np.maximum(young, RATE_SPREAD_ALL * rules.pace)
         self.spread_all += size
@@ -339,15 +357,18 @@ class Forecast(Part):
         # Weekdays deviate in proportion; at less than an hour they share their slot.
         scales = (before > 0) & (day[at] > 0)
         factor = np.where(scales, day[at] / np.where(scales, before, 1.0), 1.0)
-        hours = len(self.week) // 7
-        share = hours / len(self.day)
-        of_hour = slice(slots.week % hours, None, hours)
+        share = len(self.week) / (7 * len(self.day))
         factor = np.clip(factor, 0.01, 100.0)
-        week[of_hour] *= factor**share
+        week[self._weekdays(slots)] *= factor**share
         self.spread[slots.day][at] *= factor
         self.week[:, *at] = week
         seen = self.day_seen[slots.day]
         seen[at] = np.minimum(seen[at], SEEN_AFTER_MOVE)
+
+    def _weekdays(self, slots: Slots) -> slice:
+        """The slots of the weekly profile at this time of the day."""
+        hours = len(self.week) // 7
+        return slice(slots.week % hours, None, hours)
 
     def came_before(self, slots: Slots) -> Mask:
         """(M, K) series that have had values at this time of the day and of the week."""

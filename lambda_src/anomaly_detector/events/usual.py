@@ -41,7 +41,7 @@ class Usual:
         """Those of some slices at `places` of the measure `m`."""
         day = _day(state, slice(None), m, places).sum(axis=1)
         week = state.forecast.week[:, m, places].sum(axis=1, dtype=np.float64)
-        return cls(slices, _short(day), _short(week))
+        return cls(slices, [*map(_short, day.tolist())], [*map(_short, week.tolist())])
 
     def copied(self) -> Self:
         """A copy."""
@@ -55,9 +55,18 @@ class Usual:
 
     def pass_by(self, state: State, m: int, places: list[int], slots: Slots) -> None:
         """Let one interval pass as it would have been, as `Forecast.learn` does."""
-        if (state.forecast.day_seen[slots.day, m, places] >= WHOLE_WEEK).all():
-            day = self.day[slots.day] + RATE_DAY * self.week[slots.week]
-            (self.day[slots.day],) = _short(np.array([day]))
+        if not (state.forecast.day_seen[slots.day, m, places] >= WHOLE_WEEK).all():
+            return
+        hours = len(self.week) // 7
+        of_hour = range(slots.week % hours, len(self.week), hours)
+        day, mean = self.day[slots.day], sum(self.week[slot] for slot in of_hour) / 7
+        passed = RATE_DAY * (self.week[slots.week] - mean)
+        self.day[slots.day] = _short(day + passed)
+        if day + mean > 0 and not state.habits.signed[m, places].any():
+            growth = passed / (day + mean) * hours / len(self.day)
+            for slot in of_hour:
+                week = self.week[slot]
+                self.week[slot] = _short(week + growth * (week - mean))
 
 
 def _day(state: State, slots: int | slice, m: int, places: list[int]) -> Array:
@@ -67,5 +76,5 @@ def _day(state: State, slots: int | slice, m: int, places: list[int]) -> Array:
     return np.where(seen > 0, day.astype(np.float64), level)
 
 
-def _short(values: Array) -> list[float]:
-    return [float(f"{value:.{_DIGITS}g}") for value in values.tolist()]
+def _short(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
