@@ -102,6 +102,8 @@ class Rules:
         hour, windows = settings.an_hour, settings.windows
         seconds, day = settings.grid.seconds, 86_400
         beyond = (1.0 - settings.band) / 2.0
+        # The only series of a measure has no other slices in which the same fault may show next.
+        again = 12 if settings.dimensions else 3
 
         def mask(values: list[bool]) -> Mask:
             return np.array(values, dtype=np.bool_)[:, None]
@@ -131,7 +133,7 @@ class Rules:
             quiet_at_most=12 * hour,
             quiet_to_yield=2 * hour,
             settled=3 * hour,
-            continued=max(1, 3 * day // seconds) if seconds >= day else 12 * hour,
+            continued=max(1, 3 * day // seconds) if seconds >= day else again * hour,
             remembered=max(2, 7 * day // seconds) if seconds >= day else 24 * hour,
             settling=max(1, 2 * day // seconds) if seconds >= day else 6 * hour,
             learned_after=6 * hour,

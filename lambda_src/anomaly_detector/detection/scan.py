@@ -26,6 +26,12 @@ slices. **Threshold** T = log10(intervals a week x measures x levels / false eve
 week). **Severity of an event** = 100 x / (x + T) with x = R x min(1, |C / B| / s), s the relative
 change that counts as full; for means, minima and maxima x is at most 3 L, L the surprise of the
 series itself. So 50 is the threshold, for events as for points.
+
+**Earlier runs**: what is no sum or count has no law of its own for how large evidence becomes by
+chance, but a record: the largest runs of evidence (consecutive intervals with max D / ln 10 of at
+least 1) that the series has shown without an event, the first weeks among them. x is 0 where the
+evidence is below 1.25 times the third largest of them; so a series that leaps every day does not
+open an event every day. Runs are forgotten as months pass.
 """
 
 from __future__ import annotations
@@ -70,6 +76,10 @@ FEWEST_BURST = 5.0  # occurrences in a burst of something rare
 NOT_STUCK = 5.0  # nats against a slice for each of its leaves that is not stuck
 USUAL_AFTER = 0.5  # usual share of repeats of a series that was stuck for long
 SEEN_MAX = 1e6
+RUNS = 3  # largest earlier runs of evidence that are kept: one or two may have been faults
+LEAST_RUN = 1.0  # evidence from which it is a run, in powers of ten
+BEYOND_RUNS = 1.25  # times the smallest of the runs that evidence must exceed to count
+RATE_RUNS = 0.0003  # at which runs are forgotten
 _HALF_LOG_TAU = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -86,6 +96,7 @@ class Evidence:
     now_change, now_base : residual and expectation of this interval.
     price : log10(slices in the level), subtracted in R.
     alone : R of this interval alone, without the correction. of_hour : of the newest hour.
+    strength : the same of the best window.
     repeats : nats for stuck leaves of the slice; stuck : whether they are the evidence.
     silent : series of which a row or value is missing that usually comes.
     missing : nats for missing values of the series; no_data : whether they are the evidence.
@@ -106,6 +117,7 @@ class Evidence:
     price: Array
     alone: Array
     of_hour: Array
+    strength: Array
     repeats: Array
     stuck: Mask
     silent: Mask
@@ -118,6 +130,22 @@ class Evidence:
     size: Array
     fresh: Array
     whole: Mask
+
+    def take_in(self, weight: Array, severe: Mask) -> None:
+        """Let severe values be evidence by themselves, where their windows say less; in place.
+
+        Parameters
+        ----------
+        weight : (M, K) x of the values. severe : (M, K) which of them are.
+        """
+        at = places_of(severe & (weight > np.minimum(self.evidence, self.weight)))
+        change, x = self.changes[0][at], weight[at]
+        self.evidence[at] = np.maximum(self.evidence[at], x)
+        self.weight[at] = x
+        self.window[at] = 0
+        self.change[at], self.base[at] = change, self.bases[0][at] * self.size[at]
+        self.side[at] = np.where(change >= 0, 1.0, -1.0)
+        self.stuck[at] = self.no_data[at] = False
 
     def likely(self, m: int, window: int, lattice: Lattice) -> Array:
         """(K,) log-likelihood ratio that exactly the leaves of a slice changed, in proportion.
@@ -158,6 +186,8 @@ class Scan(Part):
     same_share: Array = kept(initial=0.02)  # decayed share of unchanged values after nonzero ones
     last: Array = kept()  # latest value
     gone: Array = kept()  # consecutive intervals with a missing value where one usually comes
+    run: Array = kept()  # largest evidence of the present run of it, 0 if there is none
+    runs: Array = kept(RUNS)  # that of the largest earlier runs, ascending
 
     def judge(
         self,
@@ -268,6 +298,7 @@ class Scan(Part):
         best_change, best_base = changes[pick], there[pick]
         side = np.sign(best_change)
 
+        strength = best / math.log(10)
         repeats = self._repeats(rules, observed, value, lattice)
         missing = _missing(rules, habits, observed, gone, self.gone)
         stuck = repeats > best
@@ -287,6 +318,7 @@ class Scan(Part):
         capped = places_of(~rules.additive & ~other & (weight >= threshold[:, None]))
         if len(capped[0]):
             weight[capped] = np.minimum(weight[capped], CAP * surprise(capped))
+            weight[capped] *= strength[capped] >= BEYOND_RUNS * self.runs[0][capped]
         return Evidence(
             evidence=np.where(ready & (other | (side != 0)), evidence, -np.inf),
             weight=weight,
@@ -299,6 +331,7 @@ class Scan(Part):
             price=price,
             alone=alone,
             of_hour=of_hour,
+            strength=strength,
             repeats=repeats,
             stuck=stuck,
             silent=observed.absent | observed.gone,
@@ -335,6 +368,22 @@ class Scan(Part):
         self.dispersion += step
         np.minimum(self.dispersion_seen + (on & found.whole[0]), SEEN_MAX, out=self.dispersion_seen)
         np.copyto(self.last, value, where=live)
+        if not rules.additive.all():
+            self._learn_runs(rules, found.strength, frozen)
+
+    def _learn_runs(self, rules: Rules, strength: Array, frozen: Mask) -> None:
+        """Learn the largest runs of evidence; an event's is none."""
+        on = ~rules.additive & ~frozen
+        on &= self.dispersion_seen >= min(READY_FROM, rules.few_windows)
+        self.runs *= 1.0 - RATE_RUNS * rules.pace
+        goes_on = on & (strength >= LEAST_RUN)
+        over = places_of(on & ~goes_on & (self.run > 0))
+        if len(over[0]):
+            all_runs = np.concatenate([self.run[over][None], self.runs[:, over[0], over[1]]])
+            all_runs.sort(axis=0)
+            self.runs[:, over[0], over[1]] = all_runs[1:]
+        np.maximum(self.run, strength, out=self.run)
+        self.run *= goes_on
 
     def empty(self, m: int, slices: Mask) -> None:
         """Reset the windows of some slices (K,) of a measure."""

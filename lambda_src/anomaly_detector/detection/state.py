@@ -4,6 +4,9 @@
   change (see `surprise`), and T = log10(series x intervals a week / false events a week): chance
   alone reaches 50 as often as the budget allows. The number of series is that of the born series
   of the measure, times the number of measures of the detector.
+* A value within its band has no x of its own where the one before was outside, and more than twice
+  as far from its expectation: the way back is no news, however far it is.
+* In a detector without dimensions, a value of severity 50 is evidence of an event by itself.
 * Changes excluded by the measure's direction or minimum change have severity 0, and so do all
   values of a series before it has been learned.
 """
@@ -51,6 +54,7 @@ from anomaly_detector.lattice import Lattice
 
 _NEVER = np.datetime64("NaT", "s")
 TELLING = 0.25  # share of the longest window that tells a level
+WAY_BACK = 0.5  # share of a residual outside the band that is left after the way back
 SHARED = 0.1  # share of a sum that moves with its leaves from which it returns to the warm-up
 
 
@@ -253,6 +257,13 @@ class State:
         lower, upper = self.band.judge(
             rules, expectation.expected, expectation.scale, surprisal.unit[1]
         )
+        # The way back into the band is no news of its own, however far the value jumped.
+        last = self.surprise.last_residual
+        before = expectation.expected + last
+        back = (before < lower) | (before > upper)
+        back &= np.abs(residual) < WAY_BACK * np.abs(last)
+        back &= (value >= lower) & (value <= upper)
+        surprisal.weight[back] = 0.0
         return Shown(
             observed,
             expectation,
@@ -277,18 +288,8 @@ class State:
         expected, z, found = shown.expectation.expected, shown.z, shown.surprisal
         born = shown.observed.born
         scored = self.habits.seen >= rules.score_after
-        series = np.maximum(1, born.sum(axis=1, keepdims=True)) * rules.measures_in_all
-        threshold = np.maximum(1.0, np.log10(series / rules.budget))
-
-        counts = scored & live
-        if rules.one_sided:
-            counts &= np.where(z > 0, rules.up, rules.down)
-        if rules.minima:
-            change = np.abs(shown.residual)
-            counts &= change >= rules.min_absolute
-            counts &= change >= rules.min_relative * np.abs(expected)
-        severity = self.surprise.severity(rules, found, threshold, live)
-        severity *= counts
+        severity = self.surprise.severity(rules, found, _threshold(rules, born), live)
+        severity *= self._counts(rules, shown)
 
         lower, upper = shown.lower.copy(), shown.upper.copy()
         self.band.cut(rules, self.habits, lower, upper)
@@ -310,6 +311,22 @@ class State:
             direction=direction,
             anomalous=severity >= THRESHOLD_SEVERITY,
         )
+
+    def _counts(self, rules: Rules, shown: Shown) -> Mask:
+        """(M, K) values that are scored and change in a way that counts."""
+        counts = (self.habits.seen >= rules.score_after) & shown.observed.live
+        if rules.one_sided:
+            counts &= np.where(shown.z > 0, rules.up, rules.down)
+        if rules.minima:
+            change = np.abs(shown.residual)
+            counts &= change >= rules.min_absolute
+            counts &= change >= rules.min_relative * np.abs(shown.expectation.expected)
+        return np.asarray(counts)
+
+    def _severe(self, rules: Rules, shown: Shown) -> Mask:
+        """(M, K) values of at least the threshold's severity, scored or not."""
+        found = shown.surprisal.weight >= _threshold(rules, shown.observed.born)
+        return found & self._counts(rules, shown) if found.any() else found
 
     def habit(self, rules: Rules, shown: Shown, m: int, k: int) -> str:
         """What a deviation is from now on expected as, because this is its last time as a surprise:
@@ -334,7 +351,7 @@ class State:
         def surprise(at: Places) -> Array:
             return self.surprise.lasting(rules, shown.surprisal, at) * counts[at]
 
-        return self.scan.judge(
+        found = self.scan.judge(
             rules,
             self.habits,
             shown.observed,
@@ -346,6 +363,12 @@ class State:
             lattice,
             self.clock,
         )
+        if not self.dimensions:
+            # The only series of a measure has no others that would tell a fault from noise.
+            severe = self._severe(rules, shown)
+            if severe.any():
+                found.take_in(shown.surprisal.weight, severe)
+        return found
 
     def learn(
         self,
@@ -616,6 +639,12 @@ class State:
         self.habits.move(rules, at, factor, added)
         self.forecast.move(rules, at, factor, added, moved)
         self.surprise.move(at, moved)
+
+
+def _threshold(rules: Rules, born: Mask) -> Array:
+    """(M, 1) T of values."""
+    series = np.maximum(1, born.sum(axis=1, keepdims=True)) * rules.measures_in_all
+    return np.asarray(np.maximum(1.0, np.log10(series / rules.budget)))
 
 
 PARTS: Mapping[str, type[Part]] = {
