@@ -1,10 +1,10 @@
 """A seeded shop with faults of ten kinds, and the truth about each.
 
-The world (PT1H, Europe/Berlin): 3, 4 or 5 dimensions by seed, whose values have Zipf shares; of all
-combinations those with the largest shares exist and a sample of the small ones, many of which sell
-less than one order an hour. Means have a day and a weekend in local time, whose shape differs by
-marketplace, and a trend; noise is shared (autoregressive), shared by marketplace, and each leaf's
-own (Student t, 5 degrees), and then Poisson.
+The world (Europe/Berlin; `STRETCHES` of four intervals, hours are those of PT1H): 3, 4 or 5
+dimensions by seed, whose values have Zipf shares; of all combinations those with the largest shares
+exist and a sample of the small ones, many of which sell less than one order an hour. Means have a
+day and a weekend in local time, whose shape differs by marketplace, and a trend; noise is shared
+(autoregressive), shared by marketplace, and each leaf's own (Student t, 5 degrees), then Poisson.
 
 The measures are a chain. `latency` (AVG in ms, over requests) rises with load. One interval after
 it is too high customers go: `orders` (SUM) falls by its power -0.6. `revenue` (SUM) is the sum of
@@ -16,7 +16,7 @@ measures is truth as well: a row each.
 The expected log-likelihood ratio of a row (nats) says how visible it is in principle, at its true
 slice. For changes of the mean it is that of the expectation-based scan statistic (Neill 2009;
 Kulldorff 1997) with the expected faulty sum C and the expected normal sum B over windows of 1 to 48
-intervals: (C ln(C/B) - (C - B)) / phi for SUM and (C - B)^2 / (2 var) for AVG, where phi and var of
+hours: (C ln(C/B) - (C - B)) / phi for SUM and (C - B)^2 / (2 var) for AVG, where phi and var of
 that slice and window are measured on a fault-free twin of the shop: shared and autocorrelated noise
 count. The largest window inside the fault counts, or the sum over successive blocks of 6 where that
 is larger (a broken season changes its sign). For variance: n/2 (r - 1 - ln r) with the
@@ -28,9 +28,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
-from anomaly_detector.config import ROLLED_UP, Config
+from anomaly_detector.config import ROLLED_UP, Config, IntervalName
 from anomaly_detector.detection import DetectorSettings
 from anomaly_detector.detection.slots import day_slots
 from anomaly_detector.intervals import Grid
@@ -62,9 +63,7 @@ KINDS = (
     "zero",
     "missing",
 )
-WINDOWS = (1, 2, 3, 6, 12, 24, 48)
-DAY = 24
-WEEK = 7 * DAY
+HOURS = (1, 2, 3, 6, 12, 24, 48)
 PRICE, PRICE_SHAPE = 25.0, 1.5
 _DIMENSIONS = (("platform", 3), ("marketplace", 6), ("category", 5), ("channel", 3), ("plan", 2))
 _DEPTHS = (0.15, 0.40, 0.30, 0.15)
@@ -103,6 +102,7 @@ class _World:
     orders: Array
     requests: Array
     latency: Array
+    stretch: Stretch
 
 
 @dataclass(frozen=True)
@@ -116,25 +116,67 @@ class _Effect:
     missing: Mask
 
 
+class Stretch(NamedTuple):
+    """How much of the shop there is at an interval.
+
+    Attributes
+    ----------
+    seconds : of an interval.
+    pace : length of faults and of what lies between them, in intervals for each hour at PT1H.
+    """
+
+    seconds: int
+    train_weeks: int
+    weeks: int
+    pace: float
+    per_kind: int
+
+    @property
+    def hours(self) -> float:
+        return self.seconds / 3600
+
+    def intervals(self, hours: float) -> int:
+        return max(1, round(hours * self.pace))
+
+
+STRETCHES: dict[IntervalName, Stretch] = {
+    "PT5M": Stretch(300, 3, 2, 6.0, 1),
+    "PT15M": Stretch(900, 4, 4, 3.0, 1),
+    "PT1H": Stretch(3600, 8, 8, 1.0, 2),
+    "P1D": Stretch(86_400, 52, 52, 0.25, 2),
+}
+
+
 def generate(
-    seed: int, *, faults: bool = True, train_weeks: int = 8, weeks: int = 8, per_kind: int = 2
+    seed: int,
+    interval: IntervalName = "PT1H",
+    *,
+    faults: bool = True,
+    train_weeks: int | None = None,
+    weeks: int | None = None,
+    per_kind: int | None = None,
 ) -> Simulated:
     """The shop of a seed: the same bytes each time.
 
     Parameters
     ----------
-    faults : whether faults are planted in the scored weeks; 20 in 8 weeks by default.
+    faults : whether faults are planted in the scored weeks.
+    train_weeks, weeks, per_kind : those of `STRETCHES` if not given; faults of each kind.
     """
+    stretch = STRETCHES[interval]
     random = np.random.default_rng([seed, 1])
-    size, first = (train_weeks + weeks) * WEEK, train_weeks * WEEK
+    week = round(7 * 24 / stretch.hours)
+    first = (stretch.train_weeks if train_weeks is None else train_weeks) * week
+    size = first + (stretch.weeks if weeks is None else weeks) * week
+    per_kind = stretch.per_kind if per_kind is None else per_kind
     names = tuple(name for name, _ in _DIMENSIONS[: 3 + seed % 3])
-    settings = _settings(names)
+    settings = _settings(names, interval)
     begin = np.datetime64("2025-01-06T00:00:00", "s") + np.timedelta64(
         int(random.integers(52)), "W"
     )
-    starts = begin + np.arange(size) * np.timedelta64(3600, "s")
-    world = _world(random, settings, starts)
-    planted = _plant(random, world.leaves, first, size, per_kind) if faults else ()
+    starts = begin + np.arange(size) * np.timedelta64(stretch.seconds, "s")
+    world = _world(random, settings, starts, stretch)
+    planted = _plant(random, world.leaves, first, size, per_kind, stretch) if faults else ()
     effect = _effect(random, world, planted)
     values, counts = _simulate(np.random.default_rng([seed, 2]), world, effect)
     squares = _squares(np.random.default_rng([seed, 4]), values, counts)
@@ -147,11 +189,11 @@ def generate(
     return Simulated(seed, settings, panel, first, world.leaves, levels, truths)
 
 
-def _settings(names: Sequence[str]) -> DetectorSettings:
+def _settings(names: Sequence[str], interval: IntervalName) -> DetectorSettings:
     config = Config.model_validate(
         {
             "name": "shop",
-            "interval": "PT1H",
+            "interval": interval,
             "timezone": ZONE,
             "timestamp_column": {"name": "timestamp"},
             "measures": {
@@ -166,7 +208,10 @@ def _settings(names: Sequence[str]) -> DetectorSettings:
 
 
 def _world(
-    random: np.random.Generator, settings: DetectorSettings, starts: NDArray[np.datetime64]
+    random: np.random.Generator,
+    settings: DetectorSettings,
+    starts: NDArray[np.datetime64],
+    stretch: Stretch,
 ) -> _World:
     sizes = dict(_DIMENSIONS)
     values = [[f"{name}_{i}" for i in range(sizes[name])] for name in settings.dimensions]
@@ -194,15 +239,17 @@ def _world(
     peak = random.uniform(10, 18, sizes["marketplace"])[market]
     depth = random.uniform(0.4, 0.75, sizes["marketplace"])[market]
     weekend = random.uniform(0.7, 1.4, sizes["marketplace"])[market]
-    angle = 2 * np.pi * (slots[None, :] - peak[:, None]) / 24
+    angle = 2 * np.pi * (slots[None, :] * stretch.hours - peak[:, None]) / 24
     shape = 1 + depth[:, None] * np.cos(angle) + 0.15 * np.cos(2 * angle)
+    if stretch.hours >= 24:
+        shape = np.ones(angle.shape)
     shape = shape * np.where(weekdays[None, :] >= 5, weekend[:, None], 1.0)
-    trend = 1 + random.uniform(-0.4, 0.6) * np.arange(size) / (52 * WEEK)
+    trend = 1 + random.uniform(-0.4, 0.6) * np.arange(size) * stretch.hours / (52 * 7 * 24)
     total = random.uniform(1500, 4000)
-    orders = total * share[:, None] * shape * trend
+    orders = total * stretch.hours * share[:, None] * shape * trend
     base = 120 * np.exp(random.normal(0, 0.25, len(leaves)))
     latency = base[:, None] * (0.9 + 0.1 * shape)
-    return _World(leaves, orders, 12 * orders, latency)
+    return _World(leaves, orders, 12 * orders, latency, stretch)
 
 
 def _plant(
@@ -211,10 +258,14 @@ def _plant(
     first: int,
     size: int,
     per_kind: int,
+    stretch: Stretch,
 ) -> tuple[Fault, ...]:
     kinds = random.permutation(list(KINDS) * per_kind).tolist()
-    lengths = [int(random.integers(_PLANS[kind][1], _PLANS[kind][2] + 1)) for kind in kinds]
-    head, gap = DAY, DAY
+    lengths = [
+        stretch.intervals(int(random.integers(_PLANS[kind][1], _PLANS[kind][2] + 1)))
+        for kind in kinds
+    ]
+    head = gap = stretch.intervals(24)
     slack = size - first - head - sum(lengths) - gap * len(kinds)
     if slack < 0:
         raise ValueError(f"{len(kinds)} faults do not fit into {size - first} intervals")
@@ -259,7 +310,9 @@ def _effect(random: np.random.Generator, world: _World, faults: Sequence[Fault])
         elif fault.kind == "ramp":
             change = (1 + (fault.size - 1) * np.arange(1, length + 1) / length)[None]
         elif fault.kind == "broken season":
-            change = world.orders[np.ix_(held, span - 12)] / world.orders[area]
+            # Half a day off, or days of the week that have changed places.
+            off = round(12 / world.stretch.hours) or 3
+            change = world.orders[np.ix_(held, span - off)] / world.orders[area]
         elif fault.kind == "variance":
             noise = random.normal(0, fault.size, length)
             factor[fault.measure][area] *= np.exp(noise - fault.size**2 / 2)[None]
@@ -293,14 +346,16 @@ def _simulate(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Values and counts (L, T) of each measure; NaN and 0 where a leaf has no row."""
     shape = world.orders.shape
-    noise = _common(random, shape[1], 0.025)[None] + 0.06 * random.standard_t(5, shape)
+    noise = _common(random, shape[1], 0.025, world.stretch)[None] + 0.06 * random.standard_t(
+        5, shape
+    )
     markets = [leaf[1] for leaf in world.leaves]
     for market in sorted(set(markets)):
-        noise[[own == market for own in markets]] += _common(random, shape[1], 0.02)
+        noise[[own == market for own in markets]] += _common(random, shape[1], 0.02, world.stretch)
     mean = world.orders * effect.factor["orders"] * np.exp(noise)
     orders = random.poisson(mean).astype(np.float64)
     requests = random.poisson(world.requests * np.exp(noise)).astype(np.float64)
-    slow = _common(random, shape[1], 0.02)[None] + random.normal(0, 0.02, shape)
+    slow = _common(random, shape[1], 0.02, world.stretch)[None] + random.normal(0, 0.02, shape)
     slow = slow + 0.6 * random.normal(size=shape) / np.sqrt(np.maximum(requests, 1))
     latency = world.latency * effect.factor["latency"] * np.exp(slow)
     frozen: list[tuple[str, Mask, int, int]] = []
@@ -343,11 +398,13 @@ def _squares(
     return {"orders": orders, "revenue": prices}
 
 
-def _common(random: np.random.Generator, size: int, spread: float) -> Array:
-    """Autoregressive noise (T,) of a given deviation, 0.7 from one interval to the next."""
-    shocks = random.normal(0, spread * np.sqrt(1 - 0.7**2), size + 64)
-    # The weights fall below 1e-9 after 64 intervals.
-    return np.convolve(shocks, 0.7 ** np.arange(65), mode="full")[64 : 64 + size]
+def _common(random: np.random.Generator, size: int, spread: float, stretch: Stretch) -> Array:
+    """Autoregressive noise (T,) of a given deviation, 0.7 from one hour to the next."""
+    rho = 0.7 ** min(stretch.hours, 3.0)
+    # The weights fall below 1e-9 after 64 intervals at PT1H.
+    length = 64 if stretch.hours >= 1 else round(64 / stretch.hours)
+    shocks = random.normal(0, spread * np.sqrt(1 - rho**2), size + length)
+    return np.convolve(shocks, rho ** np.arange(length + 1), mode="full")[length : length + size]
 
 
 def _truths(
@@ -397,7 +454,8 @@ def _nats(
         seen = np.nan_to_num(twin[0][measure][held]).sum(axis=0)
     additive = measure != "latency"
     error = seen - normal
-    found = [evidence(error, normal, faulty, span, WINDOWS, additive=additive)]
+    windows = sorted({world.stretch.intervals(hours) for hours in HOURS})
+    found = [evidence(error, normal, faulty, span, windows, additive=additive)]
     length = end - begin
     variance = np.mean(error**2 / normal) * normal[span] if additive else np.mean(error**2)
     if fault.kind == "variance":
