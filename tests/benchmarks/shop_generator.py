@@ -346,8 +346,8 @@ def _simulate(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Values and counts (L, T) of each measure; NaN and 0 where a leaf has no row."""
     shape = world.orders.shape
-    noise = _common(random, shape[1], 0.025, world.stretch)[None] + 0.06 * random.standard_t(
-        5, shape
+    noise = _common(random, shape[1], 0.025, world.stretch)[None] + _own(
+        random, shape, world.stretch
     )
     markets = [leaf[1] for leaf in world.leaves]
     for market in sorted(set(markets)):
@@ -398,13 +398,26 @@ def _squares(
     return {"orders": orders, "revenue": prices}
 
 
+def _own(random: np.random.Generator, shape: tuple[int, ...], stretch: Stretch) -> Array:
+    """Noise (L, T) of each leaf; that of a day is the mean of its hours."""
+    hours = max(1, round(stretch.hours))
+    noise = np.zeros(shape)
+    for _ in range(hours):
+        noise += random.standard_t(5, shape)
+    return 0.06 * noise / hours
+
+
 def _common(random: np.random.Generator, size: int, spread: float, stretch: Stretch) -> Array:
-    """Autoregressive noise (T,) of a given deviation, 0.7 from one hour to the next."""
-    rho = 0.7 ** min(stretch.hours, 3.0)
+    """Autoregressive noise (T,) of a given deviation, 0.7 from one hour to the next; that of a
+    day is the mean of its hours.
+    """
+    hours = max(1, round(stretch.hours))
+    rho = 0.7 ** min(stretch.hours, 1.0)
     # The weights fall below 1e-9 after 64 intervals at PT1H.
-    length = 64 if stretch.hours >= 1 else round(64 / stretch.hours)
-    shocks = random.normal(0, spread * np.sqrt(1 - rho**2), size + length)
-    return np.convolve(shocks, rho ** np.arange(length + 1), mode="full")[length : length + size]
+    length = round(64 / min(stretch.hours, 1.0))
+    shocks = random.normal(0, spread * np.sqrt(1 - rho**2), size * hours + length)
+    noise = np.convolve(shocks, rho ** np.arange(length + 1), mode="full")
+    return np.asarray(noise[length : length + size * hours].reshape(size, hours).mean(axis=1))
 
 
 def _truths(

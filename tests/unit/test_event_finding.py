@@ -380,6 +380,62 @@ def test_a_second_fault_of_a_day_is_found_where_there_was_one_ten_days_before() 
     assert [second(group.start) for group in groups] == [whole.starts[place] for place in places]
 
 
+@pytest.mark.parametrize("factor", [0.6, 1.6])
+@pytest.mark.parametrize("days", [9, 10, 14])
+def test_a_level_of_days_is_one_event_and_so_is_its_way_back(factor: float, days: int) -> None:
+    random = np.random.default_rng(1)
+    size = 150
+    leaves = [random.normal(mean, mean / 50, size).round() for mean in (3000.0, 1000.0, 2000.0)]
+    begin = size - 40
+    leaves[1][begin : begin + days] *= factor
+
+    whole = _with_total(leaves, 86_400)
+    done = replay(settings("P1D"), Snapshot.initial(settings("P1D")), whole)
+
+    (group,) = done.groups
+    assert group.slices == ({"platform": "leaf 01"},)
+    assert second(group.start) == whole.starts[begin]
+    place = done.scores.slices.tolist().index(["leaf 01"])
+    expected = done.scores.expected[:, 0, place]
+    # It is the new level after ten days, unless it is over, and then the old one.
+    on_its_last_day = expected[begin + days - 1] / 1000
+    assert on_its_last_day == pytest.approx(factor if days > 11 else 1.0, rel=0.1)
+    assert np.abs(expected[begin + days + 4 :] / 1000 - 1).max() < 0.1
+
+
+def test_what_varies_for_days_is_no_new_level() -> None:
+    random = np.random.default_rng(1)
+    size = 150
+    leaves = [random.normal(mean, mean / 50, size).round() for mean in (3000.0, 1000.0, 2000.0)]
+    begin, days = size - 40, 14
+    wild = np.tile([1.8, 0.4, 1.5, 0.5], 4)[:days]
+    for leaf in leaves:
+        leaf[begin : begin + days] *= wild
+
+    whole = _with_total(leaves, 86_400)
+    done = replay(settings("P1D"), Snapshot.initial(settings("P1D")), whole)
+
+    assert {second(group.start) for group in done.groups} <= set(whole.starts[begin : begin + days])
+    place = done.scores.slices.tolist().index([ROLLED_UP])
+    expected = done.scores.expected[begin + days :, 0, place]
+    assert np.abs(expected / 6000 - 1).max() < 0.15
+
+
+def test_a_level_that_has_held_for_long_is_the_one_to_return_to() -> None:
+    random = np.random.default_rng(1)
+    size = 260
+    values = random.normal(1000, 20, size).round()
+    values[100:] *= 1.5
+    values[200:214] *= 1.6
+
+    whole = panel({"a": values}, 86_400)
+    done = replay(settings("P1D"), Snapshot.initial(settings("P1D")), whole)
+
+    assert [second(group.start) for group in done.groups] == [whole.starts[100], whole.starts[200]]
+    expected = done.scores.expected[218:, 0, 0]
+    assert np.abs(expected / 1500 - 1).max() < 0.1
+
+
 # --- short intervals ----------------------------------------------------------------------------
 
 

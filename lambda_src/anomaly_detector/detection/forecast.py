@@ -316,7 +316,9 @@ class Forecast(Part):
         self, rules: Rules, habits: Habits, expectation: Expectation, value: Array, live: Mask
     ) -> None:
         """Add up the log-likelihood ratio of the level before an accepted one to the latter."""
-        may = live & (self.moved != 1.0) & (habits.seen < BACK_WITHIN * rules.open_after)
+        # A level that has held for long is the level.
+        self.moved[habits.seen >= BACK_WITHIN * rules.open_after] = 1.0
+        may = live & (self.moved != 1.0)
         # What is missing speaks for neither, whatever other series have.
         self.back *= may | ~live
         if not may.any():
@@ -330,11 +332,6 @@ class Forecast(Part):
         clip = BACK_CLIP * math.sqrt(rules.pace)
         self.back += np.minimum(np.maximum(gain, -clip), clip) * may
         np.maximum(self.back, 0.0, out=self.back)
-
-    @property
-    def returning(self) -> Mask:
-        """(M, K) series that seem to be back at the level before an accepted one."""
-        return np.asarray(self.back >= BACK_HOLDS)
 
     def heals(
         self, rules: Rules, habits: Habits, expectation: Expectation, value: Array, slots: Slots

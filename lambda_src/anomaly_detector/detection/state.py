@@ -25,6 +25,7 @@ from anomaly_detector.detection.arrays import Array, Mask, Part, Places, places_
 from anomaly_detector.detection.band import Band
 from anomaly_detector.detection.forecast import (
     BACK_AGAIN,
+    BACK_HOLDS,
     Expectation,
     Forecast,
     day_size,
@@ -53,7 +54,8 @@ from anomaly_detector.detection.tickets import Ticket, Tickets
 from anomaly_detector.lattice import Lattice
 
 _NEVER = np.datetime64("NaT", "s")
-TELLING = 0.25  # share of the longest window that tells a level
+TELLING = 0.25  # share of a window that tells a level
+EXPLAINED = 0.5  # share of a change that slices going back must have to be what it is
 WAY_BACK = 0.5  # share of a residual outside the band that is left after the way back
 SHARED = 0.1  # share of a sum that moves with its leaves from which it returns to the warm-up
 
@@ -386,9 +388,9 @@ class State:
         """
         habits, slots, live = self.habits, shown.slots, shown.observed.live
         self._learn_special(rules, shown, apart)
-        if apart is not None:
-            frozen = frozen | apart
-        frozen = frozen | self.forecast.returning
+        frozen = frozen.copy() if apart is None else frozen | apart
+        for m in np.flatnonzero((self.forecast.back >= BACK_HOLDS).any(axis=1)).tolist():
+            frozen[m] |= self.returning(rules, evidence, m)
         expectation, value, residual = shown.expectation, shown.value, shown.residual
         young = habits.young  # accepting a new level may have made them younger
         habits.learn_presence(rules, shown.observed, expectation.expected, frozen)
@@ -508,25 +510,34 @@ class State:
             self.forecast.take_in(daily, slots, total[daily])
 
     def accept(
-        self, rules: Rules, evidence: Evidence, m: int, within: Mask, overlap: Mask, new: Mask
+        self,
+        rules: Rules,
+        evidence: Evidence,
+        m: int,
+        within: Mask,
+        overlap: Mask,
+        new: Mask,
+        age: int,
     ) -> None:
         """Accept what an event has shown as the new level of a measure's slices.
 
-        The slices of the event move to the level of their longest windows. Sums of other slices
-        that share leaves with it change by what these leaves do, each at its own time of the day:
-        a total that has lost its largest part by day has not lost its nightly jobs. What is new
-        has no other level than its own, and is added to its roll-ups.
+        The slices of the event move to the level of the longest windows within it. Sums of other
+        slices that share leaves with it change by what these leaves do, each at its own time of the
+        day: a total that has lost its largest part by day has not lost its nightly jobs. What is
+        new has no other level than its own, and is added to its roll-ups.
 
         Parameters
         ----------
         within : (K,) slices that the event's slices contain. overlap : (K,) those that share
             leaves with it. new : (K,) slices that are new and made up the change.
+        age : intervals since the event opened.
         """
         habits, leaves = self.habits, self.lattice.leaves
         signed = habits.signed[m] > 0
-        longest = float(rules.windows[-1])
+        # Of a day or longer, the longest windows begin before it does.
+        window = max(0, int(np.searchsorted(rules.windows, age, side="right")) - 1)
         if not rules.additive[m, 0] or signed[overlap].any():
-            self._move_windows(rules, evidence, m, overlap, longest)
+            self._move_windows(rules, evidence, m, overlap, window, 1.0)
             return
         if new.any():
             leaves = leaves[new[leaves]]
@@ -539,23 +550,25 @@ class State:
         leaves = leaves[within[leaves]]
         before = self.forecast.shape_of(m, leaves, habits.level)
         # Windows begin anew with each event that ends in them; a few hours are no level.
-        self._move_windows(rules, evidence, m, within, longest * TELLING)
+        self._move_windows(rules, evidence, m, within, window, TELLING)
         after = self.forecast.shape_of(m, leaves, habits.level)
         self._share(rules, m, overlap & ~within, leaves, before, after)
 
     def _move_windows(
-        self, rules: Rules, evidence: Evidence, m: int, slices: Mask, least: float
+        self, rules: Rules, evidence: Evidence, m: int, slices: Mask, window: int, least: float
     ) -> None:
-        """Move slices (K,) of a measure to the level of their longest windows, if those have at
-        least so many intervals.
+        """Move slices (K,) of a measure to the level of a window, of which they have at least some
+        share.
         """
-        places = np.nonzero(slices & (self.scan.ring_fill[m] >= least))[0]
+        length = float(rules.windows[window])
+        filled = np.minimum(self.scan.ring_fill[m], length)
+        places = np.nonzero(slices & (filled >= least * length))[0]
         if not len(places):
             return
         at = (np.full(len(places), m), places)
-        lasted = self.scan.ring_fill[at]
-        change = evidence.changes[-1, m, places]
-        base = evidence.bases[-1, m, places] * evidence.size[m, places]
+        lasted = filled[places]
+        change = evidence.changes[window, m, places]
+        base = evidence.bases[window, m, places] * evidence.size[m, places]
         base = np.where(self.habits.signed[at] > 0, self.habits.level[at] * lasted, base)
         self._move(rules, at, base, base + change, lasted)
 
@@ -594,6 +607,22 @@ class State:
         some = (at[0][large], at[1][large])
         self.habits.move(rules, some, np.ones(len(some[0])), np.zeros(len(some[0])))
         self.surprise.move(at, moved)
+
+    def returning(self, rules: Rules, evidence: Evidence, m: int) -> Mask:
+        """(K,) slices of a measure that seem to be back at the level before an accepted one, or
+        whose change in this interval is that of such slices.
+        """
+        forecast, lattice = self.forecast, self.lattice
+        own = forecast.back[m] >= BACK_HOLDS
+        if not own.any():
+            return np.asarray(own)
+        held = (own[lattice.places] & (lattice.places >= 0)).any(axis=0)
+        inside = (lattice.summed(held.astype(np.float64)) > 0) & (forecast.back[m] > 0)
+        if not rules.additive[m, 0]:
+            return np.asarray(own | inside)
+        change = evidence.now_change[m]
+        of_them = lattice.summed(np.where(held, change[lattice.leaves], 0.0))
+        return np.asarray(own | inside | (of_them * np.sign(change) > EXPLAINED * np.abs(change)))
 
     def _go_back(self, rules: Rules) -> None:
         """Undo the acceptance of a level where values are those of the level before again, and of

@@ -21,6 +21,7 @@ and other slices that share leaves may show it too for `settling`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -243,7 +244,9 @@ class _Now:
         over |= event.quiet >= self.rules.quiet_at_most
         if self._is_anomaly(event):
             accept_after *= FIRM
-        if not over and event.age < accept_after:
+        # What is quiet may be over, and is no level.
+        wait = event.quiet or (event.age < 2 * accept_after and not self._steady(event))
+        if not over and (event.age < accept_after or wait):
             self.open.append(event)
             return
         overlap = self.overlapping(event)
@@ -259,12 +262,28 @@ class _Now:
             overlap = overlap | self.holding(new)
             # Others have learned what lasted.
             held = self.holds_back(event)
-            self.state.accept(self.rules, self.found, self.m, within & held, overlap & held, new)
+            self.state.accept(
+                self.rules, self.found, self.m, within & held, overlap & held, new, event.age
+            )
             seen = self.state.scan.dispersion_seen[self.m]
             seen[new] = np.maximum(seen[new], NEW_WINDOWS + 1.0)
         self.state.scan.empty(self.m, overlap)
         self.found.evidence[self.m, overlap] = -np.inf
         self._close(event)
+
+    def _steady(self, event: Event) -> bool:
+        """Whether what the event shows is a level: windows within it agree down to the newest hour.
+        What varies has none.
+        """
+        found, m, place = self.found, self.m, self.place(event)
+        if event.no_data or found.stuck[m, place] or self._came_anew(event):
+            return True
+        held = slice(self.rules.within_hour, max(1, bisect_right(self.rules.windows, event.age)))
+        changes, bases = event.side * found.changes[held, m, place], found.bases[held, m, place]
+        if not len(changes):
+            return True
+        usual = changes[-1] / max(bases[-1], 1e-100)
+        return bool(usual > 0 and (changes >= STILL_THERE * usual * bases).all())
 
     def drop_overlaps(self) -> None:
         """Close events that overlap with one of more evidence."""
@@ -320,7 +339,7 @@ class _Now:
         evidence = found.evidence[m]
         threshold = found.threshold[m] * self._needed()
         may = (found.weight[m] >= threshold) & (evidence >= threshold)
-        may &= ~self.state.forecast.returning[m]
+        may &= ~self.state.returning(self.rules, found, m)
         for event in self.open:
             overlap = self.overlapping(event)
             if event.quiet >= self.rules.quiet_to_yield:
