@@ -436,6 +436,23 @@ def test_a_level_that_has_held_for_long_is_the_one_to_return_to() -> None:
     assert np.abs(expected / 1500 - 1).max() < 0.1
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_events_tell_each_night_is_learned_where_no_single_hour_stands_out(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    size, first = 16 * WEEK, 6 * WEEK
+    hour = np.arange(size)
+    night = hour % 24 < 6
+    # Hours of a night deviate in turn, above or below by chance, so that no profile knows them.
+    turn = np.where(hour % 2, 1, -1) * (2 * random.integers(0, 2, size // 24) - 1).repeat(24)
+    usual = np.where((hour >= first) & night, 0.9, 1.0) * np.where(night, 1 + 0.05 * turn, 1.0)
+    leaves = [(usual * random.normal(5000, 50, size)).round() for _ in range(3)]
+
+    groups = _groups(_with_total(leaves))
+
+    # Of seventy nights.
+    assert 1 <= len(groups) <= 12
+
+
 # --- short intervals ----------------------------------------------------------------------------
 
 
