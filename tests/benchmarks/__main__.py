@@ -2,7 +2,7 @@
 
 `python -m tests.benchmarks [--out docs/benchmarks.md] [--results DIR] [--date 2026-01-31]`. With
 `--results` each result is stored there as JSON, and a benchmark whose result exists is not run
-again. The document ends with `remarks.md`: missed targets, and what was tried.
+again. The end of the document stays as people have written it: missed targets, and what was tried.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
     "calibration": calibration.run,
     "speed": speed.run,
 }
-REMARKS = Path(__file__).with_name("remarks.md")
+REMARKS = "## Still lost"
 _ABOUT = {
     "reference": reference,
     "public": public,
@@ -42,8 +42,8 @@ _ABOUT = {
 }
 
 
-def report(results: dict[str, dict[str, Any]], date: str) -> str:
-    """The document: what was run, where, and every table."""
+def report(results: dict[str, dict[str, Any]], date: str, before: str) -> str:
+    """The document: what was run, where, every table, and the remarks of the one `before`."""
     packages = []
     for package in ("numpy", "krcf", "scikit-learn"):
         try:
@@ -66,7 +66,7 @@ def report(results: dict[str, dict[str, Any]], date: str) -> str:
         for heading, rows in result["tables"].items():
             parts += [f"### {heading}", console.table(rows)]
         parts += list(result.get("notes", ()))
-    parts.append(REMARKS.read_text(encoding="utf-8").strip())
+    parts.append("".join(before.partition(REMARKS)[1:]).strip())
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -90,7 +90,8 @@ def main() -> int:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(results[name], default=float), encoding="utf-8")
     date = chosen.date or f"{datetime.now(UTC):%Y-%m-%d}"
-    chosen.out.write_text(report(results, date), encoding="utf-8")
+    before = chosen.out.read_text(encoding="utf-8") if chosen.out.is_file() else ""
+    chosen.out.write_text(report(results, date, before), encoding="utf-8")
     console.say(f"\nWritten: {chosen.out}")
     return 0
 
