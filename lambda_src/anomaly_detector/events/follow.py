@@ -10,13 +10,14 @@ It **continues** while its slice deviates about as before, and **closes** after 
 are normal according to their log-likelihood. Evidence in the same slices shortly afterwards
 continues the event; evidence below half of the event's is its aftermath (a rebound, or windows that
 still contain it) and opens nothing. Series that share leaves with an open event do not learn; an
-event that lasts becomes the new level.
+event that lasts becomes the new level, unless it is quiet just then, or only varies.
 
 Limits are those of `Rules`, in intervals: of an open event, `quiet_to_close` without it close it if
 the log-likelihood agrees, `quiet_at_most` in any case; after `quiet_to_yield` another event may
 replace it; for `settled` intervals it settles on its slice, without others in its measure. After
 its end, it may continue for `continued` intervals, evidence may be its aftermath for `remembered`,
-and other slices that share leaves may show it too for `settling`.
+and other slices that share leaves may show it too for `settling`. Until the week of a series is
+known, an event keeps it from learning for `learned_after` only, as what lasts may be its weekend.
 """
 
 from __future__ import annotations
