@@ -123,6 +123,7 @@ class Stretch(NamedTuple):
     ----------
     seconds : of an interval.
     pace : length of faults and of what lies between them, in intervals for each hour at PT1H.
+    per_kind : faults of each kind.
     """
 
     seconds: int
@@ -136,6 +137,7 @@ class Stretch(NamedTuple):
         return self.seconds / 3600
 
     def intervals(self, hours: float) -> int:
+        """How many stand here for some hours at PT1H, at least one."""
         return max(1, round(hours * self.pace))
 
 

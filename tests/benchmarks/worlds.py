@@ -204,11 +204,8 @@ def run(
 
 def _world(name: str, seed: int, interval: IntervalName, *, faults: bool, shrink: int) -> Simulated:
     if name == SHOP:
-        sizes = (
-            {}
-            if shrink == 1 or interval != "PT1H"
-            else {"train_weeks": 4, "weeks": 4, "per_kind": 1}
-        )
+        short = shrink > 1 and interval == "PT1H"
+        sizes = {"train_weeks": 4, "weeks": 4, "per_kind": 1} if short else {}
         return shop_generator.generate(seed, interval, faults=faults, **sizes)
     return generate(name, seed, interval, faults=faults, shrink=shrink)
 

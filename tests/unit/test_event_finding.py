@@ -382,7 +382,7 @@ def test_a_second_fault_of_a_day_is_found_where_there_was_one_ten_days_before() 
 
 @pytest.mark.parametrize("factor", [0.6, 1.6])
 @pytest.mark.parametrize("days", [9, 10, 14])
-def test_a_level_of_days_is_one_event_and_so_is_its_way_back(factor: float, days: int) -> None:
+def test_a_level_of_days_is_one_event_with_its_way_back(factor: float, days: int) -> None:
     random = np.random.default_rng(1)
     size = 150
     leaves = [random.normal(mean, mean / 50, size).round() for mean in (3000.0, 1000.0, 2000.0)]
