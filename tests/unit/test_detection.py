@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.rules import Rules
+from anomaly_detector.detection.slots import Slots
+from anomaly_detector.detection.state import State
 from anomaly_detector.intervals import SECONDS
 from anomaly_detector.lattice import Lattice
 from anomaly_detector.panel import Panel, Scores
@@ -18,7 +20,7 @@ from anomaly_detector.replay import _slots, replay
 from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
-from tests.unit.detection_panels import by_measure, panel, seasonal, settings
+from tests.unit.detection_panels import by_measure, cut, panel, seasonal, settings, starts
 
 HOURS = 24 * 7 * 7
 
@@ -252,6 +254,34 @@ def test_what_all_days_of_the_week_have_in_common_does_not_grow_in_events() -> N
         state.learn(rules, shown, evidence, np.ones(shown.value.shape, dtype=np.bool_))
 
     assert state.forecast.day[slots.day].item() == pytest.approx(day, rel=0.01)
+
+
+def _days_of(values: NDArray[np.float64], at: int) -> tuple[State, Rules, Slots]:
+    """State of a daily series before one of its days, and that day's slots."""
+    whole, chosen = panel({"a": values}, 86_400), settings("P1D")
+    state = replay(chosen, Snapshot.initial(chosen), cut(whole, 0, at)).after.state
+    return state, Rules.of(chosen), _slots(chosen, whole.starts)[at]
+
+
+def test_what_a_month_brings_on_a_saturday_in_an_event_changes_no_saturday() -> None:
+    size = 300
+    days = starts(size, 86_400)
+    first = days.astype("datetime64[D]") == days.astype("datetime64[M]")
+    values = np.where(np.arange(size) % 7 >= 5, 300.0, 1000.0)
+    values += np.random.default_rng(1).normal(0, 10, size)
+    values[first] *= 3
+    at = int(np.flatnonzero(first & (np.arange(size) % 7 == 5))[-1])
+    state, rules, slots = _days_of(values, at)
+    state.forecast.week_seen[:] = 4  # as after a new level
+    week = state.forecast.week[slots.week].item()
+
+    value = 0.8 * values[at].reshape(1, 1)
+    shown = state.judge(rules, value, np.ones((1, 1)), None, slots)
+    assert shown.expectation.habit is not None
+    evidence = state.weigh(rules, shown, state.lattice)
+    state.learn(rules, shown, evidence, np.ones((1, 1), dtype=np.bool_))
+
+    assert state.forecast.week[slots.week].item() == pytest.approx(week, rel=0.1)
 
 
 def test_hours_without_anything_expect_nothing_of_what_others_have_learnt() -> None:

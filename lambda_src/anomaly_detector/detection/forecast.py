@@ -495,8 +495,9 @@ def _floor(
 
 def _refuted(expectation: Expectation, value: Array) -> Mask:
     """(M, K) series that were as usual without their weekly slot: it was learned from a fault."""
-    # The offset of the daily profile alone is that of the last days, such as a weekend.
-    left = value - expectation.experts[2]
+    # The offset of the daily profile alone is that of the last days, such as a weekend. What the
+    # day of the month or a habit brings refutes no weekday.
+    left = value - expectation.special - expectation.season - expectation.experts[2]
     without = left + (expectation.shape - expectation.day)
     return np.asarray(np.abs(without) < REFUTED * np.abs(left))
 
