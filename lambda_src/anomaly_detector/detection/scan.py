@@ -19,7 +19,8 @@ hour is one row, however far it is away. What few rows make is learned whole, wi
 sums, `tickets` cuts what a single row brings.)
 
 The dispersion phi of a slice and window is the decayed mean of C^2 / B, clipped at three
-deviations, shrunk towards that of slices of its size, and no smaller than that of shorter windows.
+deviations, shrunk towards that of slices of its size, and no smaller than that of shorter windows,
+nor than what the forecast has at present: the weekdays of a new level are not known yet.
 
 **Evidence** R = max over w of D / ln 10 - log10(slices in the level), the correction for multiple
 slices. **Threshold** T = log10(intervals a week x measures x levels / false events a
@@ -255,6 +256,7 @@ class Scan(Part):
         there = full * bases
         least = LEAST_SHARE * np.maximum(there, sums_of_level)
         np.maximum(phi, np.square(least) / safe, out=phi)
+        np.maximum(phi, _unsure(expectation) * lengths / safe, out=phi)
         ratio = changes / safe
         ratio += 1.0
         ratio.clip(0.0, 1e9, out=ratio)
@@ -572,6 +574,14 @@ def _squares(
         around = np.maximum(around, 0.0) / np.maximum(habits.rows[m], 1.0)
         np.copyto(found[m], around, where=known[m])
     return found
+
+
+def _unsure(expectation: Expectation) -> Array:
+    """(M, K) variance that an interval's forecast has at present, where more than its floor."""
+    least = expectation.floor
+    if expectation.unsure is not None:
+        least = least * expectation.unsure
+    return np.square(expectation.scale / expectation.few) * (expectation.scale > least)
 
 
 def _rows(sums: Array) -> Array | None:

@@ -57,8 +57,6 @@ _NEVER = np.datetime64("NaT", "s")
 TELLING = 0.25  # share of a window that tells a level
 EXPLAINED = 0.5  # share of a change that slices going back must have to be what it is
 WAY_BACK = 0.5  # share of a residual outside the band that is left after the way back
-IN_EVENT = 1.0  # usual deviations from which a deviation in an event is remembered
-ALONE = 1.0  # evidence that an interval must have for that
 SHARED = 0.1  # share of a sum that moves with its leaves from which it returns to the warm-up
 
 
@@ -437,9 +435,7 @@ class State:
         learnt = self.forecast.learn(
             rules, habits, expectation, residual, shown.z, slots, on, profiles, young, held
         )
-        # What is told each night or week would never be learned, as events keep it from that.
-        in_event = frozen & (evidence.alone > ALONE)
-        self._remember(rules, shown, plain & (habits.seen >= rules.score_after), in_event)
+        self._remember(rules, shown, plain & (habits.seen >= rules.score_after))
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
         habits.learn(rules, shown.observed, shown.whole, learnt, on, young)
         self._go_back(rules)
@@ -471,9 +467,9 @@ class State:
         base = shown.expectation.base
         self.special.learn(habits, slots.date, slots.special, base, value, on)
 
-    def _remember(self, rules: Rules, shown: Shown, live: Mask, in_event: Mask) -> None:
+    def _remember(self, rules: Rules, shown: Shown, live: Mask) -> None:
         """Remember what stands out in the `live` series; call this after `forecast` has learned,
-        and before `surprise` does. Less stands out in those that this interval shows `in_event`.
+        and before `surprise` does.
         """
         if not len(self.days.day):
             return
@@ -499,7 +495,6 @@ class State:
         if out.any():
             at = places_of(out)
             out[at] = self.surprise.lasting(rules, shown.surprisal, at) > RARE
-        out |= live & in_event & (away > IN_EVENT * scale)
         size = moment_size(habits, expectation.base)
         share = total / np.maximum(size, SMALL)
         if known is not None:
