@@ -637,3 +637,21 @@ def test_an_event_ends_although_another_slice_lifts_its_own_soon_after() -> None
         for where, first, end, _ in faults
         for measure in ("views", "revenue")
     }
+
+
+def test_an_outage_is_told_of_the_total_though_less_is_certain_of_it() -> None:
+    """Evidence that is beyond doubt anyway does not decide where it is."""
+    random = np.random.default_rng(1)
+    size = 120
+    leaves = [mean * random.normal(1, 0.02, size) for mean in (4e4, 3e4, 2e4, 1e4)]
+    for leaf in leaves:
+        leaf[-2] = 0
+    whole = _with_total([leaf.round() for leaf in leaves], 86_400)
+    before = replay(settings("P1D"), Snapshot.initial(settings("P1D")), cut(whole, 0, size - 2))
+    # As after a level that the total has taken from one of them.
+    total = before.after.state.slices.tolist().index([ROLLED_UP])
+    before.after.state.forecast.spread[:, 0, total] *= 10
+
+    (group,) = replay(settings("P1D"), before.after, cut(whole, size - 2, size)).groups
+
+    assert group.slices == ({},)

@@ -46,6 +46,7 @@ LEFT_BEHIND = 0.5  # share of an event's evidence below which evidence is its af
 STILL_THERE = 0.5  # share of a window's usual change that the newest hour must have
 SHOWS_ALONE = 2.0  # evidence of a single interval, in either direction, that continues an event
 AS_STRONG = 0.5  # share of the best evidence that a slice needs to be attributed instead
+CERTAIN = 5.0  # thresholds from which more evidence makes a slice no likelier
 BY_NEW = 0.8  # share of a change that new values must have to be its cause
 MOSTLY_NEW = 0.5  # the same of a single interval, when it is accepted
 LEAST_EXPECTED = 0.01  # share of a window's usual sum that each shorter one must expect
@@ -540,7 +541,8 @@ class _Now:
         level is the logarithm of its number of slices.
         """
         found, m, lattice = self.found, self.m, self.lattice
-        may = may & (found.evidence[m] >= AS_STRONG * found.evidence[m, best])
+        least = min(AS_STRONG * found.evidence[m, best], CERTAIN * found.threshold[m])
+        may = may & (found.evidence[m] >= least)
         may[best] = True
         likely = self._likely(best)
         if not (found.stuck[m, best] or found.no_data[m, best]):
