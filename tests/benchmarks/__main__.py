@@ -19,12 +19,23 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import bands, calibration, causes, console, public, reference, speed, worlds
+from tests.benchmarks import (
+    bands,
+    calibration,
+    causes,
+    console,
+    public,
+    reference,
+    speed,
+    world_peers,
+    worlds,
+)
 
 BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
     "reference": reference.run,
     "public": public.run,
-    "worlds": partial(worlds.run, budgets=worlds.BUDGETS, others=True),
+    "worlds": partial(worlds.run, budgets=worlds.BUDGETS),
+    "world_peers": world_peers.run,
     "causes": causes.run,
     "bands": bands.run,
     "calibration": calibration.run,
@@ -35,6 +46,7 @@ _ABOUT = {
     "reference": reference,
     "public": public,
     "worlds": worlds,
+    "world_peers": world_peers,
     "causes": causes,
     "bands": bands,
     "calibration": calibration,
@@ -61,7 +73,11 @@ def report(results: dict[str, dict[str, Any]], date: str, before: str) -> str:
     for name, result in results.items():
         about = (_ABOUT[name].__doc__ or "").strip()
         title, _, rest = about.partition("\n")
-        parts += [f"## {name.capitalize()}", title, rest.strip().replace(" x ", " × ")]
+        parts += [
+            f"## {name.replace('_', ' ').capitalize()}",
+            title,
+            rest.strip().replace(" x ", " × "),
+        ]
         parts.append("Measured by " + "; ".join(result.get("runs", ["an unknown run"])))
         for heading, rows in result["tables"].items():
             parts += [f"### {heading}", console.table(rows)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,6 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 AFTER = 2
-QUIET = 2
-BUDGET = 1.0
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class Event:
     ----------
     anomalous : places of its anomalous intervals, ascending.
     leaves : (L,) those of the slices that it names.
+    severity : 0-100, of this detector's events.
     """
 
     measure: str
@@ -39,14 +38,7 @@ class Event:
     end: int
     anomalous: tuple[int, ...]
     leaves: Mask
-
-
-Detector = Callable[[Simulated], list[Event]]
-
-
-def ours(world: Simulated) -> list[Event]:
-    """Events of the detector, by its public contract only."""
-    return ours_with_scores(world)[0]
+    severity: float = 100.0
 
 
 def ours_with_scores(world: Simulated) -> tuple[list[Event], Scores]:
@@ -71,65 +63,8 @@ def ours_with_scores(world: Simulated) -> tuple[list[Event], Scores]:
             leaves |= world.held(where)
         begin, end = place(group.start), place(group.end)
         at = tuple(sorted({place(point.start) for point in group.points})) or (begin,)
-        events.append(Event(group.measure, begin, end, at, leaves))
+        events.append(Event(group.measure, begin, end, at, leaves, group.severity))
     return events, done.scores
-
-
-def grouped(peer: Callable[[Array, int], Array]) -> Detector:
-    """A per-series detector with simple grouping, at the same budget."""
-
-    def detect(world: Simulated) -> list[Event]:
-        values = world.panel.values.T  # each series by itself
-        # Half of the training: an eighth to warm up, three eighths to calibrate.
-        begin, calm = world.first // 2, slice(world.first // 8 * 5, world.first)
-        scores = np.zeros(values.shape)
-        # An absent row of SUM is no sale.
-        for m, rule in enumerate(world.settings.measures):
-            series = values[:, m, begin:]
-            series = np.where(np.isfinite(series), series, 0.0) if rule.additive else series
-            for k, one in enumerate(series):
-                scores[k, m, begin:] = peer(one, world.settings.slots_a_day)
-        warm = scores[:, :, calm]
-        spread = np.maximum(warm.std(axis=2, keepdims=True), 1e-6)
-        scores = (scores - warm.mean(axis=2, keepdims=True)) / spread
-        weeks = (calm.stop - calm.start) / world.settings.intervals_a_week
-        threshold = _within_budget(scores[:, :, calm], BUDGET * weeks)
-        return _group(world, scores, threshold)
-
-    return detect
-
-
-def _within_budget(scores: Array, allowed: float) -> float:
-    """Lowest threshold that gives at most the budget of events in weeks without faults."""
-    peaks = scores.max(axis=0)  # (M, T): an interval of a measure is anomalous by its worst series
-    tried = np.sort(peaks, axis=None)[::-1]
-    low, high = 0, len(tried) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        events = sum(len(_runs(np.nonzero(row >= tried[middle])[0])) for row in peaks)
-        low, high = (middle, high) if events <= allowed else (low, middle - 1)
-    return float(tried[low])
-
-
-def _group(world: Simulated, scores: Array, threshold: float) -> list[Event]:
-    events = []
-    for m, measure in enumerate(world.panel.measures):
-        over = scores[:, m, world.first :] >= threshold
-        for at in _runs(np.nonzero(over.any(axis=0))[0]):
-            weight = np.where(over[:, at], scores[:, m, world.first :][:, at], 0.0).sum(axis=1)
-            where = world.panel.slices[int(weight.argmax())]
-            places = tuple((at + world.first).tolist())
-            events.append(
-                Event(measure, places[0], places[-1] + 1, places, world.held(where.tolist()))
-            )
-    return events
-
-
-def _runs(at: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Places that lie together, with at most `QUIET` others between two of them."""
-    if not len(at):
-        return []
-    return np.split(at, np.nonzero(np.diff(at) > QUIET + 1)[0] + 1)
 
 
 @dataclass

@@ -21,6 +21,7 @@ from tests.benchmarks import (
     public,
     speed,
     world_generator,
+    world_peers,
     worlds,
 )
 from tests.benchmarks.shop_generator import KINDS, MEASURES, generate
@@ -236,6 +237,63 @@ def test_worlds_in_short(names: tuple[str, ...], interval: Any, shrink: int, low
     assert mean["strict F1"] > lowest
     assert mean["recall of visible"] > 0.6
     assert mean["false a week, no fault"] < 1
+
+
+def test_simple_grouping_names_the_strangest_series_of_intervals_that_lie_together() -> None:
+    world = world_generator.generate("payments", 2)
+    slices = [tuple(where) for where in world.panel.slices.tolist()]
+    total, leaf = slices.index(("*",) * len(slices[0])), int(world.levels[-1, 0])
+    scores = np.zeros((50, *world.panel.values.shape[1:]))
+    scores[[10, 11, 14], 1, leaf] = 5.0
+    scores[[10, 30], 1, total] = 3.0
+
+    events = world_peers.group(world, scores, 3.0)
+
+    first = len(world.panel.starts) - 50
+    assert [(event.begin - first, event.end - first) for event in events] == [(10, 15), (30, 31)]
+    assert {event.measure for event in events} == {world.panel.measures[1]}
+    assert [event.leaves.sum() for event in events] == [1, len(world.leaves)]
+
+
+def test_values_of_a_faulty_slice_are_faulty_and_those_of_its_relatives_are_not_judged() -> None:
+    world = world_generator.generate("payments", 2)
+    slices = [tuple(where) for where in world.panel.slices.tolist()]
+    truth = next(t for t in world.truths if t.visible and t.kind == "spike" and t.where in slices)
+    at = (truth.begin - world.first, world.panel.measures.index(truth.measure))
+
+    faulty, judged = world_peers.labelled(world)
+
+    assert faulty[(*at, slices.index(truth.where))]
+    for k, where in enumerate(slices):
+        if where != truth.where and (world.held(where) & truth.leaves).any():
+            assert not judged[(*at, k)] or faulty[(*at, k)]
+    assert judged.mean() > 0.5
+
+
+def test_a_peer_that_knows_the_truth_has_full_marks_of_values_and_one_that_guesses_none() -> None:
+    world = world_generator.generate("payments", 2)
+    faulty, _ = world_peers.labelled(world)
+    random = np.random.default_rng(1).random(faulty.shape)
+    rows = {}
+
+    for name, scores in (("knows", np.where(faulty, 9.0, 0.0)), ("guesses", random)):
+        judged = world_peers.Judged()
+        judged.add(world, world_peers.Found(scores, 0.9, lambda _threshold: []))
+        rows[name] = judged.row("payments")
+
+    assert rows["knows"]["F1 of values"] == rows["knows"]["at its best"] == 1.0
+    assert rows["guesses"]["F1 of values"] < 0.05
+
+
+def test_worlds_with_peers_in_short() -> None:
+    result = world_peers.run(("iot",), ("PT1H",), (3,), (6,), only=("ours", "MAD"), shrink=3)
+
+    ((own, peer),) = result["tables"].values()
+    assert [own["detector"], peer["detector"]] == ["ours", "last value / MAD"]
+    for row in (own, peer):
+        assert 0 <= row["strict F1"] <= row["at the best"] <= 1
+        assert 0 <= row["F1 of values"] <= row["at its best"] <= 1
+    assert own["strict F1"] > peer["at the best"] + 0.2
 
 
 @pytest.mark.parametrize("name", list(causes.DETECTORS))

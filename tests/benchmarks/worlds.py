@@ -1,7 +1,7 @@
 """Worlds: events over slices at the default budget, against the ground truth, at four intervals.
 
 `python -m tests.benchmarks.worlds [--worlds retail,saas] [--intervals PT1H,P1D] [--seeds 11]
-[--clean 16] [--budgets .1,1,10] [--peers] [--short] [--json out]`. Worlds and faults are those of
+[--clean 16] [--budgets .1,1,10] [--short] [--json out]`. Worlds and faults are those of
 `world_generator`: PT1H has 8 weeks of training and 6 that are scored, PT15M 4 and 4, PT5M 3 and 2,
 P1D a year and a year. *shop* is that of `shop_generator`, whose PT1H has 8 and 8 weeks.
 
@@ -31,17 +31,11 @@ week; its groups are the events. A truth is the effect of a fault on one measure
   with one outside its band while the fault lasts, and with one of severity 50. **Inside band**:
   share of the values of fault-free worlds inside their band, which is that of 99 %.
 * **Calibration**: events a week in fault-free worlds, by the number that was asked for.
-
-The peers score every series separately, including roll-ups, in deviations of that series' own
-scores in the last three eighths of training, after a warm-up of an eighth. Simple grouping:
-anomalous intervals of a measure that are at most two intervals apart form one event, whose slice is
-the one with the largest sum of scores. Their single threshold is the one that yields 1 event per
-week in those three eighths, which contain no fault. Random Cut Forest has 30 trees here, as in
-OpenSearch, to limit the run time. Peers are run at PT1H only (`--peers`).
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -51,17 +45,9 @@ import numpy as np
 from anomaly_detector.config import IntervalName
 from anomaly_detector.panel import Scores
 
-from tests.benchmarks import console, peers, shop_generator
+from tests.benchmarks import console, shop_generator
 from tests.benchmarks.ground_truth import Simulated
-from tests.benchmarks.judging import (
-    Detector,
-    Match,
-    Tally,
-    by_kind,
-    grouped,
-    judge,
-    ours_with_scores,
-)
+from tests.benchmarks.judging import Match, Tally, by_kind, judge, ours_with_scores
 from tests.benchmarks.world_generator import STRETCHES, WORLDS, generate
 
 SHOP = "shop"
@@ -70,8 +56,6 @@ REPORTED_WORLDS, REPORTED, CLEAN = (SHOP, *WORLDS), (11,), (16,)
 INTERVALS: tuple[IntervalName, ...] = tuple(STRETCHES)
 BUDGETS = (0.1, 1.0, 10.0)
 SHORT = 4
-TREES = 30
-OURS = "ours"
 
 
 @dataclass
@@ -150,15 +134,13 @@ def run(
     clean: Sequence[int] = CLEAN,
     *,
     budgets: Sequence[float] = (),
-    others: bool = False,
     shrink: int = 1,
 ) -> dict[str, Any]:
-    """Tables of all worlds and intervals, by kind of fault, of calibration, and of the peers.
+    """Tables of all worlds and intervals, by kind of fault, and of calibration.
 
     Parameters
     ----------
     budgets : false events a week that are asked for in the fault-free worlds beside 1.
-    others : whether peers are judged, at PT1H.
     """
     sums: dict[tuple[str, str], Sums] = {}
     jobs = [
@@ -168,10 +150,8 @@ def run(
         for seed in (*seeds, *clean)
     ]
     asked: dict[tuple[str, float], list[float]] = {}
-    rivals = _rivals() if others else {}
-    compared: dict[tuple[str, str], Tally] = {}
     for interval, name, seed, faults in console.progress(jobs, "worlds", len(jobs)):
-        world = _world(name, seed, interval, faults=faults, shrink=shrink)
+        world = world_of(name, seed, interval, faults=faults, shrink=shrink)
         own = sums.setdefault((interval, name), Sums())
         events, scores = ours_with_scores(world)
         if faults:
@@ -186,23 +166,17 @@ def run(
                 again = replace(world, settings=stricter)
                 found = len(events if budget == 1 else ours_with_scores(again)[0])
                 asked.setdefault((interval, budget), []).append(found / world.weeks)
-        if interval == "PT1H":
-            for rival, detector in rivals.items():
-                tally = compared.setdefault((rival, name), Tally())
-                found_by = detector(world)
-                if faults:
-                    judge(world, found_by, tally)
-                else:
-                    tally.clean_weeks += world.weeks
-                    tally.clean_events += len(found_by)
     return {
         "benchmark": "worlds",
-        "tables": _tables(sums, asked, compared, seeds, clean),
+        "tables": _tables(sums, asked, seeds, clean),
         "notes": [],
     }
 
 
-def _world(name: str, seed: int, interval: IntervalName, *, faults: bool, shrink: int) -> Simulated:
+def world_of(
+    name: str, seed: int, interval: IntervalName, *, faults: bool, shrink: int = 1
+) -> Simulated:
+    """A world of this name."""
     if name == SHOP:
         short = shrink > 1 and interval == "PT1H"
         sizes = {"train_weeks": 4, "weeks": 4, "per_kind": 1} if short else {}
@@ -213,20 +187,19 @@ def _world(name: str, seed: int, interval: IntervalName, *, faults: bool, shrink
 def _tables(
     sums: dict[tuple[str, str], Sums],
     asked: dict[tuple[str, float], list[float]],
-    compared: dict[tuple[str, str], Tally],
     seeds: Sequence[int],
     clean: Sequence[int],
 ) -> dict[str, list[dict[str, Any]]]:
     overview: list[dict[str, Any]] = []
     tables = {"all intervals: mean over worlds (worst world)": overview}
-    chosen = f"seeds {_text(seeds)}, without faults {_text(clean)}"
+    chosen = f"seeds {text(seeds)}, without faults {text(clean)}"
     for interval in dict.fromkeys(interval for interval, _ in sums):
         rows = [
             _row(name, own.tally) | own.bands.row() | _sizes(own.tally)
             for (at, name), own in sums.items()
             if at == interval
         ]
-        mean, worst = _mean_and_worst(rows)
+        mean, worst = mean_and_worst(rows)
         tables[f"{interval}, {chosen}"] = [*rows, mean, worst]
         overview.append(
             {"interval": interval}
@@ -246,9 +219,6 @@ def _tables(
             }
             for interval in dict.fromkeys(interval for interval, _ in asked)
         ]
-    if compared:
-        own = {(OURS, name): one.tally for (at, name), one in sums.items() if at == "PT1H"}
-        tables["PT1H, all worlds, with peers of the same run"] = _peers({**own, **compared})
     return tables
 
 
@@ -262,7 +232,7 @@ def _sizes(tally: Tally) -> dict[str, Any]:
     return {name: row[name] for name in ("events", "visible", "truths")}
 
 
-def _mean_and_worst(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def mean_and_worst(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mean of each column over the worlds, and its worst value."""
     low = ("false", "median")  # columns of which less is better
     mean: dict[str, Any] = {"world": "mean"}
@@ -280,52 +250,45 @@ def _mean_and_worst(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [mean, worst]
 
 
-def _rivals() -> dict[str, Detector]:
-    forest = peers.random_cut_forest(TREES)
-    found = {"Random Cut Forest (krcf) + grouping": grouped(forest)} if forest else {}
-    return found | {
-        "rolling z-score + grouping": grouped(peers.rolling_z),
-        "last value / MAD + grouping": grouped(peers.last_value),
-        "ADTK PersistAD + grouping": grouped(peers.persist),
-    }
-
-
-def _peers(tallies: dict[tuple[str, str], Tally]) -> list[dict[str, Any]]:
-    """A row for each detector: mean over worlds, and its worst strict F1."""
-    rows = []
-    for detector in dict.fromkeys(name for name, _ in tallies):
-        own = [_row(world, tally) for (name, world), tally in tallies.items() if name == detector]
-        mean, worst = _mean_and_worst(own)
-        del mean["world"]
-        rows.append({"detector": detector} | mean | {"worst strict F1": worst["strict F1"]})
-    return rows
-
-
-def _text(seeds: Iterable[int]) -> str:
+def text(seeds: Iterable[int]) -> str:
+    """How a table names its seeds."""
     return ", ".join(map(str, seeds)) or "none"
 
 
-def main() -> int:
-    parser = console.arguments(__doc__.partition("\n")[0], REPORTED)
+def arguments(about: str) -> argparse.ArgumentParser:
+    """The options that all benchmarks of worlds have."""
+    parser = console.arguments(about, REPORTED)
     parser.add_argument("--worlds", help=f"{','.join(REPORTED_WORLDS)} if not given")
     parser.add_argument("--intervals", default=",".join(INTERVALS))
     parser.add_argument("--clean", type=_seeds, default=CLEAN, help="seeds of no fault; 0 for none")
     parser.add_argument("--tuning", action="store_true", help="worlds, seeds for tuning by default")
     parser.set_defaults(seeds=())
-    parser.add_argument("--budgets", help="false events a week to ask for, such as .1,1,10")
-    parser.add_argument("--peers", action="store_true", help="judge peers at PT1H, too")
-    chosen = parser.parse_args()
-    worlds = TUNING_WORLDS if chosen.tuning else REPORTED_WORLDS
-    result = run(
-        tuple(chosen.worlds.split(",")) if chosen.worlds else worlds,
-        tuple(chosen.intervals.split(",")),
-        chosen.seeds or (TUNING_SEEDS if chosen.tuning else REPORTED),
-        chosen.clean,
-        budgets=[float(one) for one in chosen.budgets.split(",")] if chosen.budgets else (),
-        others=chosen.peers,
-        shrink=SHORT if chosen.short else 1,
+    return parser
+
+
+def chosen_of(
+    given: argparse.Namespace,
+) -> tuple[Sequence[str], Sequence[IntervalName], Sequence[int], Sequence[int]]:
+    """Worlds, intervals, seeds with faults and seeds without."""
+    usual = TUNING_WORLDS if given.tuning else REPORTED_WORLDS
+    return (
+        tuple(given.worlds.split(",")) if given.worlds else usual,
+        tuple(given.intervals.split(",")),
+        given.seeds or (TUNING_SEEDS if given.tuning else REPORTED),
+        given.clean,
     )
-    console.finish(result, chosen.json)
+
+
+def main() -> int:
+    parser = arguments(__doc__.partition("\n")[0])
+    parser.add_argument("--budgets", help="false events a week to ask for, such as .1,1,10")
+    given = parser.parse_args()
+    result = run(
+        *chosen_of(given),
+        budgets=[float(one) for one in given.budgets.split(",")] if given.budgets else (),
+        shrink=SHORT if given.short else 1,
+    )
+    console.finish(result, given.json)
     return 0
 
 
