@@ -123,7 +123,9 @@ def replay(
             judged = bounds.judge(judged, crossed)
         now.clock += 1
         now.until = start
-        evidence = now.weigh(rules, shown, lattice)
+        lacks = shown.observed.gone.any()
+        due = few_rows.due(counted, now.habits, slots[t].week) if lacks else np.inf
+        evidence = now.weigh(rules, shown, lattice, due)
         of_bounds = tuple(event for event in events if event.bound)
         of_rows = tuple(event for event in events if event.few_rows and not event.closed)
         of_model = tuple(event for event in events if not (event.bound or event.few_rows))

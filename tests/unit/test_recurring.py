@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tests.unit.detection_panels import by_measure, cut, seasonal, settings
 
 DAY = 86_400
+WEEK = 24 * 7
 YEARS = 3 * 365
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -269,6 +270,28 @@ def test_in_pieces_and_at_once_are_the_same(seed: int) -> None:
     for begin, end in pairwise(cuts):
         snapshot = from_bytes(to_bytes(replayed(chosen, snapshot, cut(whole, begin, end)).after))
     assert to_bytes(snapshot) == to_bytes(once.after)
+
+
+@pytest.mark.parametrize("hours", [0, 4])
+def test_a_day_that_lacks_rows_again_and_again_is_a_habit(hours: int) -> None:
+    # given sums of which every second Friday brings few rows, or none
+    size, series = 20 * WEEK, {}
+    day = np.arange(size) // 24
+    few = (day % 14 == 4) & (day >= 28)
+    for seed in range(4):
+        random = np.random.default_rng(seed)
+        values = 100 * np.exp(random.normal(0, 0.15, (3, size)))
+        place = random.permuted(np.tile(np.arange(24), (size // 24, 1)), axis=1).reshape(-1)
+        values[0, few] = np.where(place[few] < hours, 0.1 * values[0, few], np.nan)
+        series[f"seed {seed}"] = [*values]
+    chosen = settings("PT1H", {name: {} for name in series}, false_events_per_week=0.2)
+    # when they are replayed
+    groups = replayed(chosen, Snapshot.initial(chosen), by_measure(series)).groups
+    # then three of them are told, and the others, six or more, are expected
+    for name in series:
+        told = [one.start for one in groups if one.measure == name]
+        assert 3 <= len(told) <= 4
+        assert all(one.weekday() == 4 for one in told)
 
 
 # --- the calendar -------------------------------------------------------------------------------

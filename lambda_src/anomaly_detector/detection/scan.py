@@ -67,6 +67,7 @@ FEWEST_TELL = 3  # least number of slices to fit a line
 UNCLIPPED_WINDOWS = 20  # learned windows before new ones are clipped
 CLIP_LEAF = 8.0
 A_FEW = 3.0  # rows of a change that is learned without a clip
+FEWEST_ROWS = 0.01  # share of the usual rows from which a mean of few counts in full proportion
 RATE_SAME, SAME_PRIOR = 0.002, 50.0
 FEWEST_SAME = 3
 LEAST_CHANCE = 0.003  # of a repeat, or of a missing value
@@ -202,6 +203,7 @@ class Scan(Part):
         long_level: Array,
         lattice: Lattice,
         clock: int,
+        due: Array | float = math.inf,
     ) -> Evidence:
         """Add one interval to the windows and evaluate them; `learn` learns their dispersion.
 
@@ -212,6 +214,7 @@ class Scan(Part):
         squares : sums of the squares of the rows' values, NaN if unknown; None if all are.
         long_level : mean of the values; unlike a short one, it hardly follows a fault.
         clock : number of the interval, by which rings are indexed.
+        due : (M, K) rows that usually come at this time of the week, infinite where unknown.
         """
         born = observed.born
         gone = self._follow_missing(habits, observed)
@@ -221,7 +224,7 @@ class Scan(Part):
         around = _squares(rules, habits, observed, expectation, squares)
         self._add(rules, change, base, around, clock)
         np.minimum(self.ring_fill + born, rules.windows[-1], out=self.ring_fill)
-        self._follow_repeats(rules, habits, expectation.expected, observed.live & born, value)
+        self._follow_repeats(rules, habits, observed, expectation.expected, value)
         sums = self._sums(rules, clock)
         changes, bases = sums[:, 0], sums[:, 1]
         lengths = rules.lengths
@@ -302,7 +305,7 @@ class Scan(Part):
 
         strength = best / math.log(10)
         repeats = self._repeats(rules, observed, value, lattice)
-        missing = _missing(rules, habits, observed, gone, self.gone)
+        missing = _missing(rules, habits, observed, due, self.gone)
         stuck = repeats > best
         no_data = missing > np.maximum(best, repeats)
         stuck &= ~no_data
@@ -506,8 +509,12 @@ class Scan(Part):
         return np.asarray(-nats * self.gone)
 
     def _follow_repeats(
-        self, rules: Rules, habits: Habits, expected: Array, live: Mask, value: Array
+        self, rules: Rules, habits: Habits, observed: Observed, expected: Array, value: Array
     ) -> None:
+        live = observed.live & observed.born
+        # A share of few rows is one by chance, of ten payments none fails; that says nothing of how
+        # often another value repeats.
+        perfect = ~rules.additive & (value == 1) & (expected > 0) & (expected < 1)
         same = live & (value == self.last) & (value != 0)
         stays = same | ~live
         self.same *= stays
@@ -520,9 +527,14 @@ class Scan(Part):
             whole = counts[at] & (value[at] >= 1)
             by_chance = _poisson(value[at][whole], expected[at][whole])
             chance[whole] = np.maximum(chance[whole], by_chance)
+            ones = perfect[at]
+            of_rows = expected[at][ones] ** np.maximum(observed.count[at][ones], 1.0)
+            chance[ones] = np.maximum(chance[ones], of_rows)
             self.same_nats[at] -= np.log(np.minimum(chance, 1.0))
         # A stuck value is learned once; a series that has always been constant is no fault.
-        telling = live & (self.last != 0) & ((self.same <= 2) | (habits.seen < rules.warm_up))
+        telling = (
+            live & (self.last != 0) & ~perfect & ((self.same <= 2) | (habits.seen < rules.warm_up))
+        )
         rate = np.maximum(1.0 / (habits.seen + SAME_PRIOR), RATE_SAME * rules.pace)
         rate *= telling
         rate *= same - self.same_share
@@ -547,7 +559,7 @@ def _newest(
     for m in rules.averages:
         # A mean of few rows is less certain than one of many.
         share = observed.count[m] / np.maximum(habits.rows[m], 1.0)
-        share = np.sqrt(np.minimum(np.maximum(share, 0.1), 10.0))
+        share = np.sqrt(np.minimum(np.maximum(share, FEWEST_ROWS), 10.0))
         np.multiply(change[m], share, out=change[m], where=observed.count[m] > 0)
     if expectation.unsure is not None:
         change /= expectation.unsure
@@ -595,11 +607,17 @@ def _rows(sums: Array) -> Array | None:
     return rows
 
 
-def _missing(rules: Rules, habits: Habits, observed: Observed, nats: Array, gone: Array) -> Array:
+def _missing(
+    rules: Rules, habits: Habits, observed: Observed, due: Array | float, gone: Array
+) -> Array:
     """(M, K) nats for missing values of other series than sums, if their values always come."""
-    always = 1.0 - habits.presence <= math.exp(-RARELY)
-    always &= gone >= max(FEWEST_GONE, rules.an_hour // 4)
-    return np.asarray(nats * (observed.gone & always & rules.down))
+    lacks = observed.gone & rules.down & (gone >= max(FEWEST_GONE, rules.an_hour // 4))
+    if not lacks.any():
+        return np.zeros(gone.shape)
+    # At a time at which hardly a row comes, none may come.
+    chance = np.maximum(1.0 - habits.presence, np.exp(-np.maximum(due, 0.0) / TEMPER))
+    lacks &= chance <= math.exp(-RARELY)
+    return np.asarray(-np.log(np.maximum(chance, LEAST_CHANCE)) * gone * lacks)
 
 
 def _poisson(value: Array, expected: Array) -> Array:

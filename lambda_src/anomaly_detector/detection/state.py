@@ -343,8 +343,15 @@ class State:
         share = total / max(float(moment_size(self.habits, expectation.base)[m, k]), SMALL)
         return self.moments.again(slots.date, slots.day, m, k, share)
 
-    def weigh(self, rules: Rules, shown: Shown, lattice: Lattice) -> Evidence:
-        """Add the interval to the windows and compute the evidence of events."""
+    def weigh(
+        self, rules: Rules, shown: Shown, lattice: Lattice, due: Array | float = np.inf
+    ) -> Evidence:
+        """Add the interval to the windows and compute the evidence of events.
+
+        Parameters
+        ----------
+        due : (M, K) rows that usually come at this time of the week, infinite where unknown.
+        """
         self.forecast.follow_back(
             rules, self.habits, shown.expectation, shown.value, shown.observed.live
         )
@@ -364,6 +371,7 @@ class State:
             self.surprise.long_level,
             lattice,
             self.clock,
+            due,
         )
         if not self.dimensions:
             # The only series of a measure has no others that would tell a fault from noise.
@@ -435,7 +443,13 @@ class State:
         learnt = self.forecast.learn(
             rules, habits, expectation, residual, shown.z, slots, on, profiles, young, held
         )
-        self._remember(rules, shown, plain & (habits.seen >= rules.score_after))
+        absent = shown.observed.absent
+        if apart is not None:
+            absent = absent & ~apart
+        if expectation.precedent is not None:
+            absent = absent & ~expectation.precedent.known
+        scored = habits.seen >= rules.score_after
+        self._remember(rules, shown, plain & scored, absent & scored)
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
         habits.learn(rules, shown.observed, shown.whole, learnt, on, young)
         self._go_back(rules)
@@ -467,9 +481,10 @@ class State:
         base = shown.expectation.base
         self.special.learn(habits, slots.date, slots.special, base, value, on)
 
-    def _remember(self, rules: Rules, shown: Shown, live: Mask) -> None:
+    def _remember(self, rules: Rules, shown: Shown, live: Mask, absent: Mask) -> None:
         """Remember what stands out in the `live` series; call this after `forecast` has learned,
-        and before `surprise` does.
+        and before `surprise` does. `absent` ones, which have no row, have nothing in their day:
+        that is part of what it was.
         """
         if not len(self.days.day):
             return
@@ -481,7 +496,15 @@ class State:
             left = np.where(known.known, total, residual)
             aside = np.where(known.moment, total, residual)
             whole_day = live & ~known.moment
-        self.days.learn(total, left, day_size(habits, expectation.base), whole_day)
+        size, lacks = day_size(habits, expectation.base), absent.any()
+        of_day = total, left
+        if lacks:
+            nothing = -expectation.base
+            away = -expectation.expected
+            if known is not None:
+                away = np.where(known.known, nothing, away)
+            of_day = np.where(absent, nothing, total), np.where(absent, away, left)
+        self.days.learn(*of_day, size, whole_day | absent if lacks else whole_day)
         if not len(self.moments.slot):
             return
         scale = (

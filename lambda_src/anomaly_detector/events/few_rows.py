@@ -116,6 +116,21 @@ class FewRows:
             settings.accept_after,
         )
 
+    def due(self, rows: RowCounts, habits: Habits, slot: int) -> Array:
+        """(M, K) rows that each slice usually has at a slot of the week: its share of all of them.
+        Infinite where that is not known, or not far fewer than at other times: what always has one
+        row does not lack it by chance.
+        """
+        found = np.full(habits.rows.shape, np.inf)
+        told = np.flatnonzero(self.judged & (rows.seen[slot] >= WEEKS * self.slot_values))
+        for m in told.tolist():
+            own = habits.rows[m]
+            whole = np.exp(rows.usual[slot, m] + rows.level[m])
+            share = whole / max(float(own[self.total]), 1.0)
+            if share < HALF:
+                found[m] = own * share
+        return found
+
     def follow(
         self,
         rows: RowCounts,
