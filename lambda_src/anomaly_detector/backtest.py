@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from anomaly_detector.config import Config
+from anomaly_detector.alerts.decide import openings
+from anomaly_detector.config import Alert, Config
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.report import Report, describe
 from anomaly_detector.events.group import Group, in_order
@@ -126,7 +127,8 @@ class Recommendation:
 
     Attributes
     ----------
-    messages_per_week : wished. expected_per_week : events a week that reach the threshold.
+    messages_per_week : wished, of those that open something new. expected_per_week : as many as
+        the threshold gives.
     threshold : the lowest whole severity that gives no more, at least that of the detector's.
     strongest : the ten strongest events, whatever they are worth.
     """
@@ -156,11 +158,10 @@ def recommend(
     weeks = (end - begin) / timedelta(weeks=1)
     ordered = sorted(groups, key=lambda one: (-one.severity, one.start, one.measure, one.id))
     wished = math.floor(messages_per_week * weeks)
-    threshold = round(THRESHOLD_SEVERITY)
-    if len(ordered) > wished:
-        # Above the strongest of those that are too many.
-        threshold = max(threshold, min(100, math.floor(ordered[wished].severity) + 1))
-    told = sum(one.severity >= threshold for one in groups)
+    for threshold in range(round(THRESHOLD_SEVERITY), 101):
+        told = openings(Alert(threshold=threshold), groups)
+        if told <= wished:
+            break
     return Recommendation(
         messages_per_week, threshold, round(told / weeks, 2), tuple(ordered[:_STRONGEST])
     )

@@ -7,7 +7,10 @@ from datetime import timedelta
 
 import pytest
 from anomaly_detector import backtest
+from anomaly_detector.alerts.decide import openings
 from anomaly_detector.alerts.words import sentence
+from anomaly_detector.config import Alert
+from anomaly_detector.events.group import Earlier
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +53,20 @@ def test_no_more_than_wished_and_a_lower_one_would_give_more(severities, weeks, 
 
     assert told(found.threshold) <= wished * weeks
     assert found.threshold == 50 or told(found.threshold - 1) > int(wished * weeks)
+
+
+def test_what_is_told_in_a_thread_opens_nothing() -> None:
+    # given an event, one that came after it, and one that came after one which the threshold hides
+    first, other = group(severity=70.0), group(start=START + 9 * HOUR, severity=52.0)
+    again = group(start=START + 5 * HOUR, severity=80.0, after=(Earlier(first.id, 70.0),))
+    alone = group(start=START + 14 * HOUR, severity=60.0, after=(Earlier(other.id, 52.0),))
+    groups = [alone, again, other, first]
+    # then threads are no messages of their own, as long as the event that they follow is told
+    assert openings(Alert(threshold=50), groups) == 2
+    assert openings(Alert(threshold=60), groups) == 2
+    assert openings(Alert(threshold=75), groups) == 1
+    found = backtest.recommend(groups, START, START + WEEK, 2)
+    assert (found.threshold, found.expected_per_week) == (50, 2.0)
 
 
 def test_the_ten_strongest_are_shown_in_words() -> None:

@@ -81,6 +81,19 @@ def muted_by(group: Group, start: datetime, mutes: Iterable[MuteItem]) -> str | 
     return None
 
 
+def openings(alert: Alert, groups: Iterable[Group]) -> int:
+    """How many of some groups, all of a time, open something new for whoever gets the alert: one
+    that comes after another one which was told is told in its thread.
+    """
+    told: set[str] = set()
+    opened = 0
+    for group in sorted(groups, key=lambda one: (one.start, one.id)):
+        if triggers(alert, group):
+            opened += told.isdisjoint(_came_after(alert, group))
+            told.add(group.id)
+    return opened
+
+
 Decided = Callable[[str, str], AlertItem | None]
 
 
