@@ -267,6 +267,10 @@ def test_values_of_a_faulty_slice_are_faulty_and_those_of_its_relatives_are_not_
     for k, where in enumerate(slices):
         if where != truth.where and (world.held(where) & truth.leaves).any():
             assert not judged[(*at, k)] or faulty[(*at, k)]
+    silent = next(t for t in world.truths if t.visible and t.kind == "outage")
+    at = (silent.begin - world.first, world.panel.measures.index(silent.measure))
+    assert not faulty[at].any()
+    assert not judged[at].any()
     assert judged.mean() > 0.5
 
 

@@ -16,8 +16,9 @@ eighth; it is one for all series of a world. The *best* one is found with the la
 and for events and values apart: the fixed one times a third to five, in steps of 6 %. Of this
 detector there are no events below 50.
 
-*Values*: the values of the slice of a visible truth are faulty while it lasts, those of all slices
-that share leaves with a truth, up to two intervals longer, are not judged, all others are normal.
+*Values*: the values of the slice of a visible truth are faulty while it lasts, if there are any;
+those of all slices that share leaves with a truth, up to two intervals longer, are not judged, all
+others are normal.
 Alerts of values are counted as in `measures`: one where a run of flags begins and at every 48th
 value of it, and F1 is that of faults in which at least one is raised, and alerts at normal values.
 
@@ -157,8 +158,7 @@ def labelled(world: Simulated) -> tuple[Mask, Mask]:
         if truth.visible and truth.where in slices:
             at = (slice(begin, end), m, slices.index(truth.where))
             # Where nothing is left to judge only an event can tell.
-            if world.settings.measures[m].additive or np.isfinite(values[at]).any():
-                faulty[at] = True
+            faulty[at] = np.isfinite(values[at]).any()
     return faulty, judged | faulty
 
 
