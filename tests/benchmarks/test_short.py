@@ -255,6 +255,18 @@ def test_simple_grouping_names_the_strangest_series_of_intervals_that_lie_togeth
     assert [event.leaves.sum() for event in events] == [1, len(world.leaves)]
 
 
+def test_the_budget_is_not_met_by_one_event_that_holds_everything() -> None:
+    world = world_generator.generate("payments", 2)
+    scores = np.random.default_rng(1).random((500, *world.panel.values.shape[1:]))
+
+    threshold = world_peers.within_budget(world, scores, 3)
+
+    # Each of the three measures is one event at nought, too.
+    assert len(world_peers.group(world, scores, 0.0)) == 3
+    assert threshold > 0.999
+    assert len(world_peers.group(world, scores, threshold)) == 3
+
+
 def test_values_of_a_faulty_slice_are_faulty_and_those_of_its_relatives_are_not_judged() -> None:
     world = world_generator.generate("payments", 2)
     slices = [tuple(where) for where in world.panel.slices.tolist()]
