@@ -403,6 +403,28 @@ def test_a_level_of_days_is_one_event_with_its_way_back(factor: float, days: int
     assert np.abs(expected[begin + days + 4 :] / 1000 - 1).max() < 0.1
 
 
+@pytest.mark.parametrize("factor", [0.0, 0.01, 0.3])
+@pytest.mark.parametrize("days", [10, 11, 12, 14, 25])
+def test_a_slice_that_is_back_after_days_is_told_once(factor: float, days: int) -> None:
+    """The day on which a level is accepted, and those of the way back, teach nothing."""
+    random = np.random.default_rng(1)
+    size = 230
+    leaves = [random.poisson(mean, size) * 1.0 for mean in (3000, 1000, 2000)]
+    begin = size - 100
+    leaves[1][begin : begin + days] = (leaves[1][begin : begin + days] * factor).round()
+
+    whole = _with_total(leaves, 86_400)
+    done = replay(settings("P1D"), Snapshot.initial(settings("P1D")), whole)
+
+    (group,) = done.groups
+    assert group.slices == ({"platform": "leaf 01"},)
+    assert second(group.start) == whole.starts[begin]
+    expected = done.scores.expected[begin + days + 4 :, 0]
+    for name, size_of in (("leaf 01", 1000), (ROLLED_UP, 6000)):
+        place = done.scores.slices.tolist().index([name])
+        assert np.abs(expected[:, place] / size_of - 1).max() < 0.15
+
+
 def test_what_varies_for_days_is_no_new_level() -> None:
     random = np.random.default_rng(1)
     size = 150

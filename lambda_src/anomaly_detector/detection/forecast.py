@@ -56,6 +56,7 @@ RELATIVE_FLOOR_ADDITIVE, RELATIVE_FLOOR = 0.01, 0.003
 VOLATILITY_MIN, VOLATILITY_MAX = 0.8, 4.0
 SLOT_SEEN_MAX = 250
 SEEN_AFTER_MOVE = 3
+GONE = 1e-3  # factor of accepted levels up to which a series is gone
 UNSURE = 0.1  # share of what leaves add to a sum that is doubtful
 RATE_OFFSET, RATE_ERROR = 0.03, 0.01
 RATE_DAY, RATE_WEEK, RATE_SPREAD = 0.1, 0.2, 0.04
@@ -316,8 +317,9 @@ class Forecast(Part):
         self, rules: Rules, habits: Habits, expectation: Expectation, value: Array, live: Mask
     ) -> None:
         """Add up the log-likelihood ratio of the level before an accepted one to the latter."""
-        # A level that has held for long is the level.
-        self.moved[habits.seen >= BACK_WITHIN * rules.open_after] = 1.0
+        # A level that has held for long is the level, and what has become negative has no factor.
+        held = (habits.age >= BACK_WITHIN * rules.open_after) | (habits.signed > 0)
+        self.moved[held] = 1.0
         may = live & (self.moved != 1.0)
         # What is missing speaks for neither, whatever other series have.
         self.back *= may | ~live
@@ -332,6 +334,11 @@ class Forecast(Part):
         clip = BACK_CLIP * math.sqrt(rules.pace)
         self.back += np.minimum(np.maximum(gain, -clip), clip) * may
         np.maximum(self.back, 0.0, out=self.back)
+
+    def is_gone(self, habits: Habits, value: Array) -> Mask:
+        """(M, K) series whose silence has been accepted, and lasts."""
+        gone: Mask = self.moved <= GONE
+        return gone & (np.abs(value) <= NOTHING * habits.magnitude) if gone.any() else gone
 
     def heals(
         self, rules: Rules, habits: Habits, expectation: Expectation, value: Array, slots: Slots
@@ -399,7 +406,9 @@ class Forecast(Part):
         there = on & (np.abs(self.run) >= rules.shift_after)
         return places_of(there) if there.any() else None
 
-    def move(self, rules: Rules, at: Places, factor: Array, added: Array, moved: Array) -> None:
+    def move(
+        self, rules: Rules, at: Places, factor: Array, added: Array | float, moved: Array
+    ) -> None:
         """Move series to a new level."""
         pick = (slice(None), *at)
         trend = self.offset[3][at]

@@ -223,7 +223,7 @@ class Habits(Part):
         np.copyto(self.signed, 1.0, where=on & (value < 0))
         np.minimum(self.seen + on, SEEN_MAX, out=self.seen)
 
-    def move(self, rules: Rules, at: Places, factor: Array, added: Array) -> None:
+    def move(self, rules: Rules, at: Places, factor: Array, added: Array | float) -> None:
         """Move series to a new level, and return them to the warm-up for a while."""
         self.level[at] = self.level[at] * factor + added
         quiet = float(rules.open_after - min(rules.shift_after, rules.open_after - 1))

@@ -396,17 +396,23 @@ class State:
         """
         habits, slots, live = self.habits, shown.slots, shown.observed.live
         self._learn_special(rules, shown, apart)
-        frozen = frozen.copy() if apart is None else frozen | apart
+        returning = np.zeros_like(frozen)
         for m in np.flatnonzero((self.forecast.back >= BACK_HOLDS).any(axis=1)).tolist():
-            frozen[m] |= self.returning(rules, evidence, m)
+            returning[m] = self.returning(rules, evidence, m)
+        frozen = frozen | returning
+        if apart is not None:
+            frozen |= apart
         expectation, value, residual = shown.expectation, shown.value, shown.residual
         young = habits.young  # accepting a new level may have made them younger
         habits.learn_presence(rules, shown.observed, expectation.expected, frozen)
-        on = live & ~frozen
-        # Frozen series that are not born learn nothing.
-        known = live & (~frozen | habits.born)
+        # What has just been moved is not what this expectation is of, and what is gone would
+        # unlearn the level that it can return to.
+        out = (young > shown.observed.young) | self.forecast.is_gone(habits, value) | returning
         if apart is not None:
-            known &= ~apart
+            out |= apart
+        on = live & ~frozen & ~out
+        # Frozen series that are not born learn nothing.
+        known = live & (~frozen | habits.born) & ~out
         self.scan.learn(rules, habits, evidence, value, known, frozen)
         self.band.learn(rules, habits, shown.whole, shown.lower, shown.upper, on)
         self.tickets.learn(rules, habits, shown.observed, value, shown.ticket, on)
@@ -664,8 +670,10 @@ class State:
             at = (np.full(len(slices), m), slices)
             leaves = lattice.leaves[again[m][lattice.leaves]]
             before = forecast.shape_of(m, leaves, self.habits.level)
-            level = np.abs(self.habits.level[at])
-            self._move(rules, at, level, level / forecast.moved[at], np.ones(len(slices)))
+            # The doubt about the level that is left is none about the one before.
+            forecast.spread_all[at] = forecast.spread[(slice(None), *at)].mean(axis=0)
+            factor = 1.0 / forecast.moved[at]
+            self._move_by(rules, at, factor, 0.0, self.habits.level[at] * (factor - 1.0))
             self.scan.empty(m, again[m])
             if rules.additive[m, 0] and len(leaves):
                 # Others have followed these; those that have moved themselves decide themselves.
@@ -685,9 +693,13 @@ class State:
         # What is gone leaves next to nothing, but a level that it can return to.
         least = np.where(after > 0, 0.01, 1e-4)
         factor = np.minimum(np.maximum(after / np.where(scales, before, 1.0), least), 100.0)
-        factor = np.where(scales, factor, 1.0)
         moved = (after - before) / np.maximum(length, 1.0)
-        added = np.where(scales, 0.0, moved)
+        self._move_by(rules, at, np.where(scales, factor, 1.0), np.where(scales, 0.0, moved), moved)
+
+    def _move_by(
+        self, rules: Rules, at: Places, factor: Array, added: Array | float, moved: Array
+    ) -> None:
+        """Move series by a factor and what is added; `moved` is the change of both."""
         self.habits.move(rules, at, factor, added)
         self.forecast.move(rules, at, factor, added, moved)
         self.surprise.move(at, moved)
