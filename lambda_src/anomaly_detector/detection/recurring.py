@@ -301,7 +301,10 @@ def expected_on(days: Days, moments: Moments, number: int) -> dict[str, Mask]:
 
 def _again(number: int, days: _Days, shares: _Shares, share: float, *, days_in_a_row: bool) -> str:
     """The kind of like days that a deviation completes among those remembered, empty if none."""
-    aged = [(number - day, one) for day, one in zip(days.tolist(), shares.tolist(), strict=True)]
+    told = zip(days.tolist(), shares.tolist(), strict=True)
+    aged = [(number - day, one) for day, one in told if day]
+    if not aged:
+        return ""
     for kind in kinds(number):
         if not kind.certain or (kind.name == "day" and not days_in_a_row):
             continue
