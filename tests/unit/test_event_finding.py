@@ -153,6 +153,26 @@ def test_a_mean_without_data_is_an_event_of_its_own() -> None:
         assert (event.no_data, event.closed > 0) == (True, True)
 
 
+def test_a_day_without_data_is_an_event_where_all_of_its_leaves_always_have_some() -> None:
+    random = np.random.default_rng(1)
+    size = 200
+    leaves = {f"leaf {n}": random.normal(100, 5, size) for n in range(6)}
+    for one in leaves.values():
+        one[size - 10] = np.nan
+    # A single leaf that has none for once may be chance.
+    leaves["leaf 0"][size - 30] = np.nan
+    series = {ROLLED_UP: np.mean(list(leaves.values()), axis=0), **leaves}
+    series[ROLLED_UP][size - 30] = 100.0
+    rules = {"views": {"aggregation": "AVG"}}
+
+    whole = panel(series, 86_400)
+    (group,) = _groups(whole, settings("P1D", measures=rules, false_events_per_week=0.1))
+
+    assert (group.kind, group.slices) == ("no data", ({},))
+    assert second(group.start) == whole.starts[size - 10]
+    assert group.severity > 80
+
+
 def test_a_measure_that_is_null_while_rows_of_others_come_is_an_event() -> None:
     random = np.random.default_rng(1)
     size = 4 * WEEK

@@ -54,6 +54,7 @@ class Rules:
     an_hour : intervals an hour, at least 1. pace : its inverse; rates an interval are those of PT1H
         times it.
     lengths : windows as a column (V, 1, 1). within_hour : index of the longest within an hour.
+    fewest_gone : missing values in a row that are "no data": one of a day, or two.
     quiet_to_close, ..., settling : limits of events in intervals, see `events.follow`.
     """
 
@@ -77,6 +78,7 @@ class Rules:
     memory: float
     shift_after: int
     young_week: int
+    fewest_gone: int
     quiet_to_close: int
     quiet_at_most: int
     quiet_to_yield: int
@@ -129,6 +131,7 @@ class Rules:
             memory=settings.memory,
             shift_after=settings.shift_after,
             young_week=YOUNG_WEEK * settings.slots_a_day // settings.slots_a_weekday,
+            fewest_gone=1 if seconds >= day else max(2, hour // 4),
             quiet_to_close=4 * max(1, hour // 4),
             quiet_at_most=12 * hour,
             quiet_to_yield=2 * hour,

@@ -10,8 +10,8 @@ leaves of a slice, and at most the number of terms in the sum (B / phi, or rows)
 that is not zero gives D = -ln p, summed over the repeats and the leaves of a slice; p is the usual
 share of repeats of the series or, if larger, the Poisson probability of that value: a small count
 repeats by chance. A missing value of a mean, minimum or maximum whose values always come gives
-D = -ln p, with p the usual share of missing values of the slice; the event is then that there is no
-data.
+D = -ln p, with p the usual share of missing values of the slice, or the sum of it over the leaves
+that it has lost; the event is then that there is no data.
 
 Where the squares behind a mean are known, n is at most the number of rows that make the change,
 C^2 / the sum of the squares of the rows' differences from the expectation: the only click of an
@@ -72,7 +72,6 @@ RATE_SAME, SAME_PRIOR = 0.002, 50.0
 FEWEST_SAME = 3
 LEAST_CHANCE = 0.003  # of a repeat, or of a missing value
 RARELY = 3.0  # mean nats of repeats, or of missing values, below which they are ignored
-FEWEST_GONE = 2  # missing values in a row, and at least a quarter of an hour
 MISSING_TELLS = -0.999 * math.log(LEAST_CHANCE)  # nats from which missing rows of sums are zero
 FEWEST_BURST = 5.0  # occurrences in a burst of something rare
 NOT_STUCK = 5.0  # nats against a slice for each of its leaves that is not stuck
@@ -305,7 +304,7 @@ class Scan(Part):
 
         strength = best / math.log(10)
         repeats = self._repeats(rules, observed, value, lattice)
-        missing = _missing(rules, habits, observed, due, self.gone)
+        missing = _missing(rules, habits, observed, due, self.gone, lattice)
         stuck = repeats > best
         no_data = missing > np.maximum(best, repeats)
         stuck &= ~no_data
@@ -608,16 +607,28 @@ def _rows(sums: Array) -> Array | None:
 
 
 def _missing(
-    rules: Rules, habits: Habits, observed: Observed, due: Array | float, gone: Array
+    rules: Rules,
+    habits: Habits,
+    observed: Observed,
+    due: Array | float,
+    gone: Array,
+    lattice: Lattice,
 ) -> Array:
-    """(M, K) nats for missing values of other series than sums, if their values always come."""
-    lacks = observed.gone & rules.down & (gone >= max(FEWEST_GONE, rules.an_hour // 4))
+    """(M, K) nats for missing values of other series than sums, if their values always come.
+
+    Where a slice has none, none of its leaves has: each of those that always come tells.
+    """
+    lacks = observed.gone & rules.down & (gone >= rules.fewest_gone)
     if not lacks.any():
         return np.zeros(gone.shape)
     # At a time at which hardly a row comes, none may come.
     chance = np.maximum(1.0 - habits.presence, np.exp(-np.maximum(due, 0.0) / TEMPER))
     lacks &= chance <= math.exp(-RARELY)
-    return np.asarray(-np.log(np.maximum(chance, LEAST_CHANCE)) * gone * lacks)
+    own = np.asarray(-np.log(np.maximum(chance, LEAST_CHANCE)) * gone * lacks)
+    for m in np.nonzero(lacks.any(axis=1))[0].tolist():
+        of_leaves = lattice.summed(own[m, lattice.leaves])
+        np.maximum(own[m], of_leaves, out=own[m], where=lacks[m])
+    return own
 
 
 def _poisson(value: Array, expected: Array) -> Array:
