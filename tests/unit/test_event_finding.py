@@ -697,3 +697,21 @@ def test_an_outage_is_told_of_the_total_though_less_is_certain_of_it() -> None:
     (group,) = replay(settings("P1D"), before.after, cut(whole, size - 2, size)).groups
 
     assert group.slices == ({},)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_an_outage_a_few_days_after_a_new_level_is_told_of_the_total(seed: int) -> None:
+    """Other changes may be the way back from the level, and open no event yet."""
+    random = np.random.default_rng(seed)
+    size, gone, lost = 130, 100, 115
+    leaves = [mean * random.normal(1, 0.02, size) for mean in (4e4, 3e4, 2e4, 1e4)]
+    leaves[0][gone:] = 0
+    for leaf in leaves:
+        leaf[lost] = 0
+
+    whole = _with_total([leaf.round() for leaf in leaves], 86_400)
+    first, second_one = _groups(whole, settings("P1D"))
+
+    assert (first.slices, first.accepted) == (({"platform": "leaf 00"},), True)
+    assert (second_one.kind, second_one.slices) == ("no data", ({},))
+    assert second(second_one.start) == whole.starts[lost]

@@ -76,6 +76,7 @@ MISSING_TELLS = -0.999 * math.log(LEAST_CHANCE)  # nats from which missing rows 
 FEWEST_BURST = 5.0  # occurrences in a burst of something rare
 NOT_STUCK = 5.0  # nats against a slice for each of its leaves that is not stuck
 USUAL_AFTER = 0.5  # usual share of repeats of a series that was stuck for long
+BEYOND_DOUBT = 5.0  # thresholds of evidence of a silence that is told during a warm-up, too
 SEEN_MAX = 1e6
 RUNS = 3  # largest earlier runs of evidence that are kept: one or two may have been faults
 LEAST_RUN = 1.0  # evidence from which it is a run, in powers of ten
@@ -311,11 +312,14 @@ class Scan(Part):
         side[no_data] = -1.0
         nats = np.maximum(np.maximum(best, repeats), missing)
         other = stuck | no_data
-        ready = (habits.seen >= rules.open_after) & (
-            self.dispersion_seen >= min(READY_FROM, rules.few_windows)
-        )
+        known = self.dispersion_seen >= min(READY_FROM, rules.few_windows)
+        ready = known & (habits.seen >= rules.open_after)
         threshold, price = _looks(rules, ready, lattice)
         evidence = nats / math.log(10) - price
+        # What has just moved may move back, but does not fall silent.
+        silent = observed.absent | observed.gone
+        sure = silent & known & (habits.seen >= rules.open_after // 2)
+        ready |= sure & (evidence >= BEYOND_DOUBT * threshold[:, None])
         relative = np.abs(best_change) / np.maximum(best_base, SMALL)
         weight = evidence * np.where(other, 1.0, np.minimum(1.0, relative / FULL_SIZE))
         # What is too little to open an event needs no cap.
@@ -338,7 +342,7 @@ class Scan(Part):
             strength=strength,
             repeats=repeats,
             stuck=stuck,
-            silent=observed.absent | observed.gone,
+            silent=silent,
             missing=missing,
             no_data=no_data,
             threshold=threshold,
