@@ -715,3 +715,47 @@ def test_an_outage_a_few_days_after_a_new_level_is_told_of_the_total(seed: int) 
     assert (first.slices, first.accepted) == (({"platform": "leaf 00"},), True)
     assert (second_one.kind, second_one.slices) == ("no data", ({},))
     assert second(second_one.start) == whole.starts[lost]
+
+
+def _five_minute_leaves(means: Sequence[float], size: int) -> list[Series]:
+    """Counts with a daily profile and calmer weekends."""
+    random, at = np.random.default_rng(1), np.arange(size)
+    shape = 1 + 0.4 * np.sin(at * 2 * np.pi / 288) - 0.1 * (at // 288 % 7 >= 5)
+    return [random.poisson(mean * shape).astype(np.float64) for mean in means]
+
+
+def test_an_outage_ends_when_rows_come_again_though_more_than_usual() -> None:
+    # given an outage of an hour, after which there is more than before for a day
+    size, begin = 288 * 23, 288 * 21 + 100
+    end, normal = begin + 12, begin + 288
+    leaves = _five_minute_leaves((400, 300, 200), size)
+    for leaf in leaves:
+        leaf[begin:end] = 0
+        leaf[end:normal] = np.round(1.3 * leaf[end:normal])
+    whole = _with_total(leaves, 300)
+    # when it is replayed, then the outage is told by itself, and what comes after it, too
+    outage, more = _within(_groups(whole, settings("PT5M")), whole, begin, size - 1)
+    assert (outage.direction, outage.slices, more.direction, more.slices) == (
+        "down",
+        ({},),
+        "up",
+        ({},),
+    )
+    assert (second(outage.start), second(outage.end)) == (whole.starts[begin], whole.starts[end])
+    # What was held up may come for as long as it did not.
+    assert whole.starts[end] <= second(more.start) <= whole.starts[end + 24]
+    assert second(more.end) == whole.starts[normal]
+
+
+def test_an_event_goes_back_to_where_it_began_when_that_shows_it_best() -> None:
+    # given a value that ends for good, while hours later others lose half for half a day
+    size, begin = 288 * 26, 288 * 21 + 100
+    *others, gone = _five_minute_leaves((400, 300, 100), size)
+    gone[begin:] = 0
+    for leaf in others:
+        leaf[begin + 100 : begin + 250] = np.round(0.5 * leaf[begin + 100 : begin + 250])
+    whole = _with_total([*others, gone], 300)
+    # when it is replayed, then it is not told of the total for ever, closed and opened each hour
+    (group,) = _within(_groups(whole, settings("PT5M")), whole, begin, size - 1)
+    assert (group.slices, group.accepted) == (({"platform": "leaf 02"},), True)
+    assert second(group.end) == whole.starts[begin + 3 * 288]

@@ -327,8 +327,9 @@ class _Now:
                 lacks = bool(found.no_data[m, best])
                 event = Event(measure, at, name, (name,), side, at, none, no_data=lacks)
             self._measure(event, self.place(event))
-            event.change = float(found.change[m, place])
-            event.base = float(found.base[m, place])
+            own = self.place(event)
+            event.change = float(found.change[m, own])
+            event.base = float(found.base[m, own])
             self.open.append(event)
             self.shown.add(event)
             may &= ~self.overlapping(event)
@@ -440,6 +441,14 @@ class _Now:
         fading = 1.0 - event.closed / (self.rules.remembered + 1.0)
         if evidence >= LEFT_BEHIND * fading * event.evidence:
             return False
+        since = event.quiet + event.closed
+        if (
+            self.found.side[self.m, place] > 0
+            and _nothing_came(event)
+            and since > event.age - since
+        ):
+            # What was held up does not come for longer than it did not.
+            return False
         if self._alike(place, self.place(event)):
             return True
         return event.closed <= self.rules.settling and not self._fresh()[place]
@@ -458,11 +467,16 @@ class _Now:
         """
         name, side = self.lattice.names[place], int(self.found.side[self.m, place])
         lacks = bool(self.found.no_data[self.m, place])
+
+        def may(one: Event) -> bool:
+            # More than usual is no part of what was gone.
+            return one.no_data == lacks and not (side > 0 and _nothing_came(one))
+
         again = [
             one
             for one in before
             if one.closed <= self.rules.continued
-            and one.no_data == lacks
+            and may(one)
             and (
                 self._alike(place, self.place(one))
                 or (
@@ -476,7 +490,7 @@ class _Now:
         for event in [one for one in self.open if overlap[self.place(one)]]:
             self.open.remove(event)
             self._close(event)
-            if self._alike(place, self.place(event)) and event.no_data == lacks:
+            if self._alike(place, self.place(event)) and may(event):
                 again.append(event)
         if not again:
             return None
@@ -485,7 +499,10 @@ class _Now:
         event.closed = event.quiet = 0
         event.doubt = 0.0
         event.accepted = False
-        if evidence > event.evidence:
+        # What another slice shows better is not asked of the present one, which would end it again.
+        own = self.place(event)
+        elsewhere = name == event.first and evidence > self.found.evidence[self.m, own]
+        if evidence > event.evidence or elsewhere:
             event.slices, event.side = (name,), side
         return event
 
@@ -619,14 +636,17 @@ class _Now:
         asked = base * event.change / event.base if event.base > 0 else 0.0
         variance = float(found.dispersions[0, m, place] * found.bases[0, m, place])
         against = asked * (0.5 * asked - change) / max(variance, 1e-200)
-        if event.change <= -NOTHING_CAME * event.base and change > -SOMETHING_COMES * base:
+        comes = _nothing_came(event) and change > -SOMETHING_COMES * base
+        if comes:
             # Of what was gone altogether, little is enough.
             against = BACK_TO_NORMAL
         event.doubt = max(0.0, event.doubt + max(-BACK_TO_NORMAL, min(BACK_TO_NORMAL, against)))
         # What another slice shows much better is another event's.
         alone = found.alone[m]
         if found.repeats[m, place] >= BACK_TO_NORMAL or (
-            alone[place] >= SHOWS_ALONE
+            # Where what was gone comes again, more than usual is another event.
+            not (comes and change > 0)
+            and alone[place] >= SHOWS_ALONE
             and alone[place] >= AS_STRONG * float(alone[self.overlapping(event)].max())
         ):
             event.doubt = 0.0
@@ -640,3 +660,8 @@ class _Now:
     def _close(self, event: Event) -> None:
         event.closed = 1
         self.ended.append(event)
+
+
+def _nothing_came(event: Event) -> bool:
+    """Whether next to nothing came of what an event is about."""
+    return event.base > 0 and event.change <= -NOTHING_CAME * event.base
