@@ -271,8 +271,8 @@ def test_modules_of_python_exist_and_have_the_options() -> None:
         file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
         source = file.read_text("utf-8")
         # Options that several have in common stand in a module that they import.
-        for folder, name in re.findall(r"^from ([\w.]+) import (\w+)", source, re.MULTILINE):
-            for place in (folder, f"{folder}.{name}"):
+        for folder, names in re.findall(r"^from ([\w.]+) import ([\w, ]+)", source, re.MULTILINE):
+            for place in (folder, *(f"{folder}.{name}" for name in names.split(", "))):
                 common = (ROOT / place.replace(".", "/")).with_suffix(".py")
                 source += common.read_text("utf-8") if common.is_file() else ""
         lacking = [word for word in words if word.startswith("--") and f'"{word}"' not in source]
