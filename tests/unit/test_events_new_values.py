@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from anomaly_detector.config import ROLLED_UP
-from anomaly_detector.panel import Panel
+from anomaly_detector.panel import Panel, second
 from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
 
-from tests.unit.detection_panels import DIMENSIONS, settings, shop
+from tests.unit.detection_panels import DIMENSIONS, cut, settings, shop, starts
 
 DAY = 24
 SIZE, BORN = 68 * DAY, 62 * DAY
@@ -58,3 +58,57 @@ def test_a_new_value_is_named_whole_and_learned(seed: int, axis: int, value: str
         array[-DAY:, 0, place] for array in (done.scores.expected, done.scores.actual)
     )
     assert expected.sum() == pytest.approx(actual.sum(), rel=0.2)
+
+
+def _in_small_parts(size: int, begin: int, seed: int, factor: float) -> Panel:
+    """Quarters of an hour of three platforms, with a third market from `begin` on: a little in each
+    of them. Half a day later one platform changes for half a day.
+    """
+    random, at = np.random.default_rng(seed), np.arange(size)
+    names = [(one, other) for one in ("app", "desk", "web") for other in ("de", "it", "us")]
+    shape = 1 + 0.4 * np.sin(at * 2 * np.pi / 96)
+    sizes = (400, 60, 300, 150, 30, 100, 200, 60, 250)
+    leaves = random.poisson(np.multiply.outer(sizes, shape)).astype(np.float64)
+    more = slice(begin + 48, begin + 96)
+    for place, (platform, market) in enumerate(names):
+        if market == "it":
+            leaves[place, :begin] = 0
+        if platform == "app":
+            leaves[place, more] = np.round(factor * leaves[place, more])
+    found = {}
+    for one in ("*", "app", "desk", "web"):
+        for other in ("*", "de", "it", "us"):
+            held = [one in ("*", own) and other in ("*", of) for own, of in names]
+            found[one, other] = leaves[held].sum(axis=0)
+    slices = np.empty((len(found), 2), dtype=object)
+    slices[:] = list(found)
+    values = np.array([np.where(one > 0, one, np.nan) for one in found.values()]).T[:, None, :]
+    counts = np.isfinite(values).astype(np.float64)
+    return Panel(starts(size, 900), DIMENSIONS, slices, ("views",), values, counts)
+
+
+def test_a_new_value_is_told_once_though_single_intervals_say_little() -> None:
+    # given a new value that lifts its roll-ups by less than they vary from interval to interval
+    size, begin = 25 * 96, 21 * 96 + 20
+    chosen = settings("PT15M", dimensions=DIMENSIONS)
+    whole = _in_small_parts(size, begin, 2, 1.15)
+    # when it is replayed, then no roll-up opens an event of its own
+    groups = replay(chosen, Snapshot.initial(chosen), whole).groups
+    (group,) = [one for one in groups if second(one.end) > whole.starts[begin]]
+    told = (group.kind, group.slices, group.accepted)
+    assert told == ("new value", ({DIMENSIONS[1]: "it"},), True)
+
+
+def test_a_new_value_is_told_whole_though_its_event_was_elsewhere_for_a_while() -> None:
+    # given the event of a new value, which for some hours is attributed to one of its platforms
+    begin = 21 * 96 + 20
+    chosen = settings("PT15M", dimensions=DIMENSIONS)
+    whole = _in_small_parts(begin + 90, begin, 1, 1.0)
+    done = replay(chosen, Snapshot.initial(chosen), cut(whole, 0, begin + 10))
+    for first, where in ((10, ("desk", ROLLED_UP)), (50, (ROLLED_UP, ROLLED_UP))):
+        (event,) = done.after.events
+        event.slices, event.evidence = (where,), 1e9
+        done = replay(chosen, done.after, cut(whole, begin + first, begin + first + 40))
+    # when it is told, then what came of it elsewhere is part of it
+    (group,) = done.groups
+    assert (group.kind, group.slices) == ("new value", ({DIMENSIONS[1]: "it"},))

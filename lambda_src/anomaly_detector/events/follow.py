@@ -119,6 +119,9 @@ def follow(
                 # is none would flag all of its values.
                 for place in now.shown_in(event) if state.dimensions else ():
                     judged.share_in(m, place, event.side, event.severity)
+                if new is not None:
+                    # Also what is outside of the slices that show it best just now.
+                    new = new | (now.akin(event) & np.isfinite(now.actual))
                 event.show(judged, m, lattice, at, counted=counted, new=new, moved=moved)
         kept += sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first))
     return tuple(kept), frozen
@@ -260,7 +263,7 @@ class _Now:
             within = np.zeros(len(overlap), dtype=np.bool_)
             for name in event.slices:
                 within |= self.lattice.within(self.lattice.index[name])
-            new = self._akin(event) & self._still_new(event)
+            new = self.akin(event) & self._still_new(event)
             overlap = overlap | self.holding(new)
             # Others have learned what lasted.
             held = self.holds_back(event)
@@ -383,14 +386,20 @@ class _Now:
         by = np.zeros(len(lattice.level), dtype=np.bool_)
         for event in self.open:
             if self._came_anew(event):
-                by |= self._akin(event)
+                by |= self.akin(event)
         if not by.any():
             return by
         leaves = np.where(by, np.nan_to_num(self.actual), 0.0)[lattice.leaves]
         came = lattice.summed(leaves)
-        return np.asarray((came > 0) & (came >= BY_NEW * found.now_change[self.m]))
+        most = (came > 0) & (came >= BY_NEW * found.now_change[self.m])
+        # A single interval of five minutes says little: what came in the windows says more.
+        m, window = self.m, found.window[self.m]
+        of_leaves = (found.changes[:, m] + found.bases[:, m] * found.size[m])[:, lattice.leaves]
+        of_leaves = np.where(by[lattice.leaves], of_leaves, 0.0)
+        came = lattice.summed(of_leaves)[window, np.arange(len(window))]
+        return np.asarray(most | ((came > 0) & (came >= BY_NEW * found.change[m])))
 
-    def _akin(self, event: Event) -> Mask:
+    def akin(self, event: Event) -> Mask:
         """(K,) new slices within the same new values as those that the event is about."""
         newborn = self._newborn(event)
         akin = self._new_of(event)
