@@ -759,3 +759,31 @@ def test_an_event_goes_back_to_where_it_began_when_that_shows_it_best() -> None:
     (group,) = _within(_groups(whole, settings("PT5M")), whole, begin, size - 1)
     assert (group.slices, group.accepted) == (({"platform": "leaf 02"},), True)
     assert second(group.end) == whole.starts[begin + 3 * 288]
+
+
+@pytest.mark.parametrize(
+    ("seed", "noise", "quiet", "then"),
+    [
+        # What the windows of the first slice still hold is more than the second one shows.
+        (5, 0.02, 2, (("*", "it"), 0.5)),
+        # The first event is open no more, and is not continued elsewhere.
+        (2, 0.06, 4, (("*", "it"), 0.4)),
+        (2, 0.06, 6, (("mobile_web", "it"), 0.1)),
+    ],
+)
+def test_a_fault_in_a_slice_that_crosses_that_of_hours_before_is_told_by_itself(
+    seed: int, noise: float, quiet: int, then: tuple[tuple[str, str], float]
+) -> None:
+    size = 36 * 24
+    begin = 33 * 24 + 18
+    place, factor = then
+    again = begin + 2 + quiet
+    faults = [(("mobile_web", "*"), begin, begin + 2, 0.17), (place, again, again + 6, factor)]
+    whole = cut(shop(size, seed, faults, noise=noise), 0, again + 8)
+    groups = _within(
+        _groups(whole, dimensions=DIMENSIONS, false_events_per_week=0.5), whole, begin, again + 6
+    )
+    hit = tuple(value for value in place if value != ROLLED_UP)
+    for measure in whole.measures:
+        told = [(tuple(one.slices[0].values()), second(one.start)) for one in _of(groups, measure)]
+        assert told == [(("mobile_web",), whole.starts[begin]), (hit, whole.starts[again])]

@@ -89,8 +89,7 @@ def follow(
         if not of_measure and found.evidence[m].max(initial=-np.inf) < found.threshold[m]:
             continue
         said = [one for one in verdicts if measure in one.span.measures]
-        before = [one for one in of_measure if not one.closed]
-        now = _Now(rules, state, lattice, found, m, shown.observed.actual[m], before, said)
+        now = _Now(rules, state, lattice, found, m, shown.observed.actual[m], of_measure, said)
         for event in of_measure:
             event.age += 1
             now.go_on(event, accept_after)
@@ -137,7 +136,7 @@ class _Now:
     found: Evidence
     m: int
     actual: Array  # (K,) values, NaN where missing
-    before: list[Event]  # that were open before it
+    known: list[Event]  # of earlier intervals, in the order in which they are processed
     verdicts: Sequence[Verdict]  # on events of the measure
     open: list[Event] = field(default_factory=list)
     ended: list[Event] = field(default_factory=list)
@@ -313,7 +312,7 @@ class _Now:
             best = int(np.where(may, evidence, -np.inf).argmax())
             overlap = self.lattice.overlapping(best)
             before = [one for one in self.ended if overlap[self.place(one)]]
-            if any(self._left_behind(one, best, float(evidence[best])) for one in before):
+            if any(self._left_behind(one)[best] for one in before):
                 self.state.scan.empty(self.m, overlap)
                 may &= ~overlap
                 continue
@@ -445,27 +444,61 @@ class _Now:
                 alike |= self._alike_to(self.lattice.index[name])
         return alike
 
-    def _left_behind(self, event: Event, place: int, evidence: float) -> bool:
-        """Whether the evidence may be only the aftermath of an event that has ended."""
+    def _left_behind(self, event: Event) -> Mask:
+        """(K,) slices whose evidence may be only the aftermath of an event that has ended."""
+        found, m, place = self.found, self.m, self.place(event)
         fading = 1.0 - event.closed / (self.rules.remembered + 1.0)
-        if evidence >= LEFT_BEHIND * fading * event.evidence:
-            return False
+        less = found.evidence[m] < LEFT_BEHIND * fading * event.evidence
         since = event.quiet + event.closed
-        if (
-            self.found.side[self.m, place] > 0
-            and _nothing_came(event)
-            and since > event.age - since
-        ):
+        if _nothing_came(event) and since > event.age - since:
             # What was held up does not come for longer than it did not.
-            return False
-        if self._alike(place, self.place(event)):
-            return True
-        return event.closed <= self.rules.settling and not self._fresh()[place]
+            less &= found.side[m] <= 0
+        if not less.any():
+            return less
+        after = self._alike_to(place)
+        if event.closed <= self.rules.settling:
+            after |= self.lattice.overlapping(place) & ~self._fresh()
+        return np.asarray(less & after)
 
     def _fresh(self) -> Mask:
         """(K,) slices that show something in the newest hour alone."""
         found, m = self.found, self.m
         return np.asarray(found.of_hour[m] - found.price[m] >= found.threshold[m])
+
+    def _elsewhere(self, event: Event, place: int) -> bool:
+        """Whether what the newest hour shows at `place` is another fault than that of an event.
+
+        It is not where the event began, and of the leaves that the two slices have not in common
+        the event has not shown what deviates now, and what it has shown deviates no more.
+        """
+        found, m, lattice = self.found, self.m, self.lattice
+        own, leaves = self.place(event), self.lattice.leaves
+        hour = found.of_hour[m]
+        if (
+            lattice.names[place] == event.first
+            or not self._fresh()[place]
+            or hour[own] >= AS_STRONG * hour[place]
+        ):
+            return False
+        then, usual = event.sums.actual - event.sums.expected, event.sums.expected
+
+        def shares(part: Mask) -> tuple[float, float]:
+            """Change of some leaves during the event and now, in units of one product."""
+            some = leaves[part]
+            before = then[some].sum() * found.now_base[m, some].sum()
+            return event.side * before, event.side * usual[some].sum() * found.now_change[
+                m, some
+            ].sum()
+
+        new, over = (
+            lattice.held(place) & ~lattice.held(own),
+            lattice.held(own) & ~lattice.held(place),
+        )
+        came, now = shares(new)
+        went, still = shares(over)
+        return (not new.any() or came < AS_STRONG * now) and (
+            not over.any() or still < AS_STRONG * went
+        )
 
     def _taken_up(self, place: int, before: list[Event], evidence: float) -> Event | None:
         """The event that the evidence at `place` continues; other events there are closed.
@@ -492,6 +525,7 @@ class _Now:
                     one.closed <= self.rules.settling
                     and one.side == side
                     and evidence <= one.evidence
+                    and not self._elsewhere(one, place)
                 )
             )
         ]
@@ -602,10 +636,16 @@ class _Now:
         place = self.place(event)
         may = self.overlapping(event) & (found.side[m] == event.side)
         may &= found.weight[m] >= found.threshold[m]
-        # Not into the slices of a stronger event, which would end this one, to open it anew.
-        for other in self.before:
-            lasts = not other.closed and other.quiet < self.rules.quiet_to_yield
-            if lasts and other.side == event.side and other.evidence > event.evidence:
+        for other in self.known:
+            if other.closed:
+                # Not into what one that has ended has left in the windows.
+                may &= ~self._left_behind(other)
+            elif (
+                other.quiet < self.rules.quiet_to_yield
+                and other.side == event.side
+                and other.evidence > event.evidence
+            ):
+                # Nor into the slices of a stronger one, which would end this one, to open it anew.
                 may &= ~self.overlapping(other)
         best = int(np.where(may, found.evidence[m], -np.inf).argmax())
         if not may[best] or found.evidence[m, best] <= event.evidence:
