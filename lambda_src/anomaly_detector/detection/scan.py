@@ -153,18 +153,22 @@ class Evidence:
         self.side[at] = np.where(change >= 0, 1.0, -1.0)
         self.stuck[at] = self.no_data[at] = False
 
-    def likely(self, m: int, window: int, lattice: Lattice) -> Array:
+    def likely(self, m: int, window: int, lattice: Lattice, most: float = CLIP_LEAF) -> Array:
         """(K,) log-likelihood ratio that exactly the leaves of a slice changed, in proportion.
 
         With u = C b / var and v = b^2 / var of each leaf, where b is its change for a relative
         change of one, it is (sum u)^2 / (2 sum v): the factor is fitted by weighted least squares.
         As leaves have independent noise, this separates slices that share leaves of the fault
         better than their sums do.
+
+        Parameters
+        ----------
+        most : usual deviations at which the change of a leaf is clipped.
         """
         leaves = lattice.leaves
         b = self.bases[window, m, leaves]
         variance = self.dispersions[window, m, leaves] * np.maximum(b, SMALL)
-        reach = CLIP_LEAF * np.sqrt(variance)
+        reach = most * np.sqrt(variance)
         c = np.minimum(np.maximum(self.changes[window, m, leaves], -reach), reach)
         b = b * self.size[m, leaves]
         total = lattice.summed(c * b / variance)

@@ -15,13 +15,16 @@ event that lasts becomes the new level, unless it is quiet just then, or only va
 Limits are those of `Rules`, in intervals: of an open event, `quiet_to_close` without it close it if
 the log-likelihood agrees, `quiet_at_most` in any case; after `quiet_to_yield` another event may
 replace it; for `settled` intervals it settles on its slice, without others in its measure. After
-its end, it may continue for `continued` intervals, evidence may be its aftermath for `remembered`,
-and other slices that share leaves may show it too for `settling`. Until the week of a series is
-known, an event keeps it from learning for `learned_after` only, as what lasts may be its weekend.
+its end, it may continue for `continued` intervals at most, evidence may be its aftermath for
+`remembered`, and other slices that share leaves may show it too for `settling`. One that has lasted
+for longer than `quiet_at_most` keeps its name where it is steady: what fails besides is another.
+Until the week of a series is known, an event keeps it from learning for `learned_after` only, as
+what lasts may be its weekend.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -332,6 +335,7 @@ class _Now:
             own = self.place(event)
             event.change = float(found.change[m, own])
             event.base = float(found.base[m, own])
+            self._take_along(event, may & (found.side[m] == event.side))
             self.open.append(event)
             self.shown.add(event)
             may &= ~self.overlapping(event)
@@ -450,11 +454,14 @@ class _Now:
         fading = 1.0 - event.closed / (self.rules.remembered + 1.0)
         less = found.evidence[m] < LEFT_BEHIND * fading * event.evidence
         since = event.quiet + event.closed
+        # What has fallen silent anew is none.
+        lengths = self.rules.lengths[:, 0, 0]
+        less &= ~(found.silent[m] & (lengths[found.window[m]] <= since))
         if _nothing_came(event) and since > event.age - since:
             # What was held up does not come for longer than it did not.
             less &= found.side[m] <= 0
         if not less.any():
-            return less
+            return np.asarray(less)
         after = self._alike_to(place)
         if event.closed <= self.rules.settling:
             after |= self.lattice.overlapping(place) & ~self._fresh()
@@ -517,7 +524,7 @@ class _Now:
         again = [
             one
             for one in before
-            if one.closed <= self.rules.continued
+            if one.closed <= self._continued(one)
             and may(one)
             and (
                 self._alike(place, self.place(one))
@@ -549,6 +556,13 @@ class _Now:
             event.slices, event.side = (name,), side
         return event
 
+    def _continued(self, event: Event) -> int:
+        """Intervals after its end in which an event may continue: no more than it lasted, but half
+        of what it may pause for.
+        """
+        lasted = event.age - event.closed - event.quiet
+        return min(self.rules.continued, max(self.rules.quiet_at_most // 2, lasted))
+
     def _join(self, place: int) -> bool:
         """Whether the evidence at `place` is merged into an open event.
 
@@ -565,8 +579,10 @@ class _Now:
                 or self.overlapping(event)[place]
             ):
                 continue
+            if self._steady(event) and not self._as_old(event, place):
+                continue
             wider = self.lattice.joint(place, own)
-            if wider is None:
+            if wider is None or self._is_taken(wider, event):
                 event.slices = (*event.slices, self.lattice.names[place])
             elif self._explains_both(wider, place, own):
                 event.slices = (self.lattice.names[wider],)
@@ -580,31 +596,84 @@ class _Now:
             return True
         return False
 
+    def _take_along(self, event: Event, slices: Mask) -> None:
+        """Add slices that show the same now, where an event that has lasted holds leaves of what
+        they have in common, so that it cannot be named.
+        """
+        own = self.place(event)
+        slices = slices & (self.found.no_data[self.m] == event.no_data)
+        while (slices := slices & ~self.overlapping(event)).any():
+            evidence = np.where(slices, self.found.evidence[self.m], -np.inf)
+            place = int(evidence.argmax())
+            wider = self.lattice.joint(place, own)
+            if wider is not None and self._is_taken(wider, event):
+                event.slices = (*event.slices, self.lattice.names[place])
+            slices = slices & ~self.lattice.overlapping(place)
+
+    def _as_old(self, event: Event, place: int) -> bool:
+        """Whether a slice has changed for half of the event's time at least; of a young event, none
+        began long after it.
+        """
+        found, m = self.found, self.m
+        if event.age < self.rules.quiet_at_most:
+            return True
+        if event.no_data:
+            return bool(self.state.scan.gone[m, place] >= STILL_THERE * event.age)
+        held = bisect_right(self.rules.windows, event.age) - 1
+        if held <= found.window[m, place] or found.stuck[m, place]:
+            return True
+        usual = abs(found.change[m, place]) / max(found.base[m, place], 1e-100)
+        usual *= found.size[m, place]
+        change, base = (of[held, m, place] for of in (found.changes, found.bases))
+        return bool(event.side * change >= STILL_THERE * usual * base)
+
+    def _is_taken(self, place: int, event: Event) -> bool:
+        """Whether a stronger event of the same side that has lasted shares leaves with a slice."""
+        return any(
+            one.age >= self.rules.quiet_at_most
+            and one.evidence > event.evidence
+            and one.side == event.side
+            and bool(self.overlapping(one)[place])
+            for one in self.open
+        )
+
     def _explains_both(self, wider: int, one: int, other: int) -> bool:
         likely = self._likely(one)
         return bool(likely[wider] >= JOINED * (likely[one] + likely[other]))
 
-    def _likely(self, best: int) -> Array:
-        """(K,) nats of each slice for the kind of evidence that the slice `best` has."""
+    def _likely(self, best: int, age: int = 0) -> Array:
+        """(K,) nats of each slice for the kind of evidence that the slice `best` has.
+
+        Parameters
+        ----------
+        age : of the event in question: what came long after it began is no part of it.
+        """
         found, m, lattice = self.found, self.m, self.lattice
         if found.stuck[m, best]:
             return np.asarray(found.repeats[m])
         if found.no_data[m, best]:
-            own = found.missing[m]
-            come = found.now_base[m, lattice.leaves] > 0
+            gone = self.state.scan.gone[m]
+            late = (gone > 0) & (gone < STILL_THERE * age)
+            own = np.where(late, 0.0, found.missing[m])
+            come = (found.now_base[m] > 0)[lattice.leaves] | late[lattice.leaves]
             gain = np.where(come, -NOT_STUCK, own[lattice.leaves])
             return np.asarray(np.where(own > 0, own + lattice.summed(gain), 0.0))
-        return found.likely(m, int(found.window[m, best]), lattice)
+        window = int(found.window[m, best])
+        if not age:
+            return found.likely(m, window, lattice)
+        # Clipped leaves would all look alike, whether they are gone for days or for an hour.
+        held = bisect_right(self.rules.windows, age) - 1
+        return found.likely(m, max(held, window), lattice, math.inf)
 
-    def _locate(self, may: Mask, best: int) -> int:
+    def _locate(self, may: Mask, best: int, age: int = 0) -> int:
         """Index of the slice whose leaves together explain the change best; the penalty of each
-        level is the logarithm of its number of slices.
+        level is the logarithm of its number of slices. For `age` see `_likely`.
         """
         found, m, lattice = self.found, self.m, self.lattice
         least = min(AS_STRONG * found.evidence[m, best], CERTAIN * found.threshold[m])
         may = may & (found.evidence[m] >= least)
         may[best] = True
-        likely = self._likely(best)
+        likely = self._likely(best, age)
         if not (found.stuck[m, best] or found.no_data[m, best]):
             born = self.state.habits.born[m].astype(np.float64)
             slices = np.bincount(lattice.level, born, lattice.count)[lattice.level]
@@ -636,6 +705,10 @@ class _Now:
         place = self.place(event)
         may = self.overlapping(event) & (found.side[m] == event.side)
         may &= found.weight[m] >= found.threshold[m]
+        if event.age >= self.rules.quiet_at_most:
+            # What is of another kind is another event.
+            may &= found.no_data[m] == event.no_data
+            may &= found.stuck[m] <= found.stuck[m, place]
         for other in self.known:
             if other.closed:
                 # Not into what one that has ended has left in the windows.
@@ -650,7 +723,9 @@ class _Now:
         best = int(np.where(may, found.evidence[m], -np.inf).argmax())
         if not may[best] or found.evidence[m, best] <= event.evidence:
             return
-        chosen = self._locate(may, best)
+        # Of what varies, the sum over its time says little.
+        settled = event.age >= self.rules.quiet_at_most and self._steady(event)
+        chosen = self._locate(may, best, event.age if settled else 0)
         if chosen != place:
             event.slices = (self.lattice.names[chosen],)
             event.change = float(found.change[m, chosen])

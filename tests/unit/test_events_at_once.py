@@ -1,0 +1,98 @@
+"""Faults that begin while another lasts, or soon after it: each has its own event and name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from anomaly_detector.config import ROLLED_UP
+from anomaly_detector.detection import DetectorSettings
+from anomaly_detector.events.group import Group
+from anomaly_detector.panel import Panel, second
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot
+from numpy.typing import NDArray
+
+from tests.unit.detection_panels import panel, settings
+
+DAY = 288
+SIZE, BEGIN = 24 * DAY, 21 * DAY + 100
+Series = NDArray[np.float64]
+
+
+def _leaves(means: Sequence[float], size: int = SIZE) -> list[Series]:
+    """Counts of five minutes with a daily profile."""
+    random, at = np.random.default_rng(1), np.arange(size)
+    shape = 1 + 0.4 * np.sin(at * 2 * np.pi / DAY)
+    return [random.poisson(mean * shape).astype(np.float64) for mean in means]
+
+
+def _whole(leaves: Sequence[Series]) -> Panel:
+    """Leaves and their total; zero has no row."""
+    series = {f"leaf {n}": leaf for n, leaf in enumerate(leaves)}
+    series[ROLLED_UP] = np.sum(leaves, axis=0)
+    return panel({name: np.where(one == 0, np.nan, one) for name, one in series.items()}, 300)
+
+
+def _since(whole: Panel, chosen: DetectorSettings, begin: int = BEGIN) -> list[Group]:
+    """Groups that have not ended when an interval begins."""
+    found = replay(chosen, Snapshot.initial(chosen), whole).groups
+    return [one for one in found if second(one.end) > whole.starts[begin]]
+
+
+def _names(group: Group) -> set[str]:
+    return {one.get("platform", "all") for one in group.slices}
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5])
+def test_a_value_that_ended_keeps_its_event_when_all_others_fail(factor: float) -> None:
+    # given half of everything that ends for good, and 15 hours later a fault of the rest
+    leaves = _leaves((900, 300, 250, 200, 150))
+    begin, end = BEGIN + 180, BEGIN + 216
+    leaves[0][BEGIN:] = 0
+    for leaf in leaves[1:]:
+        leaf[begin:end] = np.round(factor * leaf[begin:end])
+    whole = _whole(leaves)
+    # when it is replayed, then each is told by its own time, and the first by its own name
+    ended, failed = _since(whole, settings("PT5M"))
+    assert (_names(ended), second(ended.start)) == ({"leaf 0"}, whole.starts[BEGIN])
+    assert second(ended.end) > whole.starts[end]
+    assert _names(failed) == {"all"}
+    assert (second(failed.start), second(failed.end)) == (whole.starts[begin], whole.starts[end])
+
+
+def test_a_mean_without_data_keeps_its_event_when_all_others_have_none() -> None:
+    # given a leaf without data for good, and an hour in which none has any
+    random = np.random.default_rng(1)
+    means = {f"leaf {n}": random.normal(100, 5, SIZE) for n in range(4)}
+    begin, end = BEGIN + 180, BEGIN + 192
+    means["leaf 0"][BEGIN:] = np.nan
+    for one in means.values():
+        one[begin:end] = np.nan
+    known = np.array(list(means.values()))
+    known[0] = np.where(np.arange(SIZE) < BEGIN, known[0], known[1])
+    whole = panel({ROLLED_UP: known.mean(axis=0), **means}, 300)
+    # when it is replayed, then the leaf's event goes on under its name
+    chosen = settings("PT5M", measures={"views": {"aggregation": "AVG"}})
+    lost, others = _since(whole, chosen)
+    assert (_names(lost), lost.kind) == ({"leaf 0"}, "no data")
+    assert second(lost.end) > whole.starts[end + DAY]
+    assert (_names(others), others.kind) == ({"leaf 1", "leaf 2", "leaf 3"}, "no data")
+    assert second(others.end) == whole.starts[end]
+
+
+def test_an_outage_hours_after_another_is_one_of_its_own() -> None:
+    # given two outages of an hour, ten hours apart
+    leaves = _leaves((400, 300, 200))
+    for begin in (BEGIN, BEGIN + 132):
+        for leaf in leaves:
+            leaf[begin : begin + 12] = 0
+    whole = _whole(leaves)
+    # when it is replayed, then they are two
+    first, other = _since(whole, settings("PT5M"))
+    assert (second(first.start), second(first.end)) == (
+        whole.starts[BEGIN],
+        whole.starts[BEGIN + 12],
+    )
+    assert second(other.start) == whole.starts[BEGIN + 132]
