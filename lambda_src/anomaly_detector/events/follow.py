@@ -25,7 +25,7 @@ what lasts may be its weekend.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -662,7 +662,7 @@ class _Now:
         if not age:
             return found.likely(m, window, lattice)
         # Clipped leaves would all look alike, whether they are gone for days or for an hour.
-        held = bisect_right(self.rules.windows, age) - 1
+        held = min(bisect_left(self.rules.windows, age), len(self.rules.windows) - 1)
         return found.likely(m, max(held, window), lattice, math.inf)
 
     def _locate(self, may: Mask, best: int, age: int = 0) -> int:
