@@ -301,50 +301,6 @@ def test_what_the_forecast_is_unsure_of_is_little_evidence() -> None:
     assert unsure.weight.item() < 0.1 * sure.weight.item()
 
 
-def _opened(weeks: int, weekend: float, seed: int = 1) -> NDArray[np.float64]:
-    """Orders of a business that opens at eight for twelve hours, and has few on weekends."""
-    hours = np.arange(weeks * 168)
-    expected = np.where((hours % 24 >= 8) & (hours % 24 < 20), 40.0, 0.0)
-    expected[hours // 24 % 7 >= 5] *= weekend
-    orders = np.random.default_rng(seed).poisson(expected)
-    return np.where(expected > 0, orders, np.nan)
-
-
-def _after(values: NDArray[np.float64]) -> tuple[State, Rules]:
-    chosen = settings()
-    return replay(chosen, Snapshot.initial(chosen), panel({"a": values})).after.state, Rules.of(
-        chosen
-    )
-
-
-def test_a_weekend_on_which_hardly_anything_comes_says_nothing_of_how_much_comes_at_once() -> None:
-    state, rules = _after(_opened(12, 0.02))
-
-    assert state.habits.unit(rules, state.forecast.spread_all).item() == 1.0
-
-
-def test_what_is_closed_for_most_of_the_week_forgets_its_first_weeks_in_time() -> None:
-    """Before its weekend is known, what one expects of it is that of a working day."""
-    state, rules = _after(_opened(14, 0.05))
-
-    # The count is Poisson, so that an error of the forecast is all that adds to one.
-    assert state.scan.dispersion[rules.windows.index(12)].item() < 3
-
-
-def test_a_window_of_a_quiet_weekend_is_as_uncertain_as_the_working_days_make_it() -> None:
-    values, at = _opened(12, 0.05), 11 * 168 + 8  # when a Monday begins
-    state, rules = _after(values[:at])
-    slots = _slots(settings(), starts(at + 1))[at]
-
-    shown = state.judge(rules, np.full((1, 1), 40.0), np.ones((1, 1)), None, slots)
-    found = state.weigh(rules, shown, state.lattice)
-
-    longest = rules.windows[-1]
-    usual = state.scan.dispersion[-1].item() * longest * state.surprise.long_level.item()
-    assert found.bases[-1].item() < 0.1 * longest * state.surprise.long_level.item()
-    assert found.dispersions[-1].item() * found.bases[-1].item() > 0.1 * usual
-
-
 def test_hours_without_anything_expect_nothing_of_what_others_have_learnt() -> None:
     size = 30 * 7 * 24
     moments = np.datetime64("2025-01-06T00:00:00") + np.arange(size) * np.timedelta64(1, "h")

@@ -6,11 +6,10 @@ slices without a born series therefore makes no difference.
 
 **Unit**: the contribution u of one occurrence to a sum or count, which counts vary by. A
 Poisson number of occurrences is not zero in a share p = 1 - e^-n of the intervals, so with the mean
-nonzero value m, u = m p / -ln(1 - p). Intervals that expect less than usual count in proportion:
-that nothing comes on a weekend on which hardly anything is expected is no chance. It fades out as p
-grows from 0.9 to 0.98, beyond which p says nothing of n, and for a series that comes by the clock,
-not by chance: whose mean absolute residual is below 0.4 of what chance gives, 2 m p (1 - p). It is
-at least 1 if values are integers, and 0 if unknown.
+nonzero value m, u = m p / -ln(1 - p). It fades out as p grows from 0.9 to 0.98, beyond which p says
+nothing of n, and for a series that comes by the clock, not by chance: whose mean absolute residual
+is below 0.4 of what chance gives, 2 m p (1 - p). It is at least 1 if values are integers, and 0 if
+unknown.
 
 **A fault changes no habit**: after the warm-up, zeros and absent rows do not lower p and the
 presence once 5 occurrences have been expected since the last one (probability e^-5), nor during an
@@ -73,7 +72,7 @@ class Habits(Part):
     magnitude: Array = kept()  # decayed mean of nonzero |value|
     rows: Array = kept()  # decayed mean of the number of rows per value
     presence: Array = kept(initial=1.0)  # decayed share of intervals with a row
-    nonzero: Array = kept()  # decayed share of nonzero values, weighted by expectation
+    nonzero: Array = kept()  # decayed share of nonzero values
     fractional: Array = kept()  # 1 after the first non-integer value
     signed: Array = kept()  # 1 after the first negative value
     silence: Array = kept()  # occurrences expected since the last one
@@ -201,15 +200,13 @@ class Habits(Part):
         learnt: Array,
         on: Mask,
         young: Array,
-        expected: Array,
     ) -> None:
         """Learn one interval of the series `on`; call this after the other parts have learned.
 
         Parameters
         ----------
-        value : as observed. learnt : clipped around the expectation. expected : before the value.
+        value : as observed. learnt : clipped around the expectation.
         """
-        usual = np.maximum(np.abs(self.level), TINY)
         level = np.maximum(young, RATE_LEVEL * rules.pace)
         level *= on
         level *= learnt - self.level
@@ -217,9 +214,7 @@ class Habits(Part):
         rate = np.maximum(young, RATE_HABIT * rules.pace)
         rate *= on
         nonzero = on & (value != 0)
-        # Where less than usual is expected, zeros tell less of how much comes at once.
-        part = rate * (np.minimum(np.abs(expected), usual) / usual)
-        self.nonzero += part * self._tells(rules, nonzero) * (nonzero - self.nonzero)
+        self.nonzero += rate * self._tells(rules, nonzero) * (nonzero - self.nonzero)
         self.rows += rate * (observed.count - self.rows)
         first = nonzero & (self.magnitude <= 0)
         self.magnitude += (rate * nonzero) * (np.abs(learnt) - self.magnitude)
