@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from anomaly_detector.alerts.decide import Linked, near, openings
+from anomaly_detector.alerts.decide import openings
 from anomaly_detector.config import Alert, Config
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.report import Report, describe
@@ -152,24 +152,14 @@ class Recommendation:
 
 
 def recommend(
-    groups: Sequence[Group],
-    begin: datetime,
-    end: datetime,
-    messages_per_week: float,
-    seconds: int,
+    groups: Sequence[Group], begin: datetime, end: datetime, messages_per_week: float
 ) -> Recommendation:
-    """What to set as the threshold of alerts, by the events of `[begin, end)`.
-
-    Parameters
-    ----------
-    seconds : of an interval.
-    """
+    """What to set as the threshold of alerts, by the events of `[begin, end)`."""
     weeks = (end - begin) / timedelta(weeks=1)
     ordered = sorted(groups, key=lambda one: (-one.severity, one.start, one.measure, one.id))
     wished = math.floor(messages_per_week * weeks)
-    linked = Linked(groups, near(seconds))
     for threshold in range(round(THRESHOLD_SEVERITY), 101):
-        told = openings(Alert(threshold=threshold), groups, linked)
+        told = openings(Alert(threshold=threshold), groups)
         if told <= wished:
             break
     return Recommendation(
