@@ -66,6 +66,20 @@ def silent() -> World:
     return world(EACH, answer=False)
 
 
+def test_what_is_undone_can_be_said_again_within_the_same_second() -> None:
+    made = world(range(1, 6), answer=None)
+    name = str(made.groups()[0]["AnomalyGroupId"])
+    ids = []
+    for _ in range(2):
+        facts = feedback.give(made.ledger, made.config, name, False, None, "jane", SAID_AT)
+        feedback.undo(made.ledger, made.config, facts["id"], SAID_AT)
+        ids.append(facts["id"])
+
+    ended = feedback.listed(made.ledger, made.config, ended=True)
+    assert sorted(one["id"] for one in ended) == sorted(set(ids))
+    assert len(ended) == 2
+
+
 def test_no_holds_for_the_intervals_after_it_and_for_no_other(silent: World) -> None:
     assert len(fallen(world(EACH, answer=None), 1)) == 1
     assert len(fallen(silent, 0)) == 1

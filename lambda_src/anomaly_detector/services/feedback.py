@@ -67,23 +67,18 @@ def give(
                 f"{', '.join(one)}."
             )
     known = ledger.feedback()
-    before = next(
-        (
-            item
-            for item in known
-            if item.undone_at is None and item.group_id == group_id and item.slices == slices
-        ),
-        None,
-    )
+    same = [item for item in known if item.group_id == group_id and item.slices == slices]
+    before = next((item for item in same if item.undone_at is None), None)
     if before is not None and before.is_anomaly == is_anomaly:
         return _facts(before, config)
     if sum(item.undone_at is None for item in known) >= MOST_ANSWERS:
         raise PermanentError(
             f"There are {MOST_ANSWERS} answers already: undo some that are not needed any more."
         )
-    digest = hashlib.sha256(repr((group_id, slices, is_anomaly)).encode()).hexdigest()[:6]
+    # What is said again within a second, after it was undone, is another answer.
+    digest = hashlib.sha256(repr((group_id, slices, is_anomaly, len(same))).encode())
     item = FeedbackItem(
-        id=f"{now:%Y%m%dT%H%M%S}-{digest}",
+        id=f"{now:%Y%m%dT%H%M%S}-{digest.hexdigest()[:6]}",
         group_id=group_id,
         measure=group.measure,
         slices=slices,
