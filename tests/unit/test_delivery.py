@@ -970,6 +970,18 @@ def mute(cloud: Cloud, now: datetime = START, **changes: Any) -> str:
     return str(muting.mute(cloud.post.ledger, config(), asked, "jane", now)["id"])
 
 
+def test_a_mute_that_was_lifted_can_be_asked_for_again_within_the_same_second(
+    cloud: Cloud,
+) -> None:
+    first = mute(cloud)
+    assert mute(cloud) == first
+    muting.unmute(cloud.post.ledger, first, START)
+
+    again = mute(cloud)
+
+    assert [one["id"] for one in muting.listed(cloud.post.ledger, START)] == [again]
+
+
 def test_a_muted_event_is_recorded_counted_and_listed_when_the_mute_ends(cloud: Cloud) -> None:
     # given
     held = mute(cloud, measures=["revenue"], dimension_filters={"platform": ["mobile_app"]})

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any, Literal
 
 from anomaly_detector.alerts.decide import muted_by
@@ -58,9 +59,14 @@ def mute(
             f"The mute must end within {LONGEST.days} days, by {iso(now + LONGEST)}; got "
             f"{iso(wanted.end)}: leave the measure or the values out of the detector instead."
         )
-    # The same request, repeated within a second, is the same mute.
-    digest = hashlib.sha256(json.dumps([dict(values), by], sort_keys=True, default=str).encode())
-    item = _item(f"{now:%Y%m%dT%H%M%S}-{digest.hexdigest()[:6]}", wanted, by, now)
+    # The same request, repeated within a second, is the same mute, unless that was lifted.
+    for turn in count():
+        asked = json.dumps([dict(values), by, turn], sort_keys=True, default=str)
+        digest = hashlib.sha256(asked.encode()).hexdigest()[:6]
+        item = _item(f"{now:%Y%m%dT%H%M%S}-{digest}", wanted, by, now)
+        before = ledger.mute(item.id)
+        if before is None or not before.is_over(now):
+            break
     ledger.put_mute(None, item)
     return _facts(item, [], now)
 
