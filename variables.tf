@@ -632,7 +632,7 @@ variable "detection" {
   description = <<-EOT
     Detection settings.
     - `rollups` - (Optional) Roll-ups to monitor in addition to the full combinations of dimension values: any of `total`, `single` (each dimension alone) and `pairs`. Defaults to all three.
-    - `false_events_per_week` - (Optional) Expected number of false events per week, over all series, at severity 50; greater than 0, at most 1000. Defaults to `1`.
+    - `false_events_per_week` - (Optional) Expected number of false events per week, over all series, at severity 50; greater than 0, at most 1000. Defaults to `1`, but to one in 70 intervals where that is less: `0.1` at `P1D`, `0.014` at `P1W`, `0.003` at `P1M`.
     - `messages_per_week` - (Optional) Messages a week that you wish for; greater than 0, at most 1000. Of the events that training finds in the newest 30 % of the history, `reports/recommendation.json` in the bucket names the threshold for `alerts` that gives no more, and the ten strongest. Defaults to `1`.
     - `band` - (Optional) Share of normal values that lie between the bounds `lower` and `upper` of the scores, 0.5-0.999. It decides what charts show as normal, not what is an event. Defaults to `0.99`.
     - `season_intervals` - (Optional) Length of a season that the calendar does not have, in intervals, 2-1000: `12` for shifts of twelve hours in hourly data, `10` for a cycle of ten days in daily data. The seasons of day, week, two weeks, month, quarter and year are found without it.
@@ -642,7 +642,7 @@ variable "detection" {
   EOT
   type = object({
     rollups               = optional(list(string), ["total", "single", "pairs"])
-    false_events_per_week = optional(number, 1)
+    false_events_per_week = optional(number)
     messages_per_week     = optional(number, 1)
     band                  = optional(number, 0.99)
     season_intervals      = optional(number)
@@ -659,8 +659,8 @@ variable "detection" {
   }
 
   validation {
-    condition     = var.detection.false_events_per_week > 0 && var.detection.false_events_per_week <= 1000
-    error_message = "detection.false_events_per_week must be greater than 0 and at most 1000; got ${var.detection.false_events_per_week}."
+    condition     = var.detection.false_events_per_week == null ? true : var.detection.false_events_per_week > 0 && var.detection.false_events_per_week <= 1000
+    error_message = "detection.false_events_per_week must be greater than 0 and at most 1000; got ${jsonencode(var.detection.false_events_per_week)}."
   }
 
   validation {

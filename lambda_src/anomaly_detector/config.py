@@ -68,6 +68,8 @@ RESERVED_COLUMNS = frozenset(
 )
 # Intervals of whole days in the detector's time zone.
 OF_DAYS: frozenset[IntervalName] = frozenset({"P1D", "P1W", "P1M"})
+# Defaults for false events a week: 1, but one in 70 intervals at most.
+DEFAULT_FALSE_EVENTS: dict[str, float] = {"P1D": 0.1, "P1W": 0.014, "P1M": 0.003}
 # Defaults for history: enough seasons for training, and few enough rows to load.
 DEFAULT_HISTORY_DAYS: dict[IntervalName, int] = {
     "PT5M": 30,
@@ -626,7 +628,7 @@ class Config(_Model):
     dimensions: tuple[str, ...] = Field(default=(), max_length=10)
     dimension_filters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     rollups: tuple[Rollup, ...] = ("total", "single", "pairs")
-    false_events_per_week: float = Field(default=1, gt=0, le=1000)
+    false_events_per_week: float = Field(default=1, gt=0, le=1000)  # of days less
     messages_per_week: float = Field(default=1, gt=0, le=1000)
     band: float = Field(default=0.99, ge=0.5, le=0.999)
     season_intervals: int | None = Field(default=None, ge=2, le=1000)
@@ -643,6 +645,14 @@ class Config(_Model):
     mutes: dict[str, Mute] = Field(default_factory=dict, max_length=100)
     calendar: Calendar = Field(default_factory=Calendar)
     incidents: dict[str, Incident] = Field(default_factory=dict, max_length=500)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_budget(cls, document: object) -> object:
+        if not isinstance(document, Mapping) or document.get("false_events_per_week") is not None:
+            return document
+        usual = DEFAULT_FALSE_EVENTS.get(str(document.get("interval")), 1.0)
+        return {**document, "false_events_per_week": usual}
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:

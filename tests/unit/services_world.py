@@ -83,6 +83,7 @@ def document(**changes: Any) -> bytes:
             "timestamp_column": {"name": "ts"},
             "measures": {"revenue": {}, "views": {"aggregation": "COUNT"}},
             "dimensions": ["platform"],
+            "false_events_per_week": 1,
             "query": "SELECT * FROM t WHERE ts >= {{ window_start }} AND ts < {{ window_end }}",
             "redshift": {
                 "cluster_identifier": "c",

@@ -84,6 +84,17 @@ def test_a_local_file_needs_four_keys_only():
     assert small.season_intervals is None
 
 
+def test_of_days_and_longer_one_interval_in_70_may_be_false_by_default():
+    document = DOCUMENT | {"false_events_per_week": None}
+
+    found = {
+        interval: load(json.dumps(document | {"interval": interval})).false_events_per_week
+        for interval in ("PT5M", "PT1H", "P1D", "P1W", "P1M")
+    }
+
+    assert found == {"PT5M": 1, "PT1H": 1, "P1D": 0.1, "P1W": 0.014, "P1M": 0.003}
+
+
 # Every field: a change of it, and whether the landed rows and the model stay the same.
 FIELDS: dict[str, list[tuple[object, bool, bool]]] = {
     "name": [("other", True, False)],
