@@ -301,6 +301,120 @@ def test_what_the_forecast_is_unsure_of_is_little_evidence() -> None:
     assert unsure.weight.item() < 0.1 * sure.weight.item()
 
 
+def _opened(weeks: int, weekend: float, seed: int = 1) -> NDArray[np.float64]:
+    """Orders of a business that opens at eight for twelve hours, and has few on weekends."""
+    hours = np.arange(weeks * 168)
+    expected = np.where((hours % 24 >= 8) & (hours % 24 < 20), 40.0, 0.0)
+    expected[hours // 24 % 7 >= 5] *= weekend
+    orders = np.random.default_rng(seed).poisson(expected)
+    return np.where(expected > 0, orders, np.nan)
+
+
+def _shut(weeks: int) -> NDArray[np.float64]:
+    """The same, without a row on weekends."""
+    weekday = np.arange(weeks * 168) // 24 % 7
+    return np.where(weekday < 5, _opened(weeks, 0.0), np.nan)
+
+
+def _after(values: NDArray[np.float64]) -> tuple[State, Rules]:
+    chosen = settings()
+    return replay(chosen, Snapshot.initial(chosen), panel({"a": values})).after.state, Rules.of(
+        chosen
+    )
+
+
+def test_a_weekend_on_which_hardly_anything_comes_says_nothing_of_how_much_comes_at_once() -> None:
+    state, rules = _after(_opened(12, 0.02))
+
+    assert state.habits.unit(rules, state.forecast.spread_all).item() == 1.0
+
+
+def test_what_is_closed_for_most_of_the_week_forgets_its_first_weeks_in_time() -> None:
+    """Before its weekend is known, what one expects of it is that of a working day."""
+    state, rules = _after(_opened(14, 0.05))
+
+    # The count is Poisson, so that an error of the forecast is all that adds to one.
+    assert state.scan.dispersion[rules.windows.index(12)].item() < 3
+
+
+def test_a_window_of_a_quiet_weekend_is_as_uncertain_as_the_working_days_make_it() -> None:
+    values, at = _opened(12, 0.05), 11 * 168 + 8  # when a Monday begins
+    state, rules = _after(values[:at])
+    slots = _slots(settings(), starts(at + 1))[at]
+
+    shown = state.judge(rules, np.full((1, 1), 40.0), np.ones((1, 1)), None, slots)
+    found = state.weigh(rules, shown, state.lattice)
+
+    longest = rules.windows[-1]
+    usual = state.scan.dispersion[-1].item() * longest * state.surprise.long_level.item()
+    assert found.bases[-1].item() < 0.1 * longest * state.surprise.long_level.item()
+    assert found.dispersions[-1].item() * found.bases[-1].item() > 0.1 * usual
+
+
+def test_the_first_value_at_an_hour_of_the_week_is_no_working_day_s() -> None:
+    """An hour at which a shop has always been closed is learned when something comes."""
+    values, at = _shut(6), 5 * 168 + 5 * 24 + 10  # a Saturday
+    state, rules = _after(values[:at])
+    slots = _slots(settings(), starts(at + 1))[at]
+    held = np.ones((1, 1), dtype=np.bool_)
+
+    shown = state.judge(rules, np.full((1, 1), 2.0), np.ones((1, 1)), None, slots)
+    evidence = state.weigh(rules, shown, state.lattice)
+    state.learn(rules, shown, evidence, held)
+
+    assert shown.expectation.expected.item() == 2.0
+    assert state.forecast.day[slots.day].item() > 30
+    learnt = state.forecast.day[slots.day] + state.forecast.week[slots.week]
+    assert learnt.item() == pytest.approx(2.0, abs=1.0)
+
+
+def test_no_row_at_an_hour_of_the_week_at_which_none_has_come_is_no_news_though_others_have() -> (
+    None
+):
+    one, at = _shut(6), 5 * 168 + 5 * 24 + 10
+    other = one.copy()
+    other[at] = 1.0
+    chosen, both = settings(), panel({"a": one, "b": other})
+    state = replay(chosen, Snapshot.initial(chosen), cut(both, 0, at)).after.state
+    rules, slots = Rules.of(chosen), _slots(chosen, both.starts)[at]
+
+    shown = state.judge(rules, both.values[at], both.counts[at], None, slots)
+
+    assert not shown.observed.absent.any()
+
+
+def test_a_slice_that_is_rare_at_all_times_is_no_shop_that_is_closed() -> None:
+    """It has a value at some hours of the week for the first time; that is not learned whole."""
+    random, hours = np.random.default_rng(1), 6 * 168
+    values = np.where(random.random(hours) < 0.3, random.normal(40.0, 4.0, hours), np.nan)
+    chosen = settings(measures={"views": {"aggregation": "AVG"}})
+    state = replay(chosen, Snapshot.initial(chosen), panel({"a": values})).after.state
+    rules = Rules.of(chosen)
+
+    strange = [
+        shown.expectation.expected.item()
+        for slots in _slots(chosen, starts(hours + 168))[hours:]
+        if state.forecast.week_seen[slots.week].item() == 0
+        for shown in [state.judge(rules, np.full((1, 1), 400.0), np.ones((1, 1)), None, slots)]
+    ]
+
+    assert len(strange) > 10
+    assert max(strange) < 50
+
+
+def test_a_weekend_seldom_told_of_is_none_of_a_working_day() -> None:
+    """What is closed on weekends has values then now and then: their errors are hardly known."""
+    values, at = _shut(12), 11 * 168 + 5 * 24 + 12  # a Saturday
+    values[[week * 168 + 5 * 24 + 12 for week in (3, 7, 9)]] = 1.0
+    state, rules = _after(values[:at])
+    slots = _slots(settings(), starts(at + 1))[at]
+
+    shown = state.judge(rules, np.full((1, 1), 1.0), np.ones((1, 1)), None, slots)
+
+    assert state.forecast.week_seen[slots.week].item() > 0
+    assert shown.expectation.expected.item() < 5
+
+
 def test_hours_without_anything_expect_nothing_of_what_others_have_learnt() -> None:
     size = 30 * 7 * 24
     moments = np.datetime64("2025-01-06T00:00:00") + np.arange(size) * np.timedelta64(1, "h")

@@ -2,9 +2,12 @@
 
 * **Expectation**: four experts, weighted by (decayed absolute error)^-3: the level; the daily
   profile; the same plus the weekly profile; the latter times a slow factor, which follows the
-  trend. The weekly profile grows and shrinks with the daily one. A slot without values falls back
-  to the level, or to the daily profile. All of them adapt slowly, so that a fault does not become
-  its own forecast. `month` adds to daily data.
+  trend. Where hardly anything is expected at this time of the week, the first two count less if
+  they are more than two errors of the weekly profile away from it. The weekly profile grows and
+  shrinks with the daily one. A slot without values falls back to the level, or to the daily
+  profile; once the week is known, the first value at an hour at which other weekdays have theirs is
+  its own forecast. All of them adapt slowly, so that a fault does not become its own forecast.
+  `month` adds to daily data.
 * **Spread**: decayed mean absolute residual per slot of the day, times the recent volatility, with
   floors: a share of the level (rounding noise of a constant series is not an event) and, for
   small counts, the Poisson deviation.
@@ -41,12 +44,15 @@ from anomaly_detector.detection.slots import Slots
 from anomaly_detector.detection.special import Precedent, Special
 
 EXPERTS = 4
+SHUT = 0.2  # share of the average day that comes at most when a shop is closed
+APART = 2.0  # errors by which an average is away from the week, from which it counts less
 CLIP, CLIP_LEARNING = 2.0, 6.0
 HEALING_WEEKS = 6  # weeks up to which a weekly slot of a moved series is learned during an event
 REFUTED = 0.5  # share of a residual that is left without a weekly slot that was learned wrongly
 USUAL = 1.0  # usual deviations up to which a value refutes no weekly slot
 NOTHING = 1e-3  # share of a usual value that next to nothing is less than
 MOST_GROWTH = 0.5  # of the daily profile, by one value, that weekdays follow
+OFTEN, MOST_WEEKDAYS = 3, 4  # values at a time of the week, on that many of its days, are usual
 WHOLE_WEEK = 7  # days before a daily slot represents an average day
 RUN_LEVEL = 2.0
 BACK_CLIP = 5.0  # nats of an hour for the level before an accepted one
@@ -157,6 +163,14 @@ class Forecast(Part):
         np.multiply(shape, self.offset[3], out=experts[3])
         error = self.error + (1e-12 * np.abs(level) + TINY)
         weight = error.min(axis=0) / error
+        if len(self.day) > 1:
+            # When a shop is closed, an average of other days has errors that are not its usual
+            # ones. Of days as a whole there is one in a week, too few to know it by.
+            size = np.abs(experts[1:3])
+            shut = size[1] < SHUT * size[0]
+            if shut.any():
+                apart = np.abs(experts[:2] - experts[2]) * shut
+                weight[:2] *= error[2] / np.maximum(error[2], apart / APART)
         weight *= weight * weight
         expected = (weight * experts).sum(axis=0)
         expected /= weight.sum(axis=0)
@@ -179,7 +193,7 @@ class Forecast(Part):
             doubt = np.where(precedent.known, precedent.doubt, 0.0 if doubt is None else doubt)
         expected = base + added
         np.maximum(expected, 0.0, out=expected, where=habits.signed == 0)
-        np.copyto(expected, observed.actual, where=first)
+        np.copyto(expected, observed.actual, where=first | (observed.live & observed.strange))
 
         # A mean of few rows varies more than a mean of many.
         few = np.ones_like(level)
@@ -341,14 +355,31 @@ class Forecast(Part):
         return gone & (np.abs(value) <= NOTHING * habits.magnitude) if gone.any() else gone
 
     def heals(
-        self, rules: Rules, habits: Habits, expectation: Expectation, value: Array, slots: Slots
+        self,
+        rules: Rules,
+        habits: Habits,
+        observed: Observed,
+        expectation: Expectation,
+        value: Array,
+        slots: Slots,
     ) -> Mask:
         """(M, K) series that learn their profiles even during an event: those that have just been
-        moved to a new level, while the weekly slot is young, and those whose slot is refuted, which
-        would open the same event every week. Others would learn the fault.
+        moved to a new level, while the weekly slot is young, and those whose slot is refuted or
+        unknown, which would open the same event every week. Others would learn the fault.
         """
         moved = self._young_week(rules, slots) & (habits.seen < rules.open_after)
-        return np.asarray(moved | _refuted(expectation, value))
+        return np.asarray(moved | observed.strange | _refuted(expectation, value))
+
+    def strange(self, rules: Rules, habits: Habits, slots: Slots) -> Mask:
+        """(M, K) series of which no value has come at this time of the week for weeks, though one
+        does on most weekdays, as when a shop is closed: what comes of a working day says nothing of
+        it. Slices that are rare at all times are not meant.
+        """
+        never = (self.week_seen[slots.week] == 0) & (habits.age >= rules.week_known_after)
+        if never.any():
+            often = self.week_seen[self._weekdays(slots)] >= OFTEN * rules.an_hour
+            never &= often.sum(axis=0) >= MOST_WEEKDAYS
+        return np.asarray(never)
 
     def _young_week(self, rules: Rules, slots: Slots) -> Mask:
         return np.asarray(self.week_seen[slots.week] < HEALING_WEEKS * rules.an_hour)

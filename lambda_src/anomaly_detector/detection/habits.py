@@ -6,10 +6,11 @@ slices without a born series therefore makes no difference.
 
 **Unit**: the contribution u of one occurrence to a sum or count, which counts vary by. A
 Poisson number of occurrences is not zero in a share p = 1 - e^-n of the intervals, so with the mean
-nonzero value m, u = m p / -ln(1 - p). It fades out as p grows from 0.9 to 0.98, beyond which p says
-nothing of n, and for a series that comes by the clock, not by chance: whose mean absolute residual
-is below 0.4 of what chance gives, 2 m p (1 - p). It is at least 1 if values are integers, and 0 if
-unknown.
+nonzero value m, u = m p / -ln(1 - p). Intervals that expect less than usual count in proportion:
+that nothing comes on a weekend on which hardly anything is expected is no chance. It fades out as p
+grows from 0.9 to 0.98, beyond which p says nothing of n, and for a series that comes by the clock,
+not by chance: whose mean absolute residual is below 0.4 of what chance gives, 2 m p (1 - p). It is
+at least 1 if values are integers, and 0 if unknown.
 
 **A fault changes no habit**: after the warm-up, zeros and absent rows do not lower p and the
 presence once 5 occurrences have been expected since the last one (probability e^-5), nor during an
@@ -49,6 +50,7 @@ class Observed:
     present : whether a value landed. live : whether `actual` is a number.
     absent : whether a born series of sums or counts has no actual value, though rows usually come.
     gone : the same for other aggregations.
+    strange : whether none has come at this time of the week for weeks.
     """
 
     born: Mask
@@ -60,6 +62,7 @@ class Observed:
     live: Mask
     absent: Mask
     gone: Mask
+    strange: Mask
 
 
 @dataclass
@@ -72,7 +75,7 @@ class Habits(Part):
     magnitude: Array = kept()  # decayed mean of nonzero |value|
     rows: Array = kept()  # decayed mean of the number of rows per value
     presence: Array = kept(initial=1.0)  # decayed share of intervals with a row
-    nonzero: Array = kept()  # decayed share of nonzero values
+    nonzero: Array = kept()  # decayed share of nonzero values, weighted by expectation
     fractional: Array = kept()  # 1 after the first non-integer value
     signed: Array = kept()  # 1 after the first negative value
     silence: Array = kept()  # occurrences expected since the last one
@@ -127,6 +130,7 @@ class Habits(Part):
         count: Array,
         residual: Array,
         usual: Mask,
+        strange: Mask,
         *,
         known: bool | Mask,
     ) -> Observed:
@@ -138,6 +142,7 @@ class Habits(Part):
         residual : mean absolute residual.
         usual : (M, K) whether rows have come at this time of the day and the week: if not, an
             interval without any value of a measure says nothing of series that are not rare.
+        strange : (M, K) whether none has come at this time of the week for weeks.
         known : whether it is known which rows the interval has, or (M, K) of which series; where
             it is not, none is absent.
         """
@@ -145,7 +150,8 @@ class Habits(Part):
         actual = np.where(present, value, np.nan)
         born = self.born
         rare = (self.presence < RARE) | (self.seen < RARE * self.age)
-        silent = born & ~present & (usual | rare | present.any(axis=1, keepdims=True)) & known
+        due = usual | rare | (present.any(axis=1, keepdims=True) & ~strange)
+        silent = born & ~present & due & known
         counted = silent & rules.absent_is_zero
         zero = counted & self.often_absent
         np.copyto(actual, 0.0, where=zero)
@@ -159,6 +165,7 @@ class Habits(Part):
             present | zero,
             counted & ~zero,
             silent & ~rules.absent_is_zero,
+            strange,
         )
 
     def learn_presence(
@@ -200,13 +207,15 @@ class Habits(Part):
         learnt: Array,
         on: Mask,
         young: Array,
+        expected: Array,
     ) -> None:
         """Learn one interval of the series `on`; call this after the other parts have learned.
 
         Parameters
         ----------
-        value : as observed. learnt : clipped around the expectation.
+        value : as observed. learnt : clipped around the expectation. expected : before the value.
         """
+        usual = np.maximum(np.abs(self.level), TINY)
         level = np.maximum(young, RATE_LEVEL * rules.pace)
         level *= on
         level *= learnt - self.level
@@ -214,7 +223,11 @@ class Habits(Part):
         rate = np.maximum(young, RATE_HABIT * rules.pace)
         rate *= on
         nonzero = on & (value != 0)
-        self.nonzero += rate * self._tells(rules, nonzero) * (nonzero - self.nonzero)
+        # Where less than usual is expected, zeros tell less of how much comes at once.
+        part = np.minimum(np.abs(expected), usual)
+        part /= usual
+        part *= rate
+        self.nonzero += part * self._tells(rules, nonzero) * (nonzero - self.nonzero)
         self.rows += rate * (observed.count - self.rows)
         first = nonzero & (self.magnitude <= 0)
         self.magnitude += (rate * nonzero) * (np.abs(learnt) - self.magnitude)

@@ -20,7 +20,9 @@ sums, `tickets` cuts what a single row brings.)
 
 The dispersion phi of a slice and window is the decayed mean of C^2 / B, clipped at three
 deviations, shrunk towards that of slices of its size, and no smaller than that of shorter windows,
-nor than what the forecast has at present: the weekdays of a new level are not known yet.
+nor than what the forecast has at present: the weekdays of a new level are not known yet. It is
+forgotten by the clock, not by values. A window that expects little has a tenth of the usual
+variance at least: the forecast of a quiet weekend errs as the working days do that it is made of.
 
 **Evidence** R = max over w of D / ln 10 - log10(slices in the level), the correction for multiple
 slices. **Threshold** T = log10(intervals a week x measures x levels / false events a
@@ -57,7 +59,9 @@ TAIL_TERMS = 5.0  # n of one leaf in one hour, about Student's t with 9 degrees
 FEWEST = 3.0  # B / phi below which a slice is evaluated in its roll-up only
 LEAST_SHARE = 0.01  # least standard deviation of a window, as a share of its usual sum
 LEAST_TIDE = 0.01  # share of its usual sum that a window must expect to tell its dispersion
-RATE_DISPERSION = 0.003
+EBB = 0.1  # share of the usual variance of a window that the least expectation has
+RATE_DISPERSION = 0.003  # an hour, or a longer interval
+LEAST_OPEN = 0.25  # share of intervals with a value from which dispersion follows the clock
 YOUNG_HOURS = 336  # values, in hours, up to which dispersion is forgotten as fast as that of PT1H
 CLIP_DISPERSION = 9.0
 SHRINK = 30.0  # weight of the usual dispersion for the size, in windows
@@ -105,7 +109,7 @@ class Evidence:
     threshold : (M,) T.
     changes, bases, dispersions : C, B and phi of each window.
     size : change of an interval of base 1 for a relative change of one.
-    fresh : C^2 / B to be learned, for windows that are `whole`.
+    fresh : C^2 / B to be learned, for windows that are `whole`. rate : (M, K) least rate of that.
     """
 
     evidence: Array
@@ -131,6 +135,7 @@ class Evidence:
     dispersions: Array
     size: Array
     fresh: Array
+    rate: Array
     whole: Mask
 
     def take_in(self, weight: Array, severe: Mask) -> None:
@@ -238,17 +243,18 @@ class Scan(Part):
         full = np.where(counted, 1.0, level)
         safe = np.maximum(bases, SMALL)
         whole = (self.ring_fill >= lengths) & (bases > 0)
-        memory = 1.0 / (RATE_DISPERSION * rules.pace)
-        own = np.minimum(self.dispersion_seen, memory) / lengths
+        rate = _rate(rules, habits)
+        own = np.minimum(self.dispersion_seen, 1.0 / rate) / lengths
         calm = own * self.dispersion
         calm += SHRINK * usual
         calm /= own + SHRINK
         np.maximum(calm, usual, out=calm)
         # Correlated counts deviate in proportion to their size, independent ones by its root; the
-        # season uses the geometric mean of both.
+        # season uses the geometric mean of both. What a weekend on which hardly anything comes
+        # expects is as uncertain as the working days that its forecast is made of.
         sums_of_level = level * lengths
-        tide = bases / np.maximum(sums_of_level, SMALL)
-        tide = np.where(counted, np.sqrt(tide.clip(0.04, 25.0)), 1.0)
+        part = (bases / np.maximum(sums_of_level, SMALL)).clip(LEAST_TIDE, 25.0)
+        tide = np.where(counted, np.maximum(np.sqrt(part), EBB / part), 1.0)
         raw = np.square(changes) / safe
         fresh = raw / tide
         settled = (self.dispersion_seen >= UNCLIPPED_WINDOWS) & (calm > 0)
@@ -355,6 +361,7 @@ class Scan(Part):
             dispersions=phi,
             size=full,
             fresh=fresh,
+            rate=rate,
             # Hours at which nothing is expected do not tell how the others vary.
             whole=whole & (~counted | (bases > LEAST_TIDE * sums_of_level)),
         )
@@ -373,7 +380,7 @@ class Scan(Part):
         young = habits.seen < YOUNG_HOURS * rules.an_hour
         most = 1.0 / RATE_DISPERSION
         np.minimum(self.dispersion_seen, most, out=self.dispersion_seen, where=young)
-        rate = np.maximum(1.0 / (self.dispersion_seen + 1.0), RATE_DISPERSION * rules.pace)
+        rate = np.maximum(1.0 / (self.dispersion_seen + 1.0), found.rate)
         step = found.fresh - self.dispersion
         step *= rate
         step *= on & found.whole
@@ -546,6 +553,14 @@ class Scan(Part):
         rate *= telling
         rate *= same - self.same_share
         self.same_share += rate
+
+
+def _rate(rules: Rules, habits: Habits) -> Array:
+    """(M, K) least rate at which a value's window is learned: what is closed by night and on
+    weekends would otherwise remember for months how little was known of its first weeks.
+    """
+    open_for = habits.seen / np.maximum(habits.age, 1.0)
+    return np.asarray(RATE_DISPERSION * rules.pace / open_for.clip(LEAST_OPEN, 1.0))
 
 
 def _newest(

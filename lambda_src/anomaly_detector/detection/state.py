@@ -239,7 +239,10 @@ class State:
             value, count = np.where(hidden, np.nan, value), np.where(hidden, 0.0, count)
             norm = None if norm is None else np.where(hidden, np.nan, norm)
         usual = self.forecast.came_before(slots) & told
-        observed = habits.judge(rules, value, count, self.forecast.spread_all, usual, known=told)
+        strange = self.forecast.strange(rules, habits, slots)
+        observed = habits.judge(
+            rules, value, count, self.forecast.spread_all, usual, strange, known=told
+        )
         self.days.begin(slots.date, rules.half_day)
         again = habit(self.days, self.moments, slots.date, slots.day)
         expectation = self.forecast.judge(
@@ -444,7 +447,9 @@ class State:
         profiles = known & ~frozen
         held = None
         if frozen.any():
-            profiles |= known & self.forecast.heals(rules, habits, expectation, value, slots)
+            observed = shown.observed
+            heals = self.forecast.heals(rules, habits, observed, expectation, value, slots)
+            profiles |= known & heals
             held = known & ~profiles
         learnt = self.forecast.learn(
             rules, habits, expectation, residual, shown.z, slots, on, profiles, young, held
@@ -457,7 +462,7 @@ class State:
         scored = habits.seen >= rules.score_after
         self._remember(rules, shown, plain & scored, absent & scored)
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
-        habits.learn(rules, shown.observed, shown.whole, learnt, on, young)
+        habits.learn(rules, shown.observed, shown.whole, learnt, on, young, expectation.expected)
         self._go_back(rules)
         moved = self.forecast.follow_run(rules, value, expectation.expected, shown.z, on)
         if moved is not None:
