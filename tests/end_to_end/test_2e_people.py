@@ -82,6 +82,7 @@ def document(detector: Deployment, **more: Any) -> dict[str, Any]:
         "timestamp_column": {"name": "at"},
         "measures": {"amount": {}},
         "dimensions": ["platform"],
+        "false_events_per_week": 1,
         "offset_seconds": 0,
         "alerts": {"all": {"sns_topic_arns": [detector.outputs["alerts_topic_arn"]]}},
         "query": "select at, platform, amount from stalls "

@@ -119,6 +119,7 @@ def _raw(kind: Kind, start: str, **changes: Any) -> bytes:
         "timestamp_column": {"name": "ts"},
         "measures": measures,
         "dimensions": ["platform", "market"],
+        "false_events_per_week": 1,
         "query": "SELECT * FROM t WHERE ts >= {{ window_start }} AND ts < {{ window_end }}",
         "history": {"start": start, "chunk": "P30D"},
         "alerts": {

@@ -10,11 +10,14 @@ from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.panel import Panel, second
 from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
+from numpy.typing import NDArray
 
 from tests.unit.detection_panels import DIMENSIONS, cut, settings, shop, starts
 
 DAY = 24
 SIZE, BORN = 68 * DAY, 62 * DAY
+PLATFORMS, MARKETS = ("app", "desk", "web"), ("de", "it", "us")
+NAMES = [(one, other) for one in PLATFORMS for other in MARKETS]
 
 
 def _without_before(whole: Panel, axis: int, value: str, born: int) -> Panel:
@@ -65,26 +68,31 @@ def _in_small_parts(size: int, begin: int, seed: int, factor: float) -> Panel:
     of them. Half a day later one platform changes for half a day.
     """
     random, at = np.random.default_rng(seed), np.arange(size)
-    names = [(one, other) for one in ("app", "desk", "web") for other in ("de", "it", "us")]
     shape = 1 + 0.4 * np.sin(at * 2 * np.pi / 96)
     sizes = (400, 60, 300, 150, 30, 100, 200, 60, 250)
     leaves = random.poisson(np.multiply.outer(sizes, shape)).astype(np.float64)
     more = slice(begin + 48, begin + 96)
-    for place, (platform, market) in enumerate(names):
+    for place, (platform, market) in enumerate(NAMES):
         if market == "it":
             leaves[place, :begin] = 0
         if platform == "app":
             leaves[place, more] = np.round(factor * leaves[place, more])
+    return _rolled_up(leaves, 900)
+
+
+def _rolled_up(leaves: NDArray[np.float64], seconds: int) -> Panel:
+    """Leaves of three platforms and three markets with their roll-ups; zero has no row."""
     found = {}
-    for one in ("*", "app", "desk", "web"):
-        for other in ("*", "de", "it", "us"):
-            held = [one in ("*", own) and other in ("*", of) for own, of in names]
+    for one in ("*", *PLATFORMS):
+        for other in ("*", *MARKETS):
+            held = [one in ("*", own) and other in ("*", of) for own, of in NAMES]
             found[one, other] = leaves[held].sum(axis=0)
     slices = np.empty((len(found), 2), dtype=object)
     slices[:] = list(found)
     values = np.array([np.where(one > 0, one, np.nan) for one in found.values()]).T[:, None, :]
     counts = np.isfinite(values).astype(np.float64)
-    return Panel(starts(size, 900), DIMENSIONS, slices, ("views",), values, counts)
+    size = leaves.shape[1]
+    return Panel(starts(size, seconds), DIMENSIONS, slices, ("views",), values, counts)
 
 
 def test_a_new_value_is_told_once_though_single_intervals_say_little() -> None:
@@ -97,6 +105,23 @@ def test_a_new_value_is_told_once_though_single_intervals_say_little() -> None:
     (group,) = [one for one in groups if second(one.end) > whole.starts[begin]]
     told = (group.kind, group.slices, group.accepted)
     assert told == ("new value", ({DIMENSIONS[1]: "it"},), True)
+
+
+def test_a_new_value_is_told_though_its_roll_ups_vary_as_usual_beside_it() -> None:
+    # given days that vary by a twentieth, all alike, and a new value in days a twentieth up
+    size, begin = 300, 280
+    random = np.random.default_rng(1)
+    common = 1 + 0.05 * random.normal(size=size)
+    common[begin:] = 1.05
+    sizes = (4000, 800, 3000, 1500, 300, 1000, 2000, 600, 2500)
+    leaves = random.poisson(np.multiply.outer(sizes, common)).astype(np.float64)
+    leaves[[market == "it" for _, market in NAMES], :begin] = 0
+    whole = _rolled_up(leaves, 86_400)
+    # when it is replayed, then no roll-up is told
+    chosen = settings("P1D", dimensions=DIMENSIONS, false_events_per_week=0.1)
+    groups = replay(chosen, Snapshot.initial(chosen), whole).groups
+    (group,) = [one for one in groups if second(one.end) > whole.starts[begin]]
+    assert (group.kind, group.slices) == ("new value", ({DIMENSIONS[1]: "it"},))
 
 
 def test_a_new_value_is_told_whole_though_its_event_was_elsewhere_for_a_while() -> None:

@@ -16,7 +16,7 @@ from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
 from anomaly_detector.events.cause import Leaves, causes
 from anomaly_detector.events.contributions import holds, shares
 from anomaly_detector.events.event import Event, Slice, Track
-from anomaly_detector.events.follow import BACK_TO_NORMAL, BY_NEW
+from anomaly_detector.events.follow import BACK_TO_NORMAL, BY_NEW, CHANCE, MOSTLY_NEW
 from anomaly_detector.events.group import MOST_LEAVES, Cause, Earlier, Group, Kind, Leaf, Part
 from anomaly_detector.events.kind import kind_of
 from anomaly_detector.events.parts import Brought, Cube
@@ -148,7 +148,10 @@ def _found_new(event: Event, lattice: Lattice) -> _Found | None:
     change = float((event.sums.actual - event.sums.expected)[places].sum())
     held = _held(event, lattice) & (event.sums.new > 0)
     new = np.where(held, event.sums.new, 0.0)
-    if change <= 0 or not held.any() or new.sum() < BY_NEW * change:
+    came = float(new.sum())
+    by_chance = math.sqrt(float(event.sums.variance[places].sum())) * CHANCE
+    most = MOSTLY_NEW if abs(change - came) <= by_chance else BY_NEW
+    if change <= 0 or not held.any() or came < most * change:
         return None
     leaves = lattice.leaves[_known(event)[lattice.leaves]]
     usual = event.sums.expected[leaves]

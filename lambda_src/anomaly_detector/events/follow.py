@@ -51,7 +51,8 @@ SHOWS_ALONE = 2.0  # evidence of a single interval, in either direction, that co
 AS_STRONG = 0.5  # share of the best evidence that a slice needs to be attributed instead
 CERTAIN = 5.0  # thresholds from which more evidence makes a slice no likelier
 BY_NEW = 0.8  # share of a change that new values must have to be its cause
-MOSTLY_NEW = 0.5  # the same of a single interval, when it is accepted
+CHANCE = 3.0  # usual deviations that the rest may differ from nought, where most is new
+MOSTLY_NEW = 0.5  # the same of a single interval, when it is accepted, and beside what is by chance
 LEAST_EXPECTED = 0.01  # share of a window's usual sum that each shorter one must expect
 NEW_WINDOWS = 10  # learned windows up to which a slice is new; it learns some in a long event
 NOTHING_CAME = 0.9  # share of what was expected that is missing where next to nothing came
@@ -121,6 +122,8 @@ def follow(
                 # is none would flag all of its values.
                 for place in now.shown_in(event) if state.dimensions else ():
                     judged.share_in(m, place, event.side, event.severity)
+                if new is None and additive and event.side > 0:
+                    new = now.mostly_new(event, overlap)
                 if new is not None:
                     # Also what is outside of the slices that show it best just now.
                     new = new | (now.akin(event) & np.isfinite(now.actual))
@@ -196,6 +199,18 @@ class _Now:
         change, came = float(found.now_change[self.m, place]), float(actual[leaves].sum())
         usual = event.change / max(event.base, 1e-100) * float(found.now_base[self.m, place])
         return newborn if came >= BY_NEW * max(change, usual) else None
+
+    def mostly_new(self, event: Event, overlap: Mask) -> Mask | None:
+        """(K,) slices in the event that are new, if most of its change in this interval is theirs,
+        and the rest no more than chance brings. It may be they that are told.
+        """
+        found, m, place = self.found, self.m, self.place(event)
+        newborn = overlap & self._newborn(event)
+        leaves = self.lattice.leaves[newborn[self.lattice.leaves]]
+        change, came = float(found.now_change[m, place]), float(self.actual[leaves].sum())
+        usual = math.sqrt(float(found.dispersions[0, m, place] * found.bases[0, m, place]))
+        by_chance = abs(change - came) <= CHANCE * usual
+        return newborn if by_chance and 0 < MOSTLY_NEW * change <= came else None
 
     def holds_back(self, event: Event) -> bool | Mask:
         """(K,) slices that an event keeps from learning: not for long before their week is known,
