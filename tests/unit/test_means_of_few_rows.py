@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.events.group import Group
 from anomaly_detector.panel import Panel, second
@@ -20,7 +21,9 @@ Series = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], Series]
 
 
-def _panel(random: np.random.Generator, rates: list[Series], draw: Draw) -> Panel:
+def _panel(
+    random: np.random.Generator, rates: list[Series], draw: Draw, seconds: int = 3600
+) -> Panel:
     """Means of rows that come at these rates, of leaves and in total; `draw` draws so many."""
     shape = (len(rates) + 1, len(rates[0]))
     rows, total, squares = np.zeros((3, *shape))
@@ -36,7 +39,8 @@ def _panel(random: np.random.Generator, rates: list[Series], draw: Draw) -> Pane
     mean = np.where(rows > 0, total / np.maximum(rows, 1.0), np.nan)
     norms = np.where(rows > 0, np.sqrt(squares), np.nan).astype(np.float32)
     values, counts, roots = mean.T[:, None, :], rows.T[:, None, :], norms.T[:, None, :]
-    return Panel(starts(shape[1]), ("platform",), slices, ("views",), values, counts, roots)
+    begins = starts(shape[1], seconds)
+    return Panel(begins, ("platform",), slices, ("views",), values, counts, roots)
 
 
 def _weekdays(weeks: int, rows: tuple[float, ...], weekend: float) -> list[Series]:
@@ -51,10 +55,10 @@ def _times(random: np.random.Generator, rows: int) -> Series:
     return np.asarray(40 * np.exp(random.normal(0, 0.5, rows)))
 
 
-def _groups(panels: dict[str, Panel]) -> tuple[Group, ...]:
+def _groups(panels: dict[str, Panel], interval: str = "PT1H") -> tuple[Group, ...]:
     whole = beside(panels)
     rules = {name: {"aggregation": "AVG"} for name in whole.measures}
-    chosen = settings(measures=rules, false_events_per_week=0.2 * len(rules))
+    chosen = settings(interval, rules, false_events_per_week=0.2 * len(rules))
     return replay(chosen, Snapshot.initial(chosen), whole).groups
 
 
@@ -90,6 +94,30 @@ def test_no_row_on_a_day_of_many_rows_is_an_event() -> None:
 
     assert event.slices == ({"platform": "leaf 1"},)
     assert second(event.start) - whole.starts[begin] <= np.timedelta64(2, "h")
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_no_row_is_an_event_where_rows_end_and_not_where_they_fade(*, ends: bool) -> None:
+    # given days of a leaf whose rows end, or become a fifth fewer each day until none comes
+    at, begin = np.arange(360), 300
+    fading = 20.0 * np.minimum(1.0, 0.8 ** (at - begin))
+    rates = [
+        np.full(360, 60.0),
+        np.full(360, 40.0),
+        np.where(at < begin, 20.0, fading * (not ends)),
+    ]
+    panels = {
+        f"seed {seed}": _panel(np.random.default_rng(seed), rates, _times, 86_400)
+        for seed in range(SEEDS)
+    }
+    # when they are replayed, then the former is told
+    told = [one for one in _groups(panels, "P1D") if one.kind == "no data"]
+    assert len(told) == SEEDS * ends
+    for one in told:
+        assert (one.slices, second(one.start)) == (
+            ({"platform": "leaf 2"},),
+            panels["seed 0"].starts[begin],
+        )
 
 
 def test_a_share_is_one_by_chance_in_small_slices() -> None:

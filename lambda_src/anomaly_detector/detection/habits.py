@@ -32,6 +32,7 @@ SEEN_MAX = 1e6
 RARE = 0.25  # share of the intervals with a value below which a missing row is zero at all times
 LARGEST = 1e30  # larger values are treated as missing; sums and squares up to here are exact
 RATE_LEVEL, RATE_PRESENCE, RATE_HABIT = 0.05, 0.002, 0.01
+LATELY = 0.25  # at which the rows of the newest days are followed, in half a day
 FADE_FROM, FADE_TO = 0.9, 0.98  # shares of nonzero values between which the unit fades out
 REGULAR, IRREGULAR = 0.1, 0.4  # residual, as a share of chance's, between which it does
 LONG_SILENCE = 5.0  # occurrences expected without one, from which silence is no habit
@@ -74,6 +75,7 @@ class Habits(Part):
     level: Array = kept()  # decayed mean of the value
     magnitude: Array = kept()  # decayed mean of nonzero |value|
     rows: Array = kept()  # decayed mean of the number of rows per value
+    lately: Array = kept()  # the same of the newest days alone
     presence: Array = kept(initial=1.0)  # decayed share of intervals with a row
     nonzero: Array = kept()  # decayed share of nonzero values, weighted by expectation
     fractional: Array = kept()  # 1 after the first non-integer value
@@ -229,6 +231,8 @@ class Habits(Part):
         part *= rate
         self.nonzero += part * self._tells(rules, nonzero) * (nonzero - self.nonzero)
         self.rows += rate * (observed.count - self.rows)
+        lately = np.maximum(young, LATELY / rules.half_day) * on
+        self.lately += lately * (observed.count - self.lately)
         first = nonzero & (self.magnitude <= 0)
         self.magnitude += (rate * nonzero) * (np.abs(learnt) - self.magnitude)
         np.copyto(self.magnitude, np.abs(value), where=first)

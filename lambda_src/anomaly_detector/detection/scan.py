@@ -76,6 +76,7 @@ RATE_SAME, SAME_PRIOR = 0.002, 50.0
 FEWEST_SAME = 3
 LEAST_CHANCE = 0.003  # of a repeat, or of a missing value
 RARELY = 3.0  # mean nats of repeats, or of missing values, below which they are ignored
+FADES = 0.5  # share of its usual rows below which a series fades
 MISSING_TELLS = -0.999 * math.log(LEAST_CHANCE)  # nats from which missing rows of sums are zero
 FEWEST_BURST = 5.0  # occurrences in a burst of something rare
 NOT_STUCK = 5.0  # nats against a slice for each of its leaves that is not stuck
@@ -644,7 +645,9 @@ def _missing(
     lacks = observed.gone & rules.down & (gone >= rules.fewest_gone)
     if not lacks.any():
         return np.zeros(gone.shape)
-    # At a time at which hardly a row comes, none may come.
+    # At a time at which hardly a row comes, none may come; of what fades, the newest days tell.
+    fades = habits.lately < FADES * habits.rows
+    due = np.where(fades, np.minimum(due, habits.lately), due)
     chance = np.maximum(1.0 - habits.presence, np.exp(-np.maximum(due, 0.0) / TEMPER))
     lacks &= chance <= math.exp(-RARELY)
     own = np.asarray(-np.log(np.maximum(chance, LEAST_CHANCE)) * gone * lacks)
