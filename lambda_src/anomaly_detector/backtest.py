@@ -5,7 +5,7 @@ detector and for a local file. Pure: values in, values out.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from anomaly_detector.alerts.decide import openings
+from anomaly_detector.alerts.decide import Linked, near, openings
 from anomaly_detector.config import Alert, Config
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.report import Report, describe
@@ -152,14 +152,29 @@ class Recommendation:
 
 
 def recommend(
-    groups: Sequence[Group], begin: datetime, end: datetime, messages_per_week: float
+    groups: Sequence[Group],
+    begin: datetime,
+    end: datetime,
+    messages_per_week: float,
+    seconds: int,
+    alerts: Iterable[Alert] = (),
 ) -> Recommendation:
-    """What to set as the threshold of alerts, by the events of `[begin, end)`."""
+    """What to set as the threshold of alerts, by the events of `[begin, end)`.
+
+    Parameters
+    ----------
+    seconds : of an interval.
+    alerts : linked events count as one if all of them tell these as one.
+    """
     weeks = (end - begin) / timedelta(weeks=1)
     ordered = sorted(groups, key=lambda one: (-one.severity, one.start, one.measure, one.id))
     wished = math.floor(messages_per_week * weeks)
+    linked = Linked(groups, near(seconds))
+    links = [one.links for one in alerts]
+    together = bool(links) and all(links)
     for threshold in range(round(THRESHOLD_SEVERITY), 101):
-        told = openings(Alert(threshold=threshold), groups)
+        alert = Alert(threshold=threshold, link_measures=together)
+        told = openings(alert, groups, linked)
         if told <= wished:
             break
     return Recommendation(

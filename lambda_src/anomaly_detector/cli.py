@@ -317,7 +317,9 @@ def _backtest(rows: Aggregated, options: argparse.Namespace, progress: Progress)
     groups = scored.groups
     said = groups_json(groups, threshold=THRESHOLD_SEVERITY, scored_from=begin, scored_to=rows.end)
     preview = json.dumps(backtest.preview(groups, begin, rows.end), indent=1)
-    wished = backtest.recommend(groups, begin, rows.end, config.messages_per_week)
+    wished = backtest.recommend(
+        groups, begin, rows.end, config.messages_per_week, grid.seconds, config.alerts.values()
+    )
     advice = wished.to_dict(lambda one: sentence(config, one))
     learnt = backtest.training(DetectorSettings.of(config, grid), scored.after)
     progress.start("Drawing the page")
@@ -435,7 +437,9 @@ def _summary(
         f"Found {many(len(groups), 'event')}{each}, at severity {THRESHOLD_SEVERITY:g} or more "
         f"(budget of false events per week: {config.false_events_per_week:g})."
     )
-    wished = backtest.recommend(groups, begin, rows.end, config.messages_per_week)
+    wished = backtest.recommend(
+        groups, begin, rows.end, config.messages_per_week, grid.seconds, config.alerts.values()
+    )
     if len(groups) > len(wished.strongest):
         lines.append("The strongest:")
     lines += [f"  {_line(config, one)}" for one in wished.strongest]

@@ -55,6 +55,7 @@ APPROXIMATED = frozenset({"COUNT_DISTINCT", *PERCENTILES})
 OF_ANY_TYPE = frozenset({"COUNT", "COUNT_DISTINCT"})
 # Services on the web that alerts are sent to; their addresses and keys are in secrets.
 WEB_TARGETS = ("slack", "teams", "pagerduty", "webhook")
+READ_BY_PEOPLE = frozenset({"slack", "teams", "pagerduty"})
 # The value of a dimension that is rolled up.
 ROLLED_UP = "*"
 # The state keeps what each has brought, of every series.
@@ -153,6 +154,7 @@ _RULES = {
     "alerts.*.digest.every": "must be day or week",
     "alerts.*.digest.hour": "must be a whole number from 0 to 23",
     "alerts.*.risen": "must be true or false",
+    "alerts.*.link_measures": "must be true or false",
     "alerts.*.ended": "must be true or false",
     "alerts.*.sns_topic_arns": "must be ARNs of SNS topics",
     "alerts.*.lambda_function_arns": "must be ARNs of Lambda functions",
@@ -523,7 +525,9 @@ class Alert(_Model):
     `missing_data` says whether findings about data that do not arrive are sent, `max_age_days` how
     old an event may be when it is found, and `digest_above` from how many alerts on they are sent
     as one message. `risen` and `ended` say whether there is a message when the severity class of an
-    event rises, and when it has ended. `digest` says when what it did not send at once is told.
+    event rises, and when it has ended. `link_measures` says whether events of several measures that
+    are linked are told as one; None: if only people read it. `digest` says when what it did not
+    send at once is told.
     """
 
     threshold: float = Field(default=50, ge=0, le=100)
@@ -532,6 +536,7 @@ class Alert(_Model):
     digest_above: int = Field(default=10, ge=1, le=1000)
     risen: bool = True
     ended: bool = True
+    link_measures: bool | None = None
     digest: Digest | None = None
     description: str | None = None
     sns_topic_arns: tuple[TopicArn, ...] = ()
@@ -553,6 +558,16 @@ class Alert(_Model):
         for kind in WEB_TARGETS:
             found += [f"{kind}:{arn}" for arn in getattr(self, f"{kind}_secret_arns")]
         return tuple(dict.fromkeys(found))
+
+    @property
+    def links(self) -> bool:
+        """Whether events of several measures that are linked are told as one. A program that reads
+        an event per measure, as the ended service sent it, would miss the others.
+        """
+        if self.link_measures is not None:
+            return self.link_measures
+        read = {one.partition(":")[0] for one in self.targets}
+        return bool(read) and read <= READ_BY_PEOPLE
 
 
 class SeverityClasses(_Model):

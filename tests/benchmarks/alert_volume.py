@@ -21,7 +21,7 @@ as rows that are lost move all of them.
   in the median and in the 90th percentile, and the share that is told with the first of them.
 
 `python -m tests.benchmarks.alert_volume [--worlds retail,ads] [--seeds 1,2] [--weeks 52]
-[--threshold 50]`.
+[--threshold 50] [--apart]`.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from anomaly_detector.alerts.decide import Decision, decide
-from anomaly_detector.alerts.life import begins_again, is_news, standing, state_of
+from anomaly_detector.alerts.decide import Decision, Linked, decide, near
+from anomaly_detector.alerts.life import adds, begins_again, is_news, standing, state_of
 from anomaly_detector.alerts.past import former_of
+from anomaly_detector.alerts.thread import Step, Thread, steps
 from anomaly_detector.backtest import SCORED_SHARE, recommend
 from anomaly_detector.config import ROLLED_UP, Alert, Config
 from anomaly_detector.events.group import Group
+from anomaly_detector.intervals import Grid
 from anomaly_detector.ledger.items import AlertItem, GroupItem, Told
 from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
@@ -57,13 +59,15 @@ CLEAR = 2 * VISIBLE
 # In total, for good, or of a job: of these there is no slice of a few series.
 _OTHERS = ("outage", "mild", "birth", "death", "skipped job")
 _ROWS_TO_STICK = 3.0  # an interval without a row is rare
+_READER = "reader"
 _AFTER = 2  # intervals after a fault in which an event may still be of it
 
 
 @dataclass(frozen=True)
 class Message:
     """What was sent; `at` is the place of the interval after which it was, `thread` the group that
-    was told first. What begins again in a thread is AGAIN.
+    was told first. What begins again in a thread is AGAIN; what is linked to it, ALSO, or, where it
+    is told in the same message as another one, WITH that.
     """
 
     state: str
@@ -93,36 +97,51 @@ class Mail:
             {"all": self.alert},
             groups,
             former=former,
+            linked=Linked(groups, near(Grid.of(self.config).seconds)),
             decided=lambda _, group_id: self.items.get(group_id),
             muted=lambda _: None,
         )
         for one in decisions:
-            item = _item(one, standing(self.config, self.alert, [one.group]))
-            self.items[one.group.id] = item
-            if one.because is None:
-                self.sent.append(Message(state_of(item, None), one.group.id, at, one.group.id))
-        for told, of_event in self._told(groups):
-            later = [one for one in of_event if self.items[one.id].again]
-            since = max((one.start for one in later), default=None)
-            holds = standing(self.config, self.alert, of_event, told.holds, since)
-            if is_news(told.holds, holds):
-                again = begins_again(told.holds, holds)
-                after = told.model_copy(update={"holds": holds})
-                state = "AGAIN" if again else state_of(after, told.holds)
-                named = later[-1].id if again else told.group_id
-                self.sent.append(Message(state, named, at, told.group_id))
-            self.items[told.group_id] = told.model_copy(update={"holds": holds})
+            holds = standing(self.config, self.alert, [one.group])
+            self.items[one.group.id] = _item(one, holds)
+        for told, thread in self._told(groups):
+            knows = told.knows.get(_READER)
+            holds = thread.holds(self.config, self.alert, told.holds)
+            item = told.model_copy(update={"holds": holds})
+            if knows is None or is_news(knows, holds):
+                for step in steps(self.config, self.alert, thread, holds, knows):
+                    self._tell(item, thread, step, knows, at)
+                    knows = step.told
+            self.items[told.group_id] = item.model_copy(update={"knows": {_READER: knows or holds}})
         self.filed |= {one.id: _filed(one, former) for one in groups}
 
-    def _told(self, groups: tuple[Group, ...]) -> list[tuple[AlertItem, list[Group]]]:
-        found: dict[str, list[Group]] = {}
+    def _tell(
+        self, item: AlertItem, thread: Thread, step: Step, knows: Told | None, at: int
+    ) -> None:
+        """Note a message."""
+        state: str = state_of(item, knows)
+        if state == "ONGOING" and knows is not None:
+            if begins_again(knows, step.told):
+                state = "AGAIN"
+            elif adds(knows, step.told):
+                state = "ALSO"
+        new = {
+            group.id for group, name in thread.linked if knows is None or name not in knows.linked
+        }
+        self.sent += [
+            Message("WITH", one.id, at, item.group_id) for one in step.linked if one.id in new
+        ]
+        self.sent.append(Message(state, step.group.id, at, item.group_id))
+
+    def _told(self, groups: tuple[Group, ...]) -> list[tuple[AlertItem, Thread]]:
+        found: dict[str, Thread] = {}
         for group in sorted(groups, key=lambda one: (one.start, one.id)):
-            item = self.items.get(group.id)
+            item = own = self.items.get(group.id)
             while item is not None and item.because is not None:
                 item = self.items.get(item.because)
-            if item is not None:
-                found.setdefault(item.group_id, []).append(group)
-        return [(self.items[group_id], of_event) for group_id, of_event in found.items()]
+            if own is not None and item is not None:
+                found.setdefault(item.group_id, Thread()).add(group, own)
+        return [(self.items[group_id], thread) for group_id, thread in found.items()]
 
 
 def _item(decision: Decision, holds: Told) -> AlertItem:
@@ -138,6 +157,7 @@ def _item(decision: Decision, holds: Told) -> AlertItem:
         state="SENT" if because is None else "SUPPRESSED",
         because=because,
         again=decision.again,
+        linked=decision.linked,
         holds=holds,
         attempt_id="",
     )
@@ -217,8 +237,13 @@ class Year:
     groups: dict[str, Group]
 
 
-def run(name: str, seed: int, weeks: int, threshold: float | None = None) -> Year:
-    """The year of one world, at a threshold or the recommended one."""
+def run(
+    name: str, seed: int, weeks: int, threshold: float | None = None, *, apart: bool = False
+) -> Year:
+    """The year of one world, at a threshold or the recommended one; events of several measures are
+    told as one, or apart.
+    """
+    alert = Alert(link_measures=not apart)
     world = year(name, seed, weeks)
     settings, starts = world.settings, world.panel.starts
     scored = world.first - round(SCORED_SHARE * world.first)
@@ -231,7 +256,9 @@ def run(name: str, seed: int, weeks: int, threshold: float | None = None) -> Yea
     history = {group.id for group in done.groups}
     if threshold is None:
         begin, end = (starts[one].item().replace(tzinfo=UTC) for one in (scored, world.first))
-        threshold = recommend(done.groups, begin, end, WISHED_A_WEEK).threshold
+        threshold = recommend(
+            done.groups, begin, end, WISHED_A_WEEK, settings.grid.seconds, [alert]
+        ).threshold
     config = Config.model_validate(
         {
             "interval": "PT1H",
@@ -241,7 +268,7 @@ def run(name: str, seed: int, weeks: int, threshold: float | None = None) -> Yea
             "dimensions": list(settings.dimensions),
         }
     )
-    mail, groups = Mail(config, Alert(threshold=threshold)), {}
+    mail, groups = Mail(config, alert.model_copy(update={"threshold": threshold})), {}
     for at in range(world.first, len(starts)):
         done = replay(settings, done.after, world.panel.cut(at, at + 1))
         news = tuple(one for one in done.groups if one.id not in history)
@@ -275,7 +302,7 @@ def match(done: Year) -> Matched:
 
     found = Matched({}, [], [])
     for message in done.sent:
-        if message.state not in ("OPEN", "AGAIN"):
+        if message.state not in ("OPEN", "AGAIN", "ALSO", "WITH"):
             continue
         group = done.groups[message.group]
         near = [(shared(group, one), number) for number, one in enumerate(world.truths)]
@@ -316,8 +343,9 @@ def figures(name: str, done: Year) -> dict[str, Any]:
         "found of clear": f"{100 * _share(clear, matched.of_truth):.0f} %",
         "split": f"{100 * len(split) / max(1, len(found)):.1f} %",
         "false a week": round(len(matched.false) / weeks, 2),
-        "messages a week": round(len(done.sent) / weeks, 1),
+        "messages a week": round((len(done.sent) - states["WITH"]) / weeks, 1),
         "opened": states["OPEN"],
+        "linked": states["WITH"] + states["ALSO"],
         "beside": len(matched.beside),
         "again": states["AGAIN"],
         "changed": states["ONGOING"],
@@ -354,10 +382,11 @@ def main() -> None:
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--weeks", type=int, default=52)
     parser.add_argument("--threshold", type=float, help="default: the recommended one")
+    parser.add_argument("--apart", action="store_true", help="a message for each measure")
     parser.add_argument("--json", help="file for the results")
     chosen = parser.parse_args()
     rows = [
-        figures(name, run(name, int(seed), chosen.weeks, chosen.threshold))
+        figures(name, run(name, int(seed), chosen.weeks, chosen.threshold, apart=chosen.apart))
         for name in chosen.worlds.split(",")
         for seed in chosen.seeds.split(",")
     ]

@@ -126,6 +126,7 @@ def _raw(kind: Kind, start: str, **changes: Any) -> bytes:
             "any": {
                 "threshold": 10,
                 "max_age_days": NEVER_OLD,
+                "link_measures": True,
                 "sns_topic_arns": [TOPIC],
                 "lambda_function_arns": [FUNCTION],
             },

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import accumulate
 
 import pytest
-from anomaly_detector.alerts.decide import decide, muted_by, triggers
+from anomaly_detector.alerts.decide import Linked, decide, muted_by, near, openings, triggers
 from anomaly_detector.alerts.past import former_of, predecessors
 from anomaly_detector.config import Alert
 from anomaly_detector.events.group import Earlier, share_leaves
@@ -12,7 +13,9 @@ from anomaly_detector.ledger.items import AlertItem, GroupItem, MuteItem
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.alerts_samples import HOUR, START, config, group
+from tests.unit.alerts_samples import HOUR, START, TOPIC, config, group
+
+ALERT = Alert(threshold=50, link_measures=True, sns_topic_arns=(TOPIC,))
 
 
 def told(one, **changes) -> AlertItem:
@@ -26,6 +29,7 @@ def told(one, **changes) -> AlertItem:
         "expires_at": 1,
         "state": "SENT",
         "attempt_id": "a",
+        "targets": {TOPIC: "SENT"},
     }
     return AlertItem(**(values | changes))
 
@@ -87,23 +91,33 @@ def test_an_event_that_was_within_a_filter_once_remains_so() -> None:
     assert triggers(app, moved)
 
 
-def decisions(groups, *items, stored=(), standing=(), alerts=None, mute=None):
-    """Decisions on groups, as deliveries make them one after the other."""
+def decisions(groups, *items, stored=(), standing=(), alerts=None, mute=None, beside=()):
+    """Decisions on groups, as deliveries make them one after the other; `beside` are others that
+    may have been told.
+    """
     by_id = {one.group_id: one for one in stored}
     there = {*standing, *(one.id for one in groups)}
     decided = {(one.alert, one.group_id): one for one in items}
+    alerts = alerts or {"orders": ALERT}
     found = []
     for one in decide(
-        alerts or config().alerts,
+        alerts,
         groups,
         former={one.id: former_of(one, by_id.get(one.id), stored, there) for one in groups},
+        linked=Linked((*groups, *beside), HOUR),
         decided=lambda alert, group_id: decided.get((alert, group_id)),
         muted=lambda _: mute,
     ):
         found.append(one)
         state = "SENT" if one.because is None else "SUPPRESSED"
+        state = state if one.mute is None else "MUTED"
         decided[one.alert, one.group.id] = told(
-            one.group, alert=one.alert, state=state, because=one.because
+            one.group,
+            alert=one.alert,
+            state=state,
+            because=one.because,
+            linked=one.linked,
+            targets=dict.fromkeys(alerts[one.alert].targets, "SENT"),
         )
     return found
 
@@ -320,6 +334,252 @@ def test_an_event_whose_thread_was_retracted_is_told_by_itself() -> None:
     ]
     (found,) = decisions([second], *items)
     assert (found.because, found.again, found.tellings) == (None, False, 1)
+
+
+def shown(measure="revenue", hours=0, *rose, first=APP, **changes):
+    """An event that opened on a slice; `rose` are its severities, hour after hour."""
+    start = START + hours * HOUR
+    named = changes.pop("id", f"{measure}-{hours}")
+    rises = tuple((start + place * HOUR, one) for place, one in enumerate(rose or (70.0,)))
+    severity = max(one for _, one in rises)
+    return group(measure, start, id=named, first=first, rose=rises, severity=severity, **changes)
+
+
+def linked_as(groups, *items, alert=ALERT, **changes):
+    """Who is told in whose thread, as an event of another measure."""
+    return {
+        one.group.id: one.because if one.linked else None
+        for one in decisions(groups, *items, alerts={"orders": alert}, **changes)
+    }
+
+
+SNS = {"sns_topic_arns": [TOPIC]}
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:one-abcdef"
+SLACK, WEBHOOK = {"slack_secret_arns": [SECRET]}, {"webhook_secret_arns": [SECRET]}
+PAGER, TEAMS = {"pagerduty_secret_arns": [SECRET]}, {"teams_secret_arns": [SECRET]}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "links"),
+    [
+        (SNS, False),
+        (WEBHOOK, False),
+        (SLACK | SNS, False),
+        (SLACK | WEBHOOK, False),
+        (SLACK, True),
+        (SLACK | PAGER | TEAMS, True),
+        (SNS | {"link_measures": True}, True),
+        (SLACK | {"link_measures": False}, False),
+        ({}, False),
+    ],
+)
+def test_measures_are_told_as_one_where_only_people_read_it_or_on_demand(chosen, links) -> None:
+    alert = Alert(threshold=50, **chosen)
+    views, revenue = shown("views"), shown("revenue")
+    expected = {"revenue-0": None, "views-0": "revenue-0" if links else None}
+    assert linked_as([views, revenue], alert=alert) == expected
+    assert openings(alert, [views, revenue], Linked([views, revenue], HOUR)) == 2 - links
+
+
+def test_an_event_of_another_measure_at_the_same_time_and_place_opens_nothing() -> None:
+    views, revenue = shown("views"), shown("revenue")
+    # whether one crawl finds both, or each one
+    assert linked_as([views, revenue]) == {"revenue-0": None, "views-0": "revenue-0"}
+    assert linked_as([views], told(revenue), beside=[revenue]) == {"views-0": "revenue-0"}
+    assert linked_as([revenue], told(views), beside=[views]) == {"revenue-0": "views-0"}
+
+
+@pytest.mark.parametrize(
+    ("other", "linked"),
+    [
+        ({}, True),
+        ({"hours": 1}, True),
+        ({"hours": 2}, False),
+        ({"first": {"marketplace": "us"}}, True),
+        ({"first": {}}, True),
+        ({"first": WEB}, False),
+        ({"first": None}, False),  # what a former version has left
+        # Where it is now does not matter: when it was told, it may have been elsewhere.
+        ({"slices": [WEB]}, True),
+        ({"measure": "revenue", "id": "other"}, False),
+        ({"rose": (45.0, 70.0)}, True),
+        ({"rose": (45.0, 46.0, 70.0)}, False),
+        ({"kind": "no data"}, False),  # which the alert leaves out
+    ],
+)
+def test_events_are_linked_by_what_does_not_change(other, linked) -> None:
+    alert = ALERT.model_copy(update={"missing_data": False})
+    values = {"measure": "views", "hours": 0, "rose": (70.0,)} | other
+    rose = values.pop("rose")
+    one = shown(values.pop("measure"), values.pop("hours"), *rose, **values)
+    found = linked_as([one, shown()], alert=alert)
+    assert sum(because is not None for because in found.values()) == linked
+
+
+def test_how_far_linked_events_may_be_apart() -> None:
+    minutes = {300: 30, 900: 60, 3_600: 60, 86_400: 24 * 60}
+    assert {one: near(one) // timedelta(minutes=1) for one in minutes} == minutes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "MUTED", "mute": "m"},
+        {"state": "FAILED"},
+        {"state": "OLD"},
+        {"state": "RETRACTED", "retracted": True},
+        # Another configuration, without the target.
+        {"targets": {"arn:aws:sns:eu-west-1:123456789012:other": "SENT"}},
+    ],
+)
+def test_an_event_whose_linked_one_not_all_were_told_of_is_told_by_itself(changes) -> None:
+    first = shown("views")
+    assert linked_as([shown()], told(first, **changes), beside=[first]) == {"revenue-0": None}
+
+
+@pytest.mark.parametrize(
+    "hides",
+    [
+        {"threshold": 80},
+        {"measures": ("revenue",)},
+        {"dimension_filters": {"platform": ("mobile_app",), "marketplace": ("de",)}},
+    ],
+)
+def test_an_event_whose_linked_one_the_alert_does_not_tell_is_told_by_itself(hides) -> None:
+    views = shown("views", slices=[APP])
+    revenue = shown("revenue", 0, 90.0, slices=[APP | {"marketplace": "de"}])
+    found = linked_as([views, revenue], alert=ALERT.model_copy(update=hides))
+    assert found == {"revenue-0": None}
+
+
+def test_what_a_mute_holds_back_is_told_in_the_thread_when_it_has_ended() -> None:
+    views, revenue = shown("views"), shown()
+    (muted,) = decisions([views], told(revenue), beside=[revenue], mute="m")
+    assert (muted.because, muted.mute) == (None, "m")
+    items = [told(revenue), told(views, state="MUTED", mute="m")]
+    assert linked_as([views, revenue], *items) == {"views-0": "revenue-0"}
+
+
+def test_an_event_whose_linked_one_was_retracted_is_told_by_itself() -> None:
+    views, revenue = shown("views"), shown()
+    items = [
+        told(revenue, state="RETRACTED", retracted=True),
+        told(views, state="SUPPRESSED", because="revenue-0", linked="views-0/1"),
+    ]
+    assert linked_as([views], *items) == {"views-0": None}
+
+
+def test_a_linked_event_that_was_retracted_and_comes_back_is_news_in_the_thread() -> None:
+    views, revenue = shown("views"), shown()
+    void = {"because": "revenue-0", "linked": "views-0/1", "retracted": True}
+    (found,) = decisions([views], told(revenue), told(views, **void), beside=[revenue])
+    assert (found.because, found.linked) == ("revenue-0", "views-0/2")
+
+
+def test_a_linked_event_that_gets_another_begin_goes_by_its_name_in_the_thread() -> None:
+    views, revenue = shown("views", id="old", hours=1), shown()
+    known = told(views, state="SUPPRESSED", because="revenue-0", linked="old/1")
+    moved = shown("views", end=START + 2 * HOUR)
+    (found,) = decisions([moved], told(revenue), known, stored=[on_file(views)], beside=[revenue])
+    assert (found.because, found.linked) == ("revenue-0", "old/1")
+
+
+def test_what_comes_after_a_linked_event_is_told_in_the_same_thread() -> None:
+    revenue, views = shown(), shown("views")
+    more = after(views, measure="views", id="more", first=APP)
+    found = decisions([revenue, views, more])
+    assert [(one.group.id, one.because, one.again) for one in found] == [
+        ("revenue-0", None, False),
+        ("views-0", "revenue-0", False),
+        ("more", "revenue-0", True),
+    ]
+
+
+places = st.sampled_from([{}, APP, WEB, {"marketplace": "us"}, APP | {"marketplace": "de"}])
+several = st.lists(
+    st.tuples(
+        st.sampled_from(["revenue", "views", "clicks"]),
+        st.integers(0, 3),
+        st.lists(st.floats(40, 99), min_size=1, max_size=3),
+        places,
+    ),
+    min_size=1,
+    max_size=7,
+).map(
+    lambda found: [
+        shown(measure, hours, *accumulate(rose, max), first=first, slices=[first], id=f"{place}")
+        for place, (measure, hours, rose, first) in enumerate(found)
+    ]
+)
+
+
+def seen(one, hour):
+    """An event as a crawl of that hour finds it; None before it has begun."""
+    rises = tuple(rise for rise in one.rose if rise[0] <= START + hour * HOUR)
+    if not rises:
+        return None
+    return replace(one, rose=rises, severity=max(to for _, to in rises))
+
+
+def crawled(events, hours, decided, alerts, muted=()):
+    """Decisions of crawls that come after some of the hours."""
+
+    def crawl(hour):
+        groups = [now for one in events if (now := seen(one, hour)) is not None]
+        for one in decide(
+            alerts,
+            groups,
+            former={one.id: () for one in groups},
+            linked=Linked(groups, HOUR),
+            decided=lambda alert, group_id: decided.get((alert, group_id)),
+            muted=lambda one: "m" if (one.id, hour) in muted else None,
+        ):
+            state = "SENT" if one.because is None else "SUPPRESSED"
+            decided[one.alert, one.group.id] = told(
+                one.group,
+                alert=one.alert,
+                state="MUTED" if one.mute else state,
+                because=one.because,
+                linked=one.linked,
+            )
+
+    for hour in hours:
+        crawl(hour)
+    return decided
+
+
+@given(several, st.sets(st.integers(0, 6)), st.permutations(range(7)))
+def test_each_event_is_told_and_no_linked_pair_opens_twice(events, looks, order) -> None:
+    alerts = {"orders": ALERT}
+    shuffled = [events[place] for place in order if place < len(events)]
+    each = crawled(events, range(8), {}, alerts)
+    # whenever somebody looks, he decides the same
+    assert each == crawled(shuffled, [*sorted(looks), 7], {}, alerts)
+    # each event at the threshold is told: by itself, or in the thread of one that is
+    assert {group_id for _, group_id in each} == {one.id for one in events if one.severity >= 50}
+    for item in each.values():
+        assert item.because is None or each["orders", item.because].because is None
+        assert (item.linked is None) == (item.because is None)
+    opened = [one for one in events if (item := each.get(("orders", one.id))) and not item.because]
+    linked = Linked(events, HOUR)
+    for one in opened:
+        assert not [other for other in linked.to(ALERT, one) if other in opened]
+    # as many as the recommendation counts
+    assert len(opened) == openings(ALERT, events, linked)
+
+
+@given(several, st.sets(st.tuples(st.sampled_from("0123456"), st.integers(0, 7))))
+def test_whatever_is_muted_the_others_are_told(events, muted) -> None:
+    found = crawled(events, range(9), {}, {"orders": ALERT}, muted)
+    # after the last mute has ended
+    assert {group_id for _, group_id in found} == {one.id for one in events if one.severity >= 50}
+    assert all(item.state in ("SENT", "SUPPRESSED") for item in found.values())
+    for item in found.values():
+        assert item.because is None or found["orders", item.because].state == "SENT"
+    opened = [one for one in events if (item := found.get(("orders", one.id))) and not item.because]
+    linked = Linked(events, HOUR)
+    for one in opened:
+        assert not [other for other in linked.to(ALERT, one) if other in opened]
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,31 @@ GOLDEN = Path(__file__).parent / "messages"
 SAMPLES = samples()
 
 
-def letter(name, knows=None, **changes):
-    one = SAMPLES[name]
+def letter(name, knows=None, linked=(), now=None, **changes):
+    one = SAMPLES[name] if now is None else replace(SAMPLES[name], **now)
     key = layout.event_page(one.group.id)
     holds = standing(one.config, one.config.alerts["orders"], [one.group])
     found = item(one.group, **{"holds": holds, "late": one.late, **changes})
-    return of_event(ORIGIN, one.config, found, one.group, key, one.asof, knows)
+    beside = [(each, layout.event_page(each.id)) for each in linked]
+    return of_event(ORIGIN, one.config, found, one.group, key, one.asof, knows, beside)
+
+
+def beside(*, is_open: bool = True) -> list[Any]:
+    """Events of other measures that are told with the dip: at the same time and place, and not."""
+    values: dict[str, Any] = {"is_open": is_open, "end": NINE + 4 * HOUR}
+    return [
+        event("dip", "views", actual=9_120.0, expected=48_400.0, severity=99.0, **values),
+        event(
+            "level",
+            "latency",
+            actual=812.5,
+            expected=240.0,
+            start=NINE + HOUR,
+            slices=({"platform": "mobile_web", "marketplace": "us"},),
+            severity=88.0,
+            **values,
+        ),
+    ]
 
 
 def messages() -> dict[str, Message]:
@@ -62,6 +81,24 @@ def messages() -> dict[str, Message]:
     first = {"group_id": "first", "direction": "down", "turn": 3}
     begun = over.model_copy(update={"over": False, "since": NINE})
     found["after"] = single(letter("dip", over, holds=begun, **first))
+    views, latency = beside()
+    low = Told(severity_class="low")
+    found["linked"] = single(letter("dip", linked=[views], holds=low))
+    found["linked-elsewhere"] = single(letter("dip", linked=[views, latency]))
+    added = Told(severity_class="high", linked=("1/1",))
+    found["linked-later"] = single(letter("dip", medium, holds=added, **first))
+    ended = added.model_copy(update={"over": True})
+    over_by_now = {
+        "group": replace(SAMPLES["dip"].group, state="CLOSED", end=NINE + 4 * HOUR),
+        "asof": NINE + 5 * HOUR,
+    }
+    found["linked-ended"] = single(
+        letter("dip", added, beside(is_open=False)[:1], over_by_now, holds=ended, turn=2)
+    )
+    void = [item(one, retracted=True) for one in (SAMPLES["dip"].group, views)]
+    found["linked-retraction"] = single(
+        of_retraction(ORIGIN, document(), void[0], NINE + 4 * HOUR, void[1:])
+    )
     gone = item(SAMPLES["dip"].group, retracted=True)
     found["retraction"] = single(of_retraction(ORIGIN, document(), gone, NINE + 4 * HOUR))
     period = Period(NINE - timedelta(days=1), NINE)

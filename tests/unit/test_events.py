@@ -211,6 +211,26 @@ def test_an_event_knows_those_that_it_comes_after_in_the_same_place() -> None:
     assert event.after[-1].before == event.severity
 
 
+def test_a_group_says_where_it_opened_and_when_it_rose() -> None:
+    # given an event that rises, moves and does not fall
+    event = _event({(("app", "de"), t): 10.0 for t in (1, 2, 3, 4)})
+    begun = event.opened
+    for hour, severity in enumerate([60.0, 60.0, 75.0, 75.0]):
+        event.severity, event.last = severity, begun + 3_600 * hour
+        note_earlier([event], event.last, "shop")
+    event.slices = (("*", "*"),)
+    group = _group(event)
+    start = datetime.fromtimestamp(begun, UTC)
+    assert group.first == {"platform": "app", "marketplace": "de"}
+    assert group.rose == ((start, 60.0), (start + 2 * HOUR, 75.0))
+    assert groups_from_bytes(groups_to_bytes([group])) == (group,)
+    # then anybody knows when an alert could tell of it
+    reached = {50: start, 60: start, 61: start + 2 * HOUR, 75: start + 2 * HOUR}
+    assert {one: group.reached(one) for one in reached} == {
+        one: max(group.start, at) for one, at in reached.items()
+    }
+
+
 def test_intervals_that_do_not_show_it_add_nothing() -> None:
     group = _group(_event({(("app", "de"), t): 10.0 for t in (2, 4)}, closed=1))
 

@@ -197,6 +197,7 @@ def test_an_event_of_the_model_takes_over_the_name_of_that_of_the_bound():
     (late,) = [group for group in rest.groups if group.state == "OPEN"]
     assert (early.id, early.start) == (late.id, late.start)
     assert late.severity == early.severity == 100
+    assert late.rose == early.rose != ()
     assert len(late.points) > len(early.points)
 
 

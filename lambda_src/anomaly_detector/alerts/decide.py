@@ -1,24 +1,30 @@
 """Which alerts a group triggers. Pure: values in, values out.
 
 An event that comes after another one in the same place, which was told, is told in its thread: it
-opens nothing new for people.
+opens nothing new for people. So is one of another measure that began at about the same time and in
+the same place: one fault shows in several measures.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from anomaly_detector.config import ROLLED_UP, Alert
-from anomaly_detector.events.group import Group
+from anomaly_detector.events.group import Group, share_leaves
 from anomaly_detector.ledger.items import AlertItem, MuteItem
+
+NEAR = 6  # intervals
+NEAR_AT_MOST = timedelta(hours=1)  # unless an interval is longer
 
 
 @dataclass(frozen=True)
 class Decision:
     """An alert is sent for a group, unless `because` is the group that was alerted on instead, or
-    `mute` holds it back. If it comes `again`, that was another event, in whose thread it is told.
+    `mute` holds it back. If it comes `again`, that was another event, in whose thread it is told;
+    so it is if it is `linked` to one of another measure, and is then named this there.
 
     `before` is the decision that it replaces: one that was retracted, was muted, or has lost the
     group that was alerted on instead. `tellings` is above 1 if the group was told before, and
@@ -29,6 +35,7 @@ class Decision:
     group: Group
     because: str | None = None
     again: bool = False
+    linked: str | None = None
     mute: str | None = None
     before: AlertItem | None = None
 
@@ -81,16 +88,79 @@ def muted_by(group: Group, start: datetime, mutes: Iterable[MuteItem]) -> str | 
     return None
 
 
-def openings(alert: Alert, groups: Iterable[Group]) -> int:
+def near(seconds: int) -> timedelta:
+    """How far linked events are apart at most: six intervals of so many seconds, but no more than
+    an hour, unless an interval is longer.
+    """
+    interval = timedelta(seconds=seconds)
+    return max(interval, min(NEAR * interval, NEAR_AT_MOST))
+
+
+class Linked:
+    """Which events of different measures are told as one: those that began, and became severe
+    enough for the alert, within a short time, and may share a leaf of the slices that they opened
+    on. None of that changes while they grow, so that a crawl that comes late decides as each would
+    have.
+
+    Parameters
+    ----------
+    near : that time.
+    """
+
+    def __init__(self, groups: Iterable[Group], near: timedelta) -> None:
+        # What a former version has left does not say where it opened.
+        self._all = sorted(
+            ((one, one.first) for one in groups if one.first is not None),
+            key=lambda one: one[0].start,
+        )
+        self._starts = [one.start for one, _ in self._all]
+        self._near = near
+        self._known: dict[str, list[Group]] = {}
+
+    def to(self, alert: Alert, group: Group) -> list[Group]:
+        """Those that are linked to a group as the alert sees them, the one that was told first
+        first; none if it tells each by itself.
+        """
+        if not alert.links:
+            return []
+        reached = group.reached(alert.threshold)
+        found = [
+            one
+            for one in self._beside(group)
+            if triggers(alert, one) and abs(one.reached(alert.threshold) - reached) <= self._near
+        ]
+        return in_order(alert, found)
+
+    def _beside(self, group: Group) -> list[Group]:
+        """Those of other measures that began with it in its place, whatever they are worth."""
+        if group.id not in self._known:
+            low = bisect_left(self._starts, group.start - self._near)
+            high = bisect_right(self._starts, group.start + self._near)
+            self._known[group.id] = [
+                one
+                for one, first in self._all[low:high]
+                if one.measure != group.measure
+                and group.first is not None
+                and share_leaves((first,), (group.first,))
+            ]
+        return self._known[group.id]
+
+
+def in_order(alert: Alert, groups: Iterable[Group]) -> list[Group]:
+    """As the alert tells them if each interval is crawled by itself."""
+    return sorted(groups, key=lambda one: (one.reached(alert.threshold), one.start, one.id))
+
+
+def openings(alert: Alert, groups: Iterable[Group], linked: Linked) -> int:
     """How many of some groups, all of a time, open something new for whoever gets the alert: one
-    that comes after another one which was told is told in its thread.
+    that comes after another one which was told, or is linked to it, is told in its thread.
     """
     told: set[str] = set()
     opened = 0
-    for group in sorted(groups, key=lambda one: (one.start, one.id)):
-        if triggers(alert, group):
-            opened += told.isdisjoint(_came_after(alert, group))
-            told.add(group.id)
+    for group in in_order(alert, (one for one in groups if triggers(alert, one))):
+        if told.isdisjoint(_came_after(alert, group)):
+            opened += told.isdisjoint(one.id for one in linked.to(alert, group))
+        told.add(group.id)
     return opened
 
 
@@ -102,11 +172,12 @@ def decide(
     groups: Iterable[Group],
     *,
     former: Mapping[str, Sequence[str]],
+    linked: Linked,
     decided: Decided,
     muted: Callable[[Group], str | None] = lambda _: None,
 ) -> Iterator[Decision]:
-    """Decisions that have not been made yet, oldest group first; each has to be stored before the
-    next one is asked for, which may depend on it.
+    """Decisions that have not been made yet, of each alert in the order in which it tells them.
+    Each has to be stored before the next one is asked for, which may depend on it.
 
     If late rows or another model change the begin of an event, its group gets another ID. If the
     alert was already sent for the former group, it is the same event and is not sent again.
@@ -115,24 +186,42 @@ def decide(
     ----------
     groups : without those that are history, not news.
     former : see `past.former_of`, by ID.
+    linked : of these groups, and of others that may have been told.
     decided : returns the decision on an alert for a group, however it ended; None if there is none.
     muted : returns the ID of the mute that holds a group back. What was muted is decided again when
         an interval after the mute shows it.
     """
-    for group in sorted(groups, key=lambda one: (one.start, one.id)):
-        for name, alert in alerts.items():
+    everything = tuple(groups)
+    for name, alert in alerts.items():
+        for group in in_order(alert, everything):
             before = decided(name, group.id)
             if before is not None and not _is_open(before, decided):
                 continue
             if not triggers(alert, group):
                 continue
             because = _told(name, former[group.id], decided)
-            mute = muted(group) if because is None else None
-            if mute is not None and before is not None and before.state == "MUTED":
+            if because is not None:
+                # Under its former name, it may have been told in the thread of another one.
+                named = (decided(name, one) for one in former[group.id])
+                known = next((one.linked for one in named if one and one.linked), None)
+                yield Decision(name, group, because, linked=known, before=before)
                 continue
-            after = _came_after(alert, group) if because is mute is None else ()
-            thread = _told(name, after, decided)
-            yield Decision(name, group, because or thread, thread is not None, mute, before)
+            mute = muted(group)
+            if mute is not None:
+                if before is None or before.state != "MUTED":
+                    yield Decision(name, group, mute=mute, before=before)
+                continue
+            thread = _told(name, _came_after(alert, group), decided)
+            again = thread is not None
+            if thread is None:
+                threads = (_told(name, [one.id], decided) for one in linked.to(alert, group))
+                reached = (one for one in threads if _reaches_all(name, alert, one, decided))
+                thread = next(reached, None)
+            one = Decision(name, group, thread, again, before=before)
+            if thread is not None and not again:
+                # It is told anew if it was retracted in between.
+                one = replace(one, linked=f"{group.id}/{one.tellings}")
+            yield one
 
 
 def _is_open(item: AlertItem, decided: Decided) -> bool:
@@ -167,6 +256,12 @@ def _told(alert: str, groups: Iterable[str], decided: Decided) -> str | None:
         if item is not None and _was_told(item):
             return item.group_id
     return None
+
+
+def _reaches_all(name: str, alert: Alert, thread: str | None, decided: Decided) -> bool:
+    """Whether a thread is that of all targets: another configuration may have had fewer."""
+    item = None if thread is None else decided(name, thread)
+    return item is not None and set(alert.targets) <= item.targets.keys()
 
 
 def _was_told(item: AlertItem) -> bool:

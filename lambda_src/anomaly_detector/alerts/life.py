@@ -1,5 +1,5 @@
 """What is to be told of an event after its opening: a higher severity class, its end, that it goes
-on, and what comes after it in the same place. Pure.
+on, what comes after it in the same place, and in which other measures it shows. Pure.
 
 What holds of an event is compared with what each target knows, so that a target that was down is
 told what holds then, and none is told anything twice.
@@ -28,23 +28,28 @@ def standing(
     groups: Sequence[Group],
     before: Told | None = None,
     since: datetime | None = None,
+    linked: Sequence[str] = (),
 ) -> Told:
     """What holds of an event, as far as the alert tells it.
 
     Parameters
     ----------
-    groups : of the event; several, if late rows have made several of it, or others came after it.
+    groups : of the event; several, if late rows have made several of it, or others came after it or
+        are linked to it.
     before : what held at the former delivery; the class does not fall.
     since : start of the newest of the groups that came after it, UTC.
+    linked : what names those that are linked to it.
     """
     now = config.severity_class(max(one.severity for one in groups))
     if before is not None:
         rises = alert.risen and _rank(now) > _rank(before.severity_class)
         now = now if rises else before.severity_class
         since = max(filter(None, (since, before.since)), default=None)
+        linked = (*before.linked, *linked)
     over = alert.ended and all(is_over(config, one) for one in groups)
     accepted = over and any(one.accepted for one in groups)
-    return Told(severity_class=now, over=over, accepted=accepted, since=since)
+    named = tuple(dict.fromkeys(linked))
+    return Told(severity_class=now, over=over, accepted=accepted, since=since, linked=named)
 
 
 def is_over(config: Config, group: Group) -> bool:
@@ -59,7 +64,7 @@ def state_of(item: AlertItem, knows: Told | None) -> EventState:
         return "RETRACTED"
     if knows is None:
         return "OPEN"
-    if begins_again(knows, item.holds):
+    if begins_again(knows, item.holds) or adds(knows, item.holds):
         return "ONGOING"
     if item.holds.over and not knows.over:
         return "ACCEPTED" if item.holds.accepted else "RESOLVED"
@@ -68,7 +73,7 @@ def state_of(item: AlertItem, knows: Told | None) -> EventState:
 
 def is_news(knows: Told, holds: Told) -> bool:
     """Whether a target that knows the one is told the other."""
-    if knows.over != holds.over or begins_again(knows, holds):
+    if knows.over != holds.over or begins_again(knows, holds) or adds(knows, holds):
         return True
     return _rank(holds.severity_class) > _rank(knows.severity_class)
 
@@ -76,6 +81,11 @@ def is_news(knows: Told, holds: Told) -> bool:
 def begins_again(knows: Told, holds: Told) -> bool:
     """Whether another event came after those that a target knows."""
     return holds.since is not None and (knows.since is None or holds.since > knows.since)
+
+
+def adds(knows: Told, holds: Told) -> bool:
+    """Whether an event of another measure is linked to what a target knows."""
+    return not set(holds.linked) <= set(knows.linked)
 
 
 def _rank(one: SeverityClass) -> int:

@@ -6,7 +6,7 @@ The JSON is the ended service's (`lookout.payload`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,18 +14,20 @@ from zoneinfo import ZoneInfo
 
 from anomaly_detector.alerts import words
 from anomaly_detector.alerts.figures import change, compared, difference, unit_of_event
-from anomaly_detector.alerts.life import EventState, begins_again, is_over, state_of
+from anomaly_detector.alerts.life import EventState, adds, begins_again, is_over, state_of
 from anomaly_detector.config import ROLLED_UP, Config, SeverityClass
 from anomaly_detector.errors import PermanentError
 from anomaly_detector.events.group import Group
 from anomaly_detector.ledger.items import AlertItem, Told
 from anomaly_detector.lookout.payload import (
+    MAX_BYTES,
     Origin,
     alert_payload,
     digest_payload,
     encode,
     retraction_payload,
     whole_shares,
+    with_linked,
 )
 from anomaly_detector.warehouse.reproduction import reproduction
 
@@ -36,6 +38,8 @@ _MOST_TEXT = 24_000
 # What of it is shorter, in order: the most lines of a section, and whether the SQL is in it.
 _SHORTER = ((1_000, True), (1_000, False), (3, False), (0, False))
 _VALUES, _SERIES, _EVENTS, _SLICES = 5, 10, 50, 5
+# Links to the events that are told with one.
+_MORE_LINKS = 3
 # Characters of a name, and of a line of free text.
 _NAME, _LINE = 80, 1000
 # What a message leads to: the file of the event, or its page.
@@ -57,8 +61,9 @@ class Letter:
 
     Attributes
     ----------
+    events : how many it tells of.
     event : Lookout's `alertEventId` of the first message, which names the event in all messages
-        about it, and about what came after it.
+        about it, and about what came after it or is linked to it.
     state : of the event.
     say : the sentence, after the detector's name.
     facts : labels and values. links : titles and addresses.
@@ -77,6 +82,7 @@ class Letter:
     sql: str | None
     about: str
     payload: dict[str, Any]
+    events: int = 1
 
 
 @dataclass(frozen=True)
@@ -139,59 +145,96 @@ def of_event(
     results_key: str,
     asof: datetime,
     knows: Told | None = None,
+    linked: Sequence[tuple[Group, str]] = (),
 ) -> Letter:
     """What tells of an event to whom knows so much of it: nothing, or what was told before.
 
     Parameters
     ----------
     item : the alert. group : what the event is now, under the name with which it was told first; or
-        one that came after it.
+        one that came after it, or is linked to it.
     results_key : as `alert_payload` takes it.
     asof : UTC; when it is told.
+    linked : events of other measures that are told with it, and their `results_key`.
     """
-    state, severity_class = state_of(item, knows), item.holds.severity_class
-    if is_over(config, group):
-        group = replace(group, state="CLOSED")
+    state = state_of(item, knows)
+    group, *others = (_as_told(config, one) for one in (group, *(one for one, _ in linked)))
+    severity = max(one.severity for one in (group, *others))
+    severity_class = item.holds.severity_class
+    if knows is None or begins_again(knows, item.holds) or adds(knows, item.holds):
+        # Also where no rise is told.
+        severity_class = max(severity_class, config.severity_class(severity), key=_RANKS.index)
     before, end = _framed(item, group, state, knows)
 
     def say(*, names: int = _NAME, brief: bool = False) -> str:
-        told = words.sentence(config, group, asof, names=names, brief=brief)
+        told = words.sentence_of_all(config, group, others, asof, names=names, brief=brief)
         return f"{config.name}: {before}{told}{'' if brief else end}"
 
+    most = MAX_BYTES // (1 + len(others))
     payload = alert_payload(
-        origin, config, item.alert, group, results_key, late=item.late, tellings=item.tellings
+        origin,
+        config,
+        item.alert,
+        group,
+        results_key,
+        late=item.late,
+        tellings=item.tellings,
+        most=most,
     )
+    with_it = [
+        alert_payload(origin, config, item.alert, one, key, most=most)
+        for one, (_, key) in zip(others, linked, strict=True)
+    ]
     told = payload["alertEventId"]
     if state != "OPEN":
         # It may become an event of its own, whose messages have turns of their own.
         after = f"/after/{item.group_id}" if group.id != item.group_id else ""
         payload["alertEventId"] = f"{told}{after}/{state.lower()}/{item.turn}"
         payload["state"] = state
+    title = _LINKS[results_key.endswith(".html")]
+    links = [
+        (f"{title.removesuffix(' of the event')} of {words.plain(one.measure)}", its["consoleUrl"])
+        for one, its in zip(others, with_it, strict=True)
+    ]
     return Letter(
         event=told.replace(f":event/{group.id}", f":event/{item.group_id}"),
         state=state,
-        severity=group.severity,
+        severity=severity,
         severity_class=severity_class,
         say=say,
-        facts=_facts(config, group, severity_class),
-        sections=_sections(config, group),
-        links=((_LINKS[results_key.endswith(".html")], payload["consoleUrl"]),),
+        facts=_facts(config, group, config.severity_class(group.severity)),
+        sections=tuple(filter(None, _sections(config, group, others, asof))),
+        links=((title, payload["consoleUrl"]), *links[:_MORE_LINKS]),
         sql=_sql(config, group),
         about=_about(config, item.alert),
-        payload=payload,
+        payload=with_linked(payload, with_it),
+        events=1 + len(others),
     )
 
 
-def of_retraction(origin: Origin, config: Config, item: AlertItem, asof: datetime) -> Letter:
-    """What tells whoever was told of an event that it is void."""
+def of_retraction(
+    origin: Origin,
+    config: Config,
+    item: AlertItem,
+    asof: datetime,
+    linked: Sequence[AlertItem] = (),
+) -> Letter:
+    """What tells whoever was told of an event that it is void.
+
+    Parameters
+    ----------
+    linked : alerts on events of other measures that were told with it, and are void with it.
+    """
+    measures = tuple(dict.fromkeys(one.measure for one in (item, *linked)))
 
     def say(*, names: int = _NAME, brief: bool = False) -> str:
         told = words.retracted(
-            config, item.measure, item.slices, item.start, item.end, asof, names=names, brief=brief
+            config, measures, item.slices, item.start, item.end, asof, names=names, brief=brief
         )
         return f"{config.name}: {told}"
 
     payload = retraction_payload(origin, config, item.alert, item)
+    with_it = [retraction_payload(origin, config, item.alert, one) for one in linked]
     return Letter(
         event=payload["alertEventId"].removesuffix("/retracted"),
         state="RETRACTED",
@@ -203,7 +246,8 @@ def of_retraction(origin: Origin, config: Config, item: AlertItem, asof: datetim
         links=(),
         sql=None,
         about=f"There is nothing to do.\n\n{_about(config, item.alert)}",
-        payload=payload,
+        payload=with_linked(payload, with_it),
+        events=1 + len(linked),
     )
 
 
@@ -241,7 +285,8 @@ def bundle(
 
     def say(*, names: int = _NAME, brief: bool = False) -> str:
         worst = ordered[0].say(names=names, brief=brief).removeprefix(f"{config.name}: ")
-        return f"{config.name}: {len(ordered):,} events, the most severe: {worst}"
+        number = sum(one.events for one in ordered)
+        return f"{config.name}: {number:,} events, the most severe: {worst}"
 
     lines = [f"- {one.say()}" for one in ordered[:_EVENTS]]
     if more := len(ordered) - len(lines):
@@ -278,6 +323,8 @@ def _framed(
     if state == "ONGOING" and begins_again(knows, item.holds):
         alike = knows.over and item.direction == group.direction
         return ("again: " if alike else "also: "), ""
+    if state == "ONGOING" and adds(knows, item.holds):
+        return "also: ", ""
     if state == "ONGOING":
         return ("goes on: " if knows.over else f"now {item.holds.severity_class}: "), ""
     return ("lasts: " if state == "ACCEPTED" else "ended: "), ""
@@ -308,14 +355,34 @@ def _facts(
     return tuple((label, value) for label, value in found.items() if value)
 
 
-def _sections(config: Config, group: Group) -> tuple[Section, ...]:
-    found = (
+def _as_told(config: Config, group: Group) -> Group:
+    """An event that is normal by now is told as one that has ended."""
+    return replace(group, state="CLOSED") if is_over(config, group) else group
+
+
+def _with_it(config: Config, linked: Sequence[Group], asof: datetime) -> Section | None:
+    """The events of other measures that are told with one."""
+    if not linked:
+        return None
+    lines = [
+        f"  {words.sentence(config, one, asof)} (severity {one.severity:.0f})"
+        for one in linked[:_EVENTS]
+    ]
+    if more := len(linked) - len(lines):
+        lines.append(f"  and {more:,} more, which are in the results")
+    return Section("At about the same time and place", tuple(lines))
+
+
+def _sections(
+    config: Config, group: Group, linked: Sequence[Group], asof: datetime
+) -> tuple[Section | None, ...]:
+    return (
+        _with_it(config, linked, asof),
         _cause(config, group),
         _shares(config, group),
         _series(config, group),
-        _related(group),
+        _related(group, {one.id for one in linked}),
     )
-    return tuple(filter(None, found))
 
 
 def _shares(config: Config, group: Group) -> Section | None:
@@ -347,10 +414,13 @@ def _cause(config: Config, group: Group) -> Section | None:
     return Section("What explains it", tuple(lines))
 
 
-def _related(group: Group) -> Section | None:
-    """Events of other measures at the same time and place, the one that began first first."""
+def _related(group: Group, told: Container[str]) -> Section | None:
+    """Events of other measures at the same time and place, the one that began first first; without
+    those that are told beside it.
+    """
     found = sorted(
-        (one for one in group.related if one.now), key=lambda one: (-one.lag, one.measure)
+        (one for one in group.related if one.now and one.group_id not in told),
+        key=lambda one: (-one.lag, one.measure),
     )
     if not found:
         return None

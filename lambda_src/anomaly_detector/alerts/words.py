@@ -26,6 +26,8 @@ _FORMS = (
 )
 _FEWEST_LETTERS = 2
 _SLICES = 2
+# Events of a sentence.
+_EVENTS = 3
 # What stands for itself in no sentence: the dimension is named, too.
 _BARE = frozenset({"true", "false", "yes", "no", "null", "(null)", "none", "nan", "other", "n/a"})
 # They join letters in several scripts, and emoji.
@@ -74,6 +76,57 @@ def sentence(
     return told if brief else f"{told}, {_figures(config, group)}{_ending(group)}"
 
 
+def sentence_of_all(
+    config: Config,
+    group: Group,
+    linked: Sequence[Group],
+    asof: datetime | None = None,
+    *,
+    names: int = _NAME,
+    brief: bool = False,
+) -> str:
+    """The sentence about an event and those of other measures that are told with it: at the same
+    time and place, `views down 84 % and revenue down 80 % on mobile_web since 09:00, views 1,055
+    instead of 6,547, revenue 310 instead of 1,540`; else one after the other.
+
+    Parameters
+    ----------
+    asof, names, brief : as `sentence` takes them.
+    """
+    if not linked:
+        return sentence(config, group, asof, names=names, brief=brief)
+    most = 1 if brief else _SLICES
+
+    def placed(one: Group) -> tuple[str, str]:
+        place = where(config, one.slices, new=one.kind == "new value", names=names, most=most)
+        return place, time(config, one.start, one.end, is_open=one.state == "OPEN", asof=asof)
+
+    alike = [group, *(one for one in linked if placed(one) == placed(group))]
+    apart = [one for one in linked if one not in alike]
+    shown = alike[:_EVENTS]
+    verbs = [f"{plain(one.measure, names)} {_verb(config, one)}" for one in shown]
+    told = " ".join(part for part in (_listed(verbs), *placed(group)) if part)
+    if not brief:
+        figures = [f"{_figures(config, one)}{_ending(one)}" for one in shown]
+        if len(shown) > 1:
+            named = zip(shown, figures, strict=True)
+            figures = [f"{plain(one.measure, names)} {each}" for one, each in named]
+        told = ", ".join((told, *figures))
+    others = apart[: _EVENTS - len(shown)]
+    if brief and others:
+        told = f"{told}; also {_listed([plain(one.measure, names) for one in others])}"
+    else:
+        told = "; ".join((told, *(sentence(config, one, asof, names=names) for one in others)))
+    more = 1 + len(linked) - len(shown) - len(others)
+    return f"{told}; and {more:,} more" if more else told
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """`one, two and three`."""
+    *others, last = parts
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def headline(
     config: Config,
     group: Group,
@@ -88,7 +141,7 @@ def headline(
 
 def retracted(
     config: Config,
-    measure: str,
+    measures: Sequence[str],
     slices: Sequence[Mapping[str, str]],
     start: datetime,
     end: datetime,
@@ -97,12 +150,21 @@ def retracted(
     names: int = _NAME,
     brief: bool = False,
 ) -> str:
-    """That an event that was told is void, because rows that came late explain it."""
+    """That an event that was told is void, because rows that came late explain it.
+
+    Parameters
+    ----------
+    measures : its own first, and those that it was told with.
+    """
     place = where(config, slices, names=names, most=1 if brief else _SLICES)
     when = time(config, start, end, is_open=False, asof=asof)
-    told = " ".join(part for part in (plain(measure, names), place, when) if part)
-    why = "" if brief else ": rows that came late explain it"
-    return f"{told} is no event any more{why}"
+    shown = [plain(one, names) for one in measures[:_EVENTS]]
+    if more := len(measures) - len(shown):
+        shown.append(f"{more:,} more")
+    told = " ".join(part for part in (_listed(shown), place, when) if part)
+    verb, they = ("is", "it") if len(measures) == 1 else ("are", "them")
+    why = "" if brief else f": rows that came late explain {they}"
+    return f"{told} {verb} no event any more{why}"
 
 
 def shortened(say: Sayable, limit: int, *, ascii_only: bool = False) -> str:
@@ -134,8 +196,7 @@ def where(
     shown = [_slice(one, named=new and len(one) == 1, names=names) for one in slices[:most]]
     if more := len(slices) - len(shown):
         shown.append(f"{more} more")
-    *others, last = shown
-    told = f"{', '.join(others)} and {last}" if others else last
+    told = _listed(shown)
     return f"on new {told}" if new else f"on {told}"
 
 

@@ -13,7 +13,7 @@ def note_earlier(events: Sequence[Event], at: int, detector: str) -> None:
     the place where they are now, open or remembered; the newest first. Call this in each interval.
 
     Of several that open in the same interval, those before one in `events` are earlier. How severe
-    both were is kept, so that whoever looks late decides as if he had looked then.
+    all were when is kept, so that whoever looks late decides as if he had looked then.
     """
     for place, event in enumerate(events):
         if event.last != at:
@@ -29,7 +29,9 @@ def note_earlier(events: Sequence[Event], at: int, detector: str) -> None:
         new = (After(one.id(detector), one.severity, one.slices, event.before) for one in found)
         event.after = once((*event.after, *new))
     for event in events:
-        event.before = event.severity
+        if event.severity > event.before:
+            event.rose = (*event.rose, (at, event.severity))
+            event.before = event.severity
 
 
 def _same_place(one: Slice, other: Slice) -> bool:

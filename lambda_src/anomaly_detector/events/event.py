@@ -158,6 +158,7 @@ class Event:
         became so.
     after : the events that it came after, so far (`earlier`).
     before : its severity before the newest interval.
+    rose : starts of the intervals in which its severity rose, and to what.
     new : new slices that have made up its change.
     """
 
@@ -188,6 +189,7 @@ class Event:
     been: tuple[Slice, ...] = ()
     after: tuple[After, ...] = ()
     before: float = 0.0
+    rose: tuple[tuple[int, float], ...] = ()
     new: tuple[Slice, ...] = ()
 
     def id(self, detector: str) -> str:
@@ -346,7 +348,7 @@ class Event:
         self.been = tuple(dict.fromkeys((*other.been, *self.been)))
         self.new = tuple(dict.fromkeys((*other.new, *self.new)))
         self.after = once((*other.after, *self.after))
-        self.before = max(self.before, other.before)
+        self.before, self.rose = max(self.before, other.before), other.rose
         self.severity = max(self.severity, other.severity)
         for one in fields(Sums):
             total = getattr(self.sums, one.name)

@@ -63,6 +63,8 @@ def explain(settings: DetectorSettings, event: Event, lattice: Lattice) -> Group
         kind=found.kind,
         accepted=event.accepted,
         habit=event.habit,
+        first=_named(settings.dimensions, event.first),
+        rose=tuple((datetime.fromtimestamp(at, UTC), severity) for at, severity in event.rose),
         quiet=_quiet(event, found.kind, settings.grid.seconds),
         leaves=_leaves(rule, event, lattice, found),
         cause=None if event.no_data else _cause(settings.dimensions, found),

@@ -171,6 +171,8 @@ class Group:
         than in any pause before; 0 while it goes on. They are counted until it closes.
     been : slices that it has been on so far, among them `slices`: whether an alert is about it does
         not depend on when somebody looks.
+    first : slice that it opened on; None in what a former version left.
+    rose : starts of the intervals in which its severity rose, and to what.
     leaves : those that moved with the event, the largest change first; at most `MOST_LEAVES`.
     related : events of other measures (`events.related`), which are known where all measures are.
     related_unexplained : percent of the event that no potential cause among them may explain.
@@ -199,10 +201,18 @@ class Group:
     quiet: int = 0
     leaves: tuple[Leaf, ...] = ()
     been: tuple[dict[str, str], ...] = ()
+    first: dict[str, str] | None = None
+    rose: tuple[tuple[datetime, float], ...] = ()
     cause: Cause | None = None
     related: tuple[Related, ...] = ()
     related_unexplained: float = 100.0
     after: tuple[Earlier, ...] = ()
+
+    def reached(self, severity: float) -> datetime:
+        """Start of the interval in which it was as severe, its own start if that was earlier."""
+        return max(
+            self.start, min((at for at, to in self.rose if to >= severity), default=self.start)
+        )
 
     @property
     def is_missing_data(self) -> bool:

@@ -284,12 +284,14 @@ class Told(_Item):
     ----------
     over : whether it has ended; accepted : because it lasted, and is the new level.
     since : start of the newest event that came after it and is told in its thread, if any.
+    linked : the events of other measures that are told in its thread, by `AlertItem.linked`.
     """
 
     severity_class: SeverityClass = "high"
     over: bool = False
     accepted: bool = False
     since: datetime | None = None
+    linked: tuple[str, ...] = ()
 
 
 class StoredGroup(GroupItem):
@@ -310,7 +312,8 @@ class AlertItem(_Item):
     since : time of the decision, or of the latest news.
     expires_at : Unix time after which DynamoDB may delete the item.
     because : id of the group that the alert has already reported, if it is SUPPRESSED.
-    again : whether that was another event, in whose thread this one is told.
+    again : whether that was another event, in whose thread this one is told. linked : likewise, if
+        that was one of another measure that it is linked to: what names it in the thread.
     mute : ID of the mute that has held it back, also if it was sent when the mute had ended.
     targets : status of the message to each target, with which it learns what holds.
     holds : what is so of the event, as far as the alert tells it.
@@ -338,6 +341,7 @@ class AlertItem(_Item):
     state: AlertStatus
     because: str | None = None
     again: bool = False
+    linked: str | None = None
     mute: str | None = None
     targets: dict[str, TargetStatus] = {}
     holds: Told = Told()

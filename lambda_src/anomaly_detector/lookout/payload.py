@@ -58,13 +58,14 @@ def alert_payload(
     *,
     late: bool = False,
     tellings: int = 1,
+    most: int = MAX_BYTES,
 ) -> dict[str, Any]:
     """The alert: key names, order, types and nesting are those of Lookout for Metrics.
 
     `timestamp` is the start of the group in the detector's time zone; each series of the group has
     its value in the first interval in which it was anomalous itself, else its mean over the
-    intervals that show the event. The message is limited to `MAX_BYTES`: the most affected series
-    and the largest shares are kept.
+    intervals that show the event. Of what is larger than `most` bytes, the most affected series and
+    the largest shares are kept.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def alert_payload(
         payload |= {"late": True} if late else {}
         if tellings > 1:
             payload["alertEventId"] += f"/{tellings}"
-        if size(payload) <= MAX_BYTES or not (series or values):
+        if size(payload) <= most or not (series or values):
             return payload
         series, values = (series // 2, values) if series > values else (series, values // 2)
 
@@ -160,6 +161,17 @@ def retraction_payload(
     }
 
 
+def with_linked(payload: dict[str, Any], linked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The alert with those on the events that are told with it, in the key `linked` of our own.
+    Those that do not fit into `MAX_BYTES` are only counted: they are in the results.
+    """
+    if not linked:
+        return payload
+    found = payload | {"linked": {"count": len(linked), "alerts": []}}
+    _fill(found, found["linked"]["alerts"], linked)
+    return found
+
+
 def digest_payload(
     origin: Origin, config: Config, name: str, attempt: str, payloads: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
@@ -176,13 +188,20 @@ def digest_payload(
         "count": len(payloads),
         "alerts": [],
     }
-    taken = size(found)
-    for one in payloads:
+    _fill(found, found["alerts"], payloads)
+    return found
+
+
+def _fill(
+    whole: Mapping[str, Any], alerts: list[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]
+) -> None:
+    """Put as many alerts into a part of a message as fit into it."""
+    taken = size(whole)
+    for one in found:
         taken += size(one) + 2
         if taken > MAX_BYTES:
             break
-        found["alerts"].append(one)
-    return found
+        alerts.append(one)
 
 
 def size(payload: Mapping[str, Any]) -> int:

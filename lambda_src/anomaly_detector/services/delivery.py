@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from anomaly_detector.alerts.decide import Decision, decide
+from anomaly_detector.alerts.decide import Decision, Linked, decide, near
 from anomaly_detector.alerts.life import standing
 from anomaly_detector.alerts.past import former_of, is_alike
 from anomaly_detector.config import Alert, Config, load
@@ -342,6 +342,7 @@ class _Errand:
             self._alerts,
             [group for group in self._news if not _deferred(group, self.delivery, newer)],
             former=former,
+            linked=Linked(self._followed, near(Grid.of(self._config).seconds)),
             decided=self._ledger.alert,
             muted=muting.judge(self._ledger, self._config),
         )
@@ -497,6 +498,7 @@ def _alert_item(
         state=_state(decision, old=old),
         because=decision.because,
         again=decision.again,
+        linked=decision.linked,
         mute=mute,
         targets=dict.fromkeys(alert.targets, "PENDING") if sending else {},
         holds=standing(config, alert, [group]),

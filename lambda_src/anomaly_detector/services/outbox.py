@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from anomaly_detector.alerts.https import BusyError, UncertainError
-from anomaly_detector.alerts.life import begins_again, is_news, standing
+from anomaly_detector.alerts.life import is_news
 from anomaly_detector.alerts.message import (
     Letter,
     Message,
@@ -29,6 +29,7 @@ from anomaly_detector.alerts.message import (
     of_retraction,
     single,
 )
+from anomaly_detector.alerts.thread import Thread, steps
 from anomaly_detector.config import WEB_TARGETS, Config
 from anomaly_detector.errors import PermanentError, RetryableError
 from anomaly_detector.events.group import Group
@@ -193,13 +194,13 @@ class Outbox:
         muted : returns the ID of the mute that holds a group back.
         """
         for one in self._told(groups):
-            item, told = one.item, one.groups
-            late = item.revision > self.delivery.revision
-            if late or item.retracted or any(muted(group) for group in told):
+            item, thread = one.item, one.thread
+            if item.revision > self.delivery.revision or item.retracted:
                 continue
-            since = max((group.start for group in one.later), default=None)
-            alert = self._alerts[item.alert]
-            holds = standing(self._config, alert, told, item.holds, since)
+            thread = thread.without([group for group in thread.groups if muted(group)])
+            if not thread.groups:
+                continue
+            holds = thread.holds(self._config, self._alerts[item.alert], item.holds)
             if holds == item.holds:
                 continue
             now = self._run.clock()
@@ -219,15 +220,22 @@ class Outbox:
                 raise overtaken()
 
     def retract(self, name: str, group_id: str) -> None:
-        """Turn an alert into its retraction for whoever was told."""
+        """Turn an alert into its retraction for whoever was told, be it in another one's thread."""
         item = self._ledger.alert(name, group_id)
         if item is None or item.retracted:
             return
         now = self._run.clock()
-        targets: dict[str, TargetStatus] = dict.fromkeys(item.knows, "PENDING")
+        told, threads = list(item.knows), item.threads
+        root = self._root(item)
+        # If that one is void, too, its retraction tells of this one.
+        if item.linked and root and (name, root.group_id) not in self.delivery.retracted:
+            told = [one for one, knows in root.knows.items() if item.linked in knows.linked]
+            threads = root.threads
+        targets: dict[str, TargetStatus] = dict.fromkeys(told, "PENDING")
         values = {
             "retracted": True,
             "targets": targets,
+            "threads": threads,
             "state": "CLAIMED" if targets else "RETRACTED",
             "since": now,
             "revision": self.delivery.revision,
@@ -290,16 +298,20 @@ class Outbox:
         found: dict[tuple[str, str], _Pending] = {}
         for group in sorted(groups, key=lambda one: (one.start, one.id)):
             for name in self._alerts:
-                item, seen = self._ledger.alert(name, group.id), {group.id}
-                again = item is not None and item.again
-                while item is not None and item.because not in {None, *seen}:
-                    seen.add(item.group_id)
-                    item = self._ledger.alert(name, str(item.because))
-                if item is not None and item.targets:
+                own = self._ledger.alert(name, group.id)
+                item = self._root(own)
+                if own is not None and item is not None and item.targets:
                     one = found.setdefault((name, item.group_id), _Pending(item))
-                    one.groups.append(group)
-                    one.later += [group] if again else []
+                    one.thread.add(group, own)
         return list(found.values())
+
+    def _root(self, item: AlertItem | None) -> AlertItem | None:
+        """The alert in whose thread one is told, itself if that is its own."""
+        seen = set() if item is None else {item.group_id}
+        while item is not None and item.because not in {None, *seen}:
+            item = self._ledger.alert(item.alert, str(item.because))
+            seen |= set() if item is None else {item.group_id}
+        return item
 
     def _pending(self) -> list[_Pending]:
         """What this delivery has to send, oldest event first, retractions at the end."""
@@ -321,30 +333,30 @@ class Outbox:
         item, origin = pending.item, self._run.post.origin
         asof = self.delivery.asof or self.delivery.window_end
         if item.retracted:
-            yield of_retraction(origin, self._config, item, asof), item.holds
+            yield of_retraction(origin, self._config, item, asof, self._void(item)), item.holds
             return
-        knows, holds = item.knows.get(target), item.holds
-        steps: list[list[Group]] = []
-        if knows is None:
-            steps.append([one for one in pending.groups if one not in pending.later])
-        if knows is None or begins_again(knows, holds):
-            since = None if knows is None else knows.since
-            steps += [[one] for one in pending.later if since is None or one.start > since]
-        # Of the newest that it knows, if there is nothing else.
-        newest = [one for one in pending.groups if holds.since and one.start >= holds.since]
-        steps = list(filter(None, steps)) or [newest or pending.groups]
-        for groups in steps:
-            group = max(groups, key=lambda one: (one.severity, one.id))
-            later = group in pending.later
-            told = holds
-            if groups is not steps[-1]:
-                over = standing(self._config, self._alerts[item.alert], groups).over
-                since = group.start if later else None
-                told = holds.model_copy(update={"over": over, "since": since})
+        knows, alert = item.knows.get(target), self._alerts[item.alert]
+        for step in steps(self._config, alert, pending.thread, item.holds, knows):
+            group = step.group
+            named = replace(group, id=item.group_id) if step.named else group
             key = self._leads_to(group)
-            named = group if later else replace(group, id=item.group_id)
-            yield of_event(origin, self._config, item, named, key, asof, knows), told
-            knows = told
+            linked = [(one, self._leads_to(one)) for one in step.linked]
+            yield of_event(origin, self._config, item, named, key, asof, knows, linked), step.told
+            knows = step.told
+
+    def _void(self, item: AlertItem) -> list[AlertItem]:
+        """What was told in the thread of an alert, and is void with it."""
+        found = [
+            one
+            for name, group_id in self.delivery.retracted
+            if name == item.alert
+            and group_id != item.group_id
+            and (one := self._ledger.alert(name, group_id)) is not None
+            and one.linked is not None
+        ]
+        return [
+            one for one in found if (root := self._root(one)) and root.group_id == item.group_id
+        ]
 
     def _leads_to(self, group: Group) -> str:
         """The object that a message leads to."""
@@ -474,13 +486,10 @@ class Outbox:
 
 @dataclass(eq=False)
 class _Pending:
-    """An alert that something is to be told of; `item` is as stored, `groups` what its event is, of
-    which `later` came after it.
-    """
+    """An alert that something is to be told of, as it is stored, and what is told in its thread."""
 
     item: AlertItem
-    groups: list[Group] = field(default_factory=list)
-    later: list[Group] = field(default_factory=list)
+    thread: Thread = field(default_factory=Thread)
 
 
 def overtaken() -> RetryableError:

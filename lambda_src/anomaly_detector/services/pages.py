@@ -50,7 +50,7 @@ class StoredPages:
         config = documents.in_force(self._store, self._ledger)
         for item in gone:
             if item.measure in config.measures and item.group_id not in changed:
-                told = retracted(config, item.measure, item.slices, item.start, item.end)
+                told = retracted(config, (item.measure,), item.slices, item.start, item.end)
                 self._put(layout.event_page(item.group_id), void_page(config, told))
         content = reporting.content(self._store, self._ledger, now, *self._times())
         self._put(layout.PAGE, page(content))

@@ -9,6 +9,7 @@ from anomaly_detector import backtest
 from anomaly_detector.alerts.words import sentence
 from anomaly_detector.config import Config
 from anomaly_detector.events.group import Group
+from anomaly_detector.intervals import Grid
 from anomaly_detector.lake import layout, parquet, results
 from anomaly_detector.lake.group_files import group_files
 from anomaly_detector.lake.store import ObjectStore
@@ -56,7 +57,14 @@ def publish_backtest(
     ]
     store.delete(stale)
     store.put_json(layout.PREVIEW, backtest.preview(groups, begin, end))
-    found = backtest.recommend(groups, begin, end, config.messages_per_week)
+    found = backtest.recommend(
+        groups,
+        begin,
+        end,
+        config.messages_per_week,
+        Grid.of(config).seconds,
+        config.alerts.values(),
+    )
     store.put_json(layout.RECOMMENDATION, found.to_dict(lambda one: sentence(config, one)))
     parts = range(len(delivery.scored_prefixes))
     learnt = [store.get_json(layout.learnt(str(delivery.trained), part)) for part in parts]
