@@ -110,7 +110,8 @@ class Mail:
             item = told.model_copy(update={"holds": holds})
             if knows is None or is_news(knows, holds):
                 for step in steps(self.config, self.alert, thread, holds, knows):
-                    self._tell(item, thread, step, knows, at)
+                    told = item.model_copy(update={"holds": step.told})
+                    self._tell(told, thread, step, knows, at)
                     knows = step.told
             self.items[told.group_id] = item.model_copy(update={"knows": {_READER: knows or holds}})
         self.filed |= {one.id: _filed(one, former) for one in groups}

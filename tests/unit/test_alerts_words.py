@@ -79,7 +79,7 @@ def messages() -> dict[str, Message]:
     found["again"] = single(letter("dip", over, turn=3))
     # In the thread of an event that was told four hours before.
     first = {"group_id": "first", "direction": "down", "turn": 3}
-    begun = over.model_copy(update={"over": False, "since": NINE})
+    begun = over.model_copy(update={"over": False, "later": ("another/1",)})
     found["after"] = single(letter("dip", over, holds=begun, **first))
     views, latency = beside()
     low = Told(severity_class="low")
@@ -210,7 +210,7 @@ def test_what_comes_after_an_event_is_in_its_thread_under_its_own_name() -> None
     assert forms.pagerduty(after, "key")["event_action"] == "trigger"
     assert after.line.startswith("shop: again: revenue down 84 %")
     for over, direction in [(False, "down"), (True, "up")]:
-        changes = {"group_id": "first", "direction": direction, "holds": Told(since=NINE)}
+        changes = {"group_id": "first", "direction": direction, "holds": Told(later=("another/1",))}
         also = single(letter("dip", Told(over=over), **changes))
         assert also.line.startswith("shop: also: revenue down 84 %")
 

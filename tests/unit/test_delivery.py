@@ -576,12 +576,13 @@ def test_an_event_that_begins_again_is_told_in_the_thread_of_the_former(cloud: C
         [group(**later, hours=2)],
         # and one more, which is over when it is found
         [
+            group(**later, hours=2),
             group(
                 start=START + 9 * HOUR,
                 id="third",
                 severity=70.0,
                 after=(Earlier("second"), Earlier("first")),
-            )
+            ),
         ],
     ]
     told = []

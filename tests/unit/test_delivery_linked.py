@@ -14,7 +14,7 @@ from anomaly_detector.alerts.decide import Linked
 from anomaly_detector.alerts.message import Message
 from anomaly_detector.config import Config
 from anomaly_detector.errors import RetryableError
-from anomaly_detector.events.group import Group
+from anomaly_detector.events.group import Earlier, Group
 from anomaly_detector.intervals import iso
 from anomaly_detector.services import muting
 from anomaly_detector.services.delivery import Delivered
@@ -71,12 +71,17 @@ class Reader:
         self.sent.append(message)
         return f"thread-{len(self.sent)}"
 
-    def crawl(self, *groups: Group, retry: bool = False) -> list[Message]:
+    def crawl(self, *groups: Group, retry: bool = False, hours: int = 1) -> list[Message]:
         """What a crawl tells."""
         at, before = self.crawls, len(self.sent)
         self.crawls += 1
         self.cloud.commit(
-            groups, due=START + at * HOUR, attempt=f"a{at}", configuration=self.config, lookback=9
+            groups,
+            due=START + at * HOUR,
+            hours=hours,
+            attempt=f"a{at}",
+            configuration=self.config,
+            lookback=9,
         )
         post = replace(self.cloud.post, targets=self, operations=_Unread(None, "operations"))
         if retry:
@@ -267,6 +272,40 @@ def test_late_rows_that_explain_both_measures_are_one_message(reader: Reader) ->
     assert void.event == opened.event
     assert void.line.startswith("shop: revenue and views on mobile_app")
     assert reader.crawl() == []
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_an_event_that_came_after_another_one_and_is_void_is_told_so_in_its_thread(
+    reader: Reader, *, goes_on: bool
+) -> None:
+    first = shown("views") if goes_on else over(shown("views"))
+    second = shown("views", 5, id="second", after=(Earlier("views"),))
+    sent = [
+        one
+        for groups in ([first], [first, second], [first], [first], [first, second])
+        for one in reader.crawl(*groups, hours=9)
+        if one.state != "RESOLVED"
+    ]
+    assert [(one.state, one.id.partition(":event/")[2], one.thread) for one in sent] == [
+        ("OPEN", "views", None),
+        ("ONGOING", "second/after/views/ongoing/1", "thread-1"),
+        ("RETRACTED", "second/retracted", "thread-1"),
+        # and anew when it comes back
+        ("ONGOING", f"second/after/views/ongoing/{2 if goes_on else 3}", "thread-1"),
+    ]
+    # The incident is over with it, unless the former event goes on.
+    opened, _, void, _ = sent
+    assert (void.event == opened.event) is not goes_on
+
+
+def test_an_event_that_is_severe_enough_later_than_a_newer_one_is_told_too(reader: Reader) -> None:
+    first, after = over(shown("views")), (Earlier("views"),)
+    weak = shown("views", 5, id="second", severity=40.0, after=after)
+    newer = shown("views", 6, id="third", after=after)
+    crawls = [[first], [first, weak], [first, weak, newer]]
+    crawls.append([first, replace(weak, severity=70.0), newer])
+    told = [one.id.partition(":event/")[2] for groups in crawls for one in reader.crawl(*groups)]
+    assert told == ["views", "third/after/views/ongoing/1", "second/after/views/ongoing/2"]
 
 
 def test_many_at_once_name_each_event(reader: Reader) -> None:

@@ -8,7 +8,7 @@ told what holds then, and none is told anything twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 
 from anomaly_detector.config import Alert, Config, SeverityClass
@@ -20,6 +20,8 @@ EventState = Literal["OPEN", "ONGOING", "RESOLVED", "ACCEPTED", "RETRACTED"]
 
 # Normal values for so long, at least in one interval, end an event.
 RESOLVED_AFTER = timedelta(minutes=30)
+# Events that are known to be told in a thread: what flaps for years must fit into an item.
+MOST_NAMED = 100
 
 
 def standing(
@@ -27,7 +29,7 @@ def standing(
     alert: Alert,
     groups: Sequence[Group],
     before: Told | None = None,
-    since: datetime | None = None,
+    later: Sequence[str] = (),
     linked: Sequence[str] = (),
 ) -> Told:
     """What holds of an event, as far as the alert tells it.
@@ -37,19 +39,30 @@ def standing(
     groups : of the event; several, if late rows have made several of it, or others came after it or
         are linked to it.
     before : what held at the former delivery; the class does not fall.
-    since : start of the newest of the groups that came after it, UTC.
-    linked : what names those that are linked to it.
+    later : what names those that came after it. linked : those that are linked to it.
     """
     now = config.severity_class(max(one.severity for one in groups))
     if before is not None:
         rises = alert.risen and _rank(now) > _rank(before.severity_class)
         now = now if rises else before.severity_class
-        since = max(filter(None, (since, before.since)), default=None)
-        linked = (*before.linked, *linked)
+        later, linked = added(before.later, later), added(before.linked, linked)
     over = alert.ended and all(is_over(config, one) for one in groups)
     accepted = over and any(one.accepted for one in groups)
-    named = tuple(dict.fromkeys(linked))
-    return Told(severity_class=now, over=over, accepted=accepted, since=since, linked=named)
+    return Told(
+        severity_class=now,
+        over=over,
+        accepted=accepted,
+        later=added((), later),
+        linked=added((), linked),
+    )
+
+
+def added(names: Sequence[str], new: Sequence[str]) -> tuple[str, ...]:
+    """Names with new ones, each once; of many, the newest are kept, and what is at hand."""
+    found = tuple(dict.fromkeys((*names, *new)))
+    if len(found) <= MOST_NAMED:
+        return found
+    return tuple(dict.fromkeys((*(one for one in names if one not in new), *new)))[-MOST_NAMED:]
 
 
 def is_over(config: Config, group: Group) -> bool:
@@ -80,7 +93,7 @@ def is_news(knows: Told, holds: Told) -> bool:
 
 def begins_again(knows: Told, holds: Told) -> bool:
     """Whether another event came after those that a target knows."""
-    return holds.since is not None and (knows.since is None or holds.since > knows.since)
+    return not set(holds.later) <= set(knows.later)
 
 
 def adds(knows: Told, holds: Told) -> bool:

@@ -218,12 +218,14 @@ def of_retraction(
     item: AlertItem,
     asof: datetime,
     linked: Sequence[AlertItem] = (),
+    closes: AlertItem | None = None,
 ) -> Letter:
     """What tells whoever was told of an event that it is void.
 
     Parameters
     ----------
     linked : alerts on events of other measures that were told with it, and are void with it.
+    closes : the alert whose incident is over with that; its own, if None.
     """
     measures = tuple(dict.fromkeys(one.measure for one in (item, *linked)))
 
@@ -234,9 +236,10 @@ def of_retraction(
         return f"{config.name}: {told}"
 
     payload = retraction_payload(origin, config, item.alert, item)
+    incident = retraction_payload(origin, config, item.alert, closes or item)
     with_it = [retraction_payload(origin, config, item.alert, one) for one in linked]
     return Letter(
-        event=payload["alertEventId"].removesuffix("/retracted"),
+        event=incident["alertEventId"].removesuffix("/retracted"),
         state="RETRACTED",
         severity=0.0,
         severity_class="low",

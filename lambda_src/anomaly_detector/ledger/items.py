@@ -283,14 +283,14 @@ class Told(_Item):
     Attributes
     ----------
     over : whether it has ended; accepted : because it lasted, and is the new level.
-    since : start of the newest event that came after it and is told in its thread, if any.
-    linked : the events of other measures that are told in its thread, by `AlertItem.linked`.
+    later : the events that came after it and are told in its thread, by `AlertItem.named`; linked :
+        those of other measures. Of many, the newest.
     """
 
     severity_class: SeverityClass = "high"
     over: bool = False
     accepted: bool = False
-    since: datetime | None = None
+    later: tuple[str, ...] = ()
     linked: tuple[str, ...] = ()
 
 
@@ -355,6 +355,11 @@ class AlertItem(_Item):
     late: bool = False
     retracted: bool = False
     tellings: int = 1
+
+    @property
+    def named(self) -> str | None:
+        """What names it in the thread of another event; None if it is told by itself."""
+        return self.linked or (f"{self.group_id}/{self.tellings}" if self.again else None)
 
     @model_validator(mode="before")
     @classmethod

@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from anomaly_detector.alerts.https import BusyError, UncertainError
-from anomaly_detector.alerts.life import is_news
+from anomaly_detector.alerts.life import is_news, is_over
 from anomaly_detector.alerts.message import (
     Letter,
     Message,
@@ -227,9 +227,14 @@ class Outbox:
         now = self._run.clock()
         told, threads = list(item.knows), item.threads
         root = self._root(item)
-        # If that one is void, too, its retraction tells of this one.
-        if item.linked and root and (name, root.group_id) not in self.delivery.retracted:
-            told = [one for one, knows in root.knows.items() if item.linked in knows.linked]
+        # If what it is linked to is void, too, the retraction of that one tells of it.
+        void = root is not None and (name, root.group_id) in self.delivery.retracted
+        if root is not None and item.named and not (void and item.linked):
+            told = [
+                target
+                for target, knows in root.knows.items()
+                if item.named in (*knows.later, *knows.linked)
+            ]
             threads = root.threads
         targets: dict[str, TargetStatus] = dict.fromkeys(told, "PENDING")
         values = {
@@ -333,7 +338,8 @@ class Outbox:
         item, origin = pending.item, self._run.post.origin
         asof = self.delivery.asof or self.delivery.window_end
         if item.retracted:
-            yield of_retraction(origin, self._config, item, asof, self._void(item)), item.holds
+            void, closes = self._void(item), self._closes(item)
+            yield of_retraction(origin, self._config, item, asof, void, closes), item.holds
             return
         knows, alert = item.knows.get(target), self._alerts[item.alert]
         for step in steps(self._config, alert, pending.thread, item.holds, knows):
@@ -341,8 +347,24 @@ class Outbox:
             named = replace(group, id=item.group_id) if step.named else group
             key = self._leads_to(group)
             linked = [(one, self._leads_to(one)) for one in step.linked]
-            yield of_event(origin, self._config, item, named, key, asof, knows, linked), step.told
+            told = item.model_copy(update={"holds": step.told})
+            yield of_event(origin, self._config, told, named, key, asof, knows, linked), step.told
             knows = step.told
+
+    def _closes(self, item: AlertItem) -> AlertItem:
+        """The alert whose incident is over with an event that is void: that in whose thread it was
+        told, if it came after that and nothing of the thread goes on; else its own.
+        """
+        root = self._root(item) if item.again else None
+        if root is None:
+            return item
+        there = [
+            group
+            for one in self._told(self._groups)
+            if (one.item.alert, one.item.group_id) == (root.alert, root.group_id)
+            for group in one.thread.groups
+        ]
+        return root if all(is_over(self._config, one) for one in there) else item
 
     def _void(self, item: AlertItem) -> list[AlertItem]:
         """What was told in the thread of an alert, and is void with it."""
