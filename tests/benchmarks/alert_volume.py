@@ -13,9 +13,11 @@ one has begun again, is of the fault of its measure whose time it shares most, i
 combination; one that shares time and combinations with a fault in another measure is *beside* it,
 as rows that are lost move all of them.
 
-* **found**: visible faults that such a message tells of; **of clear** ones, with twice as much
-  evidence as is needed to be visible. **split**: those of which more than one opening message does;
-  what begins again is told in the thread of the former one.
+* **faults found**, **faults split**: faults that a message tells of in any measure, and those that
+  more than one opening message does, whatever their measures.
+* **found**: the same by measure, of those in which a fault is visible; **of clear** ones, with twice
+  as much evidence as is needed to be visible. **split**: those of which more than one opening
+  message does; what begins again is told in the thread of the former one.
 * **false a week**: opening messages that share no time or no combination with any fault.
 * **end told**: hours in which the slice has rows, from a fault's end to the message that says so,
   in the median and in the 90th percentile, and the share that is told with the first of them.
@@ -280,10 +282,10 @@ def run(
 
 @dataclass(frozen=True)
 class Matched:
-    """Which opening messages are of which truth, by its place; and those that are of none."""
+    """Which opening messages are of which truth, by its place, or beside it; and those of none."""
 
     of_truth: dict[int, list[Message]]
-    beside: list[Message]
+    beside: dict[int, list[Message]]
     false: list[Message]
 
 
@@ -301,7 +303,7 @@ def match(done: Year) -> Matched:
             return 0
         return max(0, min(end, truth.end + _AFTER) - max(begin, truth.begin))
 
-    found = Matched({}, [], [])
+    found = Matched({}, {}, [])
     for message in done.sent:
         if message.state not in ("OPEN", "AGAIN", "ALSO", "WITH"):
             continue
@@ -311,7 +313,7 @@ def match(done: Year) -> Matched:
         if max(own)[0] > 0:
             found.of_truth.setdefault(max(own)[1], []).append(message)
         elif max(near)[0] > 0:
-            found.beside.append(message)
+            found.beside.setdefault(max(near)[1], []).append(message)
         elif message.state == "OPEN":
             found.false.append(message)
     return found
@@ -331,6 +333,12 @@ def figures(name: str, done: Year) -> dict[str, Any]:
         number: [one.state for one in matched.of_truth[number]].count("OPEN") for number in found
     }
     split = [number for number in found if opened[number] > 1]
+    faults = {truths[number].fault for number in visible}
+    of_fault: dict[int, list[str]] = {}
+    for number, messages in (*matched.of_truth.items(), *matched.beside.items()):
+        of_fault.setdefault(truths[number].fault, []).extend(one.state for one in messages)
+    told_of = [told for fault, told in of_fault.items() if fault in faults]
+    twice = [told for told in told_of if told.count("OPEN") > 1]
     ended = [hours for number in found if (hours := _end_told(done, matched, number)) is not None]
     states, weeks = Counter(one.state for one in done.sent), done.world.weeks
     return {
@@ -338,7 +346,9 @@ def figures(name: str, done: Year) -> dict[str, Any]:
         "seed": done.world.seed,
         "weeks": round(weeks),
         "threshold": done.threshold,
-        "faults": len({one.fault for one in truths}),
+        "faults": len(faults),
+        "faults found": f"{100 * len(told_of) / max(1, len(faults)):.0f} %",
+        "faults split": f"{100 * len(twice) / max(1, len(told_of)):.1f} %",
         "visible": len(visible),
         "found": f"{100 * len(found) / max(1, len(visible)):.0f} %",
         "found of clear": f"{100 * _share(clear, matched.of_truth):.0f} %",
@@ -347,7 +357,7 @@ def figures(name: str, done: Year) -> dict[str, Any]:
         "messages a week": round((len(done.sent) - states["WITH"]) / weeks, 1),
         "opened": states["OPEN"],
         "linked": states["WITH"] + states["ALSO"],
-        "beside": len(matched.beside),
+        "beside": sum(map(len, matched.beside.values())),
         "again": states["AGAIN"],
         "changed": states["ONGOING"],
         "ended": states["RESOLVED"] + states["ACCEPTED"],
