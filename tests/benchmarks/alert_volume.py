@@ -15,9 +15,9 @@ as rows that are lost move all of them.
 
 * **faults found**, **faults split**: faults that a message tells of in any measure, and those that
   more than one opening message does, whatever their measures.
-* **found**: the same by measure, of those in which a fault is visible; **of clear** ones, with twice
-  as much evidence as is needed to be visible. **split**: those of which more than one opening
-  message does; what begins again is told in the thread of the former one.
+* **found**: the same by measure, of those in which one is visible; **of clear** ones, with twice as
+  much evidence as is needed to be visible. **split**: those of which more than one opening message
+  does; what begins again is told in the thread of the former one.
 * **false a week**: opening messages that share no time or no combination with any fault.
 * **end told**: hours in which the slice has rows, from a fault's end to the message that says so,
   in the median and in the 90th percentile, and the share that is told with the first of them.
