@@ -351,6 +351,24 @@ def test_a_window_of_a_quiet_weekend_is_as_uncertain_as_the_working_days_make_it
     assert found.dispersions[-1].item() * found.bases[-1].item() > 0.1 * usual
 
 
+@pytest.mark.parametrize(
+    ("rate", "factor"),
+    [(12, 0.5), (30, 0.7), (48, 0.85)],
+)
+def test_counts_that_hardly_vary_are_judged_by_how_little(rate: int, factor: float) -> None:
+    random, size, begin = np.random.default_rng(3), 24 * 60, 1_300
+
+    def events(values: NDArray[np.int64]) -> int:
+        values = values.astype(np.float64)
+        values[begin : begin + 4, 4] = np.round(rate * factor)
+        shown = by_measure({"views": list(values.T)})
+        return len(replay(settings(), Snapshot.initial(settings()), shown).groups)
+
+    assert events(random.binomial(rate, 0.998, (size, 12))) == 1
+    # Where chance rules, that is none.
+    assert events(random.poisson(rate, (size, 12))) == 0
+
+
 def test_the_first_value_at_an_hour_of_the_week_is_no_working_day_s() -> None:
     """An hour at which a shop has always been closed is learned when something comes."""
     values, at = _shut(6), 5 * 168 + 5 * 24 + 10  # a Saturday

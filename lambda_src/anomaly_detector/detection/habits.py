@@ -122,8 +122,11 @@ class Habits(Part):
         return np.asarray(unit)
 
     def small(self, unit: Array, level: Array) -> Array:
-        """(M, K) the unit of series with small counts, 0 for others."""
-        return np.asarray(unit * (np.abs(level) < 2 * SMALL_COUNT * unit))
+        """(M, K) the unit of series with small counts, less than that where they are neither small
+        nor large, 0 for others.
+        """
+        share = (2.0 - np.abs(level) / (SMALL_COUNT * np.maximum(unit, TINY))).clip(0.0, 1.0)
+        return np.asarray(unit * share)
 
     def judge(
         self,

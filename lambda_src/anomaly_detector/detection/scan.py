@@ -64,6 +64,7 @@ RATE_DISPERSION = 0.003  # an hour, or a longer interval
 LEAST_OPEN = 0.25  # share of intervals with a value from which dispersion follows the clock
 YOUNG_HOURS = 336  # values, in hours, up to which dispersion is forgotten as fast as that of PT1H
 CLIP_DISPERSION = 9.0
+REGULAR_FROM = 5.0  # units in a window from which it may be known how regularly they come
 SHRINK = 30.0  # weight of the usual dispersion for the size, in windows
 USUAL_FROM = 50  # learned windows before a slice contributes to the usual dispersion
 READY_FROM = 28  # learned windows before a slice may open an event
@@ -266,7 +267,7 @@ class Scan(Part):
         # An adapting forecast makes long sums calmer than chance does; a frozen one does not.
         _accumulate(np.maximum, calm)
         # Small counts vary by whole units.
-        phi = _phi(calm * tide, habits.small(observed.unit, level))
+        phi = _phi(calm * tide, self._least(rules, habits.small(observed.unit, level), level))
         there = full * bases
         least = LEAST_SHARE * np.maximum(there, sums_of_level)
         np.maximum(phi, np.square(least) / safe, out=phi)
@@ -416,6 +417,15 @@ class Scan(Part):
         """Accept repeated values of some slices (K,) of a measure as usual."""
         self.same_share[m, slices] = np.maximum(self.same_share[m, slices], USUAL_AFTER)
 
+    def _least(self, rules: Rules, small: Array, level: Array) -> Array:
+        """(V, M, K) least dispersion of small counts: that of independent units, unless they are
+        known to be more regular, such as those of devices that report at fixed times.
+        """
+        memory = 1.0 / (RATE_DISPERSION * rules.pace)
+        known = np.minimum(self.dispersion_seen, memory) / rules.lengths
+        known *= (level * rules.lengths / (REGULAR_FROM * np.maximum(small, SMALL)) - 1).clip(0, 1)
+        return np.asarray(small * (SHRINK / (SHRINK + known)))
+
     def expects_little(self, rules: Rules, habits: Habits, unit: Array) -> Mask:
         """(V, M, K) windows whose usual expectation is too small for evaluation."""
         calmest = np.maximum.accumulate(self.dispersion, axis=0)
@@ -474,8 +484,9 @@ class Scan(Part):
         tells &= (self.dispersion > 0).all(axis=0)
         x = np.log(np.maximum(size, SMALL))
         # Of what hardly comes in a window, the clipped mean tells less than whole units vary.
-        least = np.maximum(habits.small(unit, habits.level), SMALL)
-        usual = np.log(np.maximum(self.dispersion, least))
+        level = np.abs(habits.level)
+        least = self._least(rules, habits.small(unit, level), level)
+        usual = np.log(np.maximum(self.dispersion, np.maximum(least, SMALL)))
         for m, additive in enumerate(rules.additive[:, 0]):
             told = tells[m].nonzero()[0]
             count = len(told)
