@@ -369,6 +369,19 @@ def test_counts_that_hardly_vary_are_judged_by_how_little(rate: int, factor: flo
     assert events(random.poisson(rate, (size, 12))) == 0
 
 
+@pytest.mark.parametrize(("hour", "tells"), [(5 * 24 + 12, False), (7 * 24 + 12, True)])
+def test_an_hour_of_a_quiet_weekend_tells_nothing_of_how_others_vary(
+    hour: int, *, tells: bool
+) -> None:
+    values, at = _opened(13, 0.05), 11 * 168 + hour
+    state, rules = _after(values[:at])
+    slots = _slots(settings(), starts(at + 1))[at]
+
+    shown = state.judge(rules, values[at].reshape(1, 1), np.ones((1, 1)), None, slots)
+
+    assert state.weigh(rules, shown, state.lattice).whole[0].item() == tells
+
+
 def test_the_first_value_at_an_hour_of_the_week_is_no_working_day_s() -> None:
     """An hour at which a shop has always been closed is learned when something comes."""
     values, at = _shut(6), 5 * 168 + 5 * 24 + 10  # a Saturday

@@ -125,8 +125,7 @@ class Habits(Part):
         """(M, K) the unit of series with small counts, less than that where they are neither small
         nor large, 0 for others.
         """
-        share = (2.0 - np.abs(level) / (SMALL_COUNT * np.maximum(unit, TINY))).clip(0.0, 1.0)
-        return np.asarray(unit * share)
+        return np.asarray((2.0 * unit - np.abs(level) / SMALL_COUNT).clip(0.0, unit))
 
     def judge(
         self,

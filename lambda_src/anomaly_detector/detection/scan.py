@@ -22,7 +22,8 @@ The dispersion phi of a slice and window is the decayed mean of C^2 / B, clipped
 deviations, shrunk towards that of slices of its size, and no smaller than that of shorter windows,
 nor than what the forecast has at present: the weekdays of a new level are not known yet. It is
 forgotten by the clock, not by values. A window that expects little has a tenth of the usual
-variance at least: the forecast of a quiet weekend errs as the working days do that it is made of.
+variance at least, and tells no dispersion: the forecast of a quiet weekend errs as the working days
+do that it is made of.
 
 **Evidence** R = max over w of D / ln 10 - log10(slices in the level), the correction for multiple
 slices. **Threshold** T = log10(intervals a week x measures x levels / false events a
@@ -58,8 +59,9 @@ TEMPER = 1.25  # the error of the estimated dispersion makes tails heavier
 TAIL_TERMS = 5.0  # n of one leaf in one hour, about Student's t with 9 degrees
 FEWEST = 3.0  # B / phi below which a slice is evaluated in its roll-up only
 LEAST_SHARE = 0.01  # least standard deviation of a window, as a share of its usual sum
-LEAST_TIDE = 0.01  # share of its usual sum that a window must expect to tell its dispersion
+LEAST_TIDE = 0.01  # share of its usual sum that a window has at least for its variance
 EBB = 0.1  # share of the usual variance of a window that the least expectation has
+TELLS = EBB ** (2 / 3)  # share of its usual sum from which it has more, and tells its dispersion
 RATE_DISPERSION = 0.003  # an hour, or a longer interval
 LEAST_OPEN = 0.25  # share of intervals with a value from which dispersion follows the clock
 YOUNG_HOURS = 336  # values, in hours, up to which dispersion is forgotten as fast as that of PT1H
@@ -364,8 +366,8 @@ class Scan(Part):
             size=full,
             fresh=fresh,
             rate=rate,
-            # Hours at which nothing is expected do not tell how the others vary.
-            whole=whole & (~counted | (bases > LEAST_TIDE * sums_of_level)),
+            # Hours at which hardly anything is expected do not tell how the others vary.
+            whole=whole & (~counted | (bases > TELLS * sums_of_level)),
         )
 
     def learn(
