@@ -227,10 +227,12 @@ class Habits(Part):
         rate = np.maximum(young, RATE_HABIT * rules.pace)
         rate *= on
         nonzero = on & (value != 0)
-        # Where less than usual is expected, zeros tell less of how much comes at once.
-        part = np.minimum(np.abs(expected), usual)
-        part /= usual
-        part *= rate
+        part = rate
+        if rules.long:
+            # Where less than usual is expected, zeros tell less of how much comes at once.
+            part = np.minimum(np.abs(expected), usual)
+            part /= usual
+            part *= rate
         self.nonzero += part * self._tells(rules, nonzero) * (nonzero - self.nonzero)
         self.rows += rate * (observed.count - self.rows)
         lately = np.maximum(young, LATELY / rules.half_day) * on

@@ -16,6 +16,7 @@ from anomaly_detector.detection.spans import Values
 from anomaly_detector.lattice import Lattice
 
 TO_DEVIATION = 1.2533  # sqrt(pi / 2): mean absolute residual to standard deviation, Gaussian
+LONG = 4  # intervals an hour, at most, that are long
 FULL_SIZE = 0.2  # relative change from which values and events have full weight
 UNCLIPPED_UNTIL = 10  # values before which the spread of a series is unknown
 YOUNG_WEEK = 3  # weeks up to which a weekly slot is learned with the wider clip
@@ -51,6 +52,7 @@ class Rules:
         normal distribution within which the others lie.
     half_day : intervals of half a day.
     one_sided, minima : whether any measure has a direction, or a minimum change.
+    long : whether few values are zero by chance where something is expected.
     an_hour : intervals an hour, at least 1. pace : its inverse; rates an interval are those of PT1H
         times it.
     lengths : windows as a column (V, 1, 1). within_hour : index of the longest within an hour.
@@ -67,6 +69,7 @@ class Rules:
     min_relative: Array
     an_hour: int
     pace: float
+    long: bool
     windows: tuple[int, ...]
     lengths: Array
     within_hour: int
@@ -119,6 +122,7 @@ class Rules:
             min_absolute=np.array([[rule.min_absolute_change] for rule in rules]),
             min_relative=np.array([[rule.min_relative_change] for rule in rules]),
             an_hour=hour,
+            long=hour <= LONG,
             pace=1.0 / hour,
             windows=windows,
             lengths=np.array(windows, dtype=np.float64)[:, None, None],

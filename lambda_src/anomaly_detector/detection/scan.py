@@ -61,7 +61,6 @@ FEWEST = 3.0  # B / phi below which a slice is evaluated in its roll-up only
 LEAST_SHARE = 0.01  # least standard deviation of a window, as a share of its usual sum
 LEAST_TIDE = 0.01  # share of its usual sum that a window has at least for its variance
 EBB = 0.1  # share of the usual variance of a window that the least expectation has
-TELLS = EBB ** (2 / 3)  # share of its usual sum from which it has more, and tells its dispersion
 RATE_DISPERSION = 0.003  # an hour, or a longer interval
 LEAST_OPEN = 0.25  # share of intervals with a value from which dispersion follows the clock
 YOUNG_HOURS = 336  # values, in hours, up to which dispersion is forgotten as fast as that of PT1H
@@ -258,7 +257,8 @@ class Scan(Part):
         # expects is as uncertain as the working days that its forecast is made of.
         sums_of_level = level * lengths
         part = (bases / np.maximum(sums_of_level, SMALL)).clip(LEAST_TIDE, 25.0)
-        tide = np.where(counted, np.maximum(np.sqrt(part), EBB / part), 1.0)
+        ebb = EBB if rules.long else LEAST_TIDE**1.5
+        tide = np.where(counted, np.maximum(np.sqrt(part), ebb / part), 1.0)
         raw = np.square(changes) / safe
         fresh = raw / tide
         settled = (self.dispersion_seen >= UNCLIPPED_WINDOWS) & (calm > 0)
@@ -366,8 +366,9 @@ class Scan(Part):
             size=full,
             fresh=fresh,
             rate=rate,
-            # Hours at which hardly anything is expected do not tell how the others vary.
-            whole=whole & (~counted | (bases > TELLS * sums_of_level)),
+            # From this share of its usual sum, a window has more than the least variance. Hours at
+            # which hardly anything is expected do not tell how the others vary.
+            whole=whole & (~counted | (bases > ebb ** (2 / 3) * sums_of_level)),
         )
 
     def learn(
