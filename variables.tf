@@ -632,7 +632,7 @@ variable "detection" {
   description = <<-EOT
     Detection settings.
     - `rollups` - (Optional) Roll-ups to monitor in addition to the full combinations of dimension values: any of `total`, `single` (each dimension alone) and `pairs`. Defaults to all three.
-    - `false_events_per_week` - (Optional) Expected number of false events per week, over all series, at severity 50; greater than 0, at most 1000. Defaults to `1`, but to one in 70 intervals where that is less: `0.1` at `P1D`, `0.014` at `P1W`, `0.003` at `P1M`.
+    - `false_events_per_week` - (Optional) Expected number of false events per week, over all series, at severity 50; greater than 0, at most 1000. Defaults to one a week, but to one in 70 intervals where that is less: `0.1` at `P1D`, `0.014` at `P1W`, `0.003` at `P1M`.
     - `messages_per_week` - (Optional) Messages a week that you wish for; greater than 0, at most 1000. Of the events that training finds in the newest 30 % of the history, `reports/recommendation.json` in the bucket names the threshold for `alerts` that gives no more, and the ten strongest. Defaults to `1`.
     - `band` - (Optional) Share of normal values that lie between the bounds `lower` and `upper` of the scores, 0.5-0.999. It decides what charts show as normal, not what is an event. Defaults to `0.99`.
     - `season_intervals` - (Optional) Length of a season that the calendar does not have, in intervals, 2-1000: `12` for shifts of twelve hours in hourly data, `10` for a cycle of ten days in daily data. The seasons of day, week, two weeks, month, quarter and year are found without it.
@@ -733,7 +733,7 @@ variable "alerts" {
     - `digest_above` - (Optional) Number of alerts, 1-1000, above which those of one crawl are sent to a target as one message. Defaults to `10`.
     - `risen` - (Optional) Whether there is a message when the severity class of an event rises. Defaults to `true`.
     - `ended` - (Optional) Whether there is a message when an event has ended, or has lasted so long that it is the new level. Defaults to `true`.
-    - `link_measures` - (Optional) Whether events of several measures that begin at about the same time and in the same place come as one message; JSON has the others in its key `linked`. Defaults to `true` where all targets are Slack, Teams or PagerDuty, else to `false`.
+    - `link_measures` - (Optional) Whether events of several measures that begin at about the same time and in the same place come as one message; JSON has the others in its key `linked`. Defaults to whether all targets are Slack, Teams or PagerDuty.
     - `digest` - (Optional) A digest of what the alert did not send at once: events below its threshold, muted ones, and intervals that were missed. Defaults to none.
       - `every` - (Optional) `day`, or `week` (from Monday). Defaults to `day`.
       - `hour` - (Optional) Hour in the detector's time zone, 0-23, at which the day or week ends; it is sent with the next crawl. Defaults to `8`.
