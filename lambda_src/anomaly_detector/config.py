@@ -69,7 +69,7 @@ RESERVED_COLUMNS = frozenset(
 )
 # Intervals of whole days in the detector's time zone.
 OF_DAYS: frozenset[IntervalName] = frozenset({"P1D", "P1W", "P1M"})
-# Defaults for false events a week: 1, but one in 70 intervals at most.
+# False events a week that are expected unless told otherwise: 1, but one in 70 intervals at most.
 DEFAULT_FALSE_EVENTS: dict[str, float] = {"P1D": 0.1, "P1W": 0.014, "P1M": 0.003}
 # Defaults for history: enough seasons for training, and few enough rows to load.
 DEFAULT_HISTORY_DAYS: dict[IntervalName, int] = {
@@ -643,7 +643,7 @@ class Config(_Model):
     dimensions: tuple[str, ...] = Field(default=(), max_length=10)
     dimension_filters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     rollups: tuple[Rollup, ...] = ("total", "single", "pairs")
-    false_events_per_week: float = Field(default=1, gt=0, le=1000)  # of days less
+    false_events_per_week: float = Field(default=1, gt=0, le=1000)  # of days and longer: less
     messages_per_week: float = Field(default=1, gt=0, le=1000)
     band: float = Field(default=0.99, ge=0.5, le=0.999)
     season_intervals: int | None = Field(default=None, ge=2, le=1000)

@@ -16,7 +16,7 @@ from anomaly_detector.detection.spans import Values
 from anomaly_detector.lattice import Lattice
 
 TO_DEVIATION = 1.2533  # sqrt(pi / 2): mean absolute residual to standard deviation, Gaussian
-LONG = 4  # intervals an hour, at most, that are long
+LONG = 4  # intervals an hour up to which they are long: 15 minutes or more
 FULL_SIZE = 0.2  # relative change from which values and events have full weight
 UNCLIPPED_UNTIL = 10  # values before which the spread of a series is unknown
 YOUNG_WEEK = 3  # weeks up to which a weekly slot is learned with the wider clip
@@ -52,7 +52,7 @@ class Rules:
         normal distribution within which the others lie.
     half_day : intervals of half a day.
     one_sided, minima : whether any measure has a direction, or a minimum change.
-    long : whether few values are zero by chance where something is expected.
+    long : whether intervals are so long that hardly a value is zero by chance when a shop is open.
     an_hour : intervals an hour, at least 1. pace : its inverse; rates an interval are those of PT1H
         times it.
     lengths : windows as a column (V, 1, 1). within_hour : index of the longest within an hour.

@@ -257,6 +257,7 @@ class Scan(Part):
         # expects is as uncertain as the working days that its forecast is made of.
         sums_of_level = level * lengths
         part = (bases / np.maximum(sums_of_level, SMALL)).clip(LEAST_TIDE, 25.0)
+        # So that the least expectation has the geometric mean, and nothing is added.
         ebb = EBB if rules.long else LEAST_TIDE**1.5
         tide = np.where(counted, np.maximum(np.sqrt(part), ebb / part), 1.0)
         raw = np.square(changes) / safe
