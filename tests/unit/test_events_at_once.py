@@ -14,7 +14,7 @@ from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
-from tests.unit.detection_panels import panel, settings
+from tests.unit.detection_panels import DIMENSIONS, cut, panel, settings, shop
 
 DAY = 288
 SIZE, BEGIN = 24 * DAY, 21 * DAY + 100
@@ -96,3 +96,22 @@ def test_an_outage_hours_after_another_is_one_of_its_own() -> None:
         whole.starts[BEGIN + 12],
     )
     assert second(other.start) == whole.starts[BEGIN + 132]
+
+
+def test_a_fault_that_crosses_what_is_gone_is_told_as_one_event_of_its_parts() -> None:
+    # given a platform that is gone, and four hours later three times as much in one marketplace
+    begin, size = 33 * 24 + 6, 36 * 24
+    gone = (("mobile_web", "*"), begin, begin + 36, 0.0)
+    more = (("*", "it"), begin + 4, begin + 28, 3.0)
+    whole = cut(shop(size, 1, [gone, more]), 0, begin + 20)
+    # when it is replayed
+    chosen = settings(
+        measures={"views": {}, "revenue": {}}, dimensions=DIMENSIONS, false_events_per_week=0.5
+    )
+    groups = [one for one in _since(whole, chosen, begin) if one.measure == "revenue"]
+    # then what is left of the marketplace is one event, as severe as its clearest part
+    assert [one.slices for one in groups[:1]] == [({"platform": "mobile_web"},)]
+    (parts,) = groups[1:]
+    assert all(one["marketplace"] == "it" and "platform" in one for one in parts.slices)
+    assert len(parts.slices) > 1
+    assert parts.severity > 80

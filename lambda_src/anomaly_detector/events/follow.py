@@ -599,6 +599,7 @@ class _Now:
             wider = self.lattice.joint(place, own)
             if wider is None or self._is_taken(wider, event):
                 event.slices = (*event.slices, self.lattice.names[place])
+                self._measure(event, place)
             elif self._explains_both(wider, place, own):
                 event.slices = (self.lattice.names[wider],)
                 event.change = float(found.change[m, wider])
@@ -643,11 +644,12 @@ class _Now:
         return bool(event.side * change >= STILL_THERE * usual * base)
 
     def _is_taken(self, place: int, event: Event) -> bool:
-        """Whether a stronger event of the same side that has lasted shares leaves with a slice."""
+        """Whether a stronger event shares leaves with a slice: one that has lasted, or whose change
+        takes away from that of the slice.
+        """
         return any(
-            one.age >= self.rules.quiet_at_most
+            (one.age >= self.rules.quiet_at_most or one.side != event.side)
             and one.evidence > event.evidence
-            and one.side == event.side
             and bool(self.overlapping(one)[place])
             for one in self.open
         )
@@ -713,9 +715,12 @@ class _Now:
         return np.asarray((both > 0) & (3 * both >= held + own.sum()))
 
     def _name_again(self, event: Event) -> None:
-        """Attribute the event again if its evidence has grown."""
+        """Attribute the event again if its evidence has grown; several slices stay its own."""
         found, m = self.found, self.m
         if len(event.slices) > 1:
+            for own in (self.lattice.index[name] for name in event.slices):
+                if found.side[m, own] == event.side:
+                    self._measure(event, own)
             return
         place = self.place(event)
         may = self.overlapping(event) & (found.side[m] == event.side)
