@@ -91,6 +91,7 @@ class Rules:
     settling: int
     learned_after: int
     budget: float
+    intervals_a_week: float
     band_beyond: float
     band_reach: float
     units: Units
@@ -145,6 +146,7 @@ class Rules:
             settling=max(1, 2 * day // seconds) if seconds >= day else 6 * hour,
             learned_after=6 * hour,
             budget=settings.false_events_per_week / settings.intervals_a_week,
+            intervals_a_week=settings.intervals_a_week,
             band_beyond=beyond,
             band_reach=NormalDist().inv_cdf(1.0 - beyond),
             units=Units(

@@ -36,6 +36,13 @@ chance, but a record: the largest runs of evidence (consecutive intervals with m
 least 1) that the series has shown without an event, the first weeks among them. x is 0 where the
 evidence is below 1.25 times the third largest of them; so a series that leaps every day does not
 open an event every day. Runs are forgotten as months pass.
+
+**Weak events**: how heavy the tail of the evidence is, depends on the data. An event that ends with
+a severity below 66.7 is weak (2 T); real faults are spread over a hundred thresholds, so that few
+of them are. Where a measure has had more weak events than were asked for, T is multiplied by
+1 + h ln((1 + weak) / (1 + asked)), at least 1 and at most 1.6. With h the mean excess of weak
+events, in T, this is the threshold that as many exceed as were asked, if the tail is exponential.
+Events under a raised threshold count for those that it kept from opening.
 """
 
 from __future__ import annotations
@@ -89,6 +96,10 @@ RUNS = 3  # largest earlier runs of evidence that are kept: one or two may have 
 LEAST_RUN = 1.0  # evidence from which it is a run, in powers of ten
 BEYOND_RUNS = 1.25  # times the smallest of the runs that evidence must exceed to count
 RATE_RUNS = 0.0003  # at which runs are forgotten
+WEAK_BELOW = 200.0 / 3.0  # severity, twice the threshold: chance brings hardly any that is stronger
+EXCESS = 0.4  # mean of what weak events exceed the threshold by, as a share of it
+MOST_RAISED = 1.6  # largest factor of the threshold, where weak events come too often
+WEEKS_COUNTED = 26.0  # in which weak events are forgotten
 _HALF_LOG_TAU = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -202,6 +213,8 @@ class Scan(Part):
     gone: Array = kept()  # consecutive intervals with a missing value where one usually comes
     run: Array = kept()  # largest evidence of the present run of it, 0 if there is none
     runs: Array = kept(RUNS)  # that of the largest earlier runs, ascending
+    weak: Array = kept()  # decayed number of weak events, as if the threshold had not been raised
+    watched: Array = kept()  # decayed number of intervals in which one might have opened
 
     def judge(
         self,
@@ -330,6 +343,10 @@ class Scan(Part):
         known = self.dispersion_seen >= min(READY_FROM, rules.few_windows)
         ready = known & (habits.seen >= rules.open_after)
         threshold, price = _looks(rules, ready, lattice)
+        self.watched += ready
+        if lattice.count > 1:
+            # The only series of a measure is judged by its own record, which knows its tail.
+            threshold *= self._raised(rules)
         evidence = nats / math.log(10) - price
         # What has just moved may move back, but does not fall silent.
         silent = observed.absent | observed.gone
@@ -393,6 +410,8 @@ class Scan(Part):
         self.dispersion += step
         np.minimum(self.dispersion_seen + (on & found.whole[0]), SEEN_MAX, out=self.dispersion_seen)
         np.copyto(self.last, value, where=live)
+        for number in (self.weak, self.watched):
+            number *= 1.0 - 1.0 / (WEEKS_COUNTED * rules.intervals_a_week)
         if not rules.additive.all():
             self._learn_runs(rules, found.strength, frozen)
 
@@ -409,6 +428,23 @@ class Scan(Part):
             self.runs[:, over[0], over[1]] = all_runs[1:]
         np.maximum(self.run, strength, out=self.run)
         self.run *= goes_on
+
+    def _raised(self, rules: Rules) -> Array:
+        """(M,) factor of the threshold, by which weak events come no more often than was asked."""
+        asked = rules.budget / rules.measures_in_all * self.watched.max(axis=1, initial=0.0)
+        often = np.log((1.0 + self.weak.sum(axis=1)) / (1.0 + asked))
+        return np.asarray((1.0 + EXCESS * often).clip(1.0, MOST_RAISED))
+
+    def count(self, rules: Rules, m: int, k: int, severity: float) -> None:
+        """Count an event of series (m, k) that is over, if it was weak.
+
+        Parameters
+        ----------
+        severity : the highest that it had, 0 to 100.
+        """
+        if severity < WEAK_BELOW:
+            # Of as many, a raised threshold lets fewer pass.
+            self.weak[m, k] += math.exp((float(self._raised(rules)[m]) - 1.0) / EXCESS)
 
     def empty(self, m: int, slices: Mask) -> None:
         """Reset the windows of some slices (K,) of a measure."""

@@ -254,6 +254,8 @@ class _Now:
             event.closed += 1
             if event.closed <= self.rules.remembered:
                 self.ended.append(event)
+            elif not self._is_anomaly(event):
+                self.state.scan.count(self.rules, self.m, self.place(event), event.severity)
             return
         shown = self._is_shown(event)
         if shown:
