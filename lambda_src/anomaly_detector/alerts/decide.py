@@ -16,8 +16,7 @@ from anomaly_detector.config import ROLLED_UP, Alert
 from anomaly_detector.events.group import Group, share_leaves
 from anomaly_detector.ledger.items import AlertItem, MuteItem
 
-NEAR = 6  # intervals
-NEAR_AT_MOST = timedelta(hours=1)  # unless an interval is longer
+NEAR = timedelta(hours=6)  # unless an interval is longer
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,10 @@ def muted_by(group: Group, start: datetime, mutes: Iterable[MuteItem]) -> str | 
 
 
 def near(seconds: int) -> timedelta:
-    """How far linked events are apart at most: six intervals of so many seconds, but no more than
-    an hour, unless an interval is longer.
+    """How far linked events are apart at most: six hours, or an interval of so many seconds if that
+    is longer.
     """
-    interval = timedelta(seconds=seconds)
-    return max(interval, min(NEAR * interval, NEAR_AT_MOST))
+    return max(timedelta(seconds=seconds), NEAR)
 
 
 class Linked:
