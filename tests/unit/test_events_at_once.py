@@ -115,3 +115,21 @@ def test_a_fault_that_crosses_what_is_gone_is_told_as_one_event_of_its_parts() -
     assert all(one["marketplace"] == "it" and "platform" in one for one in parts.slices)
     assert len(parts.slices) > 1
     assert parts.severity > 80
+
+
+def test_an_outage_is_told_of_the_total_though_more_than_usual_comes_in_a_part_of_it() -> None:
+    # given three times as much on one platform, and forty hours later nothing anywhere
+    begin, size = 33 * 24 + 6, 36 * 24
+    more = (("mobile_web", "*"), begin, begin + 48, 3.0)
+    none = (("*", "*"), begin + 40, begin + 44, 0.0)
+    whole = cut(shop(size, 1, [more, none]), 0, begin + 44)
+    # when it is replayed
+    chosen = settings(
+        measures={"views": {}, "revenue": {}}, dimensions=DIMENSIONS, false_events_per_week=0.5
+    )
+    groups = [one for one in _since(whole, chosen, begin) if one.measure == "revenue"]
+    # then its parts are not kept apart by the platform's event
+    assert [(one.direction, one.slices) for one in groups] == [
+        ("up", ({"platform": "mobile_web"},)),
+        ("down", ({},)),
+    ]

@@ -599,7 +599,7 @@ class _Now:
             if self._steady(event) and not self._as_old(event, place):
                 continue
             wider = self.lattice.joint(place, own)
-            if wider is None or self._is_taken(wider, event):
+            if wider is None or self._is_taken(wider, event, event.side):
                 event.slices = (*event.slices, self.lattice.names[place])
                 self._measure(event, place)
             elif self._explains_both(wider, place, own):
@@ -607,6 +607,10 @@ class _Now:
                 event.change = float(found.change[m, wider])
                 event.base = float(found.base[m, wider])
                 self._measure(event, wider)
+            elif self._is_taken(wider, event, -event.side):
+                # What the other event takes away keeps it from showing both.
+                event.slices = (*event.slices, self.lattice.names[place])
+                self._measure(event, place)
             else:
                 continue
             self.open.remove(event)
@@ -624,7 +628,7 @@ class _Now:
             evidence = np.where(slices, self.found.evidence[self.m], -np.inf)
             place = int(evidence.argmax())
             wider = self.lattice.joint(place, own)
-            if wider is not None and self._is_taken(wider, event):
+            if wider is not None and self._is_taken(wider, event, event.side):
                 event.slices = (*event.slices, self.lattice.names[place])
             slices = slices & ~self.lattice.overlapping(place)
 
@@ -645,13 +649,14 @@ class _Now:
         change, base = (of[held, m, place] for of in (found.changes, found.bases))
         return bool(event.side * change >= STILL_THERE * usual * base)
 
-    def _is_taken(self, place: int, event: Event) -> bool:
-        """Whether a stronger event shares leaves with a slice: one that has lasted, or whose change
-        takes away from that of the slice.
+    def _is_taken(self, place: int, event: Event, side: int) -> bool:
+        """Whether a stronger event of a side shares leaves with a slice: of the event's own side,
+        one that has lasted.
         """
         return any(
-            (one.age >= self.rules.quiet_at_most or one.side != event.side)
+            (one.age >= self.rules.quiet_at_most or side != event.side)
             and one.evidence > event.evidence
+            and one.side == side
             and bool(self.overlapping(one)[place])
             for one in self.open
         )
