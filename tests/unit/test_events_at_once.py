@@ -98,38 +98,34 @@ def test_an_outage_hours_after_another_is_one_of_its_own() -> None:
     assert second(other.start) == whole.starts[BEGIN + 132]
 
 
-def test_a_fault_that_crosses_what_is_gone_is_told_as_one_event_of_its_parts() -> None:
-    # given a platform that is gone, and four hours later three times as much in one marketplace
-    begin, size = 33 * 24 + 6, 36 * 24
-    gone = (("mobile_web", "*"), begin, begin + 36, 0.0)
-    more = (("*", "it"), begin + 4, begin + 28, 3.0)
-    whole = cut(shop(size, 1, [gone, more]), 0, begin + 20)
-    # when it is replayed
+def _at_once(faults: Sequence[tuple[tuple[str, str], int, int, float]], until: int) -> list[Group]:
+    """Events of the revenue of a shop whose faults begin in its 34th day, at hours of that day."""
+    begin = 33 * 24
+    planted = [(place, begin + at, begin + end, factor) for place, at, end, factor in faults]
+    whole = cut(shop(36 * 24, 1, planted), 0, begin + until)
     chosen = settings(
         measures={"views": {}, "revenue": {}}, dimensions=DIMENSIONS, false_events_per_week=0.5
     )
-    groups = [one for one in _since(whole, chosen, begin) if one.measure == "revenue"]
-    # then what is left of the marketplace is one event, as severe as its clearest part
-    assert [one.slices for one in groups[:1]] == [({"platform": "mobile_web"},)]
-    (parts,) = groups[1:]
+    return [one for one in _since(whole, chosen, begin) if one.measure == "revenue"]
+
+
+def test_a_fault_that_crosses_what_is_gone_is_told_as_one_event_of_its_parts() -> None:
+    # given a platform that is gone, and four hours later three times as much in one marketplace
+    gone, more = (("mobile_web", "*"), 6, 42, 0.0), (("*", "it"), 10, 34, 3.0)
+    # when it is replayed, then what is left of the marketplace is one event
+    of_platform, parts = _at_once([gone, more], 26)
+    assert of_platform.slices == ({"platform": "mobile_web"},)
     assert all(one["marketplace"] == "it" and "platform" in one for one in parts.slices)
     assert len(parts.slices) > 1
+    # and as severe as its clearest part
     assert parts.severity > 80
 
 
 def test_an_outage_is_told_of_the_total_though_more_than_usual_comes_in_a_part_of_it() -> None:
     # given three times as much on one platform, and forty hours later nothing anywhere
-    begin, size = 33 * 24 + 6, 36 * 24
-    more = (("mobile_web", "*"), begin, begin + 48, 3.0)
-    none = (("*", "*"), begin + 40, begin + 44, 0.0)
-    whole = cut(shop(size, 1, [more, none]), 0, begin + 44)
-    # when it is replayed
-    chosen = settings(
-        measures={"views": {}, "revenue": {}}, dimensions=DIMENSIONS, false_events_per_week=0.5
-    )
-    groups = [one for one in _since(whole, chosen, begin) if one.measure == "revenue"]
-    # then its parts are not kept apart by the platform's event
-    assert [(one.direction, one.slices) for one in groups] == [
+    more, none = (("mobile_web", "*"), 6, 54, 3.0), (("*", "*"), 46, 50, 0.0)
+    # when it is replayed, then its parts are not kept apart by the platform's event
+    assert [(one.direction, one.slices) for one in _at_once([more, none], 50)] == [
         ("up", ({"platform": "mobile_web"},)),
         ("down", ({},)),
     ]

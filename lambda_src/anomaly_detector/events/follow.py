@@ -584,7 +584,8 @@ class _Now:
         """Whether the evidence at `place` is merged into an open event.
 
         The event moves to the smallest common slice if that explains both; if no such slice is
-        monitored, the new slice is added to its own. It is then the last of the open events.
+        monitored, or another event has a part of it, the new slice is added to its own. It is then
+        the last of the open events.
         """
         found, m = self.found, self.m
         for event in self.open:
@@ -599,16 +600,14 @@ class _Now:
             if self._steady(event) and not self._as_old(event, place):
                 continue
             wider = self.lattice.joint(place, own)
-            if wider is None or self._is_taken(wider, event, event.side):
-                event.slices = (*event.slices, self.lattice.names[place])
-                self._measure(event, place)
-            elif self._explains_both(wider, place, own):
+            apart = wider is None or self._is_taken(wider, event, event.side)
+            if wider is not None and not apart and self._explains_both(wider, place, own):
                 event.slices = (self.lattice.names[wider],)
                 event.change = float(found.change[m, wider])
                 event.base = float(found.base[m, wider])
                 self._measure(event, wider)
-            elif self._is_taken(wider, event, -event.side):
-                # What the other event takes away keeps it from showing both.
+            # What an event of the other side takes away keeps the common slice from showing both.
+            elif apart or (wider is not None and self._is_taken(wider, event, -event.side)):
                 event.slices = (*event.slices, self.lattice.names[place])
                 self._measure(event, place)
             else:
