@@ -80,9 +80,13 @@ class Band(Part):
         positive = habits.signed == 0
         np.maximum(lower, 0.0, out=lower, where=positive | rules.units.positive)
         fractional = habits.fractional > 0
-        share = rules.units.maybe_share & positive & fractional & (self.above_one == 0)
-        np.minimum(upper, 1.0, out=upper, where=share | rules.units.share)
+        np.minimum(upper, 1.0, out=upper, where=self.shares(rules, habits))
         whole = (rules.units.maybe_whole & ~fractional) | rules.units.whole
         # Rounded inward, the same whole values lie in the band.
         np.ceil(lower, out=lower, where=whole)
         np.floor(upper, out=upper, where=whole)
+
+    def shares(self, rules: Rules, habits: Habits) -> Mask:
+        """(M, K) series whose values are shares, as far as is known."""
+        seems = rules.units.maybe_share & (habits.signed == 0) & (habits.fractional > 0)
+        return np.asarray(seems & (self.above_one == 0) | rules.units.share)

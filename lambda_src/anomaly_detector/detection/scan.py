@@ -19,17 +19,18 @@ hour is one row, however far it is away. What few rows make is learned whole, wi
 sums, `tickets` cuts what a single row brings.)
 
 The dispersion phi of a slice and window is the decayed mean of C^2 / B, clipped at three
-deviations, shrunk towards that of slices of its size, and no smaller than that of shorter windows,
-nor than what the forecast has at present: the weekdays of a new level are not known yet. It is
-forgotten by the clock, not by values. A window that expects little has a tenth of the usual
-variance at least, and tells no dispersion: the forecast of a quiet weekend errs as the working days
-do that it is made of.
+deviations, shrunk towards that of slices of its size, and no smaller than that, nor than that of
+shorter windows, nor than what the forecast has at present: the weekdays of a new level are not
+known yet. It is forgotten by the clock, not by values. A window that expects little has a tenth of
+the usual variance at least, and tells no dispersion: the forecast of a quiet weekend errs as the
+working days do that it is made of.
 
 **Evidence** R = max over w of D / ln 10 - log10(slices in the level), the correction for multiple
 slices. **Threshold** T = log10(intervals a week x measures x levels / false events a
 week). **Severity of an event** = 100 x / (x + T) with x = R x min(1, |C / B| / s), s the relative
 change that counts as full; for means, minima and maxima x is at most 3 L, L the surprise of the
-series itself. So 50 is the threshold, for events as for points.
+series itself. So 50 is the threshold, for events as for points. Of a share near one, the change is
+relative to what is left of it, and so is the least deviation of a window.
 
 **Earlier runs**: what is no sum or count has no law of its own for how large evidence becomes by
 chance, but a record: the largest runs of evidence (consecutive intervals with max D / ln 10 of at
@@ -226,6 +227,7 @@ class Scan(Part):
         value: Array,
         squares: Array | None,
         long_level: Array,
+        shares: Mask,
         lattice: Lattice,
         clock: int,
         due: Array | float = math.inf,
@@ -238,6 +240,7 @@ class Scan(Part):
         value : the expectation if missing.
         squares : sums of the squares of the rows' values, NaN if unknown; None if all are.
         long_level : mean of the values; unlike a short one, it hardly follows a fault.
+        shares : (M, K) series whose values are shares.
         clock : number of the interval, by which rings are indexed.
         due : (M, K) rows that usually come at this time of the week, infinite where unknown.
         """
@@ -257,6 +260,8 @@ class Scan(Part):
         level = np.abs(long_level)
         usual = self._usual(rules, habits, observed.unit)
         full = np.where(counted, 1.0, level)
+        # Of a share near one, what is left of it counts: 98 of 100 is half of what 99 leave.
+        left = np.where(shares, (1.0 / np.maximum(level, 0.5) - 1.0).clip(0.0, 1.0), 1.0)
         safe = np.maximum(bases, SMALL)
         whole = (self.ring_fill >= lengths) & (bases > 0)
         rate = _rate(rules, habits)
@@ -285,7 +290,7 @@ class Scan(Part):
         # Small counts vary by whole units.
         phi = _phi(calm * tide, self._least(rules, habits.small(observed.unit, level), level))
         there = full * bases
-        least = LEAST_SHARE * np.maximum(there, sums_of_level)
+        least = LEAST_SHARE * left * np.maximum(there, sums_of_level)
         np.maximum(phi, np.square(least) / safe, out=phi)
         np.maximum(phi, _unsure(expectation) * lengths / safe, out=phi)
         ratio = changes / safe
@@ -352,7 +357,7 @@ class Scan(Part):
         silent = observed.absent | observed.gone
         sure = silent & known & (habits.seen >= rules.open_after // 2)
         ready |= sure & (evidence >= BEYOND_DOUBT * threshold[:, None])
-        relative = np.abs(best_change) / np.maximum(best_base, SMALL)
+        relative = np.abs(best_change) / np.maximum(best_base * left, SMALL)
         weight = evidence * np.where(other, 1.0, np.minimum(1.0, relative / FULL_SIZE))
         # What is too little to open an event needs no cap.
         capped = places_of(~rules.additive & ~other & (weight >= threshold[:, None]))
@@ -526,7 +531,11 @@ class Scan(Part):
         # Of what hardly comes in a window, the clipped mean tells less than whole units vary.
         level = np.abs(habits.level)
         least = self._least(rules, habits.small(unit, level), level)
-        usual = np.log(np.maximum(self.dispersion, np.maximum(least, SMALL)))
+        usual = np.maximum(self.dispersion, np.maximum(least, SMALL))
+        # What has faded away has no size, by which it would outweigh all others.
+        counted = rules.additive & (habits.signed == 0)
+        tells &= ~counted | (level * rules.lengths[-1] >= FEWEST * usual[-1])
+        usual = np.log(usual)
         for m, additive in enumerate(rules.additive[:, 0]):
             told = tells[m].nonzero()[0]
             count = len(told)

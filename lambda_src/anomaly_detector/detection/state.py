@@ -372,6 +372,7 @@ class State:
             shown.value,
             shown.squares,
             self.surprise.long_level,
+            self.band.shares(rules, self.habits),
             lattice,
             self.clock,
             due,
