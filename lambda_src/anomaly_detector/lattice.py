@@ -153,6 +153,10 @@ class Lattice:
         fixed = own >= 0
         return np.asarray((self.codes[:, fixed] == own[fixed]).all(axis=1))
 
+    def holding(self, place: int) -> Mask:
+        """(K,) slices that contain the slice `place`, itself included."""
+        return np.asarray(((self.codes < 0) | (self.codes == self.codes[place])).all(axis=1))
+
     def held(self, place: int) -> Mask:
         """(L,) leaves that the slice `place` contains."""
         own = self.codes[place]

@@ -16,6 +16,8 @@ MONDAY = np.datetime64("2025-01-06T00:00:00", "s")
 PLATFORMS = ("pc_web", "mobile_web", "mobile_app")
 MARKETPLACES = ("us", "uk", "de", "fr", "es", "it", "jp")
 DIMENSIONS = ("platform", "marketplace")
+SMALL_PLATFORMS, SMALL_MARKETS = ("app", "desk", "web"), ("de", "it", "us")
+PARTS = [(one, other) for one in SMALL_PLATFORMS for other in SMALL_MARKETS]
 
 
 def settings(
@@ -160,3 +162,18 @@ def shop(
     return Panel(
         starts(size), DIMENSIONS, slices, ("views", "revenue"), stacked, np.ones_like(stacked)
     )
+
+
+def rolled_up(leaves: NDArray[np.float64], seconds: int) -> Panel:
+    """Leaves of three platforms and three markets with their roll-ups; zero has no row."""
+    found = {}
+    for one in ("*", *SMALL_PLATFORMS):
+        for other in ("*", *SMALL_MARKETS):
+            held = [one in ("*", own) and other in ("*", of) for own, of in PARTS]
+            found[one, other] = leaves[held].sum(axis=0)
+    slices = np.empty((len(found), 2), dtype=object)
+    slices[:] = list(found)
+    values = np.array([np.where(one > 0, one, np.nan) for one in found.values()]).T[:, None, :]
+    counts = np.isfinite(values).astype(np.float64)
+    size = leaves.shape[1]
+    return Panel(starts(size, seconds), DIMENSIONS, slices, ("views",), values, counts)

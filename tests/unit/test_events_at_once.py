@@ -14,7 +14,15 @@ from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
-from tests.unit.detection_panels import DIMENSIONS, cut, panel, settings, shop
+from tests.unit.detection_panels import (
+    DIMENSIONS,
+    PARTS,
+    cut,
+    panel,
+    rolled_up,
+    settings,
+    shop,
+)
 
 DAY = 288
 SIZE, BEGIN = 24 * DAY, 21 * DAY + 100
@@ -78,7 +86,7 @@ def test_a_mean_without_data_keeps_its_event_when_all_others_have_none() -> None
     lost, others = _since(whole, chosen)
     assert (_names(lost), lost.kind) == ({"leaf 0"}, "no data")
     assert second(lost.end) > whole.starts[end + DAY]
-    assert (_names(others), others.kind) == ({"leaf 1", "leaf 2", "leaf 3"}, "no data")
+    assert (_names(others), others.kind) == ({"all"}, "no data")
     assert second(others.end) == whole.starts[end]
 
 
@@ -109,14 +117,13 @@ def _at_once(faults: Sequence[tuple[tuple[str, str], int, int, float]], until: i
     return [one for one in _since(whole, chosen, begin) if one.measure == "revenue"]
 
 
-def test_a_fault_that_crosses_what_is_gone_is_told_as_one_event_of_its_parts() -> None:
+def test_a_fault_that_crosses_what_is_gone_is_one_event() -> None:
     # given a platform that is gone, and four hours later three times as much in one marketplace
     gone, more = (("mobile_web", "*"), 6, 42, 0.0), (("*", "it"), 10, 34, 3.0)
-    # when it is replayed, then what is left of the marketplace is one event
+    # when it is replayed, then what is left of the marketplace is one event, told as it
     of_platform, parts = _at_once([gone, more], 26)
     assert of_platform.slices == ({"platform": "mobile_web"},)
-    assert all(one["marketplace"] == "it" and "platform" in one for one in parts.slices)
-    assert len(parts.slices) > 1
+    assert parts.slices == ({"marketplace": "it"},)
     # and as severe as its clearest part
     assert parts.severity > 80
 
@@ -129,3 +136,32 @@ def test_an_outage_is_told_of_the_total_though_more_than_usual_comes_in_a_part_o
         ("up", ({"platform": "mobile_web"},)),
         ("down", ({},)),
     ]
+
+
+@pytest.mark.parametrize("later", [60, 96 * 3 + 40], ids=["while it is told", "once accepted"])
+@pytest.mark.parametrize(("where", "told"), [("us", {"marketplace": "us"}), ("*", {})])
+def test_a_fault_is_named_as_if_nothing_were_gone(
+    where: str, told: dict[str, str], later: int
+) -> None:
+    # given a platform that ends for good, and later a market, or all, at half for three hours
+    size, begin = 26 * 96, 21 * 96 + 20
+    random, at = np.random.default_rng(1), np.arange(size)
+    shape = 1 + 0.4 * np.sin(at * 2 * np.pi / 96)
+    sizes = (400, 160, 300, 150, 130, 100, 200, 160, 250)
+    leaves = random.poisson(np.multiply.outer(sizes, shape)).astype(np.float64)
+    fault = slice(begin + later, begin + later + 12)
+    for place, (platform, market) in enumerate(PARTS):
+        if where in ("*", market):
+            leaves[place, fault] = np.round(0.5 * leaves[place, fault])
+        if platform == "desk":
+            leaves[place, begin:] = 0
+    whole = rolled_up(leaves, 900)
+    # when it is replayed, then the fault is that of the market, or of all, though a part is gone
+    groups = _since(whole, settings("PT15M", dimensions=DIMENSIONS), begin)
+    ended, failed = groups
+    assert ended.slices == ({"platform": "desk"},)
+    assert failed.slices == (told,)
+    assert second(failed.start) == whole.starts[fault.start]
+    assert second(failed.end) == whole.starts[fault.stop]
+    # What is gone is not expected.
+    assert failed.actual == pytest.approx(0.5 * failed.expected, rel=0.1)

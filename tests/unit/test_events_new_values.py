@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,14 +11,11 @@ from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.panel import Panel, second
 from anomaly_detector.replay import replay
 from anomaly_detector.snapshot import Snapshot
-from numpy.typing import NDArray
 
-from tests.unit.detection_panels import DIMENSIONS, cut, settings, shop, starts
+from tests.unit.detection_panels import DIMENSIONS, PARTS, cut, panel, rolled_up, settings, shop
 
 DAY = 24
 SIZE, BORN = 68 * DAY, 62 * DAY
-PLATFORMS, MARKETS = ("app", "desk", "web"), ("de", "it", "us")
-NAMES = [(one, other) for one in PLATFORMS for other in MARKETS]
 
 
 def _without_before(whole: Panel, axis: int, value: str, born: int) -> Panel:
@@ -63,36 +61,28 @@ def test_a_new_value_is_named_whole_and_learned(seed: int, axis: int, value: str
     assert expected.sum() == pytest.approx(actual.sum(), rel=0.2)
 
 
-def _in_small_parts(size: int, begin: int, seed: int, factor: float) -> Panel:
+def _in_small_parts(
+    size: int,
+    begin: int,
+    seed: int,
+    factor: float,
+    changed: Sequence[str] = ("app",),
+    lasting: int = 48,
+) -> Panel:
     """Quarters of an hour of three platforms, with a third market from `begin` on: a little in each
-    of them. Half a day later one platform changes for half a day.
+    of them. Half a day later one platform or market changes for half a day.
     """
     random, at = np.random.default_rng(seed), np.arange(size)
     shape = 1 + 0.4 * np.sin(at * 2 * np.pi / 96)
     sizes = (400, 60, 300, 150, 30, 100, 200, 60, 250)
     leaves = random.poisson(np.multiply.outer(sizes, shape)).astype(np.float64)
-    more = slice(begin + 48, begin + 96)
-    for place, (platform, market) in enumerate(NAMES):
+    more = slice(begin + 48, begin + 48 + lasting)
+    for place, (platform, market) in enumerate(PARTS):
         if market == "it":
             leaves[place, :begin] = 0
-        if platform == "app":
+        if platform in changed or market in changed:
             leaves[place, more] = np.round(factor * leaves[place, more])
-    return _rolled_up(leaves, 900)
-
-
-def _rolled_up(leaves: NDArray[np.float64], seconds: int) -> Panel:
-    """Leaves of three platforms and three markets with their roll-ups; zero has no row."""
-    found = {}
-    for one in ("*", *PLATFORMS):
-        for other in ("*", *MARKETS):
-            held = [one in ("*", own) and other in ("*", of) for own, of in NAMES]
-            found[one, other] = leaves[held].sum(axis=0)
-    slices = np.empty((len(found), 2), dtype=object)
-    slices[:] = list(found)
-    values = np.array([np.where(one > 0, one, np.nan) for one in found.values()]).T[:, None, :]
-    counts = np.isfinite(values).astype(np.float64)
-    size = leaves.shape[1]
-    return Panel(starts(size, seconds), DIMENSIONS, slices, ("views",), values, counts)
+    return rolled_up(leaves, 900)
 
 
 def test_a_new_value_is_told_once_though_single_intervals_say_little() -> None:
@@ -100,11 +90,41 @@ def test_a_new_value_is_told_once_though_single_intervals_say_little() -> None:
     size, begin = 25 * 96, 21 * 96 + 20
     chosen = settings("PT15M", dimensions=DIMENSIONS)
     whole = _in_small_parts(size, begin, 2, 1.15)
-    # when it is replayed, then no roll-up opens an event of its own
+    # when it is replayed, then no roll-up opens an event of its own, though the other markets of
+    # the platform that changes may
     groups = replay(chosen, Snapshot.initial(chosen), whole).groups
-    (group,) = [one for one in groups if second(one.end) > whole.starts[begin]]
+    group, *others = [one for one in groups if second(one.end) > whole.starts[begin]]
     told = (group.kind, group.slices, group.accepted)
     assert told == ("new value", ({DIMENSIONS[1]: "it"},), True)
+    parts = [part for one in others for part in one.slices]
+    assert all(part[DIMENSIONS[0]] == "app" and part[DIMENSIONS[1]] != "it" for part in parts)
+
+
+def test_what_changes_beside_a_new_value_is_an_event_of_its_own() -> None:
+    # given a new market, and half a day later half as much again in another one, for three hours
+    size, begin = 25 * 96, 21 * 96 + 20
+    chosen = settings("PT15M", dimensions=DIMENSIONS)
+    whole = _in_small_parts(size, begin, 2, 1.5, ("us",), 12)
+    # when it is replayed, then both are told
+    groups = replay(chosen, Snapshot.initial(chosen), whole).groups
+    new, more = [one for one in groups if second(one.end) > whole.starts[begin]]
+    assert (new.kind, new.slices, new.accepted) == ("new value", ({DIMENSIONS[1]: "it"},), True)
+    assert (more.slices, more.direction) == (({DIMENSIONS[1]: "us"},), "up")
+    assert whole.starts[begin + 48] <= second(more.start) <= whole.starts[begin + 50]
+    assert second(more.end) == whole.starts[begin + 60]
+
+
+def test_an_outage_is_not_the_end_of_a_new_value() -> None:
+    # given a new market, and half a day later three hours in which nothing comes of any
+    size, begin = 25 * 96, 21 * 96 + 20
+    chosen = settings("PT15M", dimensions=DIMENSIONS)
+    whole = _in_small_parts(size, begin, 2, 0.0, ("app", "desk", "web"), 12)
+    # when it is replayed, then the new market is told once, and accepted
+    groups = replay(chosen, Snapshot.initial(chosen), whole).groups
+    new, outage = [one for one in groups if second(one.end) > whole.starts[begin]]
+    assert (new.kind, new.slices, new.accepted) == ("new value", ({DIMENSIONS[1]: "it"},), True)
+    assert (outage.slices, outage.direction) == (({},), "down")
+    assert second(outage.end) == whole.starts[begin + 60]
 
 
 def test_a_new_value_is_told_though_its_roll_ups_vary_as_usual_beside_it() -> None:
@@ -115,8 +135,8 @@ def test_a_new_value_is_told_though_its_roll_ups_vary_as_usual_beside_it() -> No
     common[begin:] = 1.05
     sizes = (4000, 800, 3000, 1500, 300, 1000, 2000, 600, 2500)
     leaves = random.poisson(np.multiply.outer(sizes, common)).astype(np.float64)
-    leaves[[market == "it" for _, market in NAMES], :begin] = 0
-    whole = _rolled_up(leaves, 86_400)
+    leaves[[market == "it" for _, market in PARTS], :begin] = 0
+    whole = rolled_up(leaves, 86_400)
     # when it is replayed, then no roll-up is told
     chosen = settings("P1D", dimensions=DIMENSIONS, false_events_per_week=0.1)
     groups = replay(chosen, Snapshot.initial(chosen), whole).groups
@@ -137,3 +157,85 @@ def test_a_new_value_is_told_whole_though_its_event_was_elsewhere_for_a_while() 
     # when it is told, then what came of it elsewhere is part of it
     (group,) = done.groups
     assert (group.kind, group.slices) == ("new value", ({DIMENSIONS[1]: "it"},))
+
+
+def _in_noise(begins: Mapping[str, int], share: float, seed: int = 1) -> Panel:
+    """Hours of six markets that vary by a quarter together, and of others from an hour on, each of
+    some share of the total; until six days after the last.
+    """
+    random, size = np.random.default_rng(seed), max(begins.values()) + 6 * DAY
+    shocks = random.normal(0, 0.25 * np.sqrt(1 - 0.7**2), size)
+    common = np.exp(np.convolve(shocks, 0.7 ** np.arange(40))[:size])
+    shape = common * (1 + 0.3 * np.sin(np.arange(size) * 2 * np.pi / DAY))
+    old = {f"old_{number}": random.poisson(130 * shape) for number in range(6)}
+    new = {name: random.poisson(6 * 130 * share / (1 - share) * shape) for name in begins}
+    for name, begin in begins.items():
+        new[name][:begin] = 0
+    found = panel({"*": sum([*old.values(), *new.values()]), **old, **new})
+    values = np.where(found.values > 0, found.values, np.nan)
+    return replace(found, values=values, counts=np.nan_to_num(found.values))
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.12, True), (0.08, True), (0.03, False)])
+def test_a_new_value_is_told_by_itself_where_its_roll_ups_vary_more(
+    share: float, *, told: bool
+) -> None:
+    # given a total that varies by more than a new value brings
+    begin = 30 * DAY
+    whole = _in_noise({"new": begin}, share)
+    # when it is replayed
+    groups = replay(settings(), Snapshot.initial(settings()), whole).groups
+    # then it is told once, after some hours, if it is large
+    found = [one for one in groups if second(one.end) > whole.starts[begin]]
+    assert len(found) == told
+    for group in found:
+        assert (group.kind, group.slices, group.accepted) == (
+            "new value",
+            ({"platform": "new"},),
+            True,
+        )
+        assert (group.expected, group.contributions) == (0.0, {"platform": {"new": 100.0}})
+        assert second(group.start) - whole.starts[begin] == np.timedelta64(6, "h")
+
+
+def test_a_new_value_is_less_news_where_others_have_come() -> None:
+    # given three values of a tenth that come a week apart
+    begins = {"first": 30 * DAY, "second": 37 * DAY, "third": 44 * DAY}
+    whole = _in_noise(begins, 0.09)
+    # when they are replayed, then only the first is told: the second had to be twice as large
+    groups = replay(settings(), Snapshot.initial(settings()), whole).groups
+    told = [one.slices for one in groups if one.kind == "new value"]
+    assert told == [({"platform": "first"},)]
+
+
+def test_nothing_is_a_new_value_where_only_less_is_watched_for() -> None:
+    begin = 30 * DAY
+    chosen = settings(measures={"views": {"direction": "down"}})
+    groups = replay(chosen, Snapshot.initial(chosen), _in_noise({"new": begin}, 0.12)).groups
+    assert not [one for one in groups if one.kind == "new value"]
+
+
+def test_a_new_value_is_told_on_while_something_else_fails() -> None:
+    # given a new value of a third, which is told of the total, and a market that is gone meanwhile
+    begin = 30 * DAY
+    whole = _in_noise({"new": begin}, 0.35)
+    values, counts = whole.values.copy(), whole.counts.copy()
+    gone = slice(begin + 30, begin + 36)
+    place = whole.slices[:, 0].tolist().index("old_2")
+    for array in (values, counts):
+        array[gone, 0, 0] -= np.nan_to_num(array[gone, 0, place])
+    values[gone, 0, place], counts[gone, 0, place] = np.nan, 0.0
+    whole = replace(whole, values=values, counts=counts)
+    # when it is replayed
+    groups = replay(settings(), Snapshot.initial(settings()), whole).groups
+    # then both are told, each once and to its end
+    found = [
+        (one.kind, one.slices, second(one.end) - whole.starts[begin])
+        for one in groups
+        if second(one.end) > whole.starts[begin]
+    ]
+    hour = np.timedelta64(1, "h")
+    assert found == [
+        ("new value", ({"platform": "new"},), 74 * hour),
+        ("no data", ({"platform": "old_2"},), 36 * hour),
+    ]

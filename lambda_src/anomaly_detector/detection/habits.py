@@ -71,7 +71,8 @@ class Habits(Part):
     """Decayed statistics of the values of each series."""
 
     seen: Array = kept()  # values learned
-    age: Array = kept()  # intervals since the first of them
+    age: Array = kept()  # intervals since the first of them, or less after a new level
+    first: Array = kept()  # intervals that the detector had learned before the first of them
     level: Array = kept()  # decayed mean of the value
     magnitude: Array = kept()  # decayed mean of nonzero |value|
     rows: Array = kept()  # decayed mean of the number of rows per value
@@ -212,13 +213,16 @@ class Habits(Part):
         on: Mask,
         young: Array,
         expected: Array,
+        clock: int,
     ) -> None:
         """Learn one interval of the series `on`; call this after the other parts have learned.
 
         Parameters
         ----------
         value : as observed. learnt : clipped around the expectation. expected : before the value.
+        clock : number of the interval.
         """
+        np.copyto(self.first, clock, where=on & ~self.born)
         usual = np.maximum(np.abs(self.level), TINY)
         level = np.maximum(young, RATE_LEVEL * rules.pace)
         level *= on

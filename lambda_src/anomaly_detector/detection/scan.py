@@ -169,7 +169,14 @@ class Evidence:
         self.side[at] = np.where(change >= 0, 1.0, -1.0)
         self.stuck[at] = self.no_data[at] = False
 
-    def likely(self, m: int, window: int, lattice: Lattice, most: float = CLIP_LEAF) -> Array:
+    def likely(
+        self,
+        m: int,
+        window: int,
+        lattice: Lattice,
+        most: float = CLIP_LEAF,
+        tells: Mask | None = None,
+    ) -> Array:
         """(K,) log-likelihood ratio that exactly the leaves of a slice changed, in proportion.
 
         With u = C b / var and v = b^2 / var of each leaf, where b is its change for a relative
@@ -180,9 +187,12 @@ class Evidence:
         Parameters
         ----------
         most : usual deviations at which the change of a leaf is clipped.
+        tells : (L,) leaves that count, None for all.
         """
         leaves = lattice.leaves
         b = self.bases[window, m, leaves]
+        if tells is not None:
+            b = b * tells
         variance = self.dispersions[window, m, leaves] * np.maximum(b, SMALL)
         reach = most * np.sqrt(variance)
         c = np.minimum(np.maximum(self.changes[window, m, leaves], -reach), reach)

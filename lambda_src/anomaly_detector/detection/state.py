@@ -463,7 +463,16 @@ class State:
         scored = habits.seen >= rules.score_after
         self._remember(rules, shown, plain & scored, absent & scored)
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
-        habits.learn(rules, shown.observed, shown.whole, learnt, on, young, expectation.expected)
+        habits.learn(
+            rules,
+            shown.observed,
+            shown.whole,
+            learnt,
+            on,
+            young,
+            expectation.expected,
+            self.clock,
+        )
         self._go_back(rules)
         moved = self.forecast.follow_run(rules, value, expectation.expected, shown.z, on)
         if moved is not None:

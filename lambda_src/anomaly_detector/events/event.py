@@ -160,6 +160,7 @@ class Event:
     before : its severity before the newest interval.
     rose : starts of the intervals in which its severity rose, and to what.
     new : new slices that have made up its change.
+    wider : the slice that is told in the place of its own, as what else that holds tells nothing.
     """
 
     measure: str
@@ -191,6 +192,7 @@ class Event:
     before: float = 0.0
     rose: tuple[tuple[int, float], ...] = ()
     new: tuple[Slice, ...] = ()
+    wider: tuple[Slice, ...] = ()
 
     def id(self, detector: str) -> str:
         """The id of its group, the same in every replay."""

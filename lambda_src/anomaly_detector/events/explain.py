@@ -23,6 +23,7 @@ from anomaly_detector.events.parts import Brought, Cube
 from anomaly_detector.largest_remainder import apportion
 from anomaly_detector.lattice import Lattice
 
+MOST = 0.8  # share of what is usual in an event's slices that what explains it holds, if it is all
 # Kinds of which the leaves have a change in common.
 _LOCALISED: tuple[Kind, ...] = ("spike", "dip", "level", "ramp")
 
@@ -137,8 +138,21 @@ def _found(settings: DetectorSettings, rule: MeasureRule, event: Event, lattice:
         own = parts[0]
         brought = own.deviation if own.effect == "rate" else whole
         parts = [Brought(own.slice, actual, expected, brought, own.effect)]
+    if event.wider and _is_whole(event, cube, slices):
+        actual, expected = _values(rule, event, lattice)
+        slices = event.wider
+        parts = [Brought(slices[0], actual, expected, whole)]
     series = leaves or max(1, len(flagged))
     return _Found(kind, side, actual, expected, whole, deviation, slices, parts, series, cube)
+
+
+def _is_whole(event: Event, cube: Cube, slices: Sequence[Slice]) -> bool:
+    """Whether slices hold most of what the event is about, and a wider one holds that."""
+    if not all(holds(event.wider[0], one) for one in event.slices):
+        return False
+    usual = np.abs(cube.expected) * cube.held
+    named = np.logical_or.reduce([cube.within(one) for one in slices])
+    return bool(usual[named].sum() >= MOST * usual.sum())
 
 
 def _found_new(event: Event, lattice: Lattice) -> _Found | None:
@@ -147,7 +161,9 @@ def _found_new(event: Event, lattice: Lattice) -> _Found | None:
     They are the cause, and the other values of the roll-up are innocent.
     """
     places = [lattice.index[name] for name in event.slices]
-    change = float((event.sums.actual - event.sums.expected)[places].sum())
+    # Of what is new, nothing was expected.
+    expected = np.where(event.sums.new > 0, 0.0, event.sums.expected)
+    change = float((event.sums.actual - expected)[places].sum())
     held = _held(event, lattice) & (event.sums.new > 0)
     new = np.where(held, event.sums.new, 0.0)
     came = float(new.sum())

@@ -2,9 +2,10 @@
 
 An event **opens** on the slice with the largest evidence above the threshold. It is attributed to
 the slice whose leaves together explain the change best (`Evidence.likely`), and attributed again as
-the evidence grows. While it is open, another event opens only on slices that share no leaf with it,
-and only after a few intervals in which the first one settles on its slice. Two events that a common
-slice explains as well are merged.
+the evidence grows. While it is open, another event opens only on slices that share no leaf with it
+(of new values, that do not hold them), and only after a few intervals in which the first one
+settles on its slice. Two events that a common slice explains as well are merged. An event is told
+in the name of a wider slice if what that also holds is gone or new, and tells nothing.
 
 It **continues** while its slice deviates about as before, and **closes** after a few intervals that
 are normal according to their log-likelihood. Evidence in the same slices shortly afterwards
@@ -39,6 +40,13 @@ from anomaly_detector.detection.slots import Slots
 from anomaly_detector.detection.state import Judged, Shown, State
 from anomaly_detector.detection.verdicts import FIRM, Verdict
 from anomaly_detector.events.event import Event, Slice, Sums
+from anomaly_detector.events.new_value import (
+    NEW_WINDOWS,
+    evidence,
+    is_new,
+    new_values,
+    was_roll_up,
+)
 from anomaly_detector.events.usual import Usual
 from anomaly_detector.lattice import Lattice
 
@@ -54,7 +62,6 @@ BY_NEW = 0.8  # share of a change that new values must have to be its cause
 CHANCE = 3.0  # usual deviations that the rest may differ from nought, where most is new
 MOSTLY_NEW = 0.5  # the same of a single interval, when it is accepted, and beside what is by chance
 LEAST_EXPECTED = 0.01  # share of a window's usual sum that each shorter one must expect
-NEW_WINDOWS = 10  # learned windows up to which a slice is new; it learns some in a long event
 NOTHING_CAME = 0.9  # share of what was expected that is missing where next to nothing came
 SOMETHING_COMES = 0.9  # the same of an interval, below which something comes again
 JOINED = 0.8  # share of what two slices explain that a common slice must explain
@@ -90,7 +97,9 @@ def follow(
     kept: list[Event] = []
     for m, measure in enumerate(state.measures):
         of_measure = [event for event in events if event.measure == measure]
-        if not of_measure and found.evidence[m].max(initial=-np.inf) < found.threshold[m]:
+        come = new_values(rules, state, lattice, m)
+        shows = found.evidence[m].max(initial=-np.inf) >= found.threshold[m]
+        if not (of_measure or shows or len(come)):
             continue
         said = [one for one in verdicts if measure in one.span.measures]
         now = _Now(rules, state, lattice, found, m, shown.observed.actual[m], of_measure, said)
@@ -99,6 +108,8 @@ def follow(
             now.go_on(event, accept_after)
         now.drop_overlaps()
         now.open_new(measure, at)
+        now.tell_new(measure, at, come)
+        now.widen()
         additive, counted = bool(rules.additive[m, 0]), bool(rules.absent_is_zero[m, 0])
         for event in now.open:
             overlap, new = now.overlapping(event), None
@@ -107,9 +118,7 @@ def follow(
                 if new is not None:
                     names = (lattice.names[place] for place in np.flatnonzero(new).tolist())
                     event.new = tuple(dict.fromkeys((*event.new, *names)))
-            # Of what is new, nothing but its roll-ups is to blame.
-            held = overlap if new is None else overlap & now.holding(new) & ~new
-            frozen[m] |= held & now.holds_back(event)
+            frozen[m] |= now.held(event, overlap, new)
             moved = now.moved(event, shown.slots)
             if judged is None:
                 continue
@@ -147,6 +156,7 @@ class _Now:
     open: list[Event] = field(default_factory=list)
     ended: list[Event] = field(default_factory=list)
     shown: set[Event] = field(default_factory=set)
+    grown: set[Event] = field(default_factory=set)  # of which more is known than before
     overlaps: dict[tuple[Slice, ...], Mask] = field(default_factory=dict)  # that were asked for
 
     def place(self, event: Event) -> int:
@@ -167,8 +177,19 @@ class _Now:
         """(K,) slices that share leaves with the event; read only."""
         found = self.overlaps.get(event.slices)
         if found is None:
-            found = self.overlaps[event.slices] = event.overlapping(self.lattice)
+            if is_new(event):
+                found = self.lattice.within(self.place(event))
+            else:
+                found = event.overlapping(self.lattice)
+            self.overlaps[event.slices] = found
         return found
+
+    def barred(self, event: Event) -> Mask:
+        """(K,) slices that an event keeps others from: those that share leaves with it. Of new
+        values, it is those that hold them, as the others of their roll-up are as they were.
+        """
+        overlap = self.overlapping(event)
+        return overlap & self.holding(self._new_of(event)) if self._is_new(event) else overlap
 
     def moved(self, event: Event, slots: Slots) -> float:
         """What the expectations of the event's slices have moved since it opened."""
@@ -212,6 +233,18 @@ class _Now:
         by_chance = abs(change - came) <= CHANCE * usual
         return newborn if by_chance and 0 < MOSTLY_NEW * change <= came else None
 
+    def held(self, event: Event, overlap: Mask, new: Mask | None) -> Mask:
+        """(K,) slices that an event keeps from learning. Of what is new, nothing but its roll-ups
+        is to blame; of what is missing, nothing that comes for the first time.
+        """
+        held = overlap
+        if new is not None:
+            held = self.holding(new) & ~new
+            held = held if was_roll_up(event) else overlap & held
+        if event.side < 0:
+            held = held & self.state.habits.born[self.m]
+        return np.asarray(held & self.holds_back(event))
+
     def holds_back(self, event: Event) -> bool | Mask:
         """(K,) slices that an event keeps from learning: not for long before their week is known,
         as what lasts may be its weekend.
@@ -254,7 +287,7 @@ class _Now:
             event.closed += 1
             if event.closed <= self.rules.remembered:
                 self.ended.append(event)
-            elif not self._is_anomaly(event):
+            elif not (is_new(event) or self._is_anomaly(event)):
                 self.state.scan.count(self.rules, self.m, self.place(event), event.severity)
             return
         shown = self._is_shown(event)
@@ -276,19 +309,23 @@ class _Now:
         overlap = self.overlapping(event)
         if not over:
             event.accepted = True
+            new = self.akin(event) & self._still_new(event)
+            by_itself = is_new(event) and not was_roll_up(event)
+            if new.any() and not by_itself:
+                # What else happens in its roll-ups is no part of it.
+                overlap = self.holding(new)
             stuck = overlap & (self.found.repeats[self.m] >= BACK_TO_NORMAL)
             self.state.scan.accept_repeats(self.m, stuck)
             self.state.habits.accept_silence(self.m, overlap & self.found.silent[self.m])
             within = np.zeros(len(overlap), dtype=np.bool_)
             for name in event.slices:
                 within |= self.lattice.within(self.lattice.index[name])
-            new = self.akin(event) & self._still_new(event)
-            overlap = overlap | self.holding(new)
             # Others have learned what lasted.
             held = self.holds_back(event)
-            self.state.accept(
-                self.rules, self.found, self.m, within & held, overlap & held, new, event.age
-            )
+            if not by_itself:
+                self.state.accept(
+                    self.rules, self.found, self.m, within & held, overlap & held, new, event.age
+                )
             seen = self.state.scan.dispersion_seen[self.m]
             seen[new] = np.maximum(seen[new], NEW_WINDOWS + 1.0)
         self.state.scan.empty(self.m, overlap)
@@ -314,14 +351,30 @@ class _Now:
         if len(self.open) < 2:
             return
         kept: list[Event] = []
-        taken = np.zeros(len(self.lattice.level), dtype=np.bool_)
         for event in sorted(self.open, key=lambda one: (-one.evidence, one.opened, one.first)):
-            if taken[[self.lattice.index[name] for name in event.slices]].any():
+            if any(self._clash(event, other) for other in kept):
                 self._close(event)
-                continue
-            taken |= self.overlapping(event)
-            kept.append(event)
+            else:
+                kept.append(event)
         self.open = kept
+
+    def _clash(self, event: Event, other: Event) -> bool:
+        """Whether an event cannot be open beside another one. What fails is no part of what is new,
+        nor its end.
+        """
+        apart = self._is_apart(event, other.side) or self._is_apart(other, event.side)
+        if apart or is_new(event):
+            return False
+        own = [self.lattice.index[name] for name in event.slices]
+        return bool(self.barred(other)[self._new_of(event) if self._is_new(event) else own].any())
+
+    def _is_apart(self, event: Event, side: int) -> bool:
+        """Whether what deviates to a side is surely not what an event of new values is about."""
+        return event.side != side and self._is_new(event)
+
+    def _is_new(self, event: Event) -> bool:
+        """Whether an event is about new values, or was and is still where they are."""
+        return bool(event.new) and bool(self.overlapping(event)[self._new_of(event)].any())
 
     def open_new(self, measure: str, at: int) -> None:
         """Open events where there is enough evidence, or continue recent ones."""
@@ -331,7 +384,7 @@ class _Now:
         while may.any():
             best = int(np.where(may, evidence, -np.inf).argmax())
             overlap = self.lattice.overlapping(best)
-            before = [one for one in self.ended if overlap[self.place(one)]]
+            before = [one for one in self.ended if overlap[self.place(one)] and not is_new(one)]
             if any(self._left_behind(one)[best] for one in before):
                 self.state.scan.empty(self.m, overlap)
                 may &= ~overlap
@@ -359,6 +412,63 @@ class _Now:
             for other in self.open:
                 may &= (other.age >= self.rules.settled) | (evidence > other.evidence)
 
+    def tell_new(self, measure: str, at: int, places: NDArray[np.int64]) -> None:
+        """Open or continue the events of new values that are large, if no other tells them.
+
+        Parameters
+        ----------
+        places : indices of the slices of the values.
+        """
+        found, m = self.found, self.m
+        threshold = float(found.threshold[m])
+        needed = np.broadcast_to(threshold * self._needed(), found.evidence[m].shape)
+        for place in places.tolist():
+            x, came = evidence(self.rules, self.state, self.lattice, found, m, place)
+            if x < needed[place] or self._is_told(place):
+                continue
+            name = self.lattice.names[place]
+            event = self._told_of_its_roll_up(place, came)
+            if event is None:
+                event = Event(measure, at, name, (name,), 1, at, Sums.none(len(self.actual)))
+            else:
+                (self.ended if event.closed else self.open).remove(event)
+                event.slices = (name,)
+                event.closed = event.quiet = 0
+                event.doubt = 0.0
+            inside = self.lattice.within(place) & self._newborn(event)
+            names = (self.lattice.names[one] for one in np.flatnonzero(inside).tolist())
+            event.new = tuple(dict.fromkeys((name, *event.new, *names)))
+            event.evidence = max(event.evidence, x)
+            event.severity = max(event.severity, 100.0 * x / (x + threshold))
+            event.change = event.base = came
+            self.open.append(event)
+            self.shown.add(event)
+
+    def _told_of_its_roll_up(self, place: int, came: float) -> Event | None:
+        """The event that has told a new value so far, by itself before a pause, or of a roll-up: of
+        what has risen since the value came, most is its own.
+        """
+        age = self.state.clock - self.state.habits.first[self.m, place]
+        for one in reversed((*self.ended, *self.open)):
+            if one.closed > self._continued(one) or one.side < 0 or one.no_data:
+                continue
+            if is_new(one):
+                if one.slices == (self.lattice.names[place],):
+                    return one
+            elif (
+                self.overlapping(one)[place] and one.age <= age and came >= MOSTLY_NEW * one.change
+            ):
+                return one
+        return None
+
+    def _is_told(self, place: int) -> bool:
+        """Whether an event tells a new value already, or has."""
+        if self.state.scan.dispersion_seen[self.m, place] > NEW_WINDOWS:
+            return True
+        if any(not is_new(one) and self._new_of(one)[place] for one in self.ended):
+            return True
+        return any(one.side > 0 and self.akin(one)[place] for one in self.open)
+
     def _may_open(self) -> Mask:
         """(K,) slices on which an event may open beside the open ones."""
         found, m = self.found, self.m
@@ -373,7 +483,9 @@ class _Now:
                 may &= ~overlap | other | (evidence >= LEFT_BEHIND * event.evidence)
                 continue
             stronger = evidence > event.evidence
-            may &= ~overlap | (stronger & (found.side[m] != event.side))
+            may &= ~self.barred(event) | (
+                (stronger | self._is_new(event)) & (found.side[m] != event.side)
+            )
             may &= stronger | (event.age >= self.rules.settled)
         places = np.flatnonzero(may)
         if len(places):
@@ -402,13 +514,15 @@ class _Now:
 
     def _by_known_new(self) -> Mask:
         """(K,) slices whose change is that of new values that an open event is about."""
-        found, lattice = self.found, self.lattice
-        by = np.zeros(len(lattice.level), dtype=np.bool_)
+        by = np.zeros(len(self.lattice.level), dtype=np.bool_)
         for event in self.open:
             if self._came_anew(event):
                 by |= self.akin(event)
-        if not by.any():
-            return by
+        return self._made_by(by) if by.any() else by
+
+    def _made_by(self, by: Mask) -> Mask:
+        """(K,) slices whose change is what new values (K,) brought."""
+        found, lattice = self.found, self.lattice
         leaves = np.where(by, np.nan_to_num(self.actual), 0.0)[lattice.leaves]
         came = lattice.summed(leaves)
         most = (came > 0) & (came >= BY_NEW * found.now_change[self.m])
@@ -416,8 +530,12 @@ class _Now:
         m, window = self.m, found.window[self.m]
         of_leaves = (found.changes[:, m] + found.bases[:, m] * found.size[m])[:, lattice.leaves]
         of_leaves = np.where(by[lattice.leaves], of_leaves, 0.0)
-        came = lattice.summed(of_leaves)[window, np.arange(len(window))]
-        return np.asarray(most | ((came > 0) & (came >= BY_NEW * found.change[m])))
+        pick = (window, np.arange(len(window)))
+        came, change = lattice.summed(of_leaves)[pick], found.change[m]
+        most |= (came > 0) & (came >= BY_NEW * change)
+        variance = (found.dispersions[:, m] * found.bases[:, m])[pick]
+        by_chance = change - came <= CHANCE * np.sqrt(np.maximum(variance, 0.0))
+        return np.asarray(most | ((came > 0) & (came >= MOSTLY_NEW * change) & by_chance))
 
     def akin(self, event: Event) -> Mask:
         """(K,) new slices within the same new values as those that the event is about."""
@@ -535,8 +653,9 @@ class _Now:
         lacks = bool(self.found.no_data[self.m, place])
 
         def may(one: Event) -> bool:
-            # More than usual is no part of what was gone.
-            return one.no_data == lacks and not (side > 0 and _nothing_came(one))
+            # More than usual is no part of what was gone, nor is less of what is new.
+            apart = self._is_apart(one, side) or (side > 0 and _nothing_came(one))
+            return one.no_data == lacks and not apart
 
         again = [
             one
@@ -555,6 +674,9 @@ class _Now:
         ]
         overlap = self.lattice.overlapping(place)
         for event in [one for one in self.open if overlap[self.place(one)]]:
+            apart = is_new(event) or self._is_apart(event, side)
+            if apart or not self.barred(event)[place]:
+                continue
             self.open.remove(event)
             self._close(event)
             if self._alike(place, self.place(event)) and may(event):
@@ -592,6 +714,7 @@ class _Now:
             own = self.place(event)
             if (
                 event.quiet >= self.rules.quiet_to_yield
+                or is_new(event)
                 or event.side != found.side[m, place]
                 or event.no_data != found.no_data[m, place]
                 or self.overlapping(event)[place]
@@ -660,6 +783,79 @@ class _Now:
             for one in self.open
         )
 
+    def widen(self) -> None:
+        """Say anew in the place of which slices the wider ones are told, where more is known."""
+        for event in self.open:
+            if event in self.grown:
+                event.wider = self._wider(event)
+
+    def _wider(self, event: Event) -> tuple[Slice, ...]:
+        """The slice that is told in the place of the event's own, if any: one that holds them, but
+        cannot show the event, as another event or the warm-up after one has it.
+
+        What it also holds and what tells nothing now, being gone or new, is left out; the other
+        leaves decide, as in `_locate`.
+        """
+        found, m, lattice, rules = self.found, self.m, self.lattice, self.rules
+        places = [lattice.index[name] for name in event.slices]
+        habits, leaves = self.state.habits, lattice.leaves
+        may = habits.seen[m] < rules.open_after
+        if rules.additive[m, 0]:
+            values = np.nan_to_num(self.actual)
+            mute = self.state.forecast.is_gone(habits, values)[m, leaves]
+        else:
+            mute = self.state.scan.gone[m, leaves] >= rules.quiet_at_most
+        for other in self.open:
+            barred = self.barred(other)
+            if other.age < event.age + rules.settled or barred[places].any():
+                continue
+            if self._is_new(other):
+                # Before long, new values have an expectation of their own.
+                young = self.akin(other) & (habits.seen[m] < rules.quiet_at_most)
+                mute = mute | young[leaves]
+            elif other.no_data or _nothing_came(other):
+                mute = mute | barred[leaves]
+            else:
+                continue
+            may = may | barred
+        mute = mute & habits.born[m, leaves]
+        wider = habits.born[m].copy()
+        wider[places] = False
+        for place in places:
+            mute &= ~lattice.held(place)
+            wider &= lattice.holding(place)
+        may = may & wider & (lattice.summed(mute.astype(np.float64)) > 0)
+        if not may.any():
+            return ()
+        best = max(places, key=lambda place: float(found.evidence[m, place]))
+        likely = self._likely_of(best, ~mute) - self._price()
+        own = float(likely[places].sum()) * (JOINED if len(places) > 1 else 1.0)
+        chosen = int(np.where(wider, likely, -np.inf).argmax())
+        return (lattice.names[chosen],) if may[chosen] and likely[chosen] > own else ()
+
+    def _likely_of(self, best: int, tells: Mask) -> Array:
+        """(K,) nats of each slice for the kind of evidence that the slice `best` has, by those of
+        its leaves that tell (L,), whether the slice can show it or not.
+        """
+        found, m, lattice = self.found, self.m, self.lattice
+        tells = tells & self.state.habits.born[m, lattice.leaves]
+        if found.stuck[m, best]:
+            nats = found.repeats[m, lattice.leaves]
+            gain = np.where(nats > 0, nats, -NOT_STUCK)
+        elif found.no_data[m, best]:
+            come = found.now_base[m, lattice.leaves] > 0
+            gain = np.where(come, -NOT_STUCK, found.missing[m, lattice.leaves])
+        else:
+            return found.likely(m, int(found.window[m, best]), lattice, tells=tells)
+        return lattice.summed(np.where(tells, gain, 0.0))
+
+    def _price(self) -> Array:
+        """(K,) the logarithm of the number of slices in the level of each."""
+        lattice = self.lattice
+        born = self.state.habits.born[self.m].astype(np.float64)
+        slices = np.bincount(lattice.level, born, lattice.count)[lattice.level]
+        return np.asarray(np.log(np.maximum(slices, 1.0)))
+
     def _explains_both(self, wider: int, one: int, other: int) -> bool:
         likely = self._likely(one)
         return bool(likely[wider] >= JOINED * (likely[one] + likely[other]))
@@ -692,15 +888,13 @@ class _Now:
         """Index of the slice whose leaves together explain the change best; the penalty of each
         level is the logarithm of its number of slices. For `age` see `_likely`.
         """
-        found, m, lattice = self.found, self.m, self.lattice
+        found, m = self.found, self.m
         least = min(AS_STRONG * found.evidence[m, best], CERTAIN * found.threshold[m])
         may = may & (found.evidence[m] >= least)
         may[best] = True
         likely = self._likely(best, age)
         if not (found.stuck[m, best] or found.no_data[m, best]):
-            born = self.state.habits.born[m].astype(np.float64)
-            slices = np.bincount(lattice.level, born, lattice.count)[lattice.level]
-            likely = likely - np.log(np.maximum(slices, 1.0))
+            likely = likely - self._price()
         likely = np.where(may, likely, -np.inf)
         # Leaves whose change is clipped explain equally much, and rounding must not decide.
         most = likely.max()
@@ -731,6 +925,9 @@ class _Now:
         place = self.place(event)
         may = self.overlapping(event) & (found.side[m] == event.side)
         may &= found.weight[m] >= found.threshold[m]
+        if self._came_anew(event):
+            # What the new values are not in is another event.
+            may &= self._made_by(self.akin(event))
         if event.age >= self.rules.quiet_at_most:
             # What is of another kind is another event.
             may &= found.no_data[m] == event.no_data
@@ -745,7 +942,7 @@ class _Now:
                 and other.evidence > event.evidence
             ):
                 # Nor into the slices of a stronger one, which would end this one, to open it anew.
-                may &= ~self.overlapping(other)
+                may &= ~self.barred(other)
         best = int(np.where(may, found.evidence[m], -np.inf).argmax())
         if not may[best] or found.evidence[m, best] <= event.evidence:
             return
@@ -761,6 +958,8 @@ class _Now:
 
     def _measure(self, event: Event, place: int) -> None:
         found, m = self.found, self.m
+        if found.evidence[m, place] >= event.evidence:
+            self.grown.add(event)
         event.evidence = max(event.evidence, float(found.evidence[m, place]))
         x = float(found.weight[m, place])
         event.severity = max(event.severity, 100.0 * x / (x + float(found.threshold[m])))
@@ -783,6 +982,9 @@ class _Now:
             # At night they are few, and are there all the same.
             event.doubt = 0.0
             return True
+        if self._is_new(event) and self._is_gone(event):
+            # New values that fail with others are not over.
+            return None
         asked = base * event.change / event.base if event.base > 0 else 0.0
         variance = float(found.dispersions[0, m, place] * found.bases[0, m, place])
         against = asked * (0.5 * asked - change) / max(variance, 1e-200)
@@ -806,6 +1008,14 @@ class _Now:
             event.change += change
             event.base += base
         return True
+
+    def _is_gone(self, event: Event) -> bool:
+        """Whether an open event of the other side is about all that is new in an event."""
+        new = self._new_of(event)
+        return any(
+            not one.closed and one.side != event.side and bool(self.overlapping(one)[new].all())
+            for one in self.known
+        )
 
     def _close(self, event: Event) -> None:
         event.closed = 1
