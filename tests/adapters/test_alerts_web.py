@@ -7,6 +7,7 @@ import hmac
 import http.client
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -93,6 +94,17 @@ def closes_half_way(handler: BaseHTTPRequestHandler, begun: bytes = b"HTTP/1.1 2
 
 def closes_in_the_body(handler: BaseHTTPRequestHandler) -> None:
     closes_half_way(handler, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+
+
+def resets_in_the_body(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+    handler.wfile.flush()
+    time.sleep(0.1)
+    # Closed without waiting, a connection is reset.
+    at_once = struct.pack("ii", 1, 0)
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    for one in (handler.rfile, handler.wfile, handler.connection):
+        one.close()
 
 
 @pytest.fixture
@@ -272,7 +284,7 @@ def test_what_may_have_arrived_is_not_sent_again(
     assert len(server.got) == 1
 
 
-@pytest.mark.parametrize("does", [closes_in_the_body, drips_in_the_body])
+@pytest.mark.parametrize("does", [closes_in_the_body, drips_in_the_body, resets_in_the_body])
 def test_an_answer_that_is_cut_after_its_status_counts_unless_it_has_to_be_read(
     server: Server, targets: Any, does: Behaviour
 ) -> None:

@@ -542,7 +542,7 @@ def test_a_trained_detector_keeps_its_parts_and_has_only_to_be_crawled(world: Wo
     warehouse = Warehouse([{"Status": "FINISHED", "HasResultSet": True}] * 3)
     at = begin(world, warehouse, "check_series")
     # when there are more series than one part holds, and two would
-    warehouse.result = counted(slices=38_000, rows=10**9)
+    warehouse.result = counted(slices=37_500, rows=10**9)
     # then that is no matter before it is trained, and one afterwards
     assert look(world, warehouse, at, "check_series").result["ok"]
     world.activate()

@@ -121,7 +121,7 @@ class Https:
                 with _within(_WHOLE, connection.sock):
                     connection.request("POST", path, body, {**told, **headers})
                     answer = connection.getresponse()
-                    found = Answer(answer.status, answer.read(_MOST_BYTES))
+                    found = Answer(answer.status, _read(answer))
             except (OSError, http.client.HTTPException) as error:
                 kind = BusyError if repeatable else UncertainError
                 text = f"{host} did not answer: {type(error).__name__} {error}".rstrip()
@@ -139,6 +139,14 @@ class Https:
         if found.status >= 500:
             raise BusyError(text)
         raise PermanentError(text)
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    """What there is of a body: once the status is told, a reset connection unsays nothing."""
+    try:
+        return answer.read(_MOST_BYTES)
+    except (OSError, http.client.HTTPException):
+        return b""
 
 
 @contextmanager
