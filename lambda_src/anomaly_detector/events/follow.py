@@ -43,7 +43,7 @@ from anomaly_detector.events.event import Event, Slice, Sums
 from anomaly_detector.events.new_value import (
     NEW_WINDOWS,
     evidence,
-    is_new,
+    is_by_itself,
     new_values,
     was_roll_up,
 )
@@ -177,7 +177,7 @@ class _Now:
         """(K,) slices that share leaves with the event; read only."""
         found = self.overlaps.get(event.slices)
         if found is None:
-            if is_new(event):
+            if is_by_itself(event):
                 found = self.lattice.within(self.place(event))
             else:
                 found = event.overlapping(self.lattice)
@@ -287,7 +287,7 @@ class _Now:
             event.closed += 1
             if event.closed <= self.rules.remembered:
                 self.ended.append(event)
-            elif not (is_new(event) or self._is_anomaly(event)):
+            elif not (is_by_itself(event) or self._is_anomaly(event)):
                 self.state.scan.count(self.rules, self.m, self.place(event), event.severity)
             return
         shown = self._is_shown(event)
@@ -310,7 +310,7 @@ class _Now:
         if not over:
             event.accepted = True
             new = self.akin(event) & self._still_new(event)
-            by_itself = is_new(event) and not was_roll_up(event)
+            by_itself = is_by_itself(event) and not was_roll_up(event)
             if new.any() and not by_itself:
                 # What else happens in its roll-ups is no part of it.
                 overlap = self.holding(new)
@@ -363,7 +363,7 @@ class _Now:
         nor its end.
         """
         apart = self._is_apart(event, other.side) or self._is_apart(other, event.side)
-        if apart or is_new(event):
+        if apart or is_by_itself(event):
             return False
         own = [self.lattice.index[name] for name in event.slices]
         return bool(self.barred(other)[self._new_of(event) if self._is_new(event) else own].any())
@@ -384,7 +384,9 @@ class _Now:
         while may.any():
             best = int(np.where(may, evidence, -np.inf).argmax())
             overlap = self.lattice.overlapping(best)
-            before = [one for one in self.ended if overlap[self.place(one)] and not is_new(one)]
+            before = [
+                one for one in self.ended if overlap[self.place(one)] and not is_by_itself(one)
+            ]
             if any(self._left_behind(one)[best] for one in before):
                 self.state.scan.empty(self.m, overlap)
                 may &= ~overlap
@@ -452,7 +454,7 @@ class _Now:
         for one in reversed((*self.ended, *self.open)):
             if one.closed > self._continued(one) or one.side < 0 or one.no_data:
                 continue
-            if is_new(one):
+            if is_by_itself(one):
                 if one.slices == (self.lattice.names[place],):
                     return one
             elif (
@@ -465,7 +467,7 @@ class _Now:
         """Whether an event tells a new value already, or has."""
         if self.state.scan.dispersion_seen[self.m, place] > NEW_WINDOWS:
             return True
-        if any(not is_new(one) and self._new_of(one)[place] for one in self.ended):
+        if any(not is_by_itself(one) and self._new_of(one)[place] for one in self.ended):
             return True
         return any(one.side > 0 and self.akin(one)[place] for one in self.open)
 
@@ -674,7 +676,7 @@ class _Now:
         ]
         overlap = self.lattice.overlapping(place)
         for event in [one for one in self.open if overlap[self.place(one)]]:
-            apart = is_new(event) or self._is_apart(event, side)
+            apart = is_by_itself(event) or self._is_apart(event, side)
             if apart or not self.barred(event)[place]:
                 continue
             self.open.remove(event)
@@ -714,7 +716,7 @@ class _Now:
             own = self.place(event)
             if (
                 event.quiet >= self.rules.quiet_to_yield
-                or is_new(event)
+                or is_by_itself(event)
                 or event.side != found.side[m, place]
                 or event.no_data != found.no_data[m, place]
                 or self.overlapping(event)[place]

@@ -7,8 +7,9 @@ n is the number of other values of its dimension that have come in the last half
 of its size at least: where new values come each week, only a larger one is news. In the first two
 weeks of a measure it is not known yet which values there are, and none is told.
 
-Such an event says nothing of other slices: others may open beside it, and it holds none but those
-that are new. An event of a roll-up goes on as that of the new value, if most of it was the value's.
+Such an event says nothing of other slices: others may open beside it, and it keeps none from
+learning. An event of a roll-up goes on as that of the new value, if most of it was the value's; it
+then keeps the roll-ups from learning, until they take over what the value brings.
 """
 
 from __future__ import annotations
@@ -74,18 +75,18 @@ def evidence(
         return 0.0, 0.0
     total = _total(lattice)
     share = brought / max(brought, float(came[total]), float(usual[total]))
-    share /= SHARE * (1 + _others(rules, state, lattice, m, place))
-    return float(found.threshold[m]) * share, brought
+    needed = SHARE * (1 + _others(rules, state, lattice, m, place))
+    return float(found.threshold[m]) * share / needed, brought
 
 
-def is_new(event: Event) -> bool:
+def is_by_itself(event: Event) -> bool:
     """Whether an event is told of a new value by itself, not of a roll-up that it lifts."""
     return event.slices[0] in event.new
 
 
 def was_roll_up(event: Event) -> bool:
     """Whether an event is told of a new value by itself after it was told of a roll-up."""
-    return is_new(event) and event.first not in event.new
+    return is_by_itself(event) and event.first not in event.new
 
 
 def _others(rules: Rules, state: State, lattice: Lattice, m: int, place: int) -> int:
