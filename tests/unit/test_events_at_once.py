@@ -128,6 +128,28 @@ def test_a_fault_that_crosses_what_is_gone_is_one_event() -> None:
     assert parts.severity > 80
 
 
+@pytest.mark.parametrize(
+    ("silent", "where", "factor", "told"),
+    [
+        (("mobile_web", "*"), ("pc_web", "*"), 0.6, {"platform": "pc_web"}),
+        (("mobile_web", "*"), ("*", "it"), 3.0, {"marketplace": "it"}),
+        (("mobile_web", "us"), ("*", "*"), 1.6, {}),
+    ],
+    ids=["beside it", "across it", "around it"],
+)
+def test_a_fault_in_the_hour_in_which_a_slice_falls_silent_is_told_too(
+    silent: tuple[str, str], where: tuple[str, str], factor: float, told: dict[str, str]
+) -> None:
+    # given an hour in which nothing comes of one slice, and less or more than usual of another
+    faults = [(silent, 10, 11, 0.0), (where, 10, 11, factor)]
+    # when it is replayed, then there are two events, each by its own name
+    lost = {name: value for name, value in zip(DIMENSIONS, silent, strict=True) if value != "*"}
+    named = [one.slices for one in _at_once(faults, 20)]
+    assert len(named) == 2
+    assert (lost,) in named
+    assert (told,) in named
+
+
 def test_an_outage_is_told_of_the_total_though_more_than_usual_comes_in_a_part_of_it() -> None:
     # given three times as much on one platform, and forty hours later nothing anywhere
     more, none = (("mobile_web", "*"), 6, 54, 3.0), (("*", "*"), 46, 50, 0.0)

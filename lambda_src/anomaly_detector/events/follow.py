@@ -4,8 +4,9 @@ An event **opens** on the slice with the largest evidence above the threshold. I
 the slice whose leaves together explain the change best (`Evidence.likely`), and attributed again as
 the evidence grows. While it is open, another event opens only on slices that share no leaf with it
 (of new values, that do not hold them), and only after a few intervals in which the first one
-settles on its slice. Two events that a common slice explains as well are merged. An event is told
-in the name of a wider slice if what that also holds is gone or new, and tells nothing.
+settles on its slice, unless it is about what is gone, of which nothing else is a part. Two events
+that a common slice explains as well are merged. An event is told in the name of a wider slice if
+what that also holds is gone or new, and tells nothing.
 
 It **continues** while its slice deviates about as before, and **closes** after a few intervals that
 are normal according to their log-likelihood. Evidence in the same slices shortly afterwards
@@ -381,6 +382,7 @@ class _Now:
         found, m = self.found, self.m
         evidence = found.evidence[m]
         may = self._may_open()
+        parts = np.zeros_like(may)  # that may join an event which opens now, but open none
         while may.any():
             best = int(np.where(may, evidence, -np.inf).argmax())
             overlap = self.lattice.overlapping(best)
@@ -393,8 +395,10 @@ class _Now:
                 continue
             place = self._locate(may & overlap & (found.side[m] == found.side[m, best]), best)
             may &= ~overlap
-            if self._join(place):
+            if self._join(place, only_part=bool(parts[best])):
                 may &= ~self.overlapping(self.open[-1])
+                continue
+            if parts[best]:
                 continue
             event = self._taken_up(place, before, float(evidence[best]))
             if event is None:
@@ -407,12 +411,13 @@ class _Now:
             own = self.place(event)
             event.change = float(found.change[m, own])
             event.base = float(found.base[m, own])
-            self._take_along(event, may & (found.side[m] == event.side))
+            self._take_along(event, may & ~parts & (found.side[m] == event.side))
             self.open.append(event)
             self.shown.add(event)
             may &= ~self.overlapping(event)
             for other in self.open:
-                may &= (other.age >= self.rules.settled) | (evidence > other.evidence)
+                if not self._is_settled(other):
+                    parts |= evidence <= other.evidence
 
     def tell_new(self, measure: str, at: int, places: NDArray[np.int64]) -> None:
         """Open or continue the events of new values that are large, if no other tells them.
@@ -488,12 +493,19 @@ class _Now:
             may &= ~self.barred(event) | (
                 (stronger | self._is_new(event)) & (found.side[m] != event.side)
             )
-            may &= stronger | (event.age >= self.rules.settled)
+            if not self._is_settled(event):
+                may &= stronger
         places = np.flatnonzero(may)
         if len(places):
             may[places] = self._still_there(places)
             may &= ~self._by_known_new()
         return np.asarray(may)
+
+    def _is_settled(self, event: Event) -> bool:
+        """Whether it is sure what an event is about, so that what else deviates is no part of it:
+        after a while, and at once of what is gone.
+        """
+        return event.age >= self.rules.settled or _tells_silence(event)
 
     def _still_there(self, places: NDArray[np.int64]) -> Mask:
         """(N,) whether slices show it now. Long windows still contain an event that is over: each
@@ -704,12 +716,17 @@ class _Now:
         lasted = event.age - event.closed - event.quiet
         return min(self.rules.continued, max(self.rules.quiet_at_most // 2, lasted))
 
-    def _join(self, place: int) -> bool:
+    def _join(self, place: int, *, only_part: bool) -> bool:
         """Whether the evidence at `place` is merged into an open event.
 
         The event moves to the smallest common slice if that explains both; if no such slice is
         monitored, or another event has a part of it, the new slice is added to its own. It is then
         the last of the open events.
+
+        Parameters
+        ----------
+        only_part : whether it is merged only where what is gone keeps the common slice from
+            showing both.
         """
         found, m = self.found, self.m
         for event in self.open:
@@ -725,6 +742,8 @@ class _Now:
             if self._steady(event) and not self._as_old(event, place):
                 continue
             wider = self.lattice.joint(place, own)
+            if only_part and (wider is None or not self._is_cut(wider)):
+                continue
             apart = wider is None or self._is_taken(wider, event, event.side)
             if wider is not None and not apart and self._explains_both(wider, place, own):
                 event.slices = (self.lattice.names[wider],)
@@ -773,6 +792,10 @@ class _Now:
         change, base = (of[held, m, place] for of in (found.changes, found.bases))
         return bool(event.side * change >= STILL_THERE * usual * base)
 
+    def _is_cut(self, place: int) -> bool:
+        """Whether a slice shares leaves with what is gone."""
+        return any(_tells_silence(one) and bool(self.overlapping(one)[place]) for one in self.open)
+
     def _is_taken(self, place: int, event: Event, side: int) -> bool:
         """Whether a stronger event of a side shares leaves with a slice: of the event's own side,
         one that has lasted.
@@ -809,13 +832,14 @@ class _Now:
             mute = self.state.scan.gone[m, leaves] >= rules.quiet_at_most
         for other in self.open:
             barred = self.barred(other)
-            if other.age < event.age + rules.settled or barred[places].any():
+            later = event.age + (0 if _tells_silence(other) else rules.settled)
+            if other.age < later or barred[places].any():
                 continue
             if self._is_new(other):
                 # Before long, new values have an expectation of their own.
                 young = self.akin(other) & (habits.seen[m] < rules.quiet_at_most)
                 mute = mute | young[leaves]
-            elif other.no_data or _nothing_came(other):
+            elif _tells_silence(other):
                 mute = mute | barred[leaves]
             else:
                 continue
@@ -1022,6 +1046,11 @@ class _Now:
     def _close(self, event: Event) -> None:
         event.closed = 1
         self.ended.append(event)
+
+
+def _tells_silence(event: Event) -> bool:
+    """Whether an event is about what is gone."""
+    return event.no_data or _nothing_came(event)
 
 
 def _nothing_came(event: Event) -> bool:
