@@ -187,3 +187,25 @@ def test_a_fault_is_named_as_if_nothing_were_gone(
     assert second(failed.end) == whole.starts[fault.stop]
     # What is gone is not expected.
     assert failed.actual == pytest.approx(0.5 * failed.expected, rel=0.1)
+
+
+def test_a_level_of_days_keeps_its_name_when_its_market_falls_silent() -> None:
+    # given daily counts, a leaf at half for eleven days, and all of its market gone on the tenth
+    size, begin = 150, 120
+    random, at = np.random.default_rng(2), np.arange(size)
+    shape = 20 + 4 * np.sin(at * 2 * np.pi / 7)
+    sizes = (400, 160, 300, 150, 130, 100, 200, 160, 250)
+    leaves = random.poisson(np.multiply.outer(sizes, shape)).astype(np.float64)
+    for place, (platform, market) in enumerate(PARTS):
+        if (platform, market) == ("app", "us"):
+            leaves[place, begin : begin + 11] = np.round(0.5 * leaves[place, begin : begin + 11])
+        if market == "us":
+            leaves[place, begin + 9] = 0
+    whole = rolled_up(leaves, 86_400)
+    # when it is replayed, then the level is told of the leaf, and the silence of the others
+    level, silence = _since(whole, settings("P1D", dimensions=DIMENSIONS), begin)
+    assert level.slices == ({"platform": "app", "marketplace": "us"},)
+    assert second(level.start) == whole.starts[begin]
+    assert {one["platform"] for one in silence.slices} == {"desk", "web"}
+    assert second(silence.start) == whole.starts[begin + 9]
+    assert second(silence.end) == whole.starts[begin + 10]

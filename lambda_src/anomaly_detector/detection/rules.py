@@ -85,6 +85,7 @@ class Rules:
     quiet_to_close: int
     quiet_at_most: int
     quiet_to_yield: int
+    lasted: int
     settled: int
     continued: int
     remembered: int
@@ -140,6 +141,7 @@ class Rules:
             quiet_to_close=4 * max(1, hour // 4),
             quiet_at_most=12 * hour,
             quiet_to_yield=2 * hour,
+            lasted=3 if seconds >= day else 12 * hour,
             settled=3 * hour,
             continued=max(1, 3 * day // seconds) if seconds >= day else again * hour,
             remembered=max(2, 7 * day // seconds) if seconds >= day else 24 * hour,

@@ -18,10 +18,10 @@ Limits are those of `Rules`, in intervals: of an open event, `quiet_to_close` wi
 the log-likelihood agrees, `quiet_at_most` in any case; after `quiet_to_yield` another event may
 replace it; for `settled` intervals it settles on its slice, without others in its measure. After
 its end, it may continue for `continued` intervals at most, evidence may be its aftermath for
-`remembered`, and other slices that share leaves may show it too for `settling`. One that has lasted
-for longer than `quiet_at_most` keeps its name where it is steady: what fails besides is another.
-Until the week of a series is known, an event keeps it from learning for `learned_after` only, as
-what lasts may be its weekend.
+`remembered`, and other slices that share leaves may show it too for `settling`. One that has gone
+on for `lasted` keeps its name where it is steady: what fails besides is another. Until the week of
+a series is known, an event keeps it from learning for `learned_after` only, as what lasts may be
+its weekend.
 """
 
 from __future__ import annotations
@@ -780,7 +780,7 @@ class _Now:
         began long after it.
         """
         found, m = self.found, self.m
-        if event.age < self.rules.quiet_at_most:
+        if event.age < self.rules.lasted:
             return True
         if event.no_data:
             return bool(self.state.scan.gone[m, place] >= STILL_THERE * event.age)
@@ -801,7 +801,7 @@ class _Now:
         one that has lasted.
         """
         return any(
-            (one.age >= self.rules.quiet_at_most or side != event.side)
+            (one.age >= self.rules.lasted or side != event.side)
             and one.evidence > event.evidence
             and one.side == side
             and bool(self.overlapping(one)[place])
@@ -954,7 +954,7 @@ class _Now:
         if self._came_anew(event):
             # What the new values are not in is another event.
             may &= self._made_by(self.akin(event))
-        if event.age >= self.rules.quiet_at_most:
+        if event.age >= self.rules.lasted:
             # What is of another kind is another event.
             may &= found.no_data[m] == event.no_data
             may &= found.stuck[m] <= found.stuck[m, place]
@@ -973,7 +973,7 @@ class _Now:
         if not may[best] or found.evidence[m, best] <= event.evidence:
             return
         # Of what varies, the sum over its time says little.
-        settled = event.age >= self.rules.quiet_at_most and self._steady(event)
+        settled = event.age >= self.rules.lasted and self._steady(event)
         chosen = self._locate(may, best, event.age if settled else 0)
         if chosen != place:
             event.slices = (self.lattice.names[chosen],)
