@@ -927,6 +927,16 @@ class _Now:
         near = likely >= most - 1e-6 * abs(most)
         return int(np.where(near, found.evidence[m], -np.inf).argmax())
 
+    def _still_likelier(self, own: int, other: int, best: int) -> bool:
+        """Whether a slice whose sum shows nothing, as in the weeks after a new level, explains a
+        change by its leaves better than another one.
+        """
+        found, m = self.found, self.m
+        if found.weight[m, own] >= found.threshold[m]:
+            return False
+        likely = self._likely(best) - self._price()
+        return bool(likely[own] > likely[other])
+
     def _alike(self, one: int, other: int) -> bool:
         """Whether two slices have most of their leaves in common: a Jaccard index of half."""
         born = self.state.habits.born[self.m, self.lattice.leaves]
@@ -975,6 +985,8 @@ class _Now:
         # Of what varies, the sum over its time says little.
         settled = event.age >= self.rules.lasted and self._steady(event)
         chosen = self._locate(may, best, event.age if settled else 0)
+        if not event.new and self._still_likelier(place, chosen, best):
+            chosen = place
         if chosen != place:
             event.slices = (self.lattice.names[chosen],)
             event.change = float(found.change[m, chosen])
