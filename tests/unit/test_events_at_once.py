@@ -230,3 +230,21 @@ def test_a_mild_fault_of_all_after_a_value_has_come_back_is_told_of_the_total() 
         whole.starts[mild.start],
         whole.starts[mild.stop],
     )
+def test_a_job_that_is_skipped_is_over_when_its_hours_are() -> None:
+    # given jobs of two hours each night, beside what comes all day, and a night without one of them
+    size = 26 * 96
+    random, at = np.random.default_rng(1), np.arange(size)
+    night = at % 96 < 8
+    leaves = [np.where(night, random.poisson(mean, size), 0.0) for mean in (2000, 3000)]
+    leaves += [random.poisson(mean, size).astype(np.float64) for mean in (400, 300)]
+    # with a row now and then by day, so that a little is always expected
+    leaves[0][(at % 96 == 50) & (at // 96 % 3 == 0)] = 1
+    begin = 22 * 96
+    leaves[0][begin : begin + 8] = 0
+    series = {f"leaf {n}": np.where(leaf == 0, np.nan, leaf) for n, leaf in enumerate(leaves)}
+    whole = panel({ROLLED_UP: np.sum(leaves, axis=0), **series}, 900)
+    # when it is replayed, then it is told for two hours, not until the next night
+    (skipped,) = _since(whole, settings("PT15M"), begin)
+    assert _names(skipped) == {"leaf 0"}
+    assert second(skipped.start) == whole.starts[begin]
+    assert second(skipped.end) == whole.starts[begin + 8]

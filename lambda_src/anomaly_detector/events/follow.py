@@ -62,7 +62,7 @@ CERTAIN = 5.0  # thresholds from which more evidence makes a slice no likelier
 BY_NEW = 0.8  # share of a change that new values must have to be its cause
 CHANCE = 3.0  # usual deviations that the rest may differ from nought, where most is new
 MOSTLY_NEW = 0.5  # the same of a single interval, when it is accepted, and beside what is by chance
-LEAST_EXPECTED = 0.01  # share of a window's usual sum that each shorter one must expect
+LEAST_EXPECTED = 0.01  # share of a window's usual sum that each shorter one must expect, to tell
 NOTHING_CAME = 0.9  # share of what was expected that is missing where next to nothing came
 SOMETHING_COMES = 0.9  # the same of an interval, below which something comes again
 JOINED = 0.8  # share of what two slices explain that a common slice must explain
@@ -1014,7 +1014,9 @@ class _Now:
         if event.no_data:
             event.doubt = event.doubt + BACK_TO_NORMAL if base > 0 else 0.0
             return False if base > 0 else bool(found.silent[m, place]) or None
-        if base <= 0:
+        # What comes by the clock shows nothing between.
+        usual = float((found.bases[-1] * found.size)[m, place]) / self.rules.windows[-1]
+        if base <= LEAST_EXPECTED * usual:
             return None
         if self._came_anew(event):
             # At night they are few, and are there all the same.
