@@ -248,3 +248,22 @@ def test_a_job_that_is_skipped_is_over_when_its_hours_are() -> None:
     assert _names(skipped) == {"leaf 0"}
     assert second(skipped.start) == whole.starts[begin]
     assert second(skipped.end) == whole.starts[begin + 8]
+
+
+def test_what_comes_every_second_week_is_not_over_while_it_is_gone() -> None:
+    # given a value of which three times as much comes for six hours every second week, and which
+    # ends for good 20 hours before the fifth time, of which it is not sure how much it will be
+    size, random = 9 * 168, np.random.default_rng(1)
+    shape = 1 + 0.4 * np.sin(np.arange(size) * 2 * np.pi / 24)
+    leaves = [random.poisson(mean * shape).astype(np.float64) for mean in (400, 300, 200)]
+    for begin in range(58, size, 336):
+        leaves[0][begin : begin + 6] *= 3 * (1 + 0.3 * random.normal())
+    begin -= 20
+    leaves[0][begin:] = 0
+    series = {f"leaf {n}": np.where(leaf == 0, np.nan, leaf) for n, leaf in enumerate(leaves)}
+    whole = panel({ROLLED_UP: np.sum(leaves, axis=0), **series}, 3600)
+    # when it is replayed, then its end is one event, until it is accepted
+    (ended,) = _since(whole, settings("PT1H"), begin)
+    assert _names(ended) == {"leaf 0"}
+    assert ended.accepted
+    assert second(ended.start) == whole.starts[begin]

@@ -1025,6 +1025,9 @@ class _Now:
         if self._is_new(event) and self._is_gone(event):
             # New values that fail with others are not over.
             return None
+        if _nothing_came(event) and not self.actual[place] > 0:
+            # However much the forecast is in doubt, which makes the change smaller.
+            change = -base
         asked = base * event.change / event.base if event.base > 0 else 0.0
         variance = float(found.dispersions[0, m, place] * found.bases[0, m, place])
         against = asked * (0.5 * asked - change) / max(variance, 1e-200)
