@@ -267,3 +267,19 @@ def test_what_comes_every_second_week_is_not_over_while_it_is_gone() -> None:
     assert _names(ended) == {"leaf 0"}
     assert ended.accepted
     assert second(ended.start) == whole.starts[begin]
+
+
+def test_what_is_gone_is_no_part_of_what_is_stuck() -> None:
+    # given a small value that ended for good, and a day later hours in which all others repeat
+    leaves = _leaves((20, 300, 250, 200, 150))
+    begin, end = BEGIN + DAY, BEGIN + DAY + 100
+    leaves[0][BEGIN:] = 0
+    for leaf in leaves[1:]:
+        leaf[begin:end] = leaf[begin - 1]
+    whole = _whole(leaves)
+    # when it is replayed, then the first goes on under its name, and the other is told of all
+    ended, stuck = _since(whole, settings("PT5M"))
+    assert (_names(ended), second(ended.start)) == ({"leaf 0"}, whole.starts[BEGIN])
+    assert second(ended.end) > whole.starts[end]
+    assert (_names(stuck), stuck.kind) == ({"all"}, "stuck")
+    assert second(stuck.end) == whole.starts[end]

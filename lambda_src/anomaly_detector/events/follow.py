@@ -490,6 +490,9 @@ class _Now:
                 may &= ~overlap | other | (evidence >= LEFT_BEHIND * event.evidence)
                 continue
             stronger = evidence > event.evidence
+            if _nothing_came(event):
+                # What is gone does not repeat.
+                stronger &= ~found.stuck[m]
             may &= ~self.barred(event) | (
                 (stronger | self._is_new(event)) & (found.side[m] != event.side)
             )
@@ -801,12 +804,22 @@ class _Now:
         one that has lasted.
         """
         return any(
-            (one.age >= self.rules.lasted or side != event.side)
-            and one.evidence > event.evidence
-            and one.side == side
-            and bool(self.overlapping(one)[place])
+            bool(self.overlapping(one)[place])
+            and (
+                (
+                    (one.age >= self.rules.lasted or side != event.side)
+                    and one.evidence > event.evidence
+                    and one.side == side
+                )
+                or self._cannot_repeat(one, event)
+            )
             for one in self.open
         )
+
+    def _cannot_repeat(self, one: Event, event: Event) -> bool:
+        """Whether values that repeat are no part of an event, of which nothing comes."""
+        stuck = bool(self.found.stuck[self.m, self.place(event)])
+        return stuck and one is not event and _nothing_came(one)
 
     def widen(self) -> None:
         """Say anew in the place of which slices the wider ones are told, where more is known."""
@@ -972,10 +985,9 @@ class _Now:
             if other.closed:
                 # Not into what one that has ended has left in the windows.
                 may &= ~self._left_behind(other)
-            elif (
-                other.quiet < self.rules.quiet_to_yield
-                and other.side == event.side
-                and other.evidence > event.evidence
+            elif other.quiet < self.rules.quiet_to_yield and (
+                (other.side == event.side and other.evidence > event.evidence)
+                or self._cannot_repeat(other, event)
             ):
                 # Nor into the slices of a stronger one, which would end this one, to open it anew.
                 may &= ~self.barred(other)
