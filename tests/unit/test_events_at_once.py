@@ -230,6 +230,8 @@ def test_a_mild_fault_of_all_after_a_value_has_come_back_is_told_of_the_total() 
         whole.starts[mild.start],
         whole.starts[mild.stop],
     )
+
+
 def test_a_job_that_is_skipped_is_over_when_its_hours_are() -> None:
     # given jobs of two hours each night, beside what comes all day, and a night without one of them
     size = 26 * 96

@@ -240,6 +240,7 @@ class Forecast(Part):
         on: Mask,
         profiles: Mask,
         young: Array,
+        caution: Array,
         held: Mask | None = None,
     ) -> Array:
         """Learn one interval, before `habits` do.
@@ -248,6 +249,7 @@ class Forecast(Part):
         ----------
         residual : 0 if missing. z : residual in units of the scale.
         on : series that learn. profiles : series that learn their profiles.
+        caution : share of the usual rate at which the offsets of the experts follow.
         held : series that an open event keeps from it; None if there are none.
 
         Returns
@@ -272,7 +274,7 @@ class Forecast(Part):
         error -= self.error
         error *= on * np.maximum(young, RATE_ERROR * rules.pace)
         self.error += error
-        left[1:] *= on * (RATE_OFFSET * rules.pace)
+        left[1:] *= on * caution * (RATE_OFFSET * rules.pace)
         self.offset[1:3] += left[1:3]
         large = np.maximum(np.abs(habits.level), np.abs(expectation.shape))
         large = np.maximum(np.maximum(large, 1e-12 * np.abs(learnt)), TINY)

@@ -95,6 +95,8 @@ BEYOND_DOUBT = 5.0  # thresholds of evidence of a silence that is told during a 
 SEEN_MAX = 1e6
 RUNS = 3  # largest earlier runs of evidence that are kept: one or two may have been faults
 LEAST_RUN = 1.0  # evidence from which it is a run, in powers of ten
+CAUTION = 2.0  # the weight of evidence beyond that, in what a forecast follows less by
+SEVERAL_HOURS = 6  # window from which it counts there, or as many intervals
 BEYOND_RUNS = 1.25  # times the smallest of the runs that evidence must exceed to count
 RATE_RUNS = 0.0003  # at which runs are forgotten
 WEAK_BELOW = 200.0 / 3.0  # severity, twice the threshold: chance brings hardly any that is stronger
@@ -168,6 +170,17 @@ class Evidence:
         self.change[at], self.base[at] = change, self.bases[0][at] * self.size[at]
         self.side[at] = np.where(change >= 0, 1.0, -1.0)
         self.stuck[at] = self.no_data[at] = False
+
+    def caution(self, rules: Rules) -> Array:
+        """(M, K) share of its usual rate at which a forecast follows its errors: the less, the more
+        evidence several hours give for what is no event yet. It would become its own forecast
+        before it is told. Leaves, which fade and grow, are followed as ever.
+        """
+        known = self.threshold[:, None] + self.price
+        leaves = self.price.max(axis=1, keepdims=True, initial=0.0)
+        may = (self.strength < known) & (self.price < leaves)
+        may &= self.window >= rules.windows.index(SEVERAL_HOURS * rules.an_hour)
+        return np.asarray(1.0 / (1.0 + CAUTION * np.maximum(self.strength - LEAST_RUN, 0.0) * may))
 
     def likely(
         self,

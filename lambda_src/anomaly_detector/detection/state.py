@@ -391,12 +391,14 @@ class State:
         evidence: Evidence,
         frozen: Mask,
         apart: Mask | None = None,
+        over: Mask | None = None,
     ) -> None:
         """Learn one interval.
 
         `frozen` series, which are in an open event, learn nothing but the young profiles of a level
         that they have just been moved to. Series that are `apart` learn nothing at all: people said
-        that this is an anomaly.
+        that this is an anomaly. Those of which an event is `over` find back to their forecast at
+        once.
         """
         habits, slots, live = self.habits, shown.slots, shown.observed.live
         self._learn_special(rules, shown, apart)
@@ -452,8 +454,11 @@ class State:
             heals = self.forecast.heals(rules, habits, observed, expectation, value, slots)
             profiles |= known & heals
             held = known & ~profiles
+        caution = evidence.caution(rules)
+        if over is not None:
+            caution[over] = 1.0
         learnt = self.forecast.learn(
-            rules, habits, expectation, residual, shown.z, slots, on, profiles, young, held
+            rules, habits, expectation, residual, shown.z, slots, on, profiles, young, caution, held
         )
         absent = shown.observed.absent
         if apart is not None:

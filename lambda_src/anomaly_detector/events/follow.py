@@ -79,7 +79,7 @@ def follow(
     at: int,
     accept_after: int,
     verdicts: Sequence[Verdict] = (),
-) -> tuple[tuple[Event, ...], Mask]:
+) -> tuple[tuple[Event, ...], Mask, Mask]:
     """Update the events with the evidence of one interval; they are changed in place.
 
     Parameters
@@ -92,9 +92,11 @@ def follow(
 
     Returns
     -------
-    The events that are remembered, and (M, K) series that must not learn.
+    The events that are remembered, (M, K) series that must not learn, and those in which one of the
+    events has ended.
     """
     frozen = np.zeros(found.evidence.shape, dtype=np.bool_)
+    over = np.zeros_like(frozen)
     kept: list[Event] = []
     for m, measure in enumerate(state.measures):
         of_measure = [event for event in events if event.measure == measure]
@@ -138,8 +140,9 @@ def follow(
                     # Also what is outside of the slices that show it best just now.
                     new = new | (now.akin(event) & np.isfinite(now.actual))
                 event.show(judged, m, lattice, at, counted=counted, new=new, moved=moved)
+        over[m] = now.over()
         kept += sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first))
-    return tuple(kept), frozen
+    return tuple(kept), frozen, over
 
 
 @dataclass
@@ -183,6 +186,13 @@ class _Now:
             else:
                 found = event.overlapping(self.lattice)
             self.overlaps[event.slices] = found
+        return found
+
+    def over(self) -> Mask:
+        """(K,) slices that share leaves with an event that has ended, and is remembered."""
+        found = np.zeros(len(self.lattice.names), dtype=np.bool_)
+        for event in self.ended:
+            found |= self.overlapping(event)
         return found
 
     def barred(self, event: Event) -> Mask:
