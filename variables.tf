@@ -733,7 +733,7 @@ variable "alerts" {
     - `digest_above` - (Optional) Number of alerts, 1-1000, above which those of one crawl are sent to a target as one message. Defaults to `10`.
     - `risen` - (Optional) Whether there is a message when the severity class of an event rises. Defaults to `true`.
     - `ended` - (Optional) Whether there is a message when an event has ended, or has lasted so long that it is the new level. Defaults to `true`.
-    - `link_measures` - (Optional) Whether events of several measures that begin at about the same time and in the same place come as one message; JSON has the others in its key `linked`. Defaults to whether all targets are Slack, Teams or PagerDuty.
+    - `link_measures` - (Optional) Whether events that begin at about the same time and in the same place, in several measures or side by side in one, come as one message; JSON has the others in its key `linked`. Defaults to whether all targets are Slack, Teams or PagerDuty.
     - `digest` - (Optional) A digest of what the alert did not send at once: events below its threshold, muted ones, and intervals that were missed. Defaults to none.
       - `every` - (Optional) `day`, or `week` (from Monday). Defaults to `day`.
       - `hour` - (Optional) Hour in the detector's time zone, 0-23, at which the day or week ends; it is sent with the next crawl. Defaults to `8`.

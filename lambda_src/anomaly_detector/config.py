@@ -525,9 +525,9 @@ class Alert(_Model):
     `missing_data` says whether findings about data that do not arrive are sent, `max_age_days` how
     old an event may be when it is found, and `digest_above` from how many alerts on they are sent
     as one message. `risen` and `ended` say whether there is a message when the severity class of an
-    event rises, and when it has ended. `link_measures` says whether events of several measures that
-    are linked are told as one; None: if only people read it. `digest` says when what it did not
-    send at once is told.
+    event rises, and when it has ended. `link_measures` says whether events that are linked, most of
+    them of several measures, are told as one; None: if only people read it. `digest` says when what
+    it did not send at once is told.
     """
 
     threshold: float = Field(default=50, ge=0, le=100)
@@ -561,8 +561,8 @@ class Alert(_Model):
 
     @property
     def links(self) -> bool:
-        """Whether events of several measures that are linked are told as one. A program that reads
-        an event per measure, as the ended service sent it, would miss the others.
+        """Whether events that are linked are told as one. A program that reads an event per
+        measure, as the ended service sent it, would miss the others.
         """
         if self.link_measures is not None:
             return self.link_measures

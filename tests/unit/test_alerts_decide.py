@@ -346,7 +346,7 @@ def shown(measure="revenue", hours=0, *rose, first=APP, **changes):
 
 
 def linked_as(groups, *items, alert=ALERT, **changes):
-    """Who is told in whose thread, as an event of another measure."""
+    """Who is told in whose thread, as one that is linked."""
     return {
         one.group.id: one.because if one.linked else None
         for one in decisions(groups, *items, alerts={"orders": alert}, **changes)
@@ -393,17 +393,19 @@ def test_an_event_of_another_measure_at_the_same_time_and_place_opens_nothing() 
     ("other", "linked"),
     [
         ({}, True),
-        ({"hours": 1}, True),
-        ({"hours": 2}, False),
+        ({"hours": 2}, True),
+        ({"hours": 3}, False),
         ({"first": {"marketplace": "us"}}, True),
-        ({"first": {}}, True),
+        ({"first": {}, "hours": 1}, True),
+        # On other slices, half as long.
+        ({"first": {}, "hours": 2}, False),
         ({"first": WEB}, False),
         ({"first": None}, False),  # what a former version has left
         # Where it is now does not matter: when it was told, it may have been elsewhere.
         ({"slices": [WEB]}, True),
-        ({"measure": "revenue", "id": "other"}, False),
-        ({"rose": (45.0, 70.0)}, True),
-        ({"rose": (45.0, 46.0, 70.0)}, False),
+        ({"measure": "revenue", "id": "other"}, True),
+        ({"rose": (45.0, 46.0, 70.0)}, True),
+        ({"rose": (45.0, 46.0, 47.0, 70.0)}, False),
         ({"kind": "no data"}, False),  # which the alert leaves out
     ],
 )
@@ -416,8 +418,27 @@ def test_events_are_linked_by_what_does_not_change(other, linked) -> None:
     assert sum(because is not None for because in found.values()) == linked
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "hours", "linked"),
+    [
+        (APP | {"marketplace": "de"}, APP | {"marketplace": "us"}, 1, True),
+        (APP | {"marketplace": "de"}, APP | {"marketplace": "us"}, 2, False),
+        (APP | {"marketplace": "de"}, WEB | {"marketplace": "us"}, 0, False),
+        ({"marketplace": "de"}, {"marketplace": "us"}, 0, False),  # nothing in common
+        (APP | {"marketplace": "de"}, WEB, 0, False),
+        # In total there may be several faults a day.
+        ({}, {}, 1, True),
+        ({}, {}, 2, False),
+    ],
+)
+@pytest.mark.parametrize("measure", ["revenue", "views"])
+def test_events_side_by_side_are_linked(one, other, hours, linked, measure) -> None:
+    first, second = shown(first=one, id="first"), shown(measure, hours, first=other, id="second")
+    assert linked_as([first, second])["second"] == ("first" if linked else None)
+
+
 def test_how_far_linked_events_may_be_apart() -> None:
-    hours = {300: 6, 3_600: 6, 86_400: 24}
+    hours = {300: 12, 3_600: 12, 86_400: 24}
     assert {one: near(one) // timedelta(hours=1) for one in hours} == hours
 
 
@@ -495,7 +516,8 @@ def test_what_comes_after_a_linked_event_is_told_in_the_same_thread() -> None:
     ]
 
 
-places = st.sampled_from([{}, APP, WEB, {"marketplace": "us"}, APP | {"marketplace": "de"}])
+DE, US = APP | {"marketplace": "de"}, APP | {"marketplace": "us"}
+places = st.sampled_from([{}, APP, WEB, {"marketplace": "us"}, DE, US])
 several = st.lists(
     st.tuples(
         st.sampled_from(["revenue", "views", "clicks"]),

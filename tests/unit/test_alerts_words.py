@@ -31,7 +31,7 @@ from anomaly_detector.events.group import Cause, Kind, Leaf, Part, Related
 from anomaly_detector.lake import layout
 from anomaly_detector.ledger.items import Told
 from anomaly_detector.lookout.payload import Origin
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.alerts_kinds import HOUR, NINE, document, event, samples
@@ -215,6 +215,16 @@ def test_what_comes_after_an_event_is_in_its_thread_under_its_own_name() -> None
         assert also.line.startswith("shop: also: revenue down 84 %")
 
 
+def test_what_is_told_with_an_event_in_the_same_measure_is_named_by_its_place() -> None:
+    config, first = document(), SAMPLES["dip"].group
+    beside = replace(first, id="beside", slices=({"platform": "pc_web"},))
+    views = replace(beside, id="views", measure="views")
+    for told, also in [([beside], "on pc_web"), ([views], "views")]:
+        assert words.sentence_of_all(config, first, told, brief=True).endswith(f"; also {also}")
+    line = words.sentence_of_all(config, first, [beside])
+    assert "; revenue down 84 % on pc_web" in line
+
+
 def test_a_card_of_teams_that_is_too_large_loses_lines_not_figures() -> None:
     long = Section("Most affected", tuple(f"{place} {'x' * 400}" for place in range(200)))
     message = replace(MESSAGES["dip"], sections=(long, long))
@@ -279,6 +289,8 @@ def _long(sign: str, size: int) -> str:
     return (sign * size)[:size]
 
 
+# Control characters take the most bytes in JSON.
+@example(["\x00"] * 2 + ["a"] * 8, 2, None, 0.0, "spike", None, 0)
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(signs, min_size=10, max_size=10),

@@ -1,8 +1,8 @@
 """Which alerts a group triggers. Pure: values in, values out.
 
 An event that comes after another one in the same place, which was told, is told in its thread: it
-opens nothing new for people. So is one of another measure that began at about the same time and in
-the same place: one fault shows in several measures.
+opens nothing new for people. So is one that began at about the same time and in the same place or
+beside it: one fault shows in several measures, and in several slices of one.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from anomaly_detector.config import ROLLED_UP, Alert
-from anomaly_detector.events.group import Group, share_leaves
+from anomaly_detector.events.group import Group
 from anomaly_detector.ledger.items import AlertItem, MuteItem
 
-NEAR = timedelta(hours=6)  # unless an interval is longer
+NEAR = timedelta(hours=12)  # unless an interval is longer
 
 
 @dataclass(frozen=True)
 class Decision:
     """An alert is sent for a group, unless `because` is the group that was alerted on instead, or
     `mute` holds it back. If it comes `again`, that was another event, in whose thread it is told;
-    so it is if it is `linked` to one of another measure, and is then named this there.
+    so it is if it is `linked` to another one, and is then named this there.
 
     `before` is the decision that it replaces: one that was retracted, was muted, or has lost the
     group that was alerted on instead. `tellings` is above 1 if the group was told before, and
@@ -88,21 +88,22 @@ def muted_by(group: Group, start: datetime, mutes: Iterable[MuteItem]) -> str | 
 
 
 def near(seconds: int) -> timedelta:
-    """How far linked events are apart at most: six hours, or an interval of so many seconds if that
-    is longer.
+    """How far linked events are apart at most: half a day, or an interval of so many seconds if
+    that is longer; on the same slice twice as far.
     """
     return max(timedelta(seconds=seconds), NEAR)
 
 
 class Linked:
-    """Which events of different measures are told as one: those that began, and became severe
-    enough for the alert, within a short time, and may share a leaf of the slices that they opened
-    on. None of that changes while they grow, so that a crawl that comes late decides as each would
-    have.
+    """Which events are told as one: those that began, and became severe enough for the alert,
+    within a short time, and opened on slices that may share a leaf, or that one dimension alone
+    tells apart. None of that changes while they grow, so that a crawl that comes late decides as
+    each would have.
 
     Parameters
     ----------
-    near : that time.
+    near : that time; events on the same slice may be twice as far apart, unless it is the total,
+        which has room for several faults a day.
     """
 
     def __init__(self, groups: Iterable[Group], near: timedelta) -> None:
@@ -113,7 +114,7 @@ class Linked:
         )
         self._starts = [one.start for one, _ in self._all]
         self._near = near
-        self._known: dict[str, list[Group]] = {}
+        self._known: dict[str, list[tuple[Group, timedelta]]] = {}
 
     def to(self, alert: Alert, group: Group) -> list[Group]:
         """Those that are linked to a group as the alert sees them, the one that was told first
@@ -124,24 +125,34 @@ class Linked:
         reached = group.reached(alert.threshold)
         found = [
             one
-            for one in self._beside(group)
-            if triggers(alert, one) and abs(one.reached(alert.threshold) - reached) <= self._near
+            for one, apart in self._beside(group)
+            if triggers(alert, one) and abs(one.reached(alert.threshold) - reached) <= apart
         ]
         return in_order(alert, found)
 
-    def _beside(self, group: Group) -> list[Group]:
-        """Those of other measures that began with it in its place, whatever they are worth."""
+    def _beside(self, group: Group) -> list[tuple[Group, timedelta]]:
+        """Those that began with it in its place or beside it, whatever they are worth, and how far
+        they may be apart.
+        """
         if group.id not in self._known:
-            low = bisect_left(self._starts, group.start - self._near)
-            high = bisect_right(self._starts, group.start + self._near)
-            self._known[group.id] = [
-                one
-                for one, first in self._all[low:high]
-                if one.measure != group.measure
-                and group.first is not None
-                and share_leaves((first,), (group.first,))
-            ]
+            low = bisect_left(self._starts, group.start - 2 * self._near)
+            high = bisect_right(self._starts, group.start + 2 * self._near)
+            found: list[tuple[Group, timedelta]] = []
+            for one, first in self._all[low:high]:
+                if one.id == group.id or group.first is None or not _are_near(first, group.first):
+                    continue
+                apart = self._near * (2 if first and first == group.first else 1)
+                if abs(one.start - group.start) <= apart:
+                    found.append((one, apart))
+            self._known[group.id] = found
         return self._known[group.id]
+
+
+def _are_near(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether a leaf may be in both slices, or they have a value in common and one that differs."""
+    both = one.keys() & other.keys()
+    differ = sum(one[name] != other[name] for name in both)
+    return differ == 0 or (differ == 1 and len(both) > 1)
 
 
 def in_order(alert: Alert, groups: Iterable[Group]) -> list[Group]:

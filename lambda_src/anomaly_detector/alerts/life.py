@@ -1,5 +1,5 @@
 """What is to be told of an event after its opening: a higher severity class, its end, that it goes
-on, what comes after it in the same place, and in which other measures it shows. Pure.
+on, what comes after it in the same place, and what began with it elsewhere. Pure.
 
 What holds of an event is compared with what each target knows, so that a target that was down is
 told what holds then, and none is told anything twice.
@@ -97,7 +97,7 @@ def begins_again(knows: Told, holds: Told) -> bool:
 
 
 def adds(knows: Told, holds: Told) -> bool:
-    """Whether an event of another measure is linked to what a target knows."""
+    """Whether an event is linked to those that a target knows."""
     return not set(holds.linked) <= set(knows.linked)
 
 

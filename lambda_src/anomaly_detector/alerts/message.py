@@ -6,6 +6,7 @@ The JSON is the ended service's (`lookout.payload`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -120,8 +121,11 @@ class Message:
         with fewer lines.
         """
         texts = (self._text(lines, sql=sql) for lines, sql in _SHORTER)
-        found = next((one for one in texts if len(one.encode()) <= _MOST_TEXT), None)
-        return found or self._text(0, sql=False).encode()[:_MOST_TEXT].decode(errors="ignore")
+        found = next((one for one in texts if _in_json(one) <= _MOST_TEXT), None)
+        if found is not None:
+            return found
+        # A control character takes six bytes.
+        return self._text(0, sql=False).encode()[: _MOST_TEXT // 6].decode(errors="ignore")
 
     def _text(self, lines: int, *, sql: bool) -> str:
         width = max((len(label) for label, _ in self.facts), default=0) + 2
@@ -135,6 +139,11 @@ class Message:
             f"SQL that shows it:\n\n{self.sql};" if sql and self.sql else "",
         ]
         return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _in_json(text: str) -> int:
+    """Bytes of a text within JSON, as SNS gets it."""
+    return len(json.dumps(text, ensure_ascii=False).encode())
 
 
 def of_event(
@@ -155,7 +164,7 @@ def of_event(
         one that came after it, or is linked to it.
     results_key : as `alert_payload` takes it.
     asof : UTC; when it is told.
-    linked : events of other measures that are told with it, and their `results_key`.
+    linked : events that are told with it, and their `results_key`.
     """
     state = state_of(item, knows)
     group, *others = (_as_told(config, one) for one in (group, *(one for one, _ in linked)))
@@ -224,7 +233,7 @@ def of_retraction(
 
     Parameters
     ----------
-    linked : alerts on events of other measures that were told with it, and are void with it.
+    linked : alerts on events that were told with it, and are void with it.
     closes : the alert whose incident is over with that; its own, if None.
     """
     measures = tuple(dict.fromkeys(one.measure for one in (item, *linked)))
@@ -364,7 +373,7 @@ def _as_told(config: Config, group: Group) -> Group:
 
 
 def _with_it(config: Config, linked: Sequence[Group], asof: datetime) -> Section | None:
-    """The events of other measures that are told with one."""
+    """The events that are told with one."""
     if not linked:
         return None
     lines = [

@@ -16,7 +16,7 @@ Named = tuple[Group, str]
 @dataclass
 class Thread:
     """All that is told in the thread of an event: `groups`, of which `later` came after it, and
-    `linked` are of other measures, each with what names it there.
+    `linked` began with it, each with what names it there.
     """
 
     groups: list[Group] = field(default_factory=list)
@@ -25,7 +25,7 @@ class Thread:
 
     @property
     def own(self) -> list[Group]:
-        """Those of its own measure."""
+        """Itself and what came after it."""
         beside = [group for group, _ in self.linked]
         return [one for one in self.groups if one not in beside]
 
@@ -43,8 +43,8 @@ class Thread:
             there.append((group, item.named))
 
     def without(self, muted: Sequence[Group]) -> Thread:
-        """The same without what is muted: that is the event with all that came after it in its
-        measure, or one that is linked to it, and none of the others.
+        """The same without what is muted: that is the event with all that came after it, or one
+        that is linked to it, and none of the others.
         """
         held = {one.measure for one in self.own if one in muted}
         left = [
@@ -70,7 +70,7 @@ class Step:
 
     Attributes
     ----------
-    group : the event that it is about. linked : those of other measures that are told with it.
+    group : the event that it is about. linked : those that are told with it.
     named : whether it goes by the name of the event that was told first.
     told : what the target knows then.
     """

@@ -85,9 +85,9 @@ def sentence_of_all(
     names: int = _NAME,
     brief: bool = False,
 ) -> str:
-    """The sentence about an event and those of other measures that are told with it: at the same
-    time and place, `views down 84 % and revenue down 80 % on mobile_web since 09:00, views 1,055
-    instead of 6,547, revenue 310 instead of 1,540`; else one after the other.
+    """The sentence about an event and those that are told with it: at the same time and place,
+    `views down 84 % and revenue down 80 % on mobile_web since 09:00, views 1,055 instead of 6,547,
+    revenue 310 instead of 1,540`; else one after the other.
 
     Parameters
     ----------
@@ -114,7 +114,11 @@ def sentence_of_all(
         told = ", ".join((told, *figures))
     others = apart[: _EVENTS - len(shown)]
     if brief and others:
-        told = f"{told}; also {_listed([plain(one.measure, names) for one in others])}"
+        also = (
+            placed(one)[0] if one.measure == group.measure else plain(one.measure, names)
+            for one in others
+        )
+        told = f"{told}; also {_listed(list(dict.fromkeys(also)))}"
     else:
         told = "; ".join((told, *(sentence(config, one, asof, names=names) for one in others)))
     more = 1 + len(linked) - len(shown) - len(others)

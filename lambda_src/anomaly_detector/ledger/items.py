@@ -284,7 +284,7 @@ class Told(_Item):
     ----------
     over : whether it has ended; accepted : because it lasted, and is the new level.
     later : the events that came after it and are told in its thread, by `AlertItem.named`; linked :
-        those of other measures. Of many, the newest.
+        those that began with it, in another measure or beside it. Of many, the newest.
     """
 
     severity_class: SeverityClass = "high"
@@ -313,7 +313,7 @@ class AlertItem(_Item):
     expires_at : Unix time after which DynamoDB may delete the item.
     because : id of the group that the alert has already reported, if it is SUPPRESSED.
     again : whether that was another event, in whose thread this one is told. linked : likewise, if
-        that was one of another measure that it is linked to: what names it in the thread.
+        that was one that it is linked to: what names it in the thread.
     mute : ID of the mute that has held it back, also if it was sent when the mute had ended.
     targets : status of the message to each target, with which it learns what holds.
     holds : what is so of the event, as far as the alert tells it.
