@@ -174,8 +174,11 @@ class Evidence:
     def caution(self, rules: Rules) -> Array:
         """(M, K) share of its usual rate at which a forecast follows its errors: the less, the more
         evidence several hours give for what is no event yet. It would become its own forecast
-        before it is told. Leaves, which fade and grow, are followed as ever.
+        before it is told. Leaves, which fade and grow, are followed as ever, and so are intervals
+        below 15 minutes.
         """
+        if not rules.long:
+            return np.ones_like(self.strength)
         known = self.threshold[:, None] + self.price
         leaves = self.price.max(axis=1, keepdims=True, initial=0.0)
         may = (self.strength < known) & (self.price < leaves)
