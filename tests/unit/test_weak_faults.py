@@ -49,6 +49,21 @@ def test_a_weak_fault_of_all_does_not_become_its_own_forecast(
     assert leaf == [_learned(world, 1) for world in worlds]
 
 
+def test_short_intervals_are_followed_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a rise of 12 hours in intervals of five minutes
+    random, day = np.random.default_rng(1), 288
+    leaves = random.poisson(20.0, (10 * day, LEAVES)).astype(np.float64)
+    leaves[-day // 2 :] = random.poisson(21.5, (day // 2, LEAVES))
+    names = {f"p{number}": leaves[:, number] for number in range(LEAVES)}
+    whole = panel({ROLLED_UP: leaves.sum(axis=1)} | names, seconds=300)
+    chosen = settings("PT5M", false_events_per_week=0.01)
+    # when it is replayed with and without caution, then nothing differs
+    cautious = replay(chosen, Snapshot.initial(chosen), whole).scores
+    monkeypatch.setattr(scan, "CAUTION", 0.0)
+    rash = replay(chosen, Snapshot.initial(chosen), whole).scores
+    np.testing.assert_array_equal(cautious.expected, rash.expected)
+
+
 def test_intervals_without_any_slice_are_learned() -> None:
     chosen, one = settings(measures={"views": {}}), panel({ROLLED_UP: np.ones(5)})
     nothing = replace(
