@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from tests.benchmarks import calibration, console
 from tests.benchmarks.ground_truth import Simulated
+from tests.benchmarks.judging import against_bands
 from tests.benchmarks.shop_generator import generate
 
 SEEDS = (31, 32, 33)
@@ -75,7 +76,7 @@ def by_size(name: str, scores: Scores) -> list[dict[str, Any]]:
 def faults(shop: Simulated, scores: Scores) -> dict[str, Any]:
     """One row: faults whose slice has a value outside of its band, and one that is flagged."""
     places = {tuple(key): place for place, key in enumerate(scores.slices.tolist())}
-    outside = (scores.actual < scores.lower) | (scores.actual > scores.upper)
+    _, outside = against_bands(shop, scores)
     found = []
     for truth in shop.truths:
         if truth.where not in places:

@@ -169,6 +169,15 @@ def judge(world: Simulated, events: Sequence[Event], tally: Tally) -> list[Match
     return matches
 
 
+def against_bands(world: Simulated, scores: Scores) -> tuple[Mask, Mask]:
+    """Values (T, M, K) that can be judged, and those outside their band. No row is a zero of sums
+    and counts, and no value of others.
+    """
+    additive = np.array([rule.additive for rule in world.settings.measures])
+    actual = np.where(additive[:, None] & np.isnan(scores.actual), 0.0, scores.actual)
+    return np.isfinite(actual), (actual < scores.lower) | (actual > scores.upper)
+
+
 def _overlaps(event: Event, truth: Truth) -> bool:
     return (
         event.measure == truth.measure

@@ -29,8 +29,10 @@ nats.
 * **Delay**: intervals from the begin of a truth to the first anomalous interval within it (of any
   overlapping event); median and 90th percentile over the visible truths matched loosely.
 * **Outside band, flagged**: of the visible truths whose slice is a series that has values, those
-  with one outside its band while the fault lasts, and with one of severity 50. **Inside band**:
-  share of the values of fault-free worlds inside their band, which is that of 99 %.
+  with one outside its band while the fault lasts, and with one of severity 50. An interval without
+  a row counts as a zero of sums and counts; of a mean without any, only an event can tell.
+  **Inside band**: share of the values of fault-free worlds inside their band, which is that of
+  99 %.
 * **Calibration**: events a week in fault-free worlds, by the number that was asked for.
 """
 
@@ -48,7 +50,7 @@ from anomaly_detector.panel import Scores
 
 from tests.benchmarks import console, shop_generator
 from tests.benchmarks.ground_truth import Simulated
-from tests.benchmarks.judging import Match, Tally, by_kind, judge, ours_with_scores
+from tests.benchmarks.judging import Match, Tally, against_bands, by_kind, judge, ours_with_scores
 from tests.benchmarks.world_generator import STRETCHES, WORLDS, generate
 
 SHOP = "shop"
@@ -77,13 +79,12 @@ class Bands:
 
     def faulted(self, world: Simulated, scores: Scores) -> None:
         place = {tuple(where): k for k, where in enumerate(scores.slices.tolist())}
-        outside = (scores.actual < scores.lower) | (scores.actual > scores.upper)
+        judged, outside = against_bands(world, scores)
         for truth in world.truths:
             if truth.visible and truth.where in place:
                 span = slice(truth.begin - world.first, truth.end - world.first)
                 at = (span, scores.measures.index(truth.measure), place[truth.where])
-                # Where nothing is left to judge only an event can tell.
-                if not np.isfinite(scores.actual[at]).any():
+                if not judged[at].any():
                     continue
                 self.truths += 1
                 self.outside += int(outside[at].any())

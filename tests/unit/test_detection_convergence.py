@@ -247,10 +247,13 @@ def test_a_new_value_that_opens_an_event_is_its_cause_however_intervals_come() -
     assert group.contributions == {"platform": {"new": 100.0}}
     shown = range(born, born + (group.end - group.start).days)
     assert group.actual == leaves[shown, 4].sum()
-    # it is learnt from the first day on, unlike the total
-    expected = full.scores.expected[born + 1 : born + 7, 0]
-    assert np.abs(expected[:, -1] - 1000).max() < 100
-    assert np.abs(expected[:, 0] - 4000).max() < 200
+    # it is learnt from the first day on, unlike the total, though it is told that none was expected
+    expected = full.scores.expected[born + 1 :, 0]
+    assert (expected[:6, -1] == 0).all()
+    learnt = replay(chosen, Snapshot.initial(chosen), cut(whole, 0, born + 4)).after.state
+    assert learnt.habits.level[0, -1] == pytest.approx(1000, rel=0.1)
+    assert np.abs(expected[:6, 0] - 4000).max() < 200
+    assert abs(expected[-1, -1] - 1000) < 100
     for middle in range(born - 1, born + 14):
         first = replay(chosen, Snapshot.initial(chosen), cut(whole, 0, middle, drop_empty=True))
         rest = replay(chosen, from_bytes(to_bytes(first.after)), cut(whole, middle, size))

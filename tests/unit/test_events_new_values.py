@@ -61,6 +61,30 @@ def test_a_new_value_is_named_whole_and_learned(seed: int, axis: int, value: str
     assert expected.sum() == pytest.approx(actual.sum(), rel=0.2)
 
 
+def test_values_of_a_told_new_value_lie_outside_their_band() -> None:
+    """While they are learned, no band was known of them, and no value was anomalous."""
+    born = BORN + 1
+    whole = _without_before(shop(SIZE, 1), 0, "mobile_app", born)
+    chosen = settings(measures={"views": {}, "revenue": {}}, dimensions=DIMENSIONS)
+
+    done = replay(chosen, Snapshot.initial(chosen), whole, score_from=whole.starts[born - DAY])
+
+    scores = done.scores
+    (group,) = (one for one in done.groups if one.measure == "views")
+    names = [tuple(row) for row in scores.slices.tolist()]
+    of_leaf = [point for point in group.points if point.slice == ("mobile_app", "de")]
+    assert len(of_leaf) > 3
+    for point in of_leaf:
+        start = np.datetime64(point.start.replace(tzinfo=None), "s")
+        at = (int(np.searchsorted(scores.starts, start)), 0, names.index(point.slice))
+        assert scores.expected[at] == scores.lower[at] == scores.upper[at] == 0.0
+        assert (scores.severity[at], scores.direction[at]) == (pytest.approx(point.severity), 1)
+        assert scores.anomalous[at]
+    # Slices that were there before keep what they expect.
+    total = scores.expected[:, 0, names.index((ROLLED_UP, ROLLED_UP))]
+    assert (total > 0).all()
+
+
 def _in_small_parts(
     size: int,
     begin: int,

@@ -81,6 +81,21 @@ class Judged:
             self.severity[m, k] = max(float(self.severity[m, k]), severity)
             self.anomalous[m, k] = self.severity[m, k] >= THRESHOLD_SEVERITY
 
+    def tell_new(self, m: int, new: Mask, severity: float) -> None:
+        """Say, in place, that nothing was expected of the new values that an event tells: what the
+        detector has learned of them since is no news of what came before.
+
+        Parameters
+        ----------
+        new : (K,) slices of a sum or count. severity : of the event.
+        """
+        came = new & (self.actual[m] > 0)
+        for bound in (self.expected, self.lower, self.upper):
+            bound[m, came] = 0.0
+        self.direction[m, came] = 1
+        self.severity[m, came] = np.maximum(self.severity[m, came], severity)
+        self.anomalous[m, came] = self.severity[m, came] >= THRESHOLD_SEVERITY
+
 
 @dataclass(frozen=True)
 class Shown:

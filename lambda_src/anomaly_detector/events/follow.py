@@ -134,12 +134,10 @@ def follow(
                 # is none would flag all of its values.
                 for place in now.shown_in(event) if state.dimensions else ():
                     judged.share_in(m, place, event.side, event.severity)
-                if new is None and additive and event.side > 0:
-                    new = now.mostly_new(event, overlap)
-                if new is not None:
-                    # Also what is outside of the slices that show it best just now.
-                    new = new | (now.akin(event) & np.isfinite(now.actual))
+                new = now.told_new(event, overlap, new)
                 event.show(judged, m, lattice, at, counted=counted, new=new, moved=moved)
+                if new is not None:
+                    judged.tell_new(m, new, event.severity)
         over[m] = now.over()
         kept += sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first))
     return tuple(kept), frozen, over
@@ -232,7 +230,19 @@ class _Now:
         usual = event.change / max(event.base, 1e-100) * float(found.now_base[self.m, place])
         return newborn if came >= BY_NEW * max(change, usual) else None
 
-    def mostly_new(self, event: Event, overlap: Mask) -> Mask | None:
+    def told_new(self, event: Event, overlap: Mask, new: Mask | None) -> Mask | None:
+        """(K,) slices of which an event tells in this interval that they are new, if any.
+
+        Parameters
+        ----------
+        new : those that make up its change.
+        """
+        if new is None and self.rules.additive[self.m, 0] and event.side > 0:
+            new = self._mostly_new(event, overlap)
+        # Also what is outside of the slices that show it best just now.
+        return None if new is None else new | (self.akin(event) & np.isfinite(self.actual))
+
+    def _mostly_new(self, event: Event, overlap: Mask) -> Mask | None:
         """(K,) slices in the event that are new, if most of its change in this interval is theirs,
         and the rest no more than chance brings. It may be they that are told.
         """
