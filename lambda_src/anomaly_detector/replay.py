@@ -129,7 +129,7 @@ def replay(
         of_bounds = tuple(event for event in events if event.bound)
         of_rows = tuple(event for event in events if event.few_rows and not event.closed)
         of_model = tuple(event for event in events if not (event.bound or event.few_rows))
-        events, frozen, over = follow(
+        events, held = follow(
             rules,
             now,
             lattice,
@@ -161,7 +161,7 @@ def replay(
         events = (*events, *of_rows)
         note_earlier(events, at, settings.name)
         said = [one.span for one in verdicts if one.is_anomaly]
-        now.learn(rules, shown, evidence, frozen, apart.at(at, said), over)
+        now.learn(rules, shown, evidence, held, apart.at(at, said))
         if judged is not None:
             kept.add(t - skipped, judged)
             told |= dict.fromkeys(events)

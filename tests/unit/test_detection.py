@@ -12,7 +12,7 @@ import pytest
 from anomaly_detector.detection import THRESHOLD_SEVERITY, DetectorSettings
 from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.slots import Slots
-from anomaly_detector.detection.state import State
+from anomaly_detector.detection.state import Held, State
 from anomaly_detector.intervals import SECONDS
 from anomaly_detector.lattice import Lattice
 from anomaly_detector.panel import Panel, Scores
@@ -213,7 +213,7 @@ def _away_on_weekends(values: NDArray[np.float64], frozen_from: int) -> NDArray[
         evidence = state.weigh(rules, shown, state.lattice)
         weekend = at // 24 % 7 >= 5
         frozen = np.full(shown.value.shape, weekend and at >= frozen_from)
-        state.learn(rules, shown, evidence, frozen)
+        state.learn(rules, shown, evidence, Held.by(frozen))
         if weekend:
             away.append(shown.expectation.expected.item() / values[at] - 1)
     return np.reshape(away, (-1, 48)).mean(axis=1)
@@ -251,7 +251,8 @@ def test_what_all_days_of_the_week_have_in_common_does_not_grow_in_events() -> N
     for _ in range(60):
         shown = state.judge(rules, 2 * whole.values[12], whole.counts[12], None, slots)
         evidence = state.weigh(rules, shown, state.lattice)
-        state.learn(rules, shown, evidence, np.ones(shown.value.shape, dtype=np.bool_))
+        held = Held.by(np.ones(shown.value.shape, dtype=np.bool_))
+        state.learn(rules, shown, evidence, held)
 
     assert state.forecast.day[slots.day].item() == pytest.approx(day, rel=0.01)
 
@@ -279,7 +280,7 @@ def test_what_a_month_brings_on_a_saturday_in_an_event_changes_no_saturday() -> 
     shown = state.judge(rules, value, np.ones((1, 1)), None, slots)
     assert shown.expectation.habit is not None
     evidence = state.weigh(rules, shown, state.lattice)
-    state.learn(rules, shown, evidence, np.ones((1, 1), dtype=np.bool_))
+    state.learn(rules, shown, evidence, Held.by(np.ones((1, 1), dtype=np.bool_)))
 
     assert state.forecast.week[slots.week].item() == pytest.approx(week, rel=0.1)
 
@@ -391,7 +392,7 @@ def test_the_first_value_at_an_hour_of_the_week_is_no_working_day_s() -> None:
 
     shown = state.judge(rules, np.full((1, 1), 2.0), np.ones((1, 1)), None, slots)
     evidence = state.weigh(rules, shown, state.lattice)
-    state.learn(rules, shown, evidence, held)
+    state.learn(rules, shown, evidence, Held.by(held))
 
     assert shown.expectation.expected.item() == 2.0
     assert state.forecast.day[slots.day].item() > 30

@@ -464,6 +464,18 @@ class Forecast(Part):
         trend = self.offset[3, m, slices]
         return day * trend, self.week[:, m, slices] * trend
 
+    def lend_week(self, m: int, slices: Mask, place: int) -> None:
+        """Let weekdays that slices (K,) of a measure have not seen yet deviate from their average
+        day as those of another slice do, in proportion.
+        """
+        hours = len(self.week) // 7
+        day = self.day[:, m].reshape(hours, -1, self.day.shape[2]).mean(axis=1, dtype=np.float64)
+        own = day[:, place]
+        share = self.week[:, m, place].reshape(7, hours) / np.where(own > 0, own, np.inf)
+        week = (share[:, :, None].clip(-1.0, MOST_GROWTH) * day[:, slices]).reshape(7 * hours, -1)
+        seen = self.week_seen[:, m, slices] > 0
+        self.week[:, m, slices] = np.where(seen, self.week[:, m, slices], week)
+
     def add(
         self, rules: Rules, at: Places, day: Array, week: Array, factor: Array, large: Mask
     ) -> None:

@@ -42,6 +42,7 @@ LONG_DAYS = 10.0  # days in which the latter decays
 RATE_USUAL, CLIP_USUAL = 0.03, 3.0
 KNOWN_FROM = 14  # days before a day may stand out
 LARGEST = 100.0  # largest share
+IN_A_ROW = 3  # days in which a deviation comes every day
 EMPTY = -1
 
 _Days = NDArray[np.uint16]
@@ -235,8 +236,9 @@ class Moments(Part):
         entry, which = np.nonzero(self.slot[:, m, k] == slot)
         at = entry, m[which], k[which]
         age = np.minimum(np.uint16(number + 1) - self.day[at], REACH)
-        bits = by_age(number + 1)[age] & _bit(number + 1, "day")
-        on = bits != 0
+        # Three days in a row: of faults of single nights, three may fall within four days.
+        on = age <= IN_A_ROW
+        bits = np.full(age.shape, _bit(number + 1, "day"))
         if not on.any():
             return None
         found = _found(number + 1, bits[on], age[on], self.share[at][on], which[on])

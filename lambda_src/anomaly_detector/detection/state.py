@@ -98,6 +98,37 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Held:
+    """What open events keep from being learned; (M, K) series.
+
+    Attributes
+    ----------
+    frozen : learn nothing but the young profiles of a level that they have just been moved to.
+    lasting : of them, those that an event has held for a day: what it shows is no habit, however
+        often it comes.
+    evident : of them, those in an event of what is new or gone. No wrong profile brings that about,
+        so that young ones do not learn it either.
+    over : an event of them has just ended: they find back to their forecast at once.
+    """
+
+    frozen: Mask
+    lasting: Mask
+    evident: Mask
+    over: Mask
+
+    @classmethod
+    def by(cls, frozen: Mask) -> Self:
+        """Series that events of another kind have just begun to hold."""
+        return cls(frozen, *(np.zeros_like(frozen) for _ in range(3)))
+
+    def add(self, m: int, series: Mask, *, lasting: bool, evident: bool) -> None:
+        """Let an event hold series (K,) of a measure, in place."""
+        self.frozen[m] |= series
+        self.lasting[m] |= series & lasting
+        self.evident[m] |= series & evident
+
+
+@dataclass(frozen=True)
 class Shown:
     """Observations and expectations of one interval, for scan and learning; arrays (M, K).
 
@@ -404,23 +435,22 @@ class State:
         rules: Rules,
         shown: Shown,
         evidence: Evidence,
-        frozen: Mask,
+        held: Held,
         apart: Mask | None = None,
-        over: Mask | None = None,
     ) -> None:
         """Learn one interval.
 
-        `frozen` series, which are in an open event, learn nothing but the young profiles of a level
-        that they have just been moved to. Series that are `apart` learn nothing at all: people said
-        that this is an anomaly. Those of which an event is `over` find back to their forecast at
-        once.
+        Parameters
+        ----------
+        held : what events keep from being learned.
+        apart : (M, K) series that learn nothing at all: people said that this is an anomaly.
         """
         habits, slots, live = self.habits, shown.slots, shown.observed.live
         self._learn_special(rules, shown, apart)
-        returning = np.zeros_like(frozen)
+        returning = np.zeros_like(held.frozen)
         for m in np.flatnonzero((self.forecast.back >= BACK_HOLDS).any(axis=1)).tolist():
             returning[m] = self.returning(rules, evidence, m)
-        frozen = frozen | returning
+        frozen = held.frozen | returning
         if apart is not None:
             frozen |= apart
         expectation, value, residual = shown.expectation, shown.value, shown.residual
@@ -463,17 +493,27 @@ class State:
                 frozen,
             )
         profiles = known & ~frozen
-        held = None
+        still = None
         if frozen.any():
             observed = shown.observed
             heals = self.forecast.heals(rules, habits, observed, expectation, value, slots)
+            heals &= ~held.evident
             profiles |= known & heals
-            held = known & ~profiles
+            still = known & ~profiles
         caution = evidence.caution(rules)
-        if over is not None:
-            caution[over] = 1.0
+        caution[held.over] = 1.0
         learnt = self.forecast.learn(
-            rules, habits, expectation, residual, shown.z, slots, on, profiles, young, caution, held
+            rules,
+            habits,
+            expectation,
+            residual,
+            shown.z,
+            slots,
+            on,
+            profiles,
+            young,
+            caution,
+            still,
         )
         absent = shown.observed.absent
         if apart is not None:
@@ -481,7 +521,7 @@ class State:
         if expectation.precedent is not None:
             absent = absent & ~expectation.precedent.known
         scored = habits.seen >= rules.score_after
-        self._remember(rules, shown, plain & scored, absent & scored)
+        self._remember(rules, shown, plain & scored, absent & scored, held.lasting)
         self.surprise.learn(rules, habits, shown.surprisal, expectation.few, value, known, young)
         habits.learn(
             rules,
@@ -522,10 +562,13 @@ class State:
         base = shown.expectation.base
         self.special.learn(habits, slots.date, slots.special, base, value, on)
 
-    def _remember(self, rules: Rules, shown: Shown, live: Mask, absent: Mask) -> None:
+    def _remember(
+        self, rules: Rules, shown: Shown, live: Mask, absent: Mask, lasting: Mask
+    ) -> None:
         """Remember what stands out in the `live` series; call this after `forecast` has learned,
         and before `surprise` does. `absent` ones, which have no row, have nothing in their day:
-        that is part of what it was.
+        that is part of what it was. Single intervals of what an event has held for a day are none
+        of their own, but of its level.
         """
         if not len(self.days.day):
             return
@@ -548,6 +591,7 @@ class State:
         self.days.learn(*of_day, size, whole_day | absent if lacks else whole_day)
         if not len(self.moments.slot):
             return
+        live = live & ~lasting
         scale = (
             expectation.scale
             if expectation.unsure is None
@@ -605,6 +649,8 @@ class State:
             return
         if new.any():
             leaves = leaves[new[leaves]]
+            widest = int((self.lattice.codes >= 0).sum(axis=1).argmin())
+            self.forecast.lend_week(m, new, widest)
             after = self.forecast.shape_of(m, leaves, habits.level)
             before = np.zeros_like(after[0]), np.zeros_like(after[1])
             held = np.zeros(len(overlap), dtype=np.bool_)

@@ -38,7 +38,7 @@ from anomaly_detector.detection.arrays import Array
 from anomaly_detector.detection.rules import Rules
 from anomaly_detector.detection.scan import NOT_STUCK, Evidence
 from anomaly_detector.detection.slots import Slots
-from anomaly_detector.detection.state import Judged, Shown, State
+from anomaly_detector.detection.state import Held, Judged, Shown, State
 from anomaly_detector.detection.verdicts import FIRM, Verdict
 from anomaly_detector.events.event import Event, Slice, Sums
 from anomaly_detector.events.new_value import (
@@ -79,7 +79,7 @@ def follow(
     at: int,
     accept_after: int,
     verdicts: Sequence[Verdict] = (),
-) -> tuple[tuple[Event, ...], Mask, Mask]:
+) -> tuple[tuple[Event, ...], Held]:
     """Update the events with the evidence of one interval; they are changed in place.
 
     Parameters
@@ -92,11 +92,9 @@ def follow(
 
     Returns
     -------
-    The events that are remembered, (M, K) series that must not learn, and those in which one of the
-    events has ended.
+    The events that are remembered, and what they keep from being learned.
     """
-    frozen = np.zeros(found.evidence.shape, dtype=np.bool_)
-    over = np.zeros_like(frozen)
+    held = Held.by(np.zeros(found.evidence.shape, dtype=np.bool_))
     kept: list[Event] = []
     for m, measure in enumerate(state.measures):
         of_measure = [event for event in events if event.measure == measure]
@@ -121,7 +119,12 @@ def follow(
                 if new is not None:
                     names = (lattice.names[place] for place in np.flatnonzero(new).tolist())
                     event.new = tuple(dict.fromkeys((*event.new, *names)))
-            frozen[m] |= now.held(event, overlap, new)
+            held.add(
+                m,
+                now.held(event, overlap, new),
+                lasting=event.age >= 2 * rules.half_day,
+                evident=bool(event.new) or event.no_data,
+            )
             moved = now.moved(event, shown.slots)
             if judged is None:
                 continue
@@ -138,9 +141,9 @@ def follow(
                 event.show(judged, m, lattice, at, counted=counted, new=new, moved=moved)
                 if new is not None:
                     judged.tell_new(m, new, event.severity)
-        over[m] = now.over()
+        held.over[m] = now.over()
         kept += sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first))
-    return tuple(kept), frozen, over
+    return tuple(kept), held
 
 
 @dataclass
