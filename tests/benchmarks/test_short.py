@@ -188,6 +188,12 @@ def test_a_world_is_the_same_each_time_and_its_rows_are_those_of_things_that_hap
             assert truth.nats <= 2 * own + 10 or truth.kind == "birth", truth.kind
 
 
+def test_faults_end_with_a_panel_that_ends_on_a_weekend() -> None:
+    world = world_generator.generate("logistics", 12, "PT5M")
+
+    assert max(truth.end for truth in world.truths) == len(world.panel.starts)
+
+
 @pytest.mark.parametrize("interval", ["PT5M", "PT15M", "PT1H", "P1D"])
 def test_faults_are_what_their_truths_say(interval: Any) -> None:
     world = world_generator.generate("iot", 5, interval)

@@ -554,6 +554,9 @@ def _fault(
     latest = min(at + round(72 / means.hours), len(total) - length - 1)
     while at < latest and total[at] < 0.3 * total.mean():
         at += 1
+    if kind not in ("zero", "stuck", "birth", "burst", *LOSING):
+        # What changes values has to end within the panel.
+        at = min(at, len(total) - length)
     span = slice(at, at + length)
     where = _where(random, means, kind, span, gone)
     role = int(random.choice(plan.roles)) if plan.roles else None
@@ -574,6 +577,9 @@ def _where(
     if kind == "skipped job":
         return (ROLLED_UP, str(means.nightly), *[ROLLED_UP] * (size - 2))
     active = means.count[:, span].sum(axis=1) * ~gone
+    if not active.any():
+        # Nothing goes wrong then, anywhere.
+        active = means.count.sum(axis=1) * ~gone
     if kind == "burst":
         rare = np.where(active > 0, active, np.inf)
         chance = (rare <= np.quantile(rare[rare < np.inf], 0.3)).astype(np.float64)
