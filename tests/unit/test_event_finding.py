@@ -761,7 +761,9 @@ def test_an_event_goes_back_to_where_it_began_when_that_shows_it_best() -> None:
     assert second(group.end) == whole.starts[begin + 3 * 288]
     # After half a day what fails besides is another event.
     assert second(half.start) == whole.starts[begin + 144]
-    assert second(half.end) == whole.starts[begin + 250]
+    # While the week is unknown, the forecast learns under an event of more than six hours.
+    left = whole.starts[begin + 250] - second(half.end)
+    assert np.timedelta64(0) <= left <= np.timedelta64(1, "h")
 
 
 @pytest.mark.parametrize(
