@@ -8,10 +8,11 @@ the others C^2 / (2 var). Leaves have heavier tails than that, and sums of many 
 replaced by n ln(1 + D / n), as for Student's t, with n in proportion to the effective number of
 leaves of a slice, and at most the number of terms in the sum (B / phi, or rows). A repeated value
 that is not zero gives D = -ln p, summed over the repeats and the leaves of a slice; p is the usual
-share of repeats of the series or, if larger, the Poisson probability of that value: a small count
-repeats by chance. A missing value of a mean, minimum or maximum whose values always come gives
-D = -ln p, with p the usual share of missing values of the slice, or the sum of it over the leaves
-that it has lost; the event is then that there is no data.
+share of repeats of the series or, if larger, the Poisson probability of that value, or that of the
+likeliest step of as many decimals: small counts and a few cents repeat by chance. A missing value
+of a mean, minimum or maximum whose values always come gives D = -ln p, with p the usual share of
+missing values of the slice, or the sum of it over the leaves that it has lost; the event is then
+that there is no data.
 
 Where the squares behind a mean are known, n is at most the number of rows that make the change,
 C^2 / the sum of the squares of the rows' differences from the expectation: the only click of an
@@ -84,6 +85,9 @@ A_FEW = 3.0  # rows of a change that is learned without a clip
 FEWEST_ROWS = 0.01  # share of the usual rows from which a mean of few counts in full proportion
 RATE_SAME, SAME_PRIOR = 0.002, 50.0
 FEWEST_SAME = 3
+DENSEST = 0.4  # chance of the likeliest value, where the deviation is one step
+CENTS, DECIMALS = 2, 6  # fewest and most decimals of values that are no whole numbers
+ROUNDED = 1e-9  # relative error of a sum of decimals
 LEAST_CHANCE = 0.003  # of a repeat, or of a missing value
 RARELY = 3.0  # mean nats of repeats, or of missing values, below which they are ignored
 FADES = 0.5  # share of its usual rows below which a series fades
@@ -278,7 +282,7 @@ class Scan(Part):
         around = _squares(rules, habits, observed, expectation, squares)
         self._add(rules, change, base, around, clock)
         np.minimum(self.ring_fill + born, rules.windows[-1], out=self.ring_fill)
-        self._follow_repeats(rules, habits, observed, expectation.expected, value)
+        self._follow_repeats(rules, habits, observed, expectation, value)
         sums = self._sums(rules, clock)
         changes, bases = sums[:, 0], sums[:, 1]
         lengths = rules.lengths
@@ -610,8 +614,14 @@ class Scan(Part):
         return np.asarray(-nats * self.gone)
 
     def _follow_repeats(
-        self, rules: Rules, habits: Habits, observed: Observed, expected: Array, value: Array
+        self,
+        rules: Rules,
+        habits: Habits,
+        observed: Observed,
+        expectation: Expectation,
+        value: Array,
     ) -> None:
+        expected, scale = expectation.expected, expectation.calm_scale
         live = observed.live & observed.born
         # A share of few rows is one by chance, of ten payments none fails; that says nothing of how
         # often another value repeats.
@@ -631,6 +641,8 @@ class Scan(Part):
             ones = perfect[at]
             of_rows = expected[at][ones] ** np.maximum(observed.count[at][ones], 1.0)
             chance[ones] = np.maximum(chance[ones], of_rows)
+            step = np.where(habits.fractional[at] > 0, _step(value[at]), 1.0)
+            chance = np.maximum(chance, DENSEST * step / np.maximum(scale[at], TINY))
             self.same_nats[at] -= np.log(np.minimum(chance, 1.0))
         # A stuck value is learned once; a series that has always been constant is no fault.
         telling = (
@@ -741,6 +753,17 @@ def _missing(
         of_leaves = lattice.summed(own[m, lattice.leaves])
         np.maximum(own[m], of_leaves, out=own[m], where=lacks[m])
     return own
+
+
+def _step(value: Array) -> Array:
+    """(N,) the least step between values, by their decimals: .01 for amounts in cents; 0 if there
+    are more than `DECIMALS`.
+    """
+    step = np.zeros_like(value)
+    for decimals in range(DECIMALS, CENTS - 1, -1):
+        scaled = value * 10.0**decimals
+        step[np.abs(scaled - np.rint(scaled)) <= ROUNDED * np.abs(scaled)] = 0.1**decimals
+    return step
 
 
 def _poisson(value: Array, expected: Array) -> Array:
