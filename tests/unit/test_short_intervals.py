@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.detection.rules import Rules
+from anomaly_detector.panel import Panel, second
 from anomaly_detector.replay import _slots, replay
 from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
@@ -62,3 +63,33 @@ def test_cents_that_repeat_by_chance_are_not_stuck(*, stuck: bool) -> None:
     assert [(one.kind, one.slices) for one in found] == (
         [("stuck", ({"platform": "leaf 3"},))] if stuck else []
     )
+
+
+def _means(weeks: int, silent: slice) -> Panel:
+    """Means of few rows by night, of a leaf of which half as many come in the last week."""
+    random = np.random.default_rng(3)
+    rates = np.outer([6.0, 40.0, 30.0], _night(weeks, 0.45))
+    rates[0, -WEEK:] *= 0.6
+    rates[0, silent] = 0.0
+    rows = random.poisson(rates).astype(np.float64)
+    sums = random.normal(40.0 * rows, 10.0 * np.sqrt(rows))
+    rows, sums = (np.vstack([one, one.sum(axis=0)]) for one in (rows, sums))
+    values = np.where(rows > 0, sums / np.maximum(rows, 1.0), np.nan)
+    slices = np.empty((4, 1), dtype=object)
+    slices[:, 0] = ["leaf 0", "leaf 1", "leaf 2", ROLLED_UP]
+    begins = starts(values.shape[1], FIVE_MINUTES)
+    shape = values.T[:, None, :], rows.T[:, None, :]
+    return Panel(begins, ("platform",), slices, ("views",), *shape)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_no_row_for_a_while_is_no_event_where_few_are_due(*, ends: bool) -> None:
+    begin = 3 * WEEK + 3 * DAY + DAY // 2
+    whole = _means(4, slice(begin, begin + 24 * ends))
+    chosen = settings("PT5M", {"views": {"aggregation": "AVG"}}, false_events_per_week=1)
+
+    groups = replay(chosen, Snapshot.initial(chosen), whole).groups
+
+    found = [second(one.start) for one in groups if one.kind == "no data"]
+    assert len(found) == ends
+    assert all(NO_TIME <= one - whole.starts[begin] <= QUARTER for one in found)

@@ -90,6 +90,7 @@ CENTS, DECIMALS = 2, 6  # fewest and most decimals of values that are no whole n
 ROUNDED = 1e-9  # relative error of a sum of decimals
 LEAST_CHANCE = 0.003  # of a repeat, or of a missing value
 RARELY = 3.0  # mean nats of repeats, or of missing values, below which they are ignored
+FEW_DUE = 0.5  # share of the usual rows below which a time has hardly any
 FADES = 0.5  # share of its usual rows below which a series fades
 MISSING_TELLS = -0.999 * math.log(LEAST_CHANCE)  # nats from which missing rows of sums are zero
 FEWEST_BURST = 5.0  # occurrences in a burst of something rare
@@ -260,7 +261,7 @@ class Scan(Part):
         shares: Mask,
         lattice: Lattice,
         clock: int,
-        due: Array | float = math.inf,
+        due: Array | float = 1.0,
     ) -> Evidence:
         """Add one interval to the windows and evaluate them; `learn` learns their dispersion.
 
@@ -272,7 +273,7 @@ class Scan(Part):
         long_level : mean of the values; unlike a short one, it hardly follows a fault.
         shares : (M, K) series whose values are shares.
         clock : number of the interval, by which rings are indexed.
-        due : (M, K) rows that usually come at this time of the week, infinite where unknown.
+        due : (M, 1) share of the usual rows that come at this time of the week, 1 where unknown.
         """
         born = observed.born
         gone = self._follow_missing(habits, observed)
@@ -744,9 +745,14 @@ def _missing(
     if not lacks.any():
         return np.zeros(gone.shape)
     # At a time at which hardly a row comes, none may come; of what fades, the newest days tell.
-    fades = habits.lately < FADES * habits.rows
-    due = np.where(fades, np.minimum(due, habits.lately), due)
-    chance = np.maximum(1.0 - habits.presence, np.exp(-np.maximum(due, 0.0) / TEMPER))
+    few = np.where(due < FEW_DUE, habits.rows * due, np.inf)
+    fades = np.minimum(habits.lately / np.maximum(habits.rows, TINY), 1.0)
+    few = np.where(fades < FADES, np.minimum(few, habits.lately), few)
+    # What lacks now and then, lacks more often where fewer are due.
+    chance = np.maximum(1.0 - habits.presence, 0.0)
+    now_and_then = chance >= LEAST_CHANCE
+    np.power(chance, fades * np.minimum(due, 1.0), out=chance, where=now_and_then)
+    chance = np.maximum(chance, np.exp(-np.maximum(few, 0.0) / TEMPER))
     lacks &= chance <= math.exp(-RARELY)
     own = np.asarray(-np.log(np.maximum(chance, LEAST_CHANCE)) * gone * lacks)
     for m in np.nonzero(lacks.any(axis=1))[0].tolist():

@@ -393,13 +393,13 @@ class State:
         return self.moments.again(slots.date, slots.day, m, k, share)
 
     def weigh(
-        self, rules: Rules, shown: Shown, lattice: Lattice, due: Array | float = np.inf
+        self, rules: Rules, shown: Shown, lattice: Lattice, due: Array | float = 1.0
     ) -> Evidence:
         """Add the interval to the windows and compute the evidence of events.
 
         Parameters
         ----------
-        due : (M, K) rows that usually come at this time of the week, infinite where unknown.
+        due : (M, 1) share of the usual rows that come at this time of the week, 1 where unknown.
         """
         self.forecast.follow_back(
             rules, self.habits, shown.expectation, shown.value, shown.observed.live

@@ -117,19 +117,15 @@ class FewRows:
         )
 
     def due(self, rows: RowCounts, habits: Habits, slot: int) -> Array:
-        """(M, K) rows that each slice usually has at a slot of the week: its share of all of them.
-        Infinite where that is not known, or not far fewer than at other times: what always has one
-        row does not lack it by chance.
+        """(M, 1) rows that usually come at a slot of the week, in all slices together, as a share
+        of those of the average interval; 1 where that is not known.
         """
-        found = np.full(habits.rows.shape, np.inf)
+        share = np.ones((len(habits.rows), 1))
         told = np.flatnonzero(self.judged & (rows.seen[slot] >= WEEKS * self.slot_values))
         for m in told.tolist():
-            own = habits.rows[m]
             whole = np.exp(rows.usual[slot, m] + rows.level[m])
-            share = whole / max(float(own[self.total]), 1.0)
-            if share < HALF:
-                found[m] = own * share
-        return found
+            share[m] = whole / max(float(habits.rows[m, self.total]), 1.0)
+        return share
 
     def follow(
         self,
