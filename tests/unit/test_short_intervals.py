@@ -11,7 +11,7 @@ from anomaly_detector.replay import _slots, replay
 from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
-from tests.unit.detection_panels import panel, settings, starts
+from tests.unit.detection_panels import by_measure, panel, settings, starts
 
 DAY, FIVE_MINUTES = 288, 300
 WEEK = 7 * DAY
@@ -93,3 +93,18 @@ def test_no_row_for_a_while_is_no_event_where_few_are_due(*, ends: bool) -> None
     found = [second(one.start) for one in groups if one.kind == "no data"]
     assert len(found) == ends
     assert all(NO_TIME <= one - whole.starts[begin] <= QUARTER for one in found)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_two_of_ten_devices_that_fail_at_once_are_chance(*, fails: bool) -> None:
+    random, begin = np.random.default_rng(4), 3 * WEEK
+    values = random.binomial(10, 0.998, (4 * WEEK, 12)).astype(np.float64)
+    if fails:
+        values[begin : begin + 6, 4] = 7.0
+    chosen = settings("PT5M", false_events_per_week=1)
+    shown = by_measure({"views": list(values.T)}, FIVE_MINUTES)
+
+    groups = replay(chosen, Snapshot.initial(chosen), shown).groups
+
+    assert len(groups) == fails
+    assert all(NO_TIME <= second(one.start) - shown.starts[begin] <= QUARTER for one in groups)

@@ -6,13 +6,14 @@ For each window of up to 48 hours (intervals, if longer), C is the sum of residu
 expectations. The log-likelihood ratio of SUM and COUNT is D = ((B + C) ln(1 + C / B) - C) / phi, of
 the others C^2 / (2 var). Leaves have heavier tails than that, and sums of many less so: D is
 replaced by n ln(1 + D / n), as for Student's t, with n in proportion to the effective number of
-leaves of a slice, and at most the number of terms in the sum (B / phi, or rows). A repeated value
-that is not zero gives D = -ln p, summed over the repeats and the leaves of a slice; p is the usual
-share of repeats of the series or, if larger, the Poisson probability of that value, or that of the
-likeliest step of as many decimals: small counts and a few cents repeat by chance. A missing value
-of a mean, minimum or maximum whose values always come gives D = -ln p, with p the usual share of
-missing values of the slice, or the sum of it over the leaves that it has lost; the event is then
-that there is no data.
+leaves of a slice, and at most the number of terms in the sum (B / phi, or rows). What small counts
+lack has no such tail; but if they are more regular than independent units, n is the units that
+lack. A repeated value that is not zero gives D = -ln p, summed over the repeats and the leaves of a
+slice; p is the usual share of repeats of the series or, if larger, the Poisson probability of that
+value, or that of the likeliest step of as many decimals: small counts and a few cents repeat by
+chance. A missing value of a mean, minimum or maximum whose values always come gives D = -ln p, with
+p the usual share of missing values of the slice, or the sum of it over the leaves that it has lost;
+the event is then that there is no data.
 
 Where the squares behind a mean are known, n is at most the number of rows that make the change,
 C^2 / the sum of the squares of the rows' differences from the expectation: the only click of an
@@ -319,7 +320,8 @@ class Scan(Part):
         # An adapting forecast makes long sums calmer than chance does; a frozen one does not.
         _accumulate(np.maximum, calm)
         # Small counts vary by whole units.
-        phi = _phi(calm * tide, self._least(rules, habits.small(observed.unit, level), level))
+        small = habits.small(observed.unit, level)
+        phi = _phi(calm * tide, self._least(rules, small, level))
         there = full * bases
         least = LEAST_SHARE * left * np.maximum(there, sums_of_level)
         np.maximum(phi, np.square(least) / safe, out=phi)
@@ -352,6 +354,7 @@ class Scan(Part):
         light = counted & (changes < 0)
         d *= light
         d += heavy * ~light
+        _weigh_units(d, changes, phi, small * light)
         counts = whole & enough
         if rules.one_sided:
             counts &= np.where(changes > 0, rules.up, rules.down)
@@ -808,6 +811,20 @@ def _first_largest(values: Array) -> tuple[Array, NDArray[np.int8]]:
 def _phi(dispersion: Array, unit: Array) -> Array:
     """Dispersion that evidence is divided by: tempered, and at least that of whole units."""
     return np.maximum(TEMPER * dispersion, unit) + SMALL
+
+
+def _weigh_units(d: Array, changes: Array, phi: Array, unit: Array) -> None:
+    """Let what lacks of counts that come more regularly than by chance be as many terms as units
+    lack, in place: two of ten devices that always report are two that fail by themselves, however
+    little their number varies.
+
+    Parameters
+    ----------
+    d, changes, phi : (V, M, K). unit : likewise, of small counts, 0 where none lacks.
+    """
+    at = np.nonzero(phi < unit)
+    lack = np.maximum(-changes[at] / (unit[at] - phi[at]), TINY)
+    d[at] = lack * np.log1p(np.maximum(d[at], 0.0) / lack)
 
 
 def _parts(level: Array, lattice: Lattice) -> Array:
