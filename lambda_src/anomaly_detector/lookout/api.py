@@ -234,7 +234,7 @@ class Client:
 
     @_operation
     def list_anomaly_group_time_series(self, given: Given) -> Answer:
-        """The series of a group without roll-ups, and their values while it lasted."""
+        """The series of a group, of the finest level that shows it, and their values meanwhile."""
         operation = "ListAnomalyGroupTimeSeries"
         group = self._group(given)
         measure, config = given["MetricName"], self._config
