@@ -11,7 +11,7 @@ from anomaly_detector.replay import _slots, replay
 from anomaly_detector.snapshot import Snapshot
 from numpy.typing import NDArray
 
-from tests.unit.detection_panels import by_measure, panel, settings, starts
+from tests.unit.detection_panels import by_measure, cut, panel, settings, starts
 
 DAY, FIVE_MINUTES = 288, 300
 WEEK = 7 * DAY
@@ -33,12 +33,13 @@ def test_a_weekend_is_expected_of_what_is_known_of_weekends() -> None:
     orders = np.random.default_rng(1).poisson(expected).astype(np.float64)
     chosen = settings("PT5M")
     noon = 3 * WEEK + 5 * DAY + DAY // 2
-    before = panel({"a": np.where(opened, orders, np.nan)[:noon]}, FIVE_MINUTES)
+    shop = np.where(opened, orders, np.nan)[:noon]
+    before = panel({"a": shop, ROLLED_UP: shop}, FIVE_MINUTES)
     state = replay(chosen, Snapshot.initial(chosen), before).after.state
     # when the fourth Saturday comes, then it is not expected to be a mean of all days
     slots = _slots(chosen, starts(noon + 1, FIVE_MINUTES))[noon]
-    shown = state.judge(Rules.of(chosen), np.zeros((1, 1)), np.ones((1, 1)), None, slots)
-    assert shown.expectation.expected.item() < 0.3
+    shown = state.judge(Rules.of(chosen), np.zeros((1, 2)), np.ones((1, 2)), None, slots)
+    assert shown.expectation.expected.max() < 0.3
 
 
 def _cents(weeks: int, leaves: int = 16) -> tuple[Series, Series]:
@@ -108,3 +109,23 @@ def test_two_of_ten_devices_that_fail_at_once_are_chance(*, fails: bool) -> None
 
     assert len(groups) == fails
     assert all(NO_TIME <= second(one.start) - shown.starts[begin] <= QUARTER for one in groups)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_only_series_of_a_measure_is_forecast_value_by_value(parts: int) -> None:
+    random = np.random.default_rng(6)
+    at = np.arange(3 * WEEK)
+    normal = 20 * (1.2 + np.sin(at * 2 * np.pi / DAY)) * np.where(at // DAY % 7 >= 5, 0.5, 1.0)
+    series = {f"p{part}": random.poisson(normal).astype(np.float64) for part in range(parts)}
+    chosen = settings("PT5M")
+    whole = panel(series, FIVE_MINUTES)
+    done = replay(chosen, Snapshot.initial(chosen), cut(whole, 0, len(at) - 1))
+
+    last = cut(whole, len(at) - 1, len(at))
+    error = done.after.state.forecast.error[:, 0, 0].copy()
+    slots = _slots(chosen, last.starts)[0]
+    shown = done.after.state.judge(Rules.of(chosen), last.values[0], last.counts[0], None, slots)
+    weight = error**-3.0
+    by_value = (weight * shown.expectation.experts[:, 0, 0]).sum() / weight.sum()
+
+    assert (shown.expectation.expected[0, 0] == pytest.approx(by_value, rel=1e-9)) == (parts == 1)
