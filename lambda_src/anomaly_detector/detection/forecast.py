@@ -1,14 +1,13 @@
 """The expected value of a series, and its usual deviation.
 
 * **Expectation**: four experts, weighted by (decayed absolute error)^-3 (of an hour, where
-  intervals are below 15 minutes and a measure has several series): the level; the daily profile;
-  the same plus the weekly profile; the latter times a slow factor, which follows the trend. Where
-  hardly anything is expected at this time of the week, the first two count less if they are more
-  than two errors of the weekly profile away from it. The weekly profile grows and shrinks with the
-  daily one. A slot without values falls back to the level, or to the daily profile; once the week
-  is known, the first value at an hour at which other weekdays have theirs is its own forecast. All
-  of them adapt slowly, so that a fault does not become its own forecast. `month` adds to daily
-  data.
+  intervals are below 15 minutes and there are dimensions): the level; the daily profile; the same
+  plus the weekly profile; the latter times a slow factor, which follows the trend. Where hardly
+  anything is expected at this time of the week, the first two count less if they are more than two
+  errors of the weekly profile away from it. The weekly profile grows and shrinks with the daily
+  one. A slot without values falls back to the level, or to the daily profile; once the week is
+  known, the first value at an hour at which other weekdays have theirs is its own forecast. All of
+  them adapt slowly, so that a fault does not become its own forecast. `month` adds to daily data.
 * **Spread**: decayed mean absolute residual per slot of the day, times the recent volatility, with
   floors: a share of the level (rounding noise of a constant series is not an event) and, for
   small counts, the Poisson deviation.
@@ -165,10 +164,9 @@ class Forecast(Part):
         error = self.error + (1e-12 * np.abs(level) + TINY)
         weight = error.min(axis=0) / error
         error_of_week = error[2]
-        if not rules.long and level.shape[1] > 1:
+        if rules.by_hour:
             # Noise of minutes hides by how much experts err: what the best one errs by is taken for
-            # noise, of which an hour has less. The only series of a measure is judged value by
-            # value.
+            # noise, of which an hour has less.
             error_of_week = error_of_week * math.sqrt(rules.pace)
             weight *= weight
             weight *= rules.pace / (1.0 - (1.0 - rules.pace) * weight)

@@ -53,6 +53,8 @@ class Rules:
     half_day : intervals of half a day.
     one_sided, minima : whether any measure has a direction, or a minimum change.
     long : whether intervals are so long that hardly a value is zero by chance when a shop is open.
+    by_hour : whether forecasts are weighed by what they err by in an hour: of shorter ones, but not
+        of the only series of a measure.
     an_hour : intervals an hour, at least 1. pace : its inverse; rates an interval are those of PT1H
         times it.
     lengths : windows as a column (V, 1, 1). within_hour : index of the longest within an hour.
@@ -70,6 +72,7 @@ class Rules:
     an_hour: int
     pace: float
     long: bool
+    by_hour: bool
     windows: tuple[int, ...]
     lengths: Array
     within_hour: int
@@ -125,6 +128,7 @@ class Rules:
             min_relative=np.array([[rule.min_relative_change] for rule in rules]),
             an_hour=hour,
             long=hour <= LONG,
+            by_hour=hour > LONG and bool(settings.dimensions),
             pace=1.0 / hour,
             windows=windows,
             lengths=np.array(windows, dtype=np.float64)[:, None, None],
