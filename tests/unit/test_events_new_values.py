@@ -85,6 +85,22 @@ def test_values_of_a_told_new_value_lie_outside_their_band() -> None:
     assert (total > 0).all()
 
 
+def test_small_values_of_a_new_value_do_not_count_where_a_minimum_is_set() -> None:
+    born = BORN + 1
+    whole = _without_before(shop(SIZE, 1), 0, "mobile_app", born)
+    own = whole.slices[:, 0] == "mobile_app"
+    least = float(np.median(whole.values[born:, 0, own]))
+    rules = {"views": {"min_absolute_change": least}, "revenue": {}}
+    chosen = settings(measures=rules, dimensions=DIMENSIONS)
+
+    scores = replay(chosen, Snapshot.initial(chosen), whole).scores
+
+    own = scores.slices[:, 0] == "mobile_app"
+    told = scores.anomalous[born:, 0, own]
+    assert told.any()
+    assert (scores.actual[born:, 0, own][told] >= least).all()
+
+
 def _in_small_parts(
     size: int,
     begin: int,

@@ -87,11 +87,11 @@ class Judged:
 
         Parameters
         ----------
-        new : (K,) slices of a sum or count. severity : of the event.
+        new : (K,) slices of a sum or count that count. severity : of the event.
         """
         came = new & (self.actual[m] > 0)
-        for bound in (self.expected, self.lower, self.upper):
-            bound[m, came] = 0.0
+        for expected in (self.expected, self.lower, self.upper):
+            expected[m, came] = 0.0
         self.direction[m, came] = 1
         self.severity[m, came] = np.maximum(self.severity[m, came], severity)
         self.anomalous[m, came] = self.severity[m, came] >= THRESHOLD_SEVERITY

@@ -140,7 +140,7 @@ def follow(
                 new = now.told_new(event, overlap, new)
                 event.show(judged, m, lattice, at, counted=counted, new=new, moved=moved)
                 if new is not None:
-                    judged.tell_new(m, new, event.severity)
+                    judged.tell_new(m, new & now.rises(), event.severity)
         held.over[m] = now.over()
         kept += sorted([*now.open, *now.ended], key=lambda one: (one.opened, one.first))
     return tuple(kept), held
@@ -232,6 +232,12 @@ class _Now:
         change, came = float(found.now_change[self.m, place]), float(actual[leaves].sum())
         usual = event.change / max(event.base, 1e-100) * float(found.now_base[self.m, place])
         return newborn if came >= BY_NEW * max(change, usual) else None
+
+    def rises(self) -> Mask:
+        """(K,) slices of which a rise from nothing to their value counts."""
+        limits = (self.rules.up, self.rules.min_absolute)
+        up, least = (np.broadcast_to(one, self.found.evidence.shape)[self.m] for one in limits)
+        return np.asarray(up & (self.actual >= least))
 
     def told_new(self, event: Event, overlap: Mask, new: Mask | None) -> Mask | None:
         """(K,) slices of which an event tells in this interval that they are new, if any.
