@@ -325,6 +325,7 @@ class _Now:
             event.quiet = 0
             self.shown.add(event)
             self._name_again(event)
+            event = self._as_former(event)
         elif shown is not None:
             event.quiet += 1
         over = event.quiet >= self.rules.quiet_to_close and event.doubt >= BACK_TO_NORMAL
@@ -660,33 +661,29 @@ class _Now:
         the event has not shown what deviates now, and what it has shown deviates no more.
         """
         found, m, lattice = self.found, self.m, self.lattice
-        own, leaves = self.place(event), self.lattice.leaves
-        hour = found.of_hour[m]
+        own, hour = self.place(event), found.of_hour[m]
         if (
             lattice.names[place] == event.first
             or not self._fresh()[place]
             or hour[own] >= AS_STRONG * hour[place]
         ):
             return False
-        then, usual = event.sums.actual - event.sums.expected, event.sums.expected
-
-        def shares(part: Mask) -> tuple[float, float]:
-            """Change of some leaves during the event and now, in units of one product."""
-            some = leaves[part]
-            before = then[some].sum() * found.now_base[m, some].sum()
-            return event.side * before, event.side * usual[some].sum() * found.now_change[
-                m, some
-            ].sum()
-
-        new, over = (
-            lattice.held(place) & ~lattice.held(own),
-            lattice.held(own) & ~lattice.held(place),
-        )
-        came, now = shares(new)
-        went, still = shares(over)
+        new = lattice.held(place) & ~lattice.held(own)
+        over = lattice.held(own) & ~lattice.held(place)
+        came, now = self._shares(event, new)
+        went, still = self._shares(event, over)
         return (not new.any() or came < AS_STRONG * now) and (
             not over.any() or still < AS_STRONG * went
         )
+
+    def _shares(self, event: Event, part: Mask) -> tuple[float, float]:
+        """Change of some leaves (L,) to an event's side, during it and now, in one unit."""
+        some, sums = self.lattice.leaves[part], event.sums
+        then, usual = (sums.actual - sums.expected)[some].sum(), sums.expected[some].sum()
+        change, base = (
+            of[self.m, some].sum() for of in (self.found.now_change, self.found.now_base)
+        )
+        return event.side * then * base, event.side * usual * change
 
     def _taken_up(self, place: int, before: list[Event], evidence: float) -> Event | None:
         """The event that the evidence at `place` continues; other events there are closed.
@@ -696,50 +693,100 @@ class _Now:
         before : events that have ended there.
         """
         name, side = self.lattice.names[place], int(self.found.side[self.m, place])
-        lacks = bool(self.found.no_data[self.m, place])
-
-        def may(one: Event) -> bool:
-            # More than usual is no part of what was gone, nor is less of what is new.
-            apart = self._is_apart(one, side) or (side > 0 and _nothing_came(one))
-            return one.no_data == lacks and not apart
-
-        again = [
-            one
-            for one in before
-            if one.closed <= self._continued(one)
-            and may(one)
-            and (
-                self._alike(place, self.place(one))
-                or (
-                    one.closed <= self.rules.settling
-                    and one.side == side
-                    and evidence <= one.evidence
-                    and not self._elsewhere(one, place)
-                )
-            )
-        ]
+        again = [one for one in before if self._goes_on(one, place, side, evidence)]
         overlap = self.lattice.overlapping(place)
         for event in [one for one in self.open if overlap[self.place(one)]]:
             apart = is_by_itself(event) or self._is_apart(event, side)
             if apart or not self.barred(event)[place]:
                 continue
+            if self._goes_on(event, place, side, evidence):
+                again.append(event)
             self.open.remove(event)
             self._close(event)
-            if self._alike(place, self.place(event)) and may(event):
-                again.append(event)
         if not again:
             return None
         event = max(again, key=lambda one: (one.opened, one.first))
+        self._open_again(event)
+        # What another slice shows better is not asked of the present one, which would end it again.
+        own = self.place(event)
+        elsewhere = name == event.first and evidence > self.found.evidence[self.m, own]
+        if event.side != side and not self._alike(place, own):
+            event.side = side
+        elif evidence > event.evidence or elsewhere:
+            event.slices, event.side = (name,), side
+        return event
+
+    def _goes_on(self, one: Event, place: int, side: int, evidence: float, age: int = 0) -> bool:
+        """Whether evidence at `place` may be of an event that has ended, or would end by it.
+
+        Parameters
+        ----------
+        age : intervals since the evidence came.
+        """
+        closed = max(0, one.closed - age)
+        # More than usual is no part of what was gone, nor is less of what is new.
+        apart = self._is_apart(one, side) or (side > 0 and _nothing_came(one))
+        lacks = bool(self.found.no_data[self.m, place])
+        if apart or one.no_data != lacks or closed > self._continued(one):
+            return False
+        if self._alike(place, self.place(one)):
+            return True
+        if (closed or one.quiet) > self.rules.settling:
+            return False
+        if not one.accepted and one.turned(self.rules.an_hour):
+            return self._is_part(one, place)
+        if one.side != side:
+            return not one.closed and self._turns(one, place)
+        same = evidence <= one.evidence if one.closed else self._is_part(one, place)
+        return same and not self._elsewhere(one, place)
+
+    def _is_part(self, event: Event, place: int) -> bool:
+        """Whether a slice has no other leaves than an event."""
+        return not (self.lattice.held(place) & ~self._leaves(event)).any()
+
+    def _leaves(self, event: Event) -> Mask:
+        """(L,) leaves of the event's slices."""
+        held = [self.lattice.held(self.lattice.index[name]) for name in event.slices]
+        return np.asarray(np.any(held, axis=0))
+
+    def _turns(self, event: Event, place: int) -> bool:
+        """Whether a part of an open event has turned to the other side, and the rest is on its way
+        there, as in a day that is unlike the days before: it deviates no more.
+        """
+        if not self._is_part(event, place):
+            return False
+        rest = self._leaves(event) & ~self.lattice.held(place)
+        went, still = self._shares(event, rest)
+        return not rest.any() or still < AS_STRONG * went
+
+    def _as_former(self, event: Event) -> Event:
+        """The event that a young one turns out to be a part of, now that it is attributed to other
+        slices than those that it opened on; itself if there is none.
+        """
+        if event.age > self.rules.settled or event.slices == (event.first,) or event.new:
+            return event
+        place = self.place(event)
+        for one in reversed(self.ended):
+            if one.accepted or is_by_itself(one):
+                continue
+            if self._goes_on(one, place, event.side, event.evidence, event.age):
+                if event.evidence > one.evidence and self._alike(place, self.place(one)):
+                    one.slices = event.slices
+                one.side, one.change, one.base = event.side, event.change, event.base
+                one.evidence = max(one.evidence, event.evidence)
+                one.severity = max(one.severity, event.severity)
+                self._open_again(one)
+                self._close(event)
+                self.shown.remove(event)
+                self.shown.add(one)
+                return one
+        return event
+
+    def _open_again(self, event: Event) -> None:
         self.ended.remove(event)
         event.closed = event.quiet = 0
         event.doubt = 0.0
         event.accepted = False
-        # What another slice shows better is not asked of the present one, which would end it again.
-        own = self.place(event)
-        elsewhere = name == event.first and evidence > self.found.evidence[self.m, own]
-        if evidence > event.evidence or elsewhere:
-            event.slices, event.side = (name,), side
-        return event
 
     def _continued(self, event: Event) -> int:
         """Intervals after its end in which an event may continue: no more than it lasted, but half
@@ -1026,7 +1073,10 @@ class _Now:
         # Of what varies, the sum over its time says little.
         settled = event.age >= self.rules.lasted and self._steady(event)
         chosen = self._locate(may, best, event.age if settled else 0)
-        if not event.new and self._still_likelier(place, chosen, best):
+        if not event.new and (
+            event.turned(self.rules.an_hour) or self._still_likelier(place, chosen, best)
+        ):
+            # Of what has turned, one part does after the other.
             chosen = place
         if chosen != place:
             event.slices = (self.lattice.names[chosen],)
