@@ -190,3 +190,14 @@ def test_it_needs_all_slices_together() -> None:
     )
     of = settings("PT1H", {"price": {"aggregation": "AVG"}})
     assert replay(of, Snapshot.initial(of), leaves).groups == ()
+
+
+@pytest.mark.parametrize("aggregation", ["AVG", "SUM"])
+def test_rows_that_have_risen_for_two_days_are_not_few_when_they_are_as_before(
+    aggregation: str,
+) -> None:
+    rows = usual_rows(SIZE)
+    begin = SIZE - 5 * DAY
+    rows[begin : begin + 41] *= np.linspace(1, 4, 41)[:, None]
+    found = run({"price": np.round(rows)}, aggregation)["price"]
+    assert not [one for one in found if one.kind == "few rows"]

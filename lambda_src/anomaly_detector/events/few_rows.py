@@ -1,7 +1,8 @@
 """Events of far fewer rows than usual: a mean of one row in ten may look as it always does.
 
 The rows behind each measure, in all slices together, are compared with what is usual at their time
-of the week: a mean of logarithms for each slot, moved by a level that follows within half a day.
+of the week: a mean of logarithms for each slot, moved by a level that follows within half a week,
+so that two days of more rows than usual do not make the usual ones few.
 Rows are **few** where they are less than half of that, and further away than they ever vary by
 chance: `FAR` usual distances, and `SURE` roots of the expectation, as small numbers vary more.
 
@@ -12,7 +13,8 @@ rows teach nothing until then.
 
 No row at all is no data, which the model tells, also of a slice: what lacks for that reason makes
 no rows few. What it tells is not told again: neither while it says that data are missing, nor where
-it says that a sum is down, which falls with its rows. A count is its rows.
+it says that a sum is down, which falls with its rows. Where falls of a sum count, they tell what
+lacks; a count is its rows.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ HALF, STILL = 0.5, 0.7  # shares of the usual rows below which an event opens, a
 FAR, SURE = 6.0, 5.0
 WEEKS = 2  # that teach a slot before it tells anything
 LEAST_RATE, SPREAD_RATE = 0.15, 0.01
+FOLLOWS_WITHIN, LEAST_FOLLOWS = 3.5, 7.0  # days, and intervals
 CLIP = 0.5  # of a distance that is learned, in logarithms
 LEAST_SPREAD = 0.02
 OPENS_AFTER, FEWEST = 900, 2  # seconds, and intervals, as for no data
@@ -88,7 +91,7 @@ class FewRows:
     total : place of all slices together. judged : (M,) measures that are no counts of rows.
     falls : (M,) measures whose value falls with their rows.
     slot_values : values that a slot of the week has in a week.
-    opens_after, accept_after : intervals.
+    opens_after, accept_after, follows_within : intervals.
     """
 
     settings: DetectorSettings
@@ -99,12 +102,19 @@ class FewRows:
     slot_values: int
     opens_after: int
     accept_after: int
+    follows_within: float
 
     @classmethod
     def of(cls, settings: DetectorSettings, lattice: Lattice) -> Self:
         """Nothing is judged where the roll-up of all slices is not kept, or has no row yet."""
         total = lattice.index.get((ROLLED_UP,) * len(settings.dimensions))
-        counts = np.array([rule.aggregation == "COUNT" for rule in settings.measures])
+        # What falls with its rows is told as such, unless only its rises count.
+        counts = np.array(
+            [
+                rule.aggregation == "COUNT" or (rule.absent_is_zero and rule.direction != "up")
+                for rule in settings.measures
+            ]
+        )
         return cls(
             settings,
             lattice,
@@ -114,6 +124,7 @@ class FewRows:
             max(1, settings.slots_a_day // settings.slots_a_weekday),
             max(FEWEST, math.ceil(OPENS_AFTER / settings.grid.seconds)),
             settings.accept_after,
+            max(FOLLOWS_WITHIN * settings.slots_a_day, LEAST_FOLLOWS),
         )
 
     def due(self, rows: RowCounts, habits: Habits, slot: int) -> Array:
@@ -256,8 +267,7 @@ class FewRows:
         least = LEAST_RATE / self.slot_values
         rate = np.where(on, np.maximum(1.0 / (seen + 1.0), least), 0.0)
         rows.usual[slot] += rate * away
-        half_day = max(2.0, self.settings.slots_a_day / 2)
-        rows.level += np.where(on, away / half_day, 0.0)
+        rows.level += np.where(on, away / self.follows_within, 0.0)
         spread = np.maximum(SPREAD_RATE, 1.0 / (taught + 1.0))
         rows.spread += np.where(on & ~new, spread * (np.abs(away) - rows.spread), 0.0)
         rows.seen[slot] = seen + on
