@@ -131,6 +131,19 @@ class Lattice:
         within = (axes[:, None] >= axes[None]).all(axis=2).sum(axis=1)
         return np.asarray((within == 1)[self.level])
 
+    @cached_property
+    def wider(self) -> NDArray[np.int64]:
+        """(1 + D, K) the widest slices that hold each: the total, and each of its values alone; -1
+        where that is rolled up or no slice.
+        """
+        found = np.full((1 + self.codes.shape[1], len(self.codes)), -1, dtype=np.int64)
+        found[0] = self._numbered.find(np.full_like(self.codes, -1))
+        for axis, held in enumerate(self.codes.T):
+            alone = np.full_like(self.codes, -1)
+            alone[:, axis] = held
+            found[1 + axis] = np.where(held >= 0, self._numbered.find(alone), -1)
+        return found
+
     def summed(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """(…, K) sums of the leaves' values (…, L) that each slice contains."""
         places, leaves = self._holders

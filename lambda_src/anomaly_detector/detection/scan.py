@@ -748,7 +748,8 @@ def _missing(
     if not lacks.any():
         return np.zeros(gone.shape)
     # At a time at which hardly a row comes, none may come; of what fades, the newest days tell.
-    few = np.where(due < FEW_DUE, habits.rows * due, np.inf)
+    here = np.minimum(due, _come(habits, observed, lattice))
+    few = np.where(here < FEW_DUE, habits.rows * here, np.inf)
     fades = np.minimum(habits.lately / np.maximum(habits.rows, TINY), 1.0)
     few = np.where(fades < FADES, np.minimum(few, habits.lately), few)
     # What lacks now and then, lacks more often where fewer are due.
@@ -762,6 +763,19 @@ def _missing(
         of_leaves = lattice.summed(own[m, lattice.leaves])
         np.maximum(own[m], of_leaves, out=own[m], where=lacks[m])
     return own
+
+
+def _come(habits: Habits, observed: Observed, lattice: Lattice) -> Array:
+    """(M, K) rows that have come in this interval, as a share of those of the average one: the
+    least of the widest slices that hold each. It may be night in one country, or an outage.
+    """
+    share = observed.count / np.maximum(habits.rows, 1.0)
+    # Of a slice without rows it is not known whether they are due.
+    np.copyto(share, np.inf, where=observed.count <= 0)
+    found = np.full(share.shape, np.inf)
+    for wider in lattice.wider:
+        np.minimum(found, np.where(wider >= 0, share[:, wider], np.inf), out=found)
+    return found
 
 
 def _step(value: Array) -> Array:

@@ -1,0 +1,68 @@
+"""Events that last for hours or days: what belongs to them, and what follows them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from anomaly_detector.events.group import Group
+from anomaly_detector.panel import Panel, second
+from anomaly_detector.replay import replay
+from anomaly_detector.snapshot import Snapshot
+from numpy.typing import NDArray
+
+from tests.unit.detection_panels import DIMENSIONS, PARTS, rolled_up, settings, starts
+
+DAY = 24
+BEGIN = 28 * DAY + 12
+SIZE = 34 * DAY
+EVERY = np.ones(len(PARTS), dtype=np.bool_)
+APP = np.array([platform == "app" for platform, _ in PARTS])
+
+
+def _leaves(seed: int, mean: float = 60.0) -> NDArray[np.float64]:
+    """(9, SIZE) means by the hour, a tenth of it by night, at other hours in each market."""
+    random, at = np.random.default_rng(seed), np.arange(SIZE)
+    late = {"de": 0, "it": 8, "us": 16}
+    shapes = [0.55 - 0.45 * np.cos(2 * np.pi * (at - late[market]) / DAY) for _, market in PARTS]
+    lively = np.exp(random.normal(0, 0.03, SIZE))
+    return np.asarray(mean * np.linspace(0.5, 2, len(PARTS))[:, None] * np.array(shapes) * lively)
+
+
+def _counts(means: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).poisson(means).astype(np.float64)
+
+
+def _groups(leaves: NDArray[np.float64]) -> list[Group]:
+    """Events of counts from `BEGIN` on."""
+    whole = rolled_up(leaves, 3600)
+    chosen = settings(
+        measures={"views": {"aggregation": "COUNT"}}, dimensions=DIMENSIONS, false_events_per_week=1
+    )
+    found = replay(chosen, Snapshot.initial(chosen), whole).groups
+    return [one for one in found if second(one.end) > whole.starts[BEGIN]]
+
+
+def _means(rows: NDArray[np.float64], seed: int) -> Panel:
+    """Means of so many rows in each leaf, with their roll-ups."""
+    random = np.random.default_rng(seed)
+    mean = 300 * np.exp(random.normal(0, 0.5, rows.shape) / np.sqrt(np.maximum(rows, 1)))
+    counts, sums = (rolled_up(one, 3600) for one in (rows, rows * mean))
+    count = np.nan_to_num(counts.values)
+    values = np.where(count > 0, sums.values / np.maximum(count, 1), np.nan)
+    return Panel(starts(SIZE), DIMENSIONS, counts.slices, ("views",), values, count)
+
+
+def _groups_of_means(whole: Panel) -> list[Group]:
+    chosen = settings(
+        measures={"views": {"aggregation": "AVG"}}, dimensions=DIMENSIONS, false_events_per_week=1
+    )
+    found = replay(chosen, Snapshot.initial(chosen), whole).groups
+    return [one for one in found if second(one.end) > whole.starts[BEGIN]]
+
+
+def test_leaves_without_a_row_are_no_event_where_few_rows_are_left() -> None:
+    # given a platform of which one row in five is left for a day
+    rows = _leaves(4, 20.0)
+    rows[APP, BEGIN : BEGIN + 24] *= 0.2
+    found = _groups_of_means(_means(_counts(rows, 4), 4))
+    assert not [one for one in found if one.kind == "no data"]
