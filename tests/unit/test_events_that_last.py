@@ -66,3 +66,18 @@ def test_leaves_without_a_row_are_no_event_where_few_rows_are_left() -> None:
     rows[APP, BEGIN : BEGIN + 24] *= 0.2
     found = _groups_of_means(_means(_counts(rows, 4), 4))
     assert not [one for one in found if one.kind == "no data"]
+
+
+@pytest.mark.parametrize("silence", [True, False], ids=["after one", "without one"])
+def test_missing_values_are_told_after_a_silence_that_was_accepted(*, silence: bool) -> None:
+    # given a market without a row for hours, two days after it had none for so long that it was
+    # taken for its level
+    rows = _leaves(5)
+    held = np.array([market == "it" for _, market in PARTS])
+    begin = BEGIN - 6 * DAY
+    if silence:
+        rows[held, begin : begin + 4 * DAY] = 0
+    rows[held, BEGIN : BEGIN + 8] = 0
+    found = _groups_of_means(_means(_counts(rows, 5), 5))
+    told = [one for one in found if one.kind == "no data"]
+    assert [one.slices for one in told] == [({"marketplace": "it"},)]

@@ -243,7 +243,9 @@ class Scan(Part):
     same_nats: Array = kept()  # sum of -ln of their chances
     same_share: Array = kept(initial=0.02)  # decayed share of unchanged values after nonzero ones
     last: Array = kept()  # latest value
-    gone: Array = kept()  # consecutive intervals with a missing value where one usually comes
+    # Consecutive intervals with a missing value where one usually comes; below nought, those that
+    # have to come until one is missed again.
+    gone: Array = kept()
     run: Array = kept()  # largest evidence of the present run of it, 0 if there is none
     runs: Array = kept(RUNS)  # that of the largest earlier runs, ascending
     weak: Array = kept()  # decayed number of weak events, as if the threshold had not been raised
@@ -489,8 +491,15 @@ class Scan(Part):
         """Reset the windows of some slices (K,) of a measure."""
         for ring in (self.ring, self.recent):
             ring[:, :, m, slices] = 0.0
-        for count in (self.ring_fill, self.same, self.same_nats, self.gone):
+        for count in (self.ring_fill, self.same, self.same_nats):
             count[m, slices] = 0.0
+        self.gone[m, slices] = np.minimum(self.gone[m, slices], 0.0)
+
+    def accept_missing(self, rules: Rules, m: int, slices: Mask) -> None:
+        """Accept that values of some slices (K,) of a measure are missing, until they have come for
+        a day: how often one is missing otherwise has not changed.
+        """
+        self.gone[m, slices] = -float(rules.shift_after)
 
     def accept_repeats(self, m: int, slices: Mask) -> None:
         """Accept repeated values of some slices (K,) of a measure as usual."""
@@ -610,8 +619,9 @@ class Scan(Part):
     def _follow_missing(self, habits: Habits, observed: Observed) -> Array:
         """(M, K) nats that speak for a fault where rows or values are missing."""
         lacks = observed.absent | observed.gone
-        self.gone *= ~observed.present
-        self.gone += lacks
+        accepted = self.gone < 0
+        self.gone *= ~observed.present | accepted
+        self.gone += np.where(accepted, observed.present, lacks)
         if not lacks.any():
             return np.zeros(self.gone.shape)
         nats = np.log(np.maximum(1.0 - habits.presence, LEAST_CHANCE))

@@ -455,7 +455,9 @@ class State:
             frozen |= apart
         expectation, value, residual = shown.expectation, shown.value, shown.residual
         young = habits.young  # accepting a new level may have made them younger
-        habits.learn_presence(rules, shown.observed, expectation.expected, frozen)
+        # A silence that was accepted is no habit either.
+        silent = frozen | (self.scan.gone < 0)
+        habits.learn_presence(rules, shown.observed, expectation.expected, silent)
         # What has just been moved is not what this expectation is of, and what is gone would
         # unlearn the level that it can return to.
         out = (young > shown.observed.young) | self.forecast.is_gone(habits, value) | returning

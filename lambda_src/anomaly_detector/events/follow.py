@@ -347,7 +347,7 @@ class _Now:
                 overlap = self.holding(new)
             stuck = overlap & (self.found.repeats[self.m] >= BACK_TO_NORMAL)
             self.state.scan.accept_repeats(self.m, stuck)
-            self.state.habits.accept_silence(self.m, overlap & self.found.silent[self.m])
+            self._accept_silence(overlap & self.found.silent[self.m])
             within = np.zeros(len(overlap), dtype=np.bool_)
             for name in event.slices:
                 within |= self.lattice.within(self.lattice.index[name])
@@ -362,6 +362,13 @@ class _Now:
         self.state.scan.empty(self.m, overlap)
         self.found.evidence[self.m, overlap] = -np.inf
         self._close(event)
+
+    def _accept_silence(self, slices: Mask) -> None:
+        """Accept that slices (K,) have no rows, or no values."""
+        if self.rules.absent_is_zero[self.m, 0]:
+            self.state.habits.accept_silence(self.m, slices)
+        else:
+            self.state.scan.accept_missing(self.rules, self.m, slices)
 
     def _steady(self, event: Event) -> bool:
         """Whether what the event shows is a level: windows within it agree down to the newest hour.
