@@ -60,6 +60,17 @@ def _groups_of_means(whole: Panel) -> list[Group]:
     return [one for one in found if second(one.end) > whole.starts[BEGIN]]
 
 
+@pytest.mark.parametrize("held", [EVERY, APP], ids=["all", "a platform"])
+def test_what_is_stuck_is_one_event_through_the_night(held: NDArray[np.bool_]) -> None:
+    # given numbers that repeat for a day and a half, by night above and by day below the usual ones
+    leaves = _counts(_leaves(1, 300.0), 1)
+    leaves[held, BEGIN : BEGIN + 36] = leaves[held, BEGIN][:, None]
+    # when they are replayed, then that is one event, under one name
+    (event,) = _groups(leaves)
+    assert event.kind == "stuck"
+    assert event.slices == (({},) if held.all() else ({"platform": "app"},))
+
+
 def test_leaves_without_a_row_are_no_event_where_few_rows_are_left() -> None:
     # given a platform of which one row in five is left for a day
     rows = _leaves(4, 20.0)

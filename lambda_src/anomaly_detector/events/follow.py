@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from anomaly_detector.detection.arrays import Array
 from anomaly_detector.detection.rules import Rules
-from anomaly_detector.detection.scan import NOT_STUCK, Evidence
+from anomaly_detector.detection.scan import FEWEST_SAME, NOT_STUCK, Evidence
 from anomaly_detector.detection.slots import Slots
 from anomaly_detector.detection.state import Held, Judged, Shown, State
 from anomaly_detector.detection.verdicts import FIRM, Verdict
@@ -326,6 +326,7 @@ class _Now:
             self.shown.add(event)
             self._name_again(event)
             event = self._as_former(event)
+            self._weigh_parts(event)
         elif shown is not None:
             event.quiet += 1
         over = event.quiet >= self.rules.quiet_to_close and event.doubt >= BACK_TO_NORMAL
@@ -527,6 +528,9 @@ class _Now:
                 may &= ~overlap | other | (evidence >= LEFT_BEHIND * event.evidence)
                 continue
             stronger = evidence > event.evidence
+            if self._repeats(event):
+                may &= ~self.barred(event)
+                continue
             if _nothing_came(event):
                 # What is gone does not repeat.
                 stronger &= ~found.stuck[m]
@@ -904,6 +908,11 @@ class _Now:
         stuck = bool(self.found.stuck[self.m, self.place(event)])
         return stuck and one is not event and _nothing_came(one)
 
+    def _repeats(self, event: Event) -> bool:
+        """Whether the value of an event's slice has repeated since it opened."""
+        same = self.state.scan.same[self.m, self.place(event)]
+        return len(event.slices) == 1 and bool(same >= max(FEWEST_SAME, event.age))
+
     def widen(self) -> None:
         """Say anew in the place of which slices the wider ones are told, where more is known."""
         for event in self.open:
@@ -1060,10 +1069,7 @@ class _Now:
         if self._came_anew(event):
             # What the new values are not in is another event.
             may &= self._made_by(self.akin(event))
-        if event.age >= self.rules.lasted:
-            # What is of another kind is another event.
-            may &= found.no_data[m] == event.no_data
-            may &= found.stuck[m] <= found.stuck[m, place]
+        may &= self._of_its_kind(event, place)
         for other in self.known:
             if other.closed:
                 # Not into what one that has ended has left in the windows.
@@ -1091,6 +1097,26 @@ class _Now:
             event.base = float(found.base[m, chosen])
         self._measure(event, chosen)
         event.evidence = max(event.evidence, float(found.evidence[m, best]))
+
+    def _of_its_kind(self, event: Event, place: int) -> Mask:
+        """(K,) slices that may show the event as `place` does: what is of another kind is another
+        event.
+        """
+        found, m, kind = self.found, self.m, np.ones(len(self.actual), dtype=np.bool_)
+        if event.age >= self.rules.lasted:
+            kind &= found.no_data[m] == event.no_data
+            kind &= found.stuck[m] <= found.stuck[m, place]
+        if self._repeats(event):
+            # By day less than usual, by night more: parts would be told in turns.
+            same = self.state.scan.same[m]
+            kind &= self.lattice.holding(place) & (same >= same[place])
+        return kind
+
+    def _weigh_parts(self, event: Event) -> None:
+        """Take in the evidence of the parts of what repeats: it is left in their windows."""
+        if self._repeats(event):
+            parts = self.found.evidence[self.m, self.lattice.within(self.place(event))]
+            event.evidence = max(event.evidence, float(parts.max()))
 
     def _measure(self, event: Event, place: int) -> None:
         found, m = self.found, self.m
@@ -1136,7 +1162,8 @@ class _Now:
         event.doubt = max(0.0, event.doubt + max(-BACK_TO_NORMAL, min(BACK_TO_NORMAL, against)))
         # What another slice shows much better is another event's.
         alone = found.alone[m]
-        if found.repeats[m, place] >= BACK_TO_NORMAL or (
+        repeats = found.repeats[m, place] >= BACK_TO_NORMAL or self._repeats(event)
+        if repeats or (
             # Where what was gone comes again, more than usual is another event.
             not (comes and change > 0)
             and alone[place] >= SHOWS_ALONE
