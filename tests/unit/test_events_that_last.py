@@ -71,6 +71,20 @@ def test_what_is_stuck_is_one_event_through_the_night(held: NDArray[np.bool_]) -
     assert event.slices == (({},) if held.all() else ({"platform": "app"},))
 
 
+def test_an_outage_is_told_by_its_own_time_where_a_leaf_has_fallen_before() -> None:
+    # given half of a leaf, which fades to nothing, and an outage of all 36 hours after it began
+    means = _leaves(6, 20.0)
+    means[0, BEGIN : BEGIN + 60] *= 0.45
+    means[0, BEGIN + 20 : BEGIN + 60] *= np.linspace(0.8, 0.0, 40)
+    means[:, BEGIN + 36 : BEGIN + 42] = 0
+    # when they are replayed, then the outage is told from its begin on
+    found = _groups(_counts(means, 6))
+    at = starts(SIZE)
+    told = [one for one in found if one.slices == ({},)]
+    assert [second(one.start) for one in told] == [at[BEGIN + 36]]
+    assert any(second(one.start) < at[BEGIN + 36] for one in found)
+
+
 def test_leaves_without_a_row_are_no_event_where_few_rows_are_left() -> None:
     # given a platform of which one row in five is left for a day
     rows = _leaves(4, 20.0)

@@ -534,8 +534,10 @@ class _Now:
             if _nothing_came(event):
                 # What is gone does not repeat.
                 stronger &= ~found.stuck[m]
-            may &= ~self.barred(event) | (
-                (stronger | self._is_new(event)) & (found.side[m] != event.side)
+            may &= ~self.barred(event) | np.where(
+                found.side[m] != event.side,
+                stronger | self._is_new(event),
+                self._later(event, may & stronger),
             )
             if not self._is_settled(event):
                 may &= stronger
@@ -695,6 +697,19 @@ class _Now:
             of[self.m, some].sum() for of in (self.found.now_change, self.found.now_base)
         )
         return event.side * then * base, event.side * usual * change
+
+    def _is_later(self, event: Event, place: int) -> bool:
+        """Whether what `place` shows is a fault that began long after an event."""
+        late = event.age >= self.rules.lasted and not event.new
+        return late and place != self.place(event) and self._elsewhere(event, place)
+
+    def _later(self, event: Event, slices: Mask) -> Mask:
+        """(K,) those of some slices that show a fault which began long after an event."""
+        found = np.zeros_like(slices)
+        if event.age >= self.rules.lasted:
+            for place in np.flatnonzero(slices & self._fresh()).tolist():
+                found[place] = self._is_later(event, place)
+        return found
 
     def _taken_up(self, place: int, before: list[Event], evidence: float) -> Event | None:
         """The event that the evidence at `place` continues; other events there are closed.
@@ -1091,6 +1106,8 @@ class _Now:
         ):
             # Of what has turned, one part does after the other.
             chosen = place
+        if self._is_later(event, chosen):
+            return
         if chosen != place:
             event.slices = (self.lattice.names[chosen],)
             event.change = float(found.change[m, chosen])
