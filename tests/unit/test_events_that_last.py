@@ -85,6 +85,16 @@ def test_an_outage_is_told_by_its_own_time_where_a_leaf_has_fallen_before() -> N
     assert any(second(one.start) < at[BEGIN + 36] for one in found)
 
 
+def test_what_is_left_in_the_windows_of_a_part_is_no_event_when_the_whole_is_over() -> None:
+    # given an outage, and later a platform that lacks most of its rows for two days
+    means, random = _leaves(3, 40.0), np.random.default_rng(3)
+    means *= np.exp(np.convolve(random.normal(0, 0.06, SIZE), np.ones(8) / 2.8, "same"))
+    means[:, BEGIN - 46 : BEGIN - 9] = 0
+    means[APP, BEGIN : BEGIN + 41] *= 0.3
+    found = _groups(_counts(means, 3))
+    assert [one.slices for one in found] == [({"platform": "app"},)]
+
+
 def test_leaves_without_a_row_are_no_event_where_few_rows_are_left() -> None:
     # given a platform of which one row in five is left for a day
     rows = _leaves(4, 20.0)

@@ -525,7 +525,10 @@ class _Now:
             overlap = self.overlapping(event)
             if event.quiet >= self.rules.quiet_to_yield:
                 other = ~self._alike_to(self.place(event)) & self._fresh()
-                may &= ~overlap | other | (evidence >= LEFT_BEHIND * event.evidence)
+                # On its own side, long windows show that it was, not what goes on in a part.
+                left = (found.side[m] == event.side) & ~self._fresh()
+                left |= evidence < LEFT_BEHIND * event.evidence
+                may &= ~overlap | other | ~left
                 continue
             stronger = evidence > event.evidence
             if self._repeats(event):
