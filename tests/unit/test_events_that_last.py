@@ -95,6 +95,15 @@ def test_what_is_left_in_the_windows_of_a_part_is_no_event_when_the_whole_is_ove
     assert [one.slices for one in found] == [({"platform": "app"},)]
 
 
+def test_a_season_that_breaks_is_one_event() -> None:
+    # given two days of a market without day and night
+    means = _leaves(4)
+    held = np.array([market == "de" for _, market in PARTS])
+    means[held, BEGIN : BEGIN + 48] = means[held].mean(axis=1)[:, None]
+    found = _groups(_counts(means, 4))
+    assert [one.slices for one in found] == [({"marketplace": "de"},)]
+
+
 def test_leaves_without_a_row_are_no_event_where_few_rows_are_left() -> None:
     # given a platform of which one row in five is left for a day
     rows = _leaves(4, 20.0)

@@ -756,7 +756,8 @@ class _Now:
         # More than usual is no part of what was gone, nor is less of what is new.
         apart = self._is_apart(one, side) or (side > 0 and _nothing_came(one))
         lacks = bool(self.found.no_data[self.m, place])
-        if apart or one.no_data != lacks or closed > self._continued(one):
+        again = closed <= self._continued(one) or self._is_same_day(one, place)
+        if apart or one.no_data != lacks or not again:
             return False
         if self._alike(place, self.place(one)):
             return True
@@ -816,6 +817,15 @@ class _Now:
         event.closed = event.quiet = 0
         event.doubt = 0.0
         event.accepted = False
+
+    def _is_same_day(self, event: Event, place: int) -> bool:
+        """Whether a slice shows an event again within a day, as one that is unlike the others does
+        at some of its hours. What falls silent again is another fault.
+        """
+        silent = _tells_silence(event) or bool(self.found.silent[self.m, place])
+        # The only series of a detector has other habits: it may leap every day.
+        same = self.state.dimensions and event.slices == (self.lattice.names[place],)
+        return bool(same) and not silent and event.closed <= 2 * self.rules.half_day
 
     def _continued(self, event: Event) -> int:
         """Intervals after its end in which an event may continue: no more than it lasted, but half
