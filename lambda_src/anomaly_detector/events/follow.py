@@ -524,15 +524,15 @@ class _Now:
         for event in self.open:
             overlap = self.overlapping(event)
             if event.quiet >= self.rules.quiet_to_yield:
-                other = ~self._alike_to(self.place(event)) & self._fresh()
-                # On its own side, long windows show that it was, not what goes on in a part.
-                left = (found.side[m] == event.side) & ~self._fresh()
-                left |= evidence < LEFT_BEHIND * event.evidence
-                may &= ~overlap | other | ~left
+                alike, fresh = self._alike_to(self.place(event)), self._fresh()
+                # On its own side, long windows of a part show what was, not what goes on.
+                again = fresh | (found.side[m] != event.side)
+                again &= evidence >= LEFT_BEHIND * event.evidence
+                may &= ~overlap | (~alike & fresh) | again
                 continue
             stronger = evidence > event.evidence
             if self._repeats(event):
-                may &= ~self.barred(event)
+                may &= ~self.barred(event) | (found.stuck[m] & stronger)
                 continue
             if _nothing_came(event):
                 # What is gone does not repeat.
@@ -1092,7 +1092,9 @@ class _Now:
                     self._measure(event, own)
             return
         place = self.place(event)
-        may = self.overlapping(event) & (found.side[m] == event.side)
+        # What repeats is more than usual by night, and less by day.
+        either = found.stuck[m] if self._repeats(event) else False
+        may = self.overlapping(event) & ((found.side[m] == event.side) | either)
         may &= found.weight[m] >= found.threshold[m]
         if self._came_anew(event):
             # What the new values are not in is another event.
@@ -1122,7 +1124,7 @@ class _Now:
         if self._is_later(event, chosen):
             return
         if chosen != place:
-            event.slices = (self.lattice.names[chosen],)
+            event.slices, event.side = (self.lattice.names[chosen],), int(found.side[m, chosen])
             event.change = float(found.change[m, chosen])
             event.base = float(found.base[m, chosen])
         self._measure(event, chosen)
@@ -1138,8 +1140,8 @@ class _Now:
             kind &= found.stuck[m] <= found.stuck[m, place]
         if self._repeats(event):
             # By day less than usual, by night more: parts would be told in turns.
-            same = self.state.scan.same[m]
-            kind &= self.lattice.holding(place) & (same >= same[place])
+            kind &= self.lattice.holding(place)
+            kind &= found.stuck[m] | (self.state.scan.same[m] >= event.age)
         return kind
 
     def _weigh_parts(self, event: Event) -> None:
