@@ -153,3 +153,16 @@ def _assert_same(whole: Scores, piece: Scores, where: slice) -> None:
         one: Any = getattr(whole, part.name)[where]
         other: Any = getattr(piece, part.name)
         assert np.ascontiguousarray(one).tobytes() == other.tobytes(), part.name
+
+
+def test_a_dip_of_a_success_rate_is_judged_by_what_fails() -> None:
+    # Given a success rate that hardly varies, of which five to ten times as much fails for an hour
+    random = np.random.default_rng(7)
+    values, fault = 1 - 0.001 * np.exp(0.3 * random.normal(size=4 * WEEK)), 3 * WEEK + 30
+    values[fault] = 0.99
+
+    # When it is replayed, then that is severe, as it is of the error rate, which is its mirror
+    for one in (values, 1 - values):
+        severity = _replayed(one).scores.severity[:, 0, 0]
+        assert severity[fault] >= THRESHOLD_SEVERITY
+        assert (severity >= THRESHOLD_SEVERITY).sum() <= 3

@@ -304,7 +304,10 @@ class State:
             residual = value - expectation.expected
         squares = None if norm is None else np.square(np.where(norm <= LARGEST_NORM, norm, np.nan))
         z = (residual / expectation.scale).clip(-1e6, 1e6)
-        surprisal = self.surprise.judge(rules, habits, observed, expectation, value, residual)
+        shares = self.band.shares(rules, habits)
+        surprisal = self.surprise.judge(
+            rules, habits, observed, expectation, value, residual, shares
+        )
         lower, upper = self.band.judge(
             rules, expectation.expected, expectation.scale, surprisal.unit[1]
         )

@@ -13,7 +13,8 @@ units of its past distances:
   the weekly profile has a step at each hour.
 
 The unit is a decayed mean absolute distance of values clipped at 4 units, so that a fault hardly
-widens it; it is at least the floor of the slow forecast's scale.
+widens it; it is at least the floor of the slow forecast's scale; of a share near one, that of what
+is left of it.
 
 **Tail**: each channel knows the decayed share of its distances over 1, 2 and 4 units, and the mean
 excess of ln |z| over ln 4 (Hill 1975, "A simple general approach to inference about the tail of a
@@ -98,6 +99,7 @@ RUNS, INDEPENDENT = 0.9, 1.3  # mean jump in mean |residuals|, between which i g
 CLIP = 4.0
 TELLS_FROM = 48  # values before which the unit is too noisy to learn the tail
 FLOOR = 0.003  # least unit, as a share of the usual size of a value
+LEAST_LEFT = 0.01  # what is left of a share, at least, as a part of it, in its least unit
 NARROWEST = 0.3  # least width of the range, in units of the level
 YOUNG = 4.0  # values at which units are doubled, as they are uncertain
 LARGEST = 1e9
@@ -206,12 +208,14 @@ class Surprise(Part):
         expectation: Expectation,
         value: Array,
         residual: Array,
+        shares: Mask,
     ) -> Surprisal:
         """Evaluate one interval, without learning.
 
         Parameters
         ----------
         value : the expectation if missing. residual : value minus expectation.
+        shares : (M, K) series whose values are shares.
         """
         away = value - self.long_level
         # The first distance is zero, as there is no unit yet.
@@ -231,7 +235,10 @@ class Surprise(Part):
         np.abs(distance, out=distance)
         for change in distance[DRIFT + 1 :]:
             np.minimum(change, distance[0], out=change)
+        # A success rate of 99.9 % varies by a part of what fails, not of itself.
+        left = np.where(shares, (1.0 / np.maximum(habits.level, 0.5) - 1.0).clip(0.0, 1.0), 1.0)
         floor = np.maximum(expectation.floor, FLOOR * habits.magnitude)
+        floor *= np.maximum(left, LEAST_LEFT)
         least = np.empty_like(distance)
         least[:] = floor
         least[DRIFT] = CALMEST_DRIFT * math.sqrt(rate / 2.0)
@@ -267,7 +274,7 @@ class Surprise(Part):
         surprise = np.maximum(_agreed(strange, trust, close, LOOKS), independent - LOOKS)
         surprise *= observed.live
         size = np.maximum(np.abs(expectation.expected), np.abs(habits.level))
-        size = FULL_SIZE * np.maximum(size, floor)
+        size = FULL_SIZE * np.maximum(size * left, floor)
         # Of either measure of size: the smaller divisor counts.
         np.minimum(size, FULL_UNITS * unit[1], out=size)
         weight = np.sqrt(np.minimum(1.0, distance[1] / size))
