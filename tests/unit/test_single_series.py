@@ -166,3 +166,39 @@ def test_a_dip_of_a_success_rate_is_judged_by_what_fails() -> None:
         severity = _replayed(one).scores.severity[:, 0, 0]
         assert severity[fault] >= THRESHOLD_SEVERITY
         assert (severity >= THRESHOLD_SEVERITY).sum() <= 3
+
+
+def _quarters(leaps: list[int], size: int) -> Replay:
+    """Quarters of an hour of noise with leaps of half an hour, by 24, 38 and 60 in turn."""
+    values = np.random.default_rng(8).normal(100, 3, size)
+    for place, leap in enumerate(leaps):
+        values[leap : leap + 2] += 24 * (1, 1.6, 2.5)[place % 3]
+    chosen = settings(
+        "PT15M",
+        measures={"value": {"aggregation": "AVG"}},
+        dimensions=(),
+        false_events_per_week=1.0,
+    )
+    one = values[:, None, None]
+    none = np.empty((1, 0), dtype=object)
+    panel = Panel(starts(size, 900), (), none, ("value",), one, np.ones_like(one))
+    return replay(chosen, Snapshot.initial(chosen), panel)
+
+
+def test_faults_that_are_rare_do_not_hide_the_next() -> None:
+    # Given a series that is hit twice a week, harder or less hard
+    leaps = [4 * (2 * WEEK + place * 84 + 5 * (place % 4)) for place in range(8)]
+
+    # When it is replayed, then each of them is severe
+    severity = _quarters(leaps, 6 * 4 * WEEK).scores.severity[:, 0, 0]
+    assert [leap for leap in leaps if severity[leap] < THRESHOLD_SEVERITY] == []
+
+
+def test_what_follows_a_fault_lasts_from_its_newest_leap() -> None:
+    # Given noise that leaps, and again before a quarter of a day has passed
+    first = 4 * 2 * WEEK
+    done = _quarters([first, first + 16], first + 32)
+
+    # When it is replayed, then what follows is judged as such for a quarter of a day more: of its
+    # 24 intervals, 15 have passed
+    assert done.after.state.surprise.aftermath[1, 0, 0] == 24 - 15

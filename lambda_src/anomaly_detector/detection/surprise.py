@@ -24,11 +24,16 @@ learned, as they raise one alert. So a series that leaps every day is not surpri
 The prior has the weight of 100 values, and is forgotten as they are, 0.002 sqrt(hours) of it with
 each value: the tail of a calm series gets lighter with each week.
 
+**Rare leaps**: in calm times, where all channels are calm, Hill's exponent is at least 3.3 as long
+as distances over 4 come four times a week at most, and in 0.3 % of the intervals, and its own from
+twice as many on. Leaps that rare may all be faults, and a series that has had some would else take
+each of the next for one of its usual leaps, however far it goes.
+
 **Two tails**: a channel has one tail for calm times, and one for a quarter of a day (6 to 72
-intervals) after a distance over 4. Each judges its own values, and learns from them only. So what
-follows a fault does not make the tail heavier by which the next fault is judged. Events and habits
-ask whether such values have come often lately: for them, L is that by a third tail of all values,
-forgotten at 0.001 a value, without i and the drift.
+intervals) after the newest distance over 4. Each judges its own values, and learns from them only.
+So what follows a fault does not make the tail heavier by which the next fault is judged. Events and
+habits ask whether such values have come often lately: for them, L is that by a third tail of all
+values, forgotten at 0.001 a value, without i, the drift and what makes rare leaps light.
 
 **Explained**: e = max(0, 1 - 12 s / w), s the mean |residual| of the slow forecast and w the width
 between the 10 % and 90 % quantiles; 0 if the series is often zero. If the season explains a series,
@@ -104,6 +109,10 @@ NARROWEST = 0.3  # least width of the range, in units of the level
 YOUNG = 4.0  # values at which units are doubled, as they are uncertain
 LARGEST = 1e9
 FAULTS = 0.012  # share of large distances that may be faults, if the season explains the series
+# Distances over 4 that are as rare as faults are taken for faults, and from twice as many on, one a
+# day, for a habit. No more are than are sure to be fewer than the prior says.
+FAULTS_A_WEEK, RARE = 4.0, 0.003
+FAULTLESS = 3.3  # Hill's exponent without them: twice the distance is a tenth as likely
 LEAST_GAIN = 12.0  # width in mean |residuals| up to which nothing is explained
 KNOWN = 3.0  # if a third is explained, the season alone is sufficient, and likewise the change
 FULL_UNITS = 10.0  # units of the season's channel from which values have full weight
@@ -260,7 +269,7 @@ class Surprise(Part):
 
         explained = self._explained(habits, 1)
         calm = self.aftermath <= 0
-        share, slope = self._own_tail(calm)
+        share, slope = self._own_tail(rules, calm)
         strange = _tail(explained, share, slope).at(octave)
         trust = np.minimum(1.0, KNOWN * explained)
         close = np.zeros_like(trust)
@@ -298,7 +307,7 @@ class Surprise(Part):
             close,
         )
 
-    def _own_tail(self, calm: Mask) -> tuple[Array, Array]:
+    def _own_tail(self, rules: Rules, calm: Mask) -> tuple[Array, Array]:
         """(C, 3, M, K) shares and (C, M, K) slopes of the tail that judges each channel."""
         share, slope = self.tail_share[0], self.leaps[0] / self.leap_excess[0]
         if not calm.all():
@@ -306,6 +315,11 @@ class Surprise(Part):
             at = c, m, k = _places(~calm)
             share[c, :, m, k] = self.tail_share[1, c, :, m, k]
             slope[at] = self.leaps[1][at] / self.leap_excess[1][at]
+        # How far a few faults went says nothing of how far this series goes without them.
+        rare = min(FAULTS_A_WEEK / rules.intervals_a_week, RARE)
+        faults = (2.0 - share[:, -1] / rare).clip(0.0, 1.0)
+        faults *= calm.all(axis=0)
+        slope += faults * np.maximum(FAULTLESS - slope, 0.0)
         return share, slope
 
     def lasting(self, rules: Rules, found: Surprisal, at: Places) -> Array:
@@ -416,7 +430,7 @@ class Surprise(Part):
                 ):
                     sums[of_tail] += one + (usual - sums[of_tail]) / KEPT_LEAPS
         self.aftermath -= live * aftermath
-        np.copyto(self.aftermath, rules.memory, where=first & found.calm)
+        np.copyto(self.aftermath, rules.memory, where=first)
         np.copyto(self.leapt, far, where=live)
 
     def move(self, at: Places, moved: Array) -> None:
