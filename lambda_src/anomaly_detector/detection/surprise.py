@@ -35,7 +35,7 @@ So what follows a fault does not make the tail heavier by which the next fault i
 habits ask whether such values have come often lately: for them, L is that by a third tail of all
 values, forgotten at 0.001 a value, without i, the drift and what makes rare leaps light.
 
-**Explained**: e = max(0, 1 - 12 s / w), s the mean |residual| of the slow forecast and w the width
+**Explained**: e = max(0, 1 - 8 s / w), s the mean |residual| of the slow forecast and w the width
 between the 10 % and 90 % quantiles; 0 if the series is often zero. If the season explains a series,
 its leaps are faults, even if they recur: in jump and season, 0.012 e^2 is subtracted from the
 shares over 2 and 4, which leaves at least an exponential tail. **Close**, c, is the same with the
@@ -113,7 +113,7 @@ FAULTS = 0.012  # share of large distances that may be faults, if the season exp
 # day, for a habit. No more are than are sure to be fewer than the prior says.
 FAULTS_A_WEEK, RARE = 4.0, 0.003
 FAULTLESS = 3.3  # Hill's exponent without them: twice the distance is a tenth as likely
-LEAST_GAIN = 12.0  # width in mean |residuals| up to which nothing is explained
+LEAST_GAIN = 8.0  # width in mean |residuals| up to which nothing is explained
 KNOWN = 3.0  # if a third is explained, the season alone is sufficient, and likewise the change
 FULL_UNITS = 10.0  # units of the season's channel from which values have full weight
 # In a series that has hardly ever changed, a change by one unit is no evidence.

@@ -325,7 +325,6 @@ class _Now:
             event.quiet = 0
             self.shown.add(event)
             self._name_again(event)
-            event = self._as_former(event)
             self._weigh_parts(event)
         elif shown is not None:
             event.quiet += 1
@@ -349,9 +348,7 @@ class _Now:
             stuck = overlap & (self.found.repeats[self.m] >= BACK_TO_NORMAL)
             self.state.scan.accept_repeats(self.m, stuck)
             self._accept_silence(overlap & self.found.silent[self.m])
-            within = np.zeros(len(overlap), dtype=np.bool_)
-            for name in event.slices:
-                within |= self.lattice.within(self.lattice.index[name])
+            within = self._parts(event)
             # Others have learned what lasted.
             held = self.holds_back(event)
             if not by_itself:
@@ -526,7 +523,7 @@ class _Now:
             if event.quiet >= self.rules.quiet_to_yield:
                 alike, fresh = self._alike_to(self.place(event)), self._fresh()
                 # On its own side, long windows of a part show what was, not what goes on.
-                again = fresh | (found.side[m] != event.side)
+                again = fresh | (found.side[m] != event.side) | ~self._parts(event)
                 again &= evidence >= LEFT_BEHIND * event.evidence
                 may &= ~overlap | (~alike & fresh) | again
                 continue
@@ -735,7 +732,10 @@ class _Now:
         if not again:
             return None
         event = max(again, key=lambda one: (one.opened, one.first))
-        self._open_again(event)
+        self.ended.remove(event)
+        event.closed = event.quiet = 0
+        event.doubt = 0.0
+        event.accepted = False
         # What another slice shows better is not asked of the present one, which would end it again.
         own = self.place(event)
         elsewhere = name == event.first and evidence > self.found.evidence[self.m, own]
@@ -745,23 +745,17 @@ class _Now:
             event.slices, event.side = (name,), side
         return event
 
-    def _goes_on(self, one: Event, place: int, side: int, evidence: float, age: int = 0) -> bool:
-        """Whether evidence at `place` may be of an event that has ended, or would end by it.
-
-        Parameters
-        ----------
-        age : intervals since the evidence came.
-        """
-        closed = max(0, one.closed - age)
+    def _goes_on(self, one: Event, place: int, side: int, evidence: float) -> bool:
+        """Whether evidence at `place` is of an event that has ended, or would end by it."""
         # More than usual is no part of what was gone, nor is less of what is new.
         apart = self._is_apart(one, side) or (side > 0 and _nothing_came(one))
         lacks = bool(self.found.no_data[self.m, place])
-        again = closed <= self._continued(one) or self._is_same_day(one, place)
+        again = one.closed <= self._continued(one) or self._is_same_day(one, place)
         if apart or one.no_data != lacks or not again:
             return False
         if self._alike(place, self.place(one)):
             return True
-        if (closed or one.quiet) > self.rules.settling:
+        if (one.closed or one.quiet) > self.rules.settling:
             return False
         if not one.accepted and one.turned(self.rules.an_hour):
             return self._is_part(one, place)
@@ -769,6 +763,11 @@ class _Now:
             return not one.closed and self._turns(one, place)
         same = evidence <= one.evidence if one.closed else self._is_part(one, place)
         return same and not self._elsewhere(one, place)
+
+    def _parts(self, event: Event) -> Mask:
+        """(K,) slices within those of an event."""
+        within = [self.lattice.within(self.lattice.index[name]) for name in event.slices]
+        return np.asarray(np.any(within, axis=0))
 
     def _is_part(self, event: Event, place: int) -> bool:
         """Whether a slice has no other leaves than an event."""
@@ -788,35 +787,6 @@ class _Now:
         rest = self._leaves(event) & ~self.lattice.held(place)
         went, still = self._shares(event, rest)
         return not rest.any() or still < AS_STRONG * went
-
-    def _as_former(self, event: Event) -> Event:
-        """The event that a young one turns out to be a part of, now that it is attributed to other
-        slices than those that it opened on; itself if there is none.
-        """
-        if event.age > self.rules.settled or event.slices == (event.first,) or event.new:
-            return event
-        place = self.place(event)
-        for one in reversed(self.ended):
-            if one.accepted or is_by_itself(one):
-                continue
-            if self._goes_on(one, place, event.side, event.evidence, event.age):
-                if event.evidence > one.evidence and self._alike(place, self.place(one)):
-                    one.slices = event.slices
-                one.side, one.change, one.base = event.side, event.change, event.base
-                one.evidence = max(one.evidence, event.evidence)
-                one.severity = max(one.severity, event.severity)
-                self._open_again(one)
-                self._close(event)
-                self.shown.remove(event)
-                self.shown.add(one)
-                return one
-        return event
-
-    def _open_again(self, event: Event) -> None:
-        self.ended.remove(event)
-        event.closed = event.quiet = 0
-        event.doubt = 0.0
-        event.accepted = False
 
     def _is_same_day(self, event: Event, place: int) -> bool:
         """Whether a slice shows an event again within a day, as one that is unlike the others does
