@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from tests.benchmarks import (
     causes,
     cubes,
     judging,
+    market_generator,
     measures,
     peers,
     public,
@@ -186,6 +188,28 @@ def test_a_world_is_the_same_each_time_and_its_rows_are_those_of_things_that_hap
         own = nats.get((truth.fault, count))
         if truth.measure == amount and own is not None and truth.kind not in LOSING:
             assert truth.nats <= 2 * own + 10 or truth.kind == "birth", truth.kind
+
+
+@pytest.mark.parametrize(("name", "interval"), [("market", "PT1H"), ("market4", "P1D")])
+def test_a_market_is_the_same_each_time_and_its_faults_lie_one_after_another_where_it_is_scored(
+    name: str, interval: Any
+) -> None:
+    one, again = (worlds.world_of(name, 4, interval, faults=True) for _ in range(2))
+
+    np.testing.assert_array_equal(one.panel.values, again.panel.values)
+    assert [truth.nats for truth in one.truths] == [truth.nats for truth in again.truths]
+    assert len(one.panel.dimensions) == worlds.MARKETS[name]
+    assert {truth.kind for truth in one.truths} == set(market_generator.KINDS)
+    for truth in one.truths:
+        assert one.first <= truth.begin < truth.end <= len(one.panel.starts)
+        np.testing.assert_array_equal(truth.leaves, one.held(truth.where))
+    spans = {truth.fault: (truth.begin, truth.end) for truth in one.truths}
+    ordered = [spans[fault] for fault in sorted(spans)]
+    assert all(before[1] <= after[0] for before, after in pairwise(ordered))
+    counts = one.panel.values[:, one.panel.measures.index("orders")]
+    for level in one.levels:
+        leaves = np.nan_to_num(counts)[:, np.unique(level)].sum(axis=1)
+        np.testing.assert_allclose(leaves, np.nan_to_num(counts[:, one.levels[0, 0]]))
 
 
 def test_faults_end_with_a_panel_that_ends_on_a_weekend() -> None:
