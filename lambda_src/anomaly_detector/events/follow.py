@@ -65,6 +65,7 @@ MOSTLY_NEW = 0.5  # the same of a single interval, when it is accepted, and besi
 LEAST_EXPECTED = 0.01  # share of a window's usual sum that each shorter one must expect, to tell
 NOTHING_CAME = 0.9  # share of what was expected that is missing where next to nothing came
 SOMETHING_COMES = 0.9  # the same of an interval, below which something comes again
+SAME_DAY = 5 / 3  # half days within which a slice that shows an event again continues it
 JOINED = 0.8  # share of what two slices explain that a common slice must explain
 
 
@@ -795,7 +796,9 @@ class _Now:
         silent = _tells_silence(event) or bool(self.found.silent[self.m, place])
         # The only series of a detector has other habits: it may leap every day.
         same = self.state.dimensions and event.slices == (self.lattice.names[place],)
-        return bool(same) and not silent and event.closed <= 2 * self.rules.half_day
+        # At the same hour of the next day it may become a habit.
+        since = event.quiet + event.closed
+        return bool(same) and not silent and since <= SAME_DAY * self.rules.half_day
 
     def _continued(self, event: Event) -> int:
         """Intervals after its end in which an event may continue: no more than it lasted, but half
@@ -908,8 +911,10 @@ class _Now:
 
     def _repeats(self, event: Event) -> bool:
         """Whether the value of an event's slice has repeated since it opened."""
+        if len(event.slices) > 1 or _tells_silence(event):
+            return False
         same = self.state.scan.same[self.m, self.place(event)]
-        return len(event.slices) == 1 and bool(same >= max(FEWEST_SAME, event.age))
+        return bool(same >= max(FEWEST_SAME, event.age))
 
     def widen(self) -> None:
         """Say anew in the place of which slices the wider ones are told, where more is known."""
