@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from tests.unit.detection_panels import (
     DIMENSIONS,
     PARTS,
-    SMALL_MARKETS,
     cut,
     panel,
     rolled_up,
@@ -286,28 +285,3 @@ def test_what_is_gone_is_no_part_of_what_is_stuck() -> None:
     assert second(ended.end) > whole.starts[end]
     assert (_names(stuck), stuck.kind) == ({"all"}, "stuck")
     assert second(stuck.end) == whole.starts[end]
-
-
-def _unlike(seed: int, shifts: Sequence[int]) -> list[Group]:
-    """Events of a shop in which two days of one platform are moved by hours, by its market."""
-    size, begin = 38 * 24, 33 * 24 + 6
-    random, hour = np.random.default_rng(seed), np.arange(size)
-    sizes = (8000, 3200, 6000, 3000, 2600, 2000, 4000, 3200, 5000)
-    leaves = np.empty((len(PARTS), size))
-    for place, (platform, market) in enumerate(PARTS):
-        at = hour.copy()
-        if platform == "web":
-            at[begin : begin + 48] += shifts[SMALL_MARKETS.index(market)]
-        shape = (1 + 0.5 * np.sin(at * 2 * np.pi / 24)) * np.exp(random.normal(0, 0.05, size))
-        leaves[place] = random.poisson(sizes[place] * shape)
-    return _since(rolled_up(leaves, 3600), settings(dimensions=DIMENSIONS), begin)
-
-
-@pytest.mark.parametrize("shifts", [(12, 12, 12), (10, 12, 14)], ids=["at once", "apart"])
-def test_days_unlike_the_days_before_are_one_event_though_its_parts_turn_apart(
-    shifts: tuple[int, int, int],
-) -> None:
-    # given a platform whose days are moved by half a day, in its markets at other hours
-    (event,) = _unlike(4, shifts)
-    # when it is replayed, then it is not an event for each side and part
-    assert (event.kind, event.slices) == ("season", ({"platform": "web"},))

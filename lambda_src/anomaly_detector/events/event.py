@@ -7,7 +7,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from statistics import NormalDist
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -21,8 +20,6 @@ from anomaly_detector.lattice import Lattice
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Slice = tuple[str, ...]
-
-BY_CHANCE = 0.01  # chance of what is not taken for chance
 
 
 @dataclass
@@ -215,26 +212,6 @@ class Event:
         expected = float(self.sums.expected[[lattice.index[name] for name in self.slices]].sum())
         usual = expected - self.moved
         return usual / expected if expected * usual > 0 else 1.0
-
-    def turned(self, an_hour: int) -> bool:
-        """Whether its slices, together, have been far above what was expected in an hour of its
-        life, or an interval if longer, and far below in another.
-
-        Parameters
-        ----------
-        an_hour : intervals of an hour, at least 1.
-        """
-        track, hours = self.track, len(self.track.starts) // an_hour
-        if hours < 2:
-            return False
-        away = np.array(track.actual) - np.array(track.expected)
-        change, variance = (
-            np.nan_to_num(one[: hours * an_hour]).reshape(hours, an_hour).sum(axis=1)
-            for one in (away, np.array(track.variance))
-        )
-        # The more hours, the farther does one get by chance.
-        far = NormalDist().inv_cdf(1.0 - BY_CHANCE / hours) * np.sqrt(variance)
-        return bool((change > far).any() and (change < -far).any())
 
     def overlapping(self, lattice: Lattice) -> Mask:
         """(K,) slices that share leaves with the event."""

@@ -740,9 +740,7 @@ class _Now:
         # What another slice shows better is not asked of the present one, which would end it again.
         own = self.place(event)
         elsewhere = name == event.first and evidence > self.found.evidence[self.m, own]
-        if event.side != side and not self._alike(place, own):
-            event.side = side
-        elif evidence > event.evidence or elsewhere:
+        if evidence > event.evidence or elsewhere:
             event.slices, event.side = (name,), side
         return event
 
@@ -756,38 +754,13 @@ class _Now:
             return False
         if self._alike(place, self.place(one)):
             return True
-        if (one.closed or one.quiet) > self.rules.settling:
-            return False
-        if not one.accepted and one.turned(self.rules.an_hour):
-            return self._is_part(one, place)
-        if one.side != side:
-            return not one.closed and self._turns(one, place)
-        same = evidence <= one.evidence if one.closed else self._is_part(one, place)
-        return same and not self._elsewhere(one, place)
+        close = 0 < one.closed <= self.rules.settling and one.side == side
+        return close and evidence <= one.evidence and not self._elsewhere(one, place)
 
     def _parts(self, event: Event) -> Mask:
         """(K,) slices within those of an event."""
         within = [self.lattice.within(self.lattice.index[name]) for name in event.slices]
         return np.asarray(np.any(within, axis=0))
-
-    def _is_part(self, event: Event, place: int) -> bool:
-        """Whether a slice has no other leaves than an event."""
-        return not (self.lattice.held(place) & ~self._leaves(event)).any()
-
-    def _leaves(self, event: Event) -> Mask:
-        """(L,) leaves of the event's slices."""
-        held = [self.lattice.held(self.lattice.index[name]) for name in event.slices]
-        return np.asarray(np.any(held, axis=0))
-
-    def _turns(self, event: Event, place: int) -> bool:
-        """Whether a part of an open event has turned to the other side, and the rest is on its way
-        there, as in a day that is unlike the days before: it deviates no more.
-        """
-        if not self._is_part(event, place):
-            return False
-        rest = self._leaves(event) & ~self.lattice.held(place)
-        went, still = self._shares(event, rest)
-        return not rest.any() or still < AS_STRONG * went
 
     def _is_same_day(self, event: Event, place: int) -> bool:
         """Whether a slice shows an event again within a day, as one that is unlike the others does
@@ -1091,10 +1064,7 @@ class _Now:
         # Of what varies, the sum over its time says little.
         settled = event.age >= self.rules.lasted and self._steady(event)
         chosen = self._locate(may, best, event.age if settled else 0)
-        if not event.new and (
-            event.turned(self.rules.an_hour) or self._still_likelier(place, chosen, best)
-        ):
-            # Of what has turned, one part does after the other.
+        if not event.new and self._still_likelier(place, chosen, best):
             chosen = place
         if self._is_later(event, chosen):
             return
