@@ -763,8 +763,8 @@ class _Now:
         return np.asarray(np.any(within, axis=0))
 
     def _is_same_day(self, event: Event, place: int) -> bool:
-        """Whether a slice shows an event again within a day, as one that is unlike the others does
-        at some of its hours. What falls silent again is another fault.
+        """Whether a slice shows an event again within 20 hours, as a day that is unlike the others
+        does at some of its hours. What falls silent again is another fault.
         """
         silent = _tells_silence(event) or bool(self.found.silent[self.m, place])
         # The only series of a detector has other habits: it may leap every day.
