@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-FORMAT = 23
+FORMAT = 24

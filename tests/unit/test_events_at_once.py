@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tests.unit.detection_panels import (
     DIMENSIONS,
     PARTS,
+    SMALL_MARKETS,
     cut,
     panel,
     rolled_up,
@@ -285,3 +286,56 @@ def test_what_is_gone_is_no_part_of_what_is_stuck() -> None:
     assert second(ended.end) > whole.starts[end]
     assert (_names(stuck), stuck.kind) == ({"all"}, "stuck")
     assert second(stuck.end) == whole.starts[end]
+
+
+def _unlike(shifts: Sequence[int]) -> tuple[Panel, DetectorSettings, int]:
+    """A shop, its settings, and where two days of one platform begin that are moved by hours, by
+    its market.
+    """
+    size, begin = 38 * 24, 33 * 24 + 6
+    random, hour = np.random.default_rng(4), np.arange(size)
+    sizes = (8000, 3200, 6000, 3000, 2600, 2000, 4000, 3200, 5000)
+    leaves = np.empty((len(PARTS), size))
+    for place, (platform, market) in enumerate(PARTS):
+        at = hour.copy()
+        if platform == "web":
+            at[begin : begin + 48] += shifts[SMALL_MARKETS.index(market)]
+        shape = (1 + 0.5 * np.sin(at * 2 * np.pi / 24)) * np.exp(random.normal(0, 0.05, size))
+        leaves[place] = random.poisson(sizes[place] * shape)
+    return rolled_up(leaves, 3600), settings(dimensions=DIMENSIONS), begin
+
+
+AT_ONCE_OR_APART = pytest.mark.parametrize(
+    "shifts", [(12, 12, 12), (10, 12, 14)], ids=["at once", "apart"]
+)
+
+
+@AT_ONCE_OR_APART
+def test_days_unlike_the_days_before_are_one_event_though_its_parts_turn_apart(
+    shifts: tuple[int, int, int],
+) -> None:
+    # given a platform whose days are moved by half a day, in its markets at other hours
+    # when it is replayed, then it is not an event for each side and part
+    (event,) = _since(*_unlike(shifts))
+    assert (event.kind, event.slices) == ("season", ({"platform": "web"},))
+
+
+@AT_ONCE_OR_APART
+def test_such_days_are_the_same_event_whichever_of_their_intervals_are_scored(
+    shifts: tuple[int, int, int],
+) -> None:
+    # given the same days
+    whole, chosen, begin = _unlike(shifts)
+    all_scored = few = replay(chosen, Snapshot.initial(chosen), cut(whole, 0, begin)).after
+    for first in range(begin, begin + 60, 5):
+        # when all of their hours are scored, or every fifth
+        part = cut(whole, first, first + 5)
+        all_scored = replay(chosen, all_scored, part).after
+        few = replay(chosen, few, part, score_from=part.starts[-1]).after
+        # then the same events are known
+        of_all, of_few = (
+            [(one.opened, one.slices, one.side, one.age, one.closed) for one in then.events]
+            for then in (all_scored, few)
+        )
+        assert of_all == of_few
+    assert of_all

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from statistics import NormalDist
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -21,6 +22,8 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Slice = tuple[str, ...]
 
+BY_CHANCE = 0.01  # chance of what is not taken for chance
+
 
 @dataclass
 class Sums:
@@ -34,6 +37,7 @@ class Sums:
     rows, usual_rows : of means, rows behind the values (of a ratio, its denominator), and usual
         ones; else 0.
     weighed, weighed_expected : of means, values and expectations times the rows that came; else 0.
+    change, base : residuals and expectations, also of the intervals that are not scored.
     intervals : int64, number of intervals behind `actual` and `expected`.
     """
 
@@ -45,6 +49,8 @@ class Sums:
     usual_rows: Array
     weighed: Array
     weighed_expected: Array
+    change: Array
+    base: Array
     intervals: NDArray[np.int64]
 
     @classmethod
@@ -144,6 +150,8 @@ class Event:
         since, over the intervals that show it.
     evidence : largest R so far, in powers of ten beyond chance; severity likewise, 0-100.
     change, base : residuals and expectations of the slice, summed over the intervals that show it.
+    above, below : how far its slices, together, have been from what was expected in an hour of its
+        life, or an interval if longer, to either side; in usual deviations.
     age : intervals since it opened; quiet : of them without it, in a row.
     doubt : nats that speak against its going on.
     closed : intervals since its end, 0 while it is open.
@@ -178,6 +186,8 @@ class Event:
     severity: float = 0.0
     change: float = 0.0
     base: float = 0.0
+    above: float = 0.0
+    below: float = 0.0
     age: int = 0
     quiet: int = 0
     doubt: float = 0.0
@@ -212,6 +222,13 @@ class Event:
         expected = float(self.sums.expected[[lattice.index[name] for name in self.slices]].sum())
         usual = expected - self.moved
         return usual / expected if expected * usual > 0 else 1.0
+
+    @property
+    def turned(self) -> bool:
+        """Whether its slices have been far above what was expected in an hour, and far below."""
+        # The more hours, the farther does one get by chance.
+        far = NormalDist().inv_cdf(1.0 - BY_CHANCE / (self.age + 1))
+        return min(self.above, self.below) > far
 
     def overlapping(self, lattice: Lattice) -> Mask:
         """(K,) slices that share leaves with the event."""
@@ -336,8 +353,11 @@ class Event:
         return "up" if actual > expected else "down"
 
     def restart(self) -> None:
-        """Begin sums and points anew, as if the event had not been shown yet."""
-        self.sums = Sums.none(len(self.sums.actual))
+        """Begin sums and points anew, as if the event had not been shown yet, but for what it goes
+        on by.
+        """
+        change, base = self.sums.change, self.sums.base
+        self.sums = replace(Sums.none(len(change)), change=change, base=base)
         self.points = []
         self.been = ()
         self.track = Track()

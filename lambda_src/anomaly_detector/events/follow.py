@@ -120,6 +120,7 @@ def follow(
                 if new is not None:
                     names = (lattice.names[place] for place in np.flatnonzero(new).tolist())
                     event.new = tuple(dict.fromkeys((*event.new, *names)))
+            now.count(event)
             held.add(
                 m,
                 now.held(event, overlap, new),
@@ -164,6 +165,22 @@ class _Now:
     shown: set[Event] = field(default_factory=set)
     grown: set[Event] = field(default_factory=set)  # of which more is known than before
     overlaps: dict[tuple[Slice, ...], Mask] = field(default_factory=dict)  # that were asked for
+
+    def count(self, event: Event) -> None:
+        """Count what an open event shows of every slice, and how far its own have been from what
+        was expected in an hour; in every interval, as no event depends on which are scored.
+        """
+        found, m = self.found, self.m
+        if event in self.shown:
+            event.sums.change += found.now_change[m]
+            event.sums.base += found.now_base[m]
+        if event.age + 1 < self.rules.an_hour:
+            return
+        hour, places = self.rules.within_hour, [self.lattice.index[name] for name in event.slices]
+        change = float(found.changes[hour, m, places].sum())
+        variance = float((found.dispersions * found.bases)[hour, m, places].sum())
+        far = change / math.sqrt(max(variance, 1e-200))
+        event.above, event.below = max(event.above, far), max(event.below, -far)
 
     def place(self, event: Event) -> int:
         """Index of the event's first slice."""
@@ -693,7 +710,7 @@ class _Now:
     def _shares(self, event: Event, part: Mask) -> tuple[float, float]:
         """Change of some leaves (L,) to an event's side, during it and now, in one unit."""
         some, sums = self.lattice.leaves[part], event.sums
-        then, usual = (sums.actual - sums.expected)[some].sum(), sums.expected[some].sum()
+        then, usual = sums.change[some].sum(), sums.base[some].sum()
         change, base = (
             of[self.m, some].sum() for of in (self.found.now_change, self.found.now_base)
         )
@@ -740,7 +757,9 @@ class _Now:
         # What another slice shows better is not asked of the present one, which would end it again.
         own = self.place(event)
         elsewhere = name == event.first and evidence > self.found.evidence[self.m, own]
-        if evidence > event.evidence or elsewhere:
+        if event.side != side and not self._alike(place, own):
+            event.side = side
+        elif evidence > event.evidence or elsewhere:
             event.slices, event.side = (name,), side
         return event
 
@@ -754,13 +773,38 @@ class _Now:
             return False
         if self._alike(place, self.place(one)):
             return True
-        close = 0 < one.closed <= self.rules.settling and one.side == side
-        return close and evidence <= one.evidence and not self._elsewhere(one, place)
+        if (one.closed or one.quiet) > self.rules.settling:
+            return False
+        if not one.accepted and one.turned:
+            return self._is_part(one, place)
+        if one.side != side:
+            return not one.closed and self._turns(one, place)
+        same = evidence <= one.evidence if one.closed else self._is_part(one, place)
+        return same and not self._elsewhere(one, place)
 
     def _parts(self, event: Event) -> Mask:
         """(K,) slices within those of an event."""
         within = [self.lattice.within(self.lattice.index[name]) for name in event.slices]
         return np.asarray(np.any(within, axis=0))
+
+    def _is_part(self, event: Event, place: int) -> bool:
+        """Whether a slice has no other leaves than an event."""
+        return not (self.lattice.held(place) & ~self._leaves(event)).any()
+
+    def _leaves(self, event: Event) -> Mask:
+        """(L,) leaves of the event's slices."""
+        held = [self.lattice.held(self.lattice.index[name]) for name in event.slices]
+        return np.asarray(np.any(held, axis=0))
+
+    def _turns(self, event: Event, place: int) -> bool:
+        """Whether a part of an open event has turned to the other side, and the rest is on its way
+        there, as in a day that is unlike the days before: it deviates no more.
+        """
+        if not self._is_part(event, place):
+            return False
+        rest = self._leaves(event) & ~self.lattice.held(place)
+        went, still = self._shares(event, rest)
+        return not rest.any() or still < AS_STRONG * went
 
     def _is_same_day(self, event: Event, place: int) -> bool:
         """Whether a slice shows an event again within 20 hours, as a day that is unlike the others
@@ -1064,7 +1108,8 @@ class _Now:
         # Of what varies, the sum over its time says little.
         settled = event.age >= self.rules.lasted and self._steady(event)
         chosen = self._locate(may, best, event.age if settled else 0)
-        if not event.new and self._still_likelier(place, chosen, best):
+        if not event.new and (event.turned or self._still_likelier(place, chosen, best)):
+            # Of what has turned, one part does after the other.
             chosen = place
         if self._is_later(event, chosen):
             return
