@@ -124,7 +124,7 @@ def replay(
         now.clock += 1
         now.until = start
         lacks = shown.observed.gone.any()
-        due = few_rows.due(counted, now.habits, slots[t].week) if lacks else 1.0
+        due = few_rows.due(counted, slots[t].week) if lacks else 1.0
         evidence = now.weigh(rules, shown, lattice, due)
         of_bounds = tuple(event for event in events if event.bound)
         of_rows = tuple(event for event in events if event.few_rows and not event.closed)

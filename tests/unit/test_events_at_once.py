@@ -23,6 +23,7 @@ from tests.unit.detection_panels import (
     rolled_up,
     settings,
     shop,
+    starts,
 )
 
 DAY = 288
@@ -339,3 +340,53 @@ def test_such_days_are_the_same_event_whichever_of_their_intervals_are_scored(
         )
         assert of_all == of_few
     assert of_all
+
+
+@pytest.mark.parametrize("days", [1, 4, 12])
+def test_means_that_fall_silent_are_told_though_most_rows_have_ended_before(days: int) -> None:
+    # given means of three platforms, most of whose rows were in a market that has ended, at times
+    # for so long that it is the new level
+    size, begin = 43 * 24, 42 * 24 + 10
+    random = np.random.default_rng(1)
+    names = [(one, other) for one in "abc" for other in ("big", "de", "uk", "us")]
+    big = np.array([market == "big" for _, market in names])
+    rows = random.poisson(np.where(big, 40_000, 200), (size, len(names))).astype(np.float64)
+    rows[begin - 24 * days :, big] = 0
+    # and a platform without any for an hour long ago, and for three now
+    of_a = np.array([platform == "a" for platform, _ in names])
+    rows[begin - 20 * 24, of_a] = 0
+    rows[begin : begin + 3, of_a] = 0
+    sums = rows * random.normal(100, 5, rows.shape)
+    slices = np.empty((20, 2), dtype=object)
+    slices[:] = [(one, other) for one in "*abc" for other in ("*", "big", "de", "uk", "us")]
+    held = np.array(
+        [[one in ("*", own) and other in ("*", of) for own, of in names] for one, other in slices]
+    ).T
+    counts = rows @ held
+    means = np.where(counts > 0, (sums @ held) / np.maximum(counts, 1.0), np.nan)
+    whole = Panel(starts(size), DIMENSIONS, slices, ("delay",), means[:, None], counts[:, None])
+    chosen = settings(measures={"delay": {"aggregation": "AVG"}}, dimensions=DIMENSIONS)
+    # when it is replayed, then the silence is an event of the platform
+    silent = _since(whole, chosen, begin)[-1]
+    assert (silent.kind, silent.slices) == ("no data", ({"platform": "a"},))
+    assert second(silent.end) == whole.starts[begin + 3]
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        (("mobile_app", "*"), {"platform": "mobile_app"}),
+        (("mobile_app", "it"), {"platform": "mobile_app", "marketplace": "it"}),
+    ],
+)
+def test_what_begins_hours_after_a_level_is_an_event_of_its_own_beside_what_is_gone(
+    where: tuple[str, str], told: dict[str, str]
+) -> None:
+    # given a platform that is gone, a second one that is at a new level, and later two hours of
+    # far more in the third one
+    gone, level = (("mobile_web", "*"), 2, 60, 0.0), (("pc_web", "*"), 6, 60, 1.4)
+    # when it is replayed, then each is told under its own name
+    of_gone, of_level, spike = _at_once([gone, level, (where, 14, 16, 2.5)], 22)
+    assert of_gone.slices == ({"platform": "mobile_web"},)
+    assert of_level.slices == ({"platform": "pc_web"},)
+    assert (spike.kind, spike.slices) == ("spike", (told,))

@@ -758,7 +758,7 @@ def _missing(
     if not lacks.any():
         return np.zeros(gone.shape)
     # At a time at which hardly a row comes, none may come; of what fades, the newest days tell.
-    here = np.minimum(due, _come(habits, observed, lattice))
+    here = np.minimum(due, _come(habits, observed, gone, lattice))
     few = np.where(here < FEW_DUE, habits.rows * here, np.inf)
     fades = np.minimum(habits.lately / np.maximum(habits.rows, TINY), 1.0)
     few = np.where(fades < FADES, np.minimum(few, habits.lately), few)
@@ -767,19 +767,23 @@ def _missing(
     now_and_then = chance >= LEAST_CHANCE
     np.power(chance, fades * np.minimum(due, 1.0), out=chance, where=now_and_then)
     chance = np.maximum(chance, np.exp(-np.maximum(few, 0.0) / TEMPER))
-    lacks &= chance <= math.exp(-RARELY)
-    own = np.asarray(-np.log(np.maximum(chance, LEAST_CHANCE)) * gone * lacks)
+    tells = lacks & (chance <= math.exp(-RARELY))
+    own = np.asarray(-np.log(np.maximum(chance, LEAST_CHANCE)) * gone * tells)
     for m in np.nonzero(lacks.any(axis=1))[0].tolist():
         of_leaves = lattice.summed(own[m, lattice.leaves])
         np.maximum(own[m], of_leaves, out=own[m], where=lacks[m])
     return own
 
 
-def _come(habits: Habits, observed: Observed, lattice: Lattice) -> Array:
+def _come(habits: Habits, observed: Observed, gone: Array, lattice: Lattice) -> Array:
     """(M, K) rows that have come in this interval, as a share of those of the average one: the
-    least of the widest slices that hold each. It may be night in one country, or an outage.
+    least of the widest slices that hold each. It may be night in one country, or an outage. What
+    has gone, for now or for good, does not make the others fewer.
     """
-    share = observed.count / np.maximum(habits.rows, 1.0)
+    leaves = lattice.leaves
+    left = habits.rows[:, leaves] * (gone[:, leaves] == 0)
+    usual = np.minimum(habits.rows, np.array([lattice.summed(one) for one in left]))
+    share = observed.count / np.maximum(usual, 1.0)
     # Of a slice without rows it is not known whether they are due.
     np.copyto(share, np.inf, where=observed.count <= 0)
     found = np.full(share.shape, np.inf)

@@ -127,15 +127,15 @@ class FewRows:
             max(FOLLOWS_WITHIN * settings.slots_a_day, LEAST_FOLLOWS),
         )
 
-    def due(self, rows: RowCounts, habits: Habits, slot: int) -> Array:
+    def due(self, rows: RowCounts, slot: int) -> Array:
         """(M, 1) rows that usually come at a slot of the week, in all slices together, as a share
         of those of the average interval; 1 where that is not known.
         """
-        share = np.ones((len(habits.rows), 1))
+        share = np.ones((rows.usual.shape[1], 1))
         told = np.flatnonzero(self.judged & (rows.seen[slot] >= WEEKS * self.slot_values))
         for m in told.tolist():
-            whole = np.exp(rows.usual[slot, m] + rows.level[m])
-            share[m] = whole / max(float(habits.rows[m, self.total]), 1.0)
+            usual = np.exp(rows.usual[:, m])
+            share[m] = usual[slot] / usual[rows.seen[:, m] > 0].mean()
         return share
 
     def follow(
