@@ -888,7 +888,7 @@ class _Now:
         began long after it.
         """
         found, m = self.found, self.m
-        if event.age < self.rules.lasted:
+        if event.age < self.rules.settled:
             return True
         if event.no_data:
             return bool(self.state.scan.gone[m, place] >= STILL_THERE * event.age)
@@ -950,6 +950,7 @@ class _Now:
         places = [lattice.index[name] for name in event.slices]
         habits, leaves = self.state.habits, lattice.leaves
         may = habits.seen[m] < rules.open_after
+        others = np.zeros(len(leaves), dtype=np.bool_)  # of which another event tells
         if rules.additive[m, 0]:
             values = np.nan_to_num(self.actual)
             mute = self.state.forecast.is_gone(habits, values)[m, leaves]
@@ -958,6 +959,8 @@ class _Now:
         for other in self.open:
             barred = self.barred(other)
             later = event.age + (0 if _tells_silence(other) else rules.settled)
+            if other is not event and not (_tells_silence(other) or self._is_new(other)):
+                others |= barred[leaves]
             if other.age < later or barred[places].any():
                 continue
             if self._is_new(other):
@@ -972,6 +975,9 @@ class _Now:
         mute = mute & habits.born[m, leaves]
         wider = habits.born[m].copy()
         wider[places] = False
+        # What is mostly another event's is not this one's.
+        base = found.now_base[m]
+        wider &= lattice.summed(base[leaves] * others) <= base[places].sum()
         for place in places:
             mute &= ~lattice.held(place)
             wider &= lattice.holding(place)
