@@ -286,7 +286,7 @@ class Scan(Part):
         around = _squares(rules, habits, observed, expectation, squares)
         self._add(rules, change, base, around, clock)
         np.minimum(self.ring_fill + born, rules.windows[-1], out=self.ring_fill)
-        self._follow_repeats(rules, habits, observed, expectation, value)
+        self._follow_repeats(rules, habits, observed, expectation, value, told)
         sums = self._sums(rules, clock)
         changes, bases = sums[:, 0], sums[:, 1]
         lengths = rules.lengths
@@ -395,8 +395,9 @@ class Scan(Part):
         ready |= sure & (evidence >= BEYOND_DOUBT * threshold[:, None])
         relative = np.abs(best_change) / np.maximum(best_base * left, SMALL)
         weight = evidence * np.where(other, 1.0, np.minimum(1.0, relative / FULL_SIZE))
-        # What is too little to open an event needs no cap.
-        capped = places_of(~rules.additive & ~other & (weight >= threshold[:, None]))
+        # What is too little to open an event needs no cap, and silence has no surprise of its own.
+        may = ~rules.additive & ~other & ~observed.absent
+        capped = places_of(may & (weight >= threshold[:, None]))
         if len(capped[0]):
             weight[capped] = np.minimum(weight[capped], CAP * surprise(capped))
             weight[capped] *= strength[capped] >= BEYOND_RUNS * self.runs[0][capped]
@@ -634,6 +635,7 @@ class Scan(Part):
         observed: Observed,
         expectation: Expectation,
         value: Array,
+        told: Mask,
     ) -> None:
         expected, scale = expectation.expected, expectation.calm_scale
         live = observed.live & observed.born
@@ -641,7 +643,8 @@ class Scan(Part):
         # often another value repeats.
         perfect = ~rules.additive & (value == 1) & (expected > 0) & (expected < 1)
         same = live & (value == self.last) & (value != 0)
-        stays = same | ~live
+        # What fell silent has not repeated.
+        stays = same | ~(live | told)
         self.same *= stays
         self.same_nats *= stays
         self.same += same

@@ -1,0 +1,72 @@
+"""Events of daily data: what fades, what is closed on Sundays, and what earlier events leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from anomaly_detector.config import ROLLED_UP
+from anomaly_detector.events.group import Group
+from anomaly_detector.panel import Panel, second
+from anomaly_detector.replay import Replay, replay
+from anomaly_detector.snapshot import Snapshot
+from numpy.typing import NDArray
+
+from tests.unit.detection_panels import settings, starts
+
+Series = NDArray[np.float64]
+DAY = 86_400
+OPEN = np.array([1.1, 1.0, 1.0, 1.05, 1.2, 1.3, 0.0])  # closed on Sundays
+
+
+def _counted(rates: Series, seed: int) -> Series:
+    """(L, T) independent counts."""
+    return np.random.default_rng(seed).poisson(rates).astype(np.float64)
+
+
+def _of_week(level: float, days: int, week: Series) -> Series:
+    return np.asarray(level * week[np.arange(days) % 7])
+
+
+def _panel(values: Series, rows: Series) -> Panel:
+    """Leaves and, last, the total; NaN where there is no row."""
+    slices = np.empty((len(values), 1), dtype=object)
+    slices[:, 0] = [*(f"leaf {place}" for place in range(len(values) - 1)), ROLLED_UP]
+    found = np.where(rows > 0, values, np.nan).T[:, None, :]
+    return Panel(
+        starts(values.shape[1], DAY), ("platform",), slices, ("views",), found, rows.T[:, None, :]
+    )
+
+
+def _added_up(leaves: Series) -> Panel:
+    rows = np.vstack([leaves, leaves.sum(axis=0)])
+    return _panel(rows, rows)
+
+
+def _averaged(sums: Series, rows: Series) -> Panel:
+    sums, rows = (np.vstack([one, one.sum(axis=0)]) for one in (sums, rows))
+    return _panel(sums / np.maximum(rows, 1.0), rows)
+
+
+def _replayed(whole: Panel, aggregation: str, **others: Any) -> Replay:
+    rule = {"aggregation": aggregation}
+    if aggregation == "RATIO":
+        rule |= {"numerator": "bad", "denominator": "all"}
+    chosen = settings("P1D", {"views": rule}, **({"false_events_per_week": 0.1} | others))
+    return replay(chosen, Snapshot.initial(chosen), whole)
+
+
+def _groups(whole: Panel, aggregation: str, begin: int, **others: Any) -> list[Group]:
+    """Events from a day on."""
+    found = _replayed(whole, aggregation, **others).groups
+    return [one for one in found if second(one.end) > whole.starts[begin]]
+
+
+def test_a_distinct_count_that_falls_silent_is_an_event_of_its_slice() -> None:
+    # given users of thirty values, of one of which none comes for three days
+    leaves = _counted(np.full((30, 200), 300.0), 1)
+    leaves[1, 150:153] = 0.0
+    # when they are replayed, then that is told at once, though the total hardly shows it
+    (event,) = _groups(_added_up(leaves), "COUNT_DISTINCT", 140)
+    assert event.slices == ({"platform": "leaf 1"},)
+    assert second(event.start) == starts(200, DAY)[150]
