@@ -70,3 +70,25 @@ def test_a_distinct_count_that_falls_silent_is_an_event_of_its_slice() -> None:
     (event,) = _groups(_added_up(leaves), "COUNT_DISTINCT", 140)
     assert event.slices == ({"platform": "leaf 1"},)
     assert second(event.start) == starts(200, DAY)[150]
+
+
+def test_a_day_without_the_mean_of_many_rows_is_an_event() -> None:
+    # given means of forty leaves, one of which has none on a single day
+    rows = _counted(np.full((40, 200), 300.0), 2)
+    sums = rows * 50.0 * (1.0 + np.random.default_rng(3).normal(0.0, 0.02, rows.shape))
+    rows[4, 160] = sums[4, 160] = 0.0
+    # when they are replayed, then that is told
+    (event,) = _groups(_averaged(sums, rows), "AVG", 155)
+    assert (event.kind, event.slices) == ("no data", ({"platform": "leaf 4"},))
+
+
+def test_a_mean_is_missed_after_a_weekend_of_few_rows_as_on_other_days() -> None:
+    # given leaves with a fiftieth of their rows on weekends, and one without any from Monday on
+    week = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.05, 0.02])
+    rows = _counted(np.array([_of_week(level, 210, week) for level in (900.0, 600.0, 700.0)]), 4)
+    sums = rows * 50.0 * (1.0 + np.random.default_rng(5).normal(0.0, 0.02, rows.shape))
+    rows[0, 196:200] = sums[0, 196:200] = 0.0
+    # when they are replayed, then each of its days shows it
+    (event,) = _groups(_averaged(sums, rows), "AVG", 190)
+    assert event.kind == "no data"
+    assert [second(one.start) for one in event.points] == list(starts(200, DAY)[196:])

@@ -92,6 +92,7 @@ ROUNDED = 1e-9  # relative error of a sum of decimals
 LEAST_CHANCE = 0.003  # of a repeat, or of a missing value
 RARELY = 3.0  # mean nats of repeats, or of missing values, below which they are ignored
 FEW_DUE = 0.5  # share of the usual rows below which a time has hardly any
+FEWEST_A_DAY = 0.1  # share of its usual rows that a slice may have on its own quietest weekday
 FADES = 0.5  # share of its usual rows below which a series fades
 MISSING_TELLS = -0.999 * math.log(LEAST_CHANCE)  # nats from which missing rows of sums are zero
 FEWEST_BURST = 5.0  # occurrences in a burst of something rare
@@ -763,19 +764,39 @@ def _missing(
     # At a time at which hardly a row comes, none may come; of what fades, the newest days tell.
     here = np.minimum(due, _come(habits, observed, gone, lattice))
     few = np.where(here < FEW_DUE, habits.rows * here, np.inf)
-    fades = np.minimum(habits.lately / np.maximum(habits.rows, TINY), 1.0)
-    few = np.where(fades < FADES, np.minimum(few, habits.lately), few)
+    fades = _fades(habits, lattice)
+    fewer = habits.lately < FADES * habits.rows
+    few = np.where(fewer, np.minimum(few, habits.rows * fades), few)
     # What lacks now and then, lacks more often where fewer are due.
     chance = np.maximum(1.0 - habits.presence, 0.0)
     now_and_then = chance >= LEAST_CHANCE
     np.power(chance, fades * np.minimum(due, 1.0), out=chance, where=now_and_then)
     chance = np.maximum(chance, np.exp(-np.maximum(few, 0.0) / TEMPER))
     tells = lacks & (chance <= math.exp(-RARELY))
-    own = np.asarray(-np.log(np.maximum(chance, LEAST_CHANCE)) * gone * tells)
+    least: Array | float = LEAST_CHANCE
+    if rules.fewest_gone == 1:
+        # One interval of a day tells as much as two of an hour, where as many rows are due.
+        # How a slice's own weekdays differ is not known.
+        rows = FEWEST_A_DAY * habits.rows * fades * np.minimum(here, 1.0)
+        least = np.exp(-rows / TEMPER).clip(LEAST_CHANCE**2, LEAST_CHANCE)
+    own = np.asarray(-np.log(np.maximum(chance, least)) * gone * tells)
     for m in np.nonzero(lacks.any(axis=1))[0].tolist():
         of_leaves = lattice.summed(own[m, lattice.leaves])
         np.maximum(own[m], of_leaves, out=own[m], where=lacks[m])
     return own
+
+
+def _fades(habits: Habits, lattice: Lattice) -> Array:
+    """(M, K) rows of the newest days as a share of the usual ones, at most 1, beside those of all
+    slices: after a weekend all have few.
+    """
+    # Summed one after the other, so that leaves without rows change no digit.
+    usual, lately = (
+        rows[:, lattice.leaves].cumsum(axis=1)[:, -1] for rows in (habits.rows, habits.lately)
+    )
+    of_all = np.where(lately > 0, lately, usual) / np.maximum(usual, TINY)
+    own = habits.lately / np.maximum(habits.rows, TINY)
+    return np.asarray(np.minimum(own / np.maximum(of_all, TINY)[:, None], 1.0))
 
 
 def _come(habits: Habits, observed: Observed, gone: Array, lattice: Lattice) -> Array:
