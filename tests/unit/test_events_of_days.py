@@ -92,3 +92,14 @@ def test_a_mean_is_missed_after_a_weekend_of_few_rows_as_on_other_days() -> None
     (event,) = _groups(_averaged(sums, rows), "AVG", 190)
     assert event.kind == "no data"
     assert [second(one.start) for one in event.points] == list(starts(200, DAY)[196:])
+
+
+def test_one_bad_one_of_a_few_is_no_event_of_a_ratio() -> None:
+    # given a year and a half of leaves with three to fifteen of which one in a hundred fails
+    random = np.random.default_rng(6)
+    rates = np.geomspace(3.0, 15.0, 24)[:, None] * np.ones((1, 500))
+    rows = random.poisson(rates).astype(np.float64)
+    bad = random.binomial(rows.astype(int), 0.01).astype(np.float64)
+    # when they are replayed, then hardly one of five hundred such days is told (one in twenty-five
+    # where a ratio is taken to be as certain as a mean of so many)
+    assert len(_groups(_averaged(bad, rows), "RATIO", 0)) <= 2

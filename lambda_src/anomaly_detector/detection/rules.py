@@ -48,6 +48,7 @@ class Rules:
     Attributes
     ----------
     averages : indices of the measures whose values are less certain if they have few rows.
+    ratios : those of the ratios, whose rows are not known one by one.
     band_beyond : share of the normal values on each side of the band. band_reach : deviations of a
         normal distribution within which the others lie.
     half_day : intervals of half a day.
@@ -65,6 +66,7 @@ class Rules:
     additive: Mask
     absent_is_zero: Mask
     averages: tuple[int, ...]
+    ratios: tuple[int, ...]
     up: Mask
     down: Mask
     min_absolute: Array
@@ -122,6 +124,7 @@ class Rules:
             additive=mask([rule.additive for rule in rules]),
             absent_is_zero=mask([rule.absent_is_zero for rule in rules]),
             averages=tuple(m for m, rule in enumerate(rules) if rule.average),
+            ratios=tuple(m for m, rule in enumerate(rules) if rule.aggregation == "RATIO"),
             up=mask([rule.direction != "down" for rule in rules]),
             down=mask([rule.direction != "up" for rule in rules]),
             min_absolute=np.array([[rule.min_absolute_change] for rule in rules]),

@@ -302,9 +302,9 @@ class State:
         if ticket is not None:
             value = value - ticket.cut
             residual = value - expectation.expected
-        squares = None if norm is None else np.square(np.where(norm <= LARGEST_NORM, norm, np.nan))
-        z = (residual / expectation.scale).clip(-1e6, 1e6)
         shares = self.band.shares(rules, habits)
+        squares = _squares(rules, observed, norm, shares)
+        z = (residual / expectation.scale).clip(-1e6, 1e6)
         surprisal = self.surprise.judge(
             rules, habits, observed, expectation, value, residual, shares
         )
@@ -789,6 +789,22 @@ class State:
         self.habits.move(rules, at, factor, added)
         self.forecast.move(rules, at, factor, added, moved)
         self.surprise.move(at, moved)
+
+
+def _squares(rules: Rules, observed: Observed, norm: Array | None, shares: Mask) -> Array | None:
+    """(M, K) sum of the squares of the rows' values, NaN if unknown; None if all are.
+
+    Of a ratio that is a share, its denominator is taken for a number of rows, each of which is part
+    of it or not.
+    """
+    squares = None if norm is None else np.square(np.where(norm <= LARGEST_NORM, norm, np.nan))
+    for m in rules.ratios:
+        value, count = observed.actual[m], observed.count[m]
+        counted = shares[m] & (value >= 0) & (value <= 1) & (count == np.rint(count))
+        if counted.any():
+            squares = np.full(shares.shape, np.nan) if squares is None else squares
+            np.copyto(squares[m], value * count, where=counted)
+    return squares
 
 
 def _threshold(rules: Rules, born: Mask) -> Array:
