@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.events.group import Group
 from anomaly_detector.panel import Panel, second
@@ -92,6 +93,19 @@ def test_a_mean_is_missed_after_a_weekend_of_few_rows_as_on_other_days() -> None
     (event,) = _groups(_averaged(sums, rows), "AVG", 190)
     assert event.kind == "no data"
     assert [second(one.start) for one in event.points] == list(starts(200, DAY)[196:])
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_sum_that_fades_to_nothing_is_not_missed_and_one_that_ends_is(*, ends: bool) -> None:
+    # given orders of a leaf that end, or become fewer for months until none comes
+    days, silent = np.arange(420), 0
+    fading = np.where(days < 320, 12.0, 0.0) if ends else 12.0 * np.clip(2.8 - days / 140, 0, 1)
+    for seed in range(5):
+        leaves = _counted(np.array([np.full(420, 150.0), np.full(420, 80.0), fading]), seed)
+        # when they are replayed, then the former alone is told as gone
+        found = _groups(_added_up(leaves), "COUNT", 240)
+        silent += sum(one.kind == "no data" for one in found)
+    assert silent == 5 * ends
 
 
 def test_one_bad_one_of_a_few_is_no_event_of_a_ratio() -> None:

@@ -32,6 +32,7 @@ SEEN_MAX = 1e6
 RARE = 0.25  # share of the intervals with a value below which a missing row is zero at all times
 LARGEST = 1e30  # larger values are treated as missing; sums and squares up to here are exact
 RATE_LEVEL, RATE_PRESENCE, RATE_HABIT = 0.05, 0.002, 0.01
+FADES, FEW_LATELY = 0.5, 4.0  # share of its usual rows, and rows, below which a series fades
 LATELY = 0.25  # at which the rows of the newest days are followed, in half a day
 FADE_FROM, FADE_TO = 0.9, 0.98  # shares of nonzero values between which the unit fades out
 REGULAR, IRREGULAR = 0.1, 0.4  # residual, as a share of chance's, between which it does
@@ -99,6 +100,11 @@ class Habits(Part):
         return self.presence < MOSTLY
 
     @property
+    def fade(self) -> Mask:
+        """(M, K) series that have had so few of their usual rows lately that none may come."""
+        return np.asarray((self.lately < FADES * self.rows) & (self.lately < FEW_LATELY))
+
+    @property
     def often_zero(self) -> Mask:
         """(M, K) series that are often zero."""
         return self.nonzero < MOSTLY
@@ -158,7 +164,7 @@ class Habits(Part):
         due = usual | rare | (present.any(axis=1, keepdims=True) & ~strange)
         silent = born & ~present & due & known
         counted = silent & rules.absent_is_zero
-        zero = counted & self.often_absent
+        zero = counted & (self.often_absent | self.fade)
         np.copyto(actual, 0.0, where=zero)
         return Observed(
             born,
