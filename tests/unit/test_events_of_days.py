@@ -117,3 +117,15 @@ def test_one_bad_one_of_a_few_is_no_event_of_a_ratio() -> None:
     # when they are replayed, then hardly one of five hundred such days is told (one in twenty-five
     # where a ratio is taken to be as certain as a mean of so many)
     assert len(_groups(_averaged(bad, rows), "RATIO", 0)) <= 2
+
+
+def test_what_earlier_events_have_shown_hides_no_later_one() -> None:
+    # given means that leap for three days, in the total, four times, the last time by less
+    rows = np.full((4, 400), 100.0)
+    random = np.random.default_rng(7)
+    means = 50.0 * (1.0 + random.normal(0.0, 0.02, rows.shape))
+    for begin, factor in ((150, 3.0), (200, 3.0), (250, 3.0), (340, 1.4)):
+        means[:, begin : begin + 3] *= factor
+    # when they are replayed, then all are told
+    found = _groups(_averaged(means * rows, rows), "AVG", 140)
+    assert [second(one.start) for one in found] == list(starts(400, DAY)[[150, 200, 250, 340]])

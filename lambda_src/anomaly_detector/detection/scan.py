@@ -460,7 +460,8 @@ class Scan(Part):
 
     def _learn_runs(self, rules: Rules, strength: Array, frozen: Mask) -> None:
         """Learn the largest runs of evidence; an event's is none."""
-        on = ~rules.additive & ~frozen
+        # Windows that are emptied as an event ends held its own evidence.
+        on = ~rules.additive & ~frozen & (self.ring_fill > 0)
         on &= self.dispersion_seen >= min(READY_FROM, rules.few_windows)
         self.runs *= 1.0 - RATE_RUNS * rules.pace
         goes_on = on & (strength >= LEAST_RUN)
