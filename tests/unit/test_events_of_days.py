@@ -129,3 +129,13 @@ def test_what_earlier_events_have_shown_hides_no_later_one() -> None:
     # when they are replayed, then all are told
     found = _groups(_averaged(means * rows, rows), "AVG", 140)
     assert [second(one.start) for one in found] == list(starts(400, DAY)[[150, 200, 250, 340]])
+
+
+def test_what_is_closed_on_sundays_is_no_event_on_the_first_ones_at_a_new_level() -> None:
+    # given four shops that are closed on Sundays, two of which sell more, and one that is open
+    rates = np.array([_of_week(100.0 + 20 * place, 500, OPEN) for place in range(4)])
+    rates = np.vstack([rates, np.full(500, 300.0)])
+    rates[:2, 422:] *= 1.5
+    # when that is replayed, then both new levels are events, and no Sunday is, of all shops either
+    found = _groups(_added_up(_counted(rates, 8)), "COUNT", 400)
+    assert [one.slices for one in found] == [({"platform": f"leaf {leaf}"},) for leaf in (1, 0)]

@@ -380,12 +380,16 @@ class Forecast(Part):
         moved = self._young_week(rules, slots) & (habits.seen < rules.open_after)
         return np.asarray(moved | observed.strange | _refuted(expectation, value))
 
-    def strange(self, rules: Rules, habits: Habits, slots: Slots) -> Mask:
+    def strange(self, rules: Rules, slots: Slots, known_for: Array) -> Mask:
         """(M, K) series of which no value has come at this time of the week for weeks, though one
         does on most weekdays, as when a shop is closed: what comes of a working day says nothing of
         it. Slices that are rare at all times are not meant.
+
+        Parameters
+        ----------
+        known_for : intervals since their first value, whatever levels they have had.
         """
-        never = (self.week_seen[slots.week] == 0) & (habits.age >= rules.week_known_after)
+        never = (self.week_seen[slots.week] == 0) & (known_for >= rules.week_known_after)
         if never.any():
             often = self.week_seen[self._weekdays(slots)] >= OFTEN * rules.an_hour
             never &= often.sum(axis=0) >= MOST_WEEKDAYS
@@ -466,11 +470,19 @@ class Forecast(Part):
             sums[at] = 0.0
 
     def shape_of(self, m: int, slices: NDArray[np.int64], level: Array) -> tuple[Array, Array]:
-        """Daily and weekly profiles (slots, N) of slices of a measure, at their present size."""
+        """Daily and weekly profiles (slots, N) of slices of a measure, at their present size. Where
+        a slice is closed on some weekdays, nothing is left of its average day.
+        """
         day = self.day[:, m, slices].astype(np.float64)
         day = np.where(self.day_seen[:, m, slices] > 0, day, level[m, slices])
         trend = self.offset[3, m, slices]
-        return day * trend, self.week[:, m, slices] * trend
+        hours, visits = len(self.week) // 7, 7 * len(self.day) // len(self.week)
+        seen = self.week_seen[:, m, slices].reshape(7, hours, len(slices))
+        often = (seen >= OFTEN * visits).sum(axis=0) >= MOST_WEEKDAYS
+        closed = ((seen == 0) & often).reshape(7 * hours, len(slices))
+        of_hour = np.tile(day.reshape(hours, visits, len(slices)).mean(axis=1), (7, 1))
+        week = np.where(closed, -of_hour, self.week[:, m, slices])
+        return day * trend, week * trend
 
     def lend_week(self, m: int, slices: Mask, place: int) -> None:
         """Let weekdays that slices (K,) of a measure have not seen yet deviate from their average

@@ -285,7 +285,7 @@ class State:
             value, count = np.where(hidden, np.nan, value), np.where(hidden, 0.0, count)
             norm = None if norm is None else np.where(hidden, np.nan, norm)
         usual = self.forecast.came_before(slots) & told
-        strange = self.forecast.strange(rules, habits, slots)
+        strange = self.forecast.strange(rules, slots, self.clock - habits.first)
         observed = habits.judge(
             rules, value, count, self.forecast.spread_all, usual, strange, known=told
         )
