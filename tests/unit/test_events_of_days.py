@@ -139,3 +139,17 @@ def test_what_is_closed_on_sundays_is_no_event_on_the_first_ones_at_a_new_level(
     # when that is replayed, then both new levels are events, and no Sunday is, of all shops either
     found = _groups(_added_up(_counted(rates, 8)), "COUNT", 400)
     assert [one.slices for one in found] == [({"platform": f"leaf {leaf}"},) for leaf in (1, 0)]
+
+
+def test_a_sunday_with_the_orders_of_a_working_day_is_forgotten_though_a_level_is_new() -> None:
+    # given orders that hardly come on Sundays, a new level, and a Sunday like a working day
+    week = np.array([1.2, 1.0, 1.0, 1.0, 1.1, 0.2, 0.03])
+    rates = np.array([_of_week(400.0 + 50 * place, 330, week) for place in range(4)])
+    rates[:, 210:] *= 1.6
+    rates[:, 237] = rates[:, 238]
+    assert 237 % 7 == 6
+    # when they are replayed, then next Sundays are expected to be as before
+    scores = _replayed(_added_up(_counted(rates, 9)), "COUNT").scores
+    total = [tuple(one) for one in scores.slices].index((ROLLED_UP,))
+    for sunday in (244, 251, 258):
+        assert scores.expected[sunday, 0, total] < 0.3 * scores.expected[sunday + 1, 0, total]

@@ -249,6 +249,7 @@ class Forecast(Part):
         profiles: Mask,
         young: Array,
         caution: Array,
+        unlearned: Mask,
         held: Mask | None = None,
     ) -> Array:
         """Learn one interval, before `habits` do.
@@ -258,6 +259,7 @@ class Forecast(Part):
         residual : 0 if missing. z : residual in units of the scale.
         on : series that learn. profiles : series that learn their profiles.
         caution : share of the usual rate at which the offsets of the experts follow.
+        unlearned : series in their first weeks, which may have been a fault's.
         held : series that an open event keeps from it; None if there are none.
 
         Returns
@@ -297,7 +299,7 @@ class Forecast(Part):
         rate, target = np.full_like(z, RATE_WEEK * rules.pace), learnt - expectation.day
         # The first weeks may have been a fault's: they are forgotten, not averaged.
         value = expectation.expected + residual
-        wrong = self._young_week(rules, slots)
+        wrong = self._young_week(rules, slots) & unlearned
         if wrong.any():
             wrong &= _refuted(expectation, value) & (np.abs(z) > USUAL)
             np.copyto(rate, RATE_HEALING * rules.pace, where=wrong)

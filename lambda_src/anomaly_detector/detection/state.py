@@ -26,6 +26,7 @@ from anomaly_detector.detection.band import Band
 from anomaly_detector.detection.forecast import (
     BACK_AGAIN,
     BACK_HOLDS,
+    HEALING_WEEKS,
     Expectation,
     Forecast,
     day_size,
@@ -498,6 +499,7 @@ class State:
                 frozen,
             )
         profiles = known & ~frozen
+        unlearned = self.clock - habits.first < HEALING_WEEKS * rules.week_known_after // 2
         still = None
         if frozen.any():
             observed = shown.observed
@@ -518,6 +520,7 @@ class State:
             profiles,
             young,
             caution,
+            unlearned,
             still,
         )
         absent = shown.observed.absent
