@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from anomaly_detector.config import ROLLED_UP
+from anomaly_detector.detection.habits import Habits
+from anomaly_detector.detection.month import Month
 from anomaly_detector.events.group import Group
 from anomaly_detector.panel import Panel, second
 from anomaly_detector.replay import Replay, replay
@@ -153,3 +155,16 @@ def test_a_sunday_with_the_orders_of_a_working_day_is_forgotten_though_a_level_i
     total = [tuple(one) for one in scores.slices].index((ROLLED_UP,))
     for sunday in (244, 251, 258):
         assert scores.expected[sunday, 0, total] < 0.3 * scores.expected[sunday + 1, 0, total]
+
+
+def test_a_busy_sunday_tells_little_of_that_day_of_the_month() -> None:
+    # given a quiet Sunday's forecast and the orders of a working day
+    chosen = settings("P1D", {"views": {"aggregation": "COUNT"}})
+    month, habits = Month.fresh(chosen, 1), Habits.fresh(chosen, 1)
+    habits.level[:], habits.seen[:] = 400.0, 300.0
+    quiet, busy = np.full((1, 1), 12.0), np.full((1, 1), 400.0)
+    every, none = np.ones((1, 1), dtype=np.bool_), np.zeros((1, 1), dtype=np.bool_)
+    month.seen[:] = 3
+    # when that is learned, then a working day on the same date is not expected to be as much busier
+    month.learn(habits, 5, quiet, busy - quiet, np.zeros((1, 1)), busy, every, none)
+    assert 0.0 < month.adds[5, 0, 0] < 0.1

@@ -21,6 +21,7 @@ from anomaly_detector.detection.rules import SMALL
 SEEN_FROM = 2  # times that a slot has come before it is used
 YOUNG = 12  # times in which a slot is learned even during an event
 STANDS_OUT = 2.5  # standard errors of a slot's mean
+LITTLE = 0.2  # share of the level that a day's effect refers to at least
 CLIP = 30.0  # standard deviations at which residuals are clipped
 RATE = 0.3
 RATE_ERROR = 0.01
@@ -73,7 +74,11 @@ class Month(Part):
         frozen : series in an open event, which learn young slots only.
         """
         seen = self.seen[slot].astype(np.float64)
+        usual = np.maximum(np.abs(habits.level), SMALL)
         size = np.maximum(_size(habits, forecast), SMALL)
+        # A weekday on which hardly anything is expected tells little of the others.
+        tells = np.minimum(size / usual, 1.0)
+        size = np.maximum(size, LITTLE * usual)
         reach = CLIP * deviation
         clipped = np.minimum(np.maximum(residual, -reach), reach)
         rate = live * np.maximum(1.0 / (np.maximum(habits.seen, 1.0)), RATE_ERROR)
@@ -81,7 +86,7 @@ class Month(Part):
             error += rate * (np.abs(left) - error)
         on = live & (~frozen | (seen < YOUNG))
         share = np.minimum(np.maximum(clipped / size, -100.0), 100.0)
-        step = on * np.maximum(1.0 / (seen + 1.0), RATE)
+        step = on * tells * np.maximum(1.0 / (seen + 1.0), RATE)
         self.adds[slot] += step * (share - self.adds[slot])
         self.seen[slot] = np.minimum(seen + on, SEEN_MAX)
 
