@@ -157,6 +157,16 @@ def test_a_sunday_with_the_orders_of_a_working_day_is_forgotten_though_a_level_i
         assert scores.expected[sunday, 0, total] < 0.3 * scores.expected[sunday + 1, 0, total]
 
 
+def test_a_leap_beyond_the_level_before_an_accepted_one_is_no_return_to_it() -> None:
+    # given orders that have fallen by a third for good, and a day of four times as many
+    rates = np.array([np.full(260, 200.0 + 40 * place) for place in range(4)])
+    rates[:, 200:] *= 0.65
+    rates[:, 228] *= 4.0
+    # when they are replayed, then that day is an event
+    events = _groups(_added_up(_counted(rates, 10)), "COUNT", 226)
+    assert [(one.direction, second(one.start)) for one in events] == [("up", starts(260, DAY)[228])]
+
+
 def test_a_busy_sunday_tells_little_of_that_day_of_the_month() -> None:
     # given a quiet Sunday's forecast and the orders of a working day
     chosen = settings("P1D", {"views": {"aggregation": "COUNT"}})

@@ -357,6 +357,9 @@ class Forecast(Part):
             for level in (expectation.expected, before)
         )
         gain = 0.5 * (np.square(now) - np.square(then))
+        # What goes as far beyond the level before is no return to it.
+        beyond = np.abs(value - before) > np.abs(expectation.expected - before)
+        np.copyto(gain, 0.0, where=beyond & (gain > 0))
         clip = BACK_CLIP * math.sqrt(rules.pace)
         self.back += np.minimum(np.maximum(gain, -clip), clip) * may
         np.maximum(self.back, 0.0, out=self.back)
