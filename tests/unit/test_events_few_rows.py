@@ -195,6 +195,27 @@ def test_rows_of_minutes_may_be_late() -> None:
     assert opened == [202]
 
 
+def test_rows_of_a_job_that_ends_within_an_hour_are_as_usual() -> None:
+    # given a job that ends at a quarter past two each night, for sixteen days
+    of = settings("PT15M", {"price": {"aggregation": "AVG"}})
+    few_rows = FewRows.of(of, Lattice.of(shop({"price": usual_rows(1)}).slices))
+    habits, rows = Habits.fresh(of, 3), RowCounts.fresh(of)
+    habits.seen += 1
+    habits.rows += [[300.0, 200.0, 100.0]]
+    events: tuple[Event, ...] = ()
+    # when
+    for t in range(96 * 30):
+        job = 4 <= t % 96 < 9
+        count = np.array([[3.0, 2.0, 1.0]]) * (1000 if job else 100 + t % 7)
+        if t == 96 * 29 + 50:
+            count *= 0.1
+        events = few_rows.follow(
+            rows, habits, count, t // 4 % 168, events, (), t, known=True, scored=True
+        )
+        # then the rest of the hour is not less than usual
+        assert not events
+
+
 def test_replays_in_pieces_and_at_once_are_equal() -> None:
     whole = shop({"price": fewer(SIZE - 100, 10, 0.1)})
     of = settings("PT1H", {"price": {"aggregation": "AVG"}})

@@ -3,8 +3,10 @@
 The rows behind each measure, in all slices together, are compared with what is usual at their time
 of the week: a mean of logarithms for each slot, moved by a level that follows within half a week,
 so that two days of more rows than usual do not make the usual ones few.
-Rows are **few** where they are less than half of that, and further away than they ever vary by
-chance: `FAR` usual distances, and `SURE` roots of the expectation, as small numbers vary more.
+Intervals below an hour share its slot, and may have as few as the hours beside it: a job ends at a
+quarter past. Rows are **few** where they are less than half of that, and further away than they
+ever vary by chance: `FAR` usual distances, and `SURE` roots of the expectation, as small numbers
+vary more.
 
 An event **opens** on all slices together, where rows have been few in two intervals in a row and
 for a quarter of an hour; it **continues** while they are less than usual, and **closes** after a
@@ -164,9 +166,9 @@ class FewRows:
         if not known or not self.judged.any():
             return tuple(own)
         measures, here = self.settings.measures, count[:, self.total]
-        usual = rows.usual[slot] + rows.level
+        usual = self._least(rows, slot) + rows.level
         expected = np.exp(usual)
-        away = np.log(np.maximum(here, 1.0)) - usual
+        away = np.log(np.maximum(here, 1.0)) - rows.usual[slot] - rows.level
         enough = WEEKS * self.slot_values
         learnt = self.judged & (rows.seen[slot] >= enough)
         taught = rows.seen.sum(axis=0)
@@ -177,7 +179,8 @@ class FewRows:
             self._learn(rows, here, away, slot, taught, here > 0)
             return ()
         beyond = np.maximum(rows.spread, LEAST_SPREAD) * FAR
-        few = less & (here > 0) & (here < HALF * expected) & (-away > beyond)
+        few = less & (here > 0) & (here < HALF * expected)
+        few &= usual - np.log(np.maximum(here, 1.0)) > beyond
         few &= expected - here > SURE * np.sqrt(expected)
         for m in few.nonzero()[0].tolist():
             few[m] = here[m] < HALF * expected[m] * self._present(habits, count[m], m)
@@ -208,6 +211,16 @@ class FewRows:
             found.append(event)
         self._learn(rows, here, away, slot, taught, ~frozen & (here > 0))
         return tuple(found)
+
+    def _least(self, rows: RowCounts, slot: int) -> Array:
+        """(M,) logarithm of the rows that usually come at a slot of the week: where it has several
+        intervals, as few as in the hours beside it. A job that ends at a quarter past two leaves
+        the rest of the hour with few.
+        """
+        if self.slot_values == 1:
+            return np.asarray(rows.usual[slot])
+        beside = [slot, (slot - 1) % len(rows.usual), (slot + 1) % len(rows.usual)]
+        return np.asarray(np.where(rows.seen > 0, rows.usual, np.inf)[beside].min(axis=0))
 
     def _present(self, habits: Habits, count: Array, m: int) -> float:
         """The share of the usual rows that leaves have of which any came; others have no data."""
