@@ -135,3 +135,64 @@ def test_the_only_series_of_a_measure_is_forecast_value_by_value(
     assert (shown.expectation.expected[0, 0] == pytest.approx(by_value, rel=1e-9)) == (
         not dimensions
     )
+
+
+QUARTERS, LATE_BY = 96, 0.4
+
+
+def _jobs(weeks: int, late: float) -> dict[str, Series]:
+    """Requests in quarters of an hour: a job of three quarters begins each night at half past two,
+    as large as the day allows, and late on one night in ten; beside it, a website.
+    """
+    random = np.random.default_rng(5)
+    days = 7 * weeks
+    job = np.full((days, QUARTERS), 4.0)
+    size = 3000 * np.exp(random.normal(0, 0.1, (days, 1)))
+    over = (random.random((days, 1)) < 0.1) * late * random.uniform(0.5, 1, (days, 1))
+    job[:, 10:14] += size * np.concatenate([1 - over, np.ones((days, 2)), over], axis=1)
+    at = np.arange(days * QUARTERS)
+    site = 400 * (1 - 0.6 * np.cos(2 * np.pi * at / QUARTERS))
+    job, site = (random.poisson(one.ravel()).astype(np.float64) for one in (job, site))
+    return {"job": job, "site": site, ROLLED_UP: job + site}
+
+
+def test_a_job_is_not_expected_before_the_quarter_in_which_it_begins() -> None:
+    # given a job that begins within an hour, of which the weekly profile has one value
+    chosen = settings("PT15M")
+    whole = panel(_jobs(5, 0.0), 900)
+    night = len(whole.starts) - QUARTERS + 8
+    state = replay(chosen, Snapshot.initial(chosen), cut(whole, 0, night)).after.state
+    # when the hour of the last night begins, then not even a small part of it is expected
+    slots = _slots(chosen, whole.starts)[night]
+    shown = state.judge(Rules.of(chosen), np.zeros((1, 3)), np.ones((1, 3)), None, slots)
+    assert shown.expectation.expected[0, state.lattice.index["job",]] < 40
+
+
+def test_a_job_that_is_larger_or_ends_some_minutes_late_is_no_event() -> None:
+    chosen = settings("PT15M", false_events_per_week=1)
+    whole = panel(_jobs(8, LATE_BY), 900)
+    found = replay(chosen, Snapshot.initial(chosen), whole).groups
+    # once two weekends are known
+    assert not [one for one in found if second(one.start) > whole.starts[2 * 7 * QUARTERS]]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_one_error_of_a_few_rows_is_no_event_of_a_ratio(*, fails: bool) -> None:
+    # given shares of errors of three rows, whose squares the warehouse does not return
+    random = np.random.default_rng(6)
+    size, begin = 4 * 7 * QUARTERS, 25 * QUARTERS + 40
+    rows = random.poisson(3.0, (30, size))
+    chance = np.full(rows.shape, 0.01)
+    chance[4, begin : begin + 12] += 0.4 * fails
+    errors = random.binomial(rows, chance)
+    rows, errors = (np.vstack([one, one.sum(axis=0)]) for one in (rows, errors))
+    values = np.where(rows > 0, errors / np.maximum(rows, 1), np.nan).T[:, None, :]
+    slices = np.array([*([f"leaf {n}"] for n in range(30)), [ROLLED_UP]], dtype=object)
+    counts = rows.T[:, None, :].astype(np.float64)
+    whole = Panel(starts(size, 900), ("platform",), slices, ("errors",), values, counts)
+    ratio = {"aggregation": "RATIO", "numerator": "failed", "denominator": "all"}
+    chosen = settings("PT15M", {"errors": ratio}, false_events_per_week=1)
+
+    found = replay(chosen, Snapshot.initial(chosen), whole).groups
+
+    assert [one.slices for one in found] == ([({"platform": "leaf 4"},)] if fails else [])

@@ -64,6 +64,7 @@ SLOT_SEEN_MAX = 250
 SEEN_AFTER_MOVE = 3
 GONE = 1e-3  # factor of accepted levels up to which a series is gone
 UNSURE = 0.1  # share of what leaves add to a sum that is doubtful
+PUNCTUAL = 0.05  # hours by which what comes by the clock usually is early or late
 RATE_OFFSET, RATE_ERROR = 0.03, 0.01
 RATE_DAY, RATE_WEEK, RATE_SPREAD = 0.1, 0.2, 0.04
 RATE_HEALING = 0.7
@@ -90,6 +91,7 @@ class Expectation:
     season_adds, month_adds : estimates of those of season and month. habit : the habit, if any
         series has one.
     base : the expectation without what is special.
+    newest : (h, M, K) variances of the intervals of the newest hour; None if it has only one.
     precedent : of a special day of the calendar; its effect is `special`, too.
     """
 
@@ -109,6 +111,7 @@ class Expectation:
     habit: Habit | None
     base: Array
     precedent: Precedent | None
+    newest: Array | None
 
 
 @dataclass
@@ -152,7 +155,7 @@ class Forecast(Part):
         trust = self.day_seen[slots.day]
         day = self.day[slots.day].astype(np.float64)
         np.copyto(day, level, where=trust == 0)
-        shape = day + self.week[slots.week]
+        shape = day + self.within_hour(slots) * self.week[slots.week]
         experts = np.empty_like(self.error)
         experts[0] = level
         # Where there has never been anything, the errors of other slots say nothing.
@@ -184,6 +187,8 @@ class Forecast(Part):
         expected /= weight.sum(axis=0)
         spread = (trust * self.spread[slots.day] + 3.0 * self.spread_all) / (trust + 3.0)
         spread *= TO_DEVIATION
+        newest = self._newest(rules, slots)
+        np.maximum(spread, newest[-1], out=spread)
         adds = added = season_adds = np.zeros_like(level)
         of_season: Array | float = 0.0
         if slots.season is not None:
@@ -211,6 +216,7 @@ class Forecast(Part):
             np.copyto(few[m], share, where=observed.count[m] > 0)
         spread *= few
         floor = _floor(rules, habits, observed, expected, level)
+        newest[-1] = spread / few
         volatility = self.volatility.clip(VOLATILITY_MIN, VOLATILITY_MAX)
         scale, calm = np.maximum(spread * volatility, floor), np.maximum(spread, floor)
         unsure = None
@@ -235,6 +241,7 @@ class Forecast(Part):
             habit,
             base,
             precedent,
+            np.square(newest * volatility) if rules.an_hour > 1 else None,
         )
 
     def learn(
@@ -270,6 +277,9 @@ class Forecast(Part):
         settled = (seen >= rules.warm_up) & (self.week_seen[slots.week] >= rules.young_week)
         limit = np.where(seen < UNCLIPPED_UNTIL, np.inf, CLIP_LEARNING)
         np.copyto(limit, CLIP, where=settled)
+        # Of a time of the day that is not known, the level says nothing: what a nightly job brings
+        # would be learned for a week, as that of each day of the week.
+        np.copyto(limit, np.inf, where=self.day_seen[slots.day] == 0)
         limit /= np.maximum(np.abs(z), 1.0)
         clipped = residual * np.minimum(1.0, limit)
         if expectation.unsure is not None:
@@ -308,15 +318,17 @@ class Forecast(Part):
         spread = self.spread[slots.day]
         spread += on * np.maximum(1.0 / (day_seen + 1.0), RATE_SPREAD) * (size - spread)
         day = self.day[slots.day].copy()
+        within = self.within_hour(slots)
         of_hour = self.week[self._weekdays(slots)]
         mean = of_hour.mean(axis=0)
+        size_of_day = mean + self._hour(slots)
         _learn_slot(self.day[slots.day], day_seen, profiles, RATE_DAY, learnt)
         if held is not None:
             # Days that an event leaves out would be missing from the average day, from which those
             # of the week deviate: weekends would be expected to be like other days. What all days
             # of the week have in common would move it without end.
             week = (self.week[slots.week] - mean) * (held & (day_seen >= WHOLE_WEEK))
-            self.day[slots.day] += np.float32(RATE_DAY) * week
+            self.day[slots.day] += np.float32(RATE_DAY) * within * week
             # On them, what knows no weekends would have been as far away as ever.
             usual = expectation.expected - expectation.special - expectation.season
             away = np.abs(usual - expectation.experts)
@@ -324,11 +336,10 @@ class Forecast(Part):
             self.error += np.maximum(away, 0.0) * (held * (RATE_ERROR * rules.pace))
         # Weekdays deviate in proportion: what has lost half of its size has lost half of what its
         # weekends lack. At less than an hour, times of the day share their slot.
-        size_of_day = day + mean
         scales = (habits.signed == 0) & (size_of_day > NOTHING * habits.magnitude)
         growth = (self.day[slots.day] - day) / np.where(scales, size_of_day, 1.0)
         growth = np.where(scales, growth, 0.0).clip(-MOST_GROWTH, MOST_GROWTH)
-        of_hour += (growth * (len(self.week) / (7 * len(self.day)))) * (of_hour - mean)
+        of_hour += (growth / self._an_hour()) * (of_hour - mean)
         size -= self.spread_all
         size *= on * np.maximum(young, RATE_SPREAD_ALL * rules.pace)
         self.spread_all += size
@@ -400,20 +411,58 @@ class Forecast(Part):
             never &= often.sum(axis=0) >= MOST_WEEKDAYS
         return np.asarray(never)
 
+    def within_hour(self, slots: Slots) -> Array | float:
+        """(M, K) what the average day has in this interval, as a share of the mean of its hour.
+
+        The weekly profile has one value an hour, by which its intervals deviate in proportion: a
+        job that begins at half past two does not move the two quarters before.
+        """
+        an_hour = self._an_hour()
+        if an_hour == 1:
+            return 1.0
+        day, mean = self.day[slots.day].astype(np.float64), self._hour(slots)
+        known = (self.day_seen[slots.day] > 0) & (day >= 0) & (mean > 0)
+        found = np.where(known, day / np.where(known, mean, 1.0), 1.0)
+        return np.asarray(np.minimum(found, an_hour))
+
+    def _newest(self, rules: Rules, slots: Slots) -> Array:
+        """(h, M, K) deviations of the intervals of the newest hour at their times of the day, the
+        last of which is this one, of which only that is told which comes of what is some minutes
+        early or late, such as the end of a job: the steps of the daily profile beside it.
+        """
+        size, here = len(self.day), slots.day
+        if size == 1:
+            return np.zeros((1, *self.day.shape[1:]))
+        around = np.arange(here - rules.an_hour, here + 2) % size
+        steps = np.abs(np.diff(self.day[around].astype(np.float64), axis=0))
+        known = self.day_seen[around] > 0
+        steps *= known[1:] & known[:-1]
+        found = np.maximum(steps[1:], steps[:-1])
+        found *= PUNCTUAL * rules.an_hour * self.offset[3]
+        np.maximum(found[:-1], TO_DEVIATION * self.spread[around[1:-2]], out=found[:-1])
+        return np.asarray(found)
+
+    def _hour(self, slots: Slots) -> Array:
+        """(M, K) mean of the daily profile in the hour of an interval."""
+        first = slots.day - slots.day % self._an_hour()
+        hour: Array = self.day[first : first + self._an_hour()].mean(axis=0, dtype=np.float64)
+        return hour
+
+    def _an_hour(self) -> int:
+        """Slots of the daily profile that share one of the weekly profile."""
+        return 7 * len(self.day) // len(self.week)
+
     def _young_week(self, rules: Rules, slots: Slots) -> Mask:
         return np.asarray(self.week_seen[slots.week] < HEALING_WEEKS * rules.an_hour)
 
     def take_in(self, at: Places, slots: Slots, added: Array) -> None:
         """Learn at once what comes every day at the same time."""
         day, week = self.day[slots.day], self.week[:, *at]
-        before = day[at].astype(np.float64)
+        before, of_hour = day[at].astype(np.float64), self._hour(slots)[at]
         day[at] += added
         # Weekdays deviate in proportion; at less than an hour they share their slot.
-        scales = (before > 0) & (day[at] > 0)
-        factor = np.where(scales, day[at] / np.where(scales, before, 1.0), 1.0)
-        share = len(self.week) / (7 * len(self.day))
-        factor = np.clip(factor, 0.01, 100.0)
-        week[self._weekdays(slots)] *= factor**share
+        week[self._weekdays(slots)] *= _factor(of_hour, added / self._an_hour())
+        factor = _factor(before, added)
         self.spread[slots.day][at] *= factor
         self.week[:, *at] = week
         seen = self.day_seen[slots.day]
@@ -570,6 +619,12 @@ def _floor(
     if zero.any():
         np.maximum(floor, 0.7 * np.abs(observed.actual), out=floor, where=zero)
     return np.maximum(floor, TINY)
+
+
+def _factor(before: Array, added: Array) -> Array:
+    """(N,) by what profiles grow if something is added to them, 1 if they have no size."""
+    scales = (before > 0) & (before + added > 0)
+    return np.where(scales, (before + added) / np.where(scales, before, 1.0), 1.0).clip(0.01, 100.0)
 
 
 def _refuted(expectation: Expectation, value: Array) -> Mask:

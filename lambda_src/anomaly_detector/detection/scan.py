@@ -329,6 +329,8 @@ class Scan(Part):
         least = LEAST_SHARE * left * np.maximum(there, sums_of_level)
         np.maximum(phi, np.square(least) / safe, out=phi)
         np.maximum(phi, _unsure(expectation) * lengths / safe, out=phi)
+        if expectation.newest is not None:
+            _of_their_time(rules, expectation.newest, safe, phi)
         ratio = changes / safe
         ratio += 1.0
         ratio.clip(0.0, 1e9, out=ratio)
@@ -734,6 +736,21 @@ def _unsure(expectation: Expectation) -> Array:
     if expectation.unsure is not None:
         least = least * expectation.unsure
     return np.square(expectation.scale / expectation.few) * (expectation.scale > least)
+
+
+def _of_their_time(rules: Rules, newest: Array, bases: Array, phi: Array) -> None:
+    """Let windows have at least the variance that the intervals of the newest hour have at their
+    times of the day, in place: those of a job vary more than a dispersion of all times says.
+
+    Parameters
+    ----------
+    newest : (h, M, K) variances of the intervals. bases, phi : (V, M, K).
+    """
+    for at, window in enumerate(rules.windows):
+        if window > 1:
+            # Longer ones hold the hour.
+            variance = newest[-window:].sum(axis=0)
+            np.maximum(phi[at], variance / bases[at], out=phi[at])
 
 
 def _rows(sums: Array) -> Array | None:

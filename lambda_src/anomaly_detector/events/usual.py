@@ -51,7 +51,10 @@ class Usual:
         """By how much the profiles have moved since, at one time."""
         day = float(_day(state, slots.day, m, places).sum())
         week = float(state.forecast.week[slots.week, m, places].sum(dtype=np.float64))
-        return day + week - self.day[slots.day] - self.week[slots.week]
+        first, an_hour = self._hour(slots)
+        hours = _day(state, slice(first, first + an_hour), m, places).sum(axis=1)
+        week *= _within(day, hours.tolist())
+        return day + week - self.day[slots.day] - self.week[slots.week] * self._within(slots)
 
     def pass_by(self, state: State, m: int, places: list[int], slots: Slots) -> None:
         """Let one interval pass as it would have been, as `Forecast.learn` does."""
@@ -60,13 +63,30 @@ class Usual:
         hours = len(self.week) // 7
         of_hour = range(slots.week % hours, len(self.week), hours)
         day, mean = self.day[slots.day], sum(self.week[slot] for slot in of_hour) / 7
-        passed = RATE_DAY * (self.week[slots.week] - mean)
+        first, an_hour = self._hour(slots)
+        size = sum(self.day[first : first + an_hour]) / an_hour + mean
+        passed = RATE_DAY * (self.week[slots.week] - mean) * self._within(slots)
         self.day[slots.day] = _short(day + passed)
-        if day + mean > 0 and not state.habits.signed[m, places].any():
-            growth = passed / (day + mean) * hours / len(self.day)
+        if size > 0 and not state.habits.signed[m, places].any():
+            growth = passed / size / an_hour
             for slot in of_hour:
                 week = self.week[slot]
                 self.week[slot] = _short(week + growth * (week - mean))
+
+    def _hour(self, slots: Slots) -> tuple[int, int]:
+        """The first slot of the hour of an interval, and the number of its slots."""
+        an_hour = 7 * len(self.day) // len(self.week)
+        return slots.day - slots.day % an_hour, an_hour
+
+    def _within(self, slots: Slots) -> float:
+        """Like `Forecast.within_hour`."""
+        first, an_hour = self._hour(slots)
+        return _within(self.day[slots.day], self.day[first : first + an_hour])
+
+
+def _within(day: float, hour: list[float]) -> float:
+    mean = sum(hour) / len(hour)
+    return min(day / mean, len(hour)) if len(hour) > 1 and day >= 0 and mean > 0 else 1.0
 
 
 def _day(state: State, slots: int | slice, m: int, places: list[int]) -> Array:
