@@ -390,3 +390,17 @@ def test_what_begins_hours_after_a_level_is_an_event_of_its_own_beside_what_is_g
     assert of_gone.slices == ({"platform": "mobile_web"},)
     assert of_level.slices == ({"platform": "pc_web"},)
     assert (spike.kind, spike.slices) == ("spike", (told,))
+
+
+@pytest.mark.parametrize(
+    ("where", "factor", "kind"),
+    [(("*", "*"), 1.6, "spike"), (("*", "*"), 0.6, "dip"), (("*", "it"), 0.5, "dip")],
+)
+def test_two_faults_in_a_day_are_two_events(
+    where: tuple[str, str], factor: float, kind: str
+) -> None:
+    # given three hours of far less, and 13 hours later another three that are unlike others
+    first, other = _at_once([(where, 6, 9, 0.5), (where, 22, 25, factor)], 30)
+    # when it is replayed, then each is told by its own time
+    assert (first.kind, other.kind) == ("dip", kind)
+    assert (other.end - other.start).total_seconds() == 3 * 3600

@@ -807,15 +807,17 @@ class _Now:
         return not rest.any() or still < AS_STRONG * went
 
     def _is_same_day(self, event: Event, place: int) -> bool:
-        """Whether a slice shows an event again within 20 hours, as a day that is unlike the others
-        does at some of its hours. What falls silent again is another fault.
+        """Whether a slice shows an event within 20 hours on the other side, too, as a day that is
+        unlike the others does at some of its hours. What falls silent again is another fault.
         """
         silent = _tells_silence(event) or bool(self.found.silent[self.m, place])
-        # The only series of a detector has other habits: it may leap every day.
-        same = self.state.dimensions and event.slices == (self.lattice.names[place],)
+        # All of a measure, or its only series, may have several faults in a day.
+        all_of_it = not (self.lattice.codes[place] >= 0).any()
+        same = not all_of_it and event.slices == (self.lattice.names[place],)
+        both = event.turned or event.side != self.found.side[self.m, place]
         # At the same hour of the next day it may become a habit.
         since = event.quiet + event.closed
-        return bool(same) and not silent and since <= SAME_DAY * self.rules.half_day
+        return bool(same and both and not silent and since <= SAME_DAY * self.rules.half_day)
 
     def _continued(self, event: Event) -> int:
         """Intervals after its end in which an event may continue: no more than it lasted, but half
