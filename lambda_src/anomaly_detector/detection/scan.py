@@ -60,7 +60,7 @@ from numpy.typing import NDArray
 
 from anomaly_detector.detection.arrays import Array, Mask, Part, Places, kept, places_of
 from anomaly_detector.detection.forecast import Expectation
-from anomaly_detector.detection.habits import Habits, Observed
+from anomaly_detector.detection.habits import FADES, Habits, Observed
 from anomaly_detector.detection.rules import FULL_SIZE, SMALL, TINY, Rules
 from anomaly_detector.lattice import Lattice
 
@@ -93,7 +93,6 @@ LEAST_CHANCE = 0.003  # of a repeat, or of a missing value
 RARELY = 3.0  # mean nats of repeats, or of missing values, below which they are ignored
 FEW_DUE = 0.5  # share of the usual rows below which a time has hardly any
 FEWEST_A_DAY = 0.1  # share of its usual rows that a slice may have on its own quietest weekday
-FADES = 0.5  # share of its usual rows below which a series fades
 MISSING_TELLS = -0.999 * math.log(LEAST_CHANCE)  # nats from which missing rows of sums are zero
 FEWEST_BURST = 5.0  # occurrences in a burst of something rare
 NOT_STUCK = 5.0  # nats against a slice for each of its leaves that is not stuck
