@@ -140,32 +140,6 @@ def test_what_falls_with_its_rows_is_told_once() -> None:
     assert not run(rows, "COUNT", direction="up")["price"]
 
 
-@pytest.mark.parametrize(
-    ("direction", "kinds"), [("both", {"dip"}), ("up", {"few rows"})], ids=["count", "of rises"]
-)
-def test_rows_of_a_mean_are_told_only_where_no_count_tells_that_they_lack(
-    direction: str, kinds: set[str]
-) -> None:
-    # given a mean, and the number of its rows
-    rows = fewer(SIZE - 36, 6, 0.1)
-    mean, number = shop({"price": rows}), shop({"orders": rows}, "COUNT")
-    of = settings(
-        "PT1H",
-        {
-            "price": {"aggregation": "AVG"},
-            "orders": {"aggregation": "COUNT", "direction": direction},
-        },
-    )
-    both = replace(
-        mean,
-        measures=("price", "orders"),
-        values=np.concatenate([mean.values, number.values], axis=1),
-        counts=np.concatenate([mean.counts, number.counts], axis=1),
-    )
-    # when, then
-    assert {one.kind for one in replay(of, Snapshot.initial(of), both).groups} == kinds
-
-
 def test_what_lasts_is_the_new_level() -> None:
     (group,) = run({"price": fewer(SIZE - 7 * DAY, 7 * DAY, 0.2)})["price"]
     assert (group.kind, group.accepted) == ("few rows", True)

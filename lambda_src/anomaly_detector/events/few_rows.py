@@ -15,8 +15,8 @@ rows teach nothing until then.
 
 No row at all is no data, which the model tells, also of a slice: what lacks for that reason makes
 no rows few. What it tells is not told again: neither while it says that data are missing, nor where
-it says that a sum or count is down, of whichever measure, which falls with its rows. Where falls of
-a sum count, they tell what lacks; a count is its rows.
+it says that a sum is down, which falls with its rows. Where falls of a sum count, they tell what
+lacks; a count is its rows. Of other measures nothing is known: they may be judged elsewhere.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class FewRows:
         """
         if not known or not self.judged.any():
             return tuple(own)
-        measures, here = self.settings.measures, count[:, self.total]
+        here = count[:, self.total]
         usual = self._least(rows, slot) + rows.level
         expected = np.exp(usual)
         away = np.log(np.maximum(here, 1.0)) - rows.usual[slot] - rows.level
@@ -186,15 +186,13 @@ class FewRows:
             few[m] = here[m] < HALF * expected[m] * self._present(habits, count[m], m)
         rows.low[:] = np.where(few | (less & (rows.low > 0)), rows.low + 1, 0.0)
         told = {event.measure: event for event in own}
-        now = [one for one in others if not one.closed]
-        lacking = {one.measure for one in now if one.no_data}
-        falling = {rule.name for rule, falls in zip(measures, self.falls, strict=True) if falls}
-        down = any(one.side < 0 and one.measure in falling for one in now)
+        lacking = {one.measure for one in others if one.no_data and not one.closed}
+        down = {one.measure for one in others if one.side < 0 and not one.closed}
         found = []
         frozen = few | (less & (rows.low > 0))
-        for m, rule in enumerate(measures):
+        for m, rule in enumerate(self.settings.measures):
             event = told.get(rule.name)
-            hidden = down or rule.name in lacking
+            hidden = rule.name in lacking or (self.falls[m] and rule.name in down)
             if event is not None:
                 self._go_on(event, showing=bool(less[m]))
             elif few[m] and not hidden and rows.low[m] >= self.opens_after:
