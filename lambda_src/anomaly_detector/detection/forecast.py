@@ -530,7 +530,7 @@ class Forecast(Part):
         day = self.day[:, m, slices].astype(np.float64)
         day = np.where(self.day_seen[:, m, slices] > 0, day, level[m, slices])
         trend = self.offset[3, m, slices]
-        hours, visits = len(self.week) // 7, 7 * len(self.day) // len(self.week)
+        hours, visits = len(self.week) // 7, self._an_hour()
         seen = self.week_seen[:, m, slices].reshape(7, hours, len(slices))
         often = (seen >= OFTEN * visits).sum(axis=0) >= MOST_WEEKDAYS
         closed = ((seen == 0) & often).reshape(7 * hours, len(slices))
