@@ -16,9 +16,10 @@ from anomaly_detector.detection.settings import DetectorSettings, MeasureRule
 from anomaly_detector.events.cause import Leaves, causes
 from anomaly_detector.events.contributions import holds, shares
 from anomaly_detector.events.event import Event, Slice, Track
-from anomaly_detector.events.follow import BACK_TO_NORMAL, BY_NEW, CHANCE, MOSTLY_NEW
 from anomaly_detector.events.group import MOST_LEAVES, Cause, Earlier, Group, Kind, Leaf, Part
 from anomaly_detector.events.kind import kind_of
+from anomaly_detector.events.new_in_event import BY_NEW, CHANCE, MOSTLY_NEW
+from anomaly_detector.events.now import BACK_TO_NORMAL
 from anomaly_detector.events.parts import Brought, Cube
 from anomaly_detector.largest_remainder import apportion
 from anomaly_detector.lattice import Lattice
