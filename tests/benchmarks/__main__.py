@@ -2,7 +2,8 @@
 
 `python -m tests.benchmarks [--out docs/benchmarks.md] [--results DIR] [--date 2026-01-31]`. With
 `--results` each result is stored there as JSON, and a benchmark whose result exists is not run
-again. The end of the document stays as people have written it: missed targets, and what was tried.
+again. The summary and the end of the document stay as people have written them: the figures that
+matter, and what is still lost.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
     "calibration": calibration.run,
     "speed": speed.run,
 }
+SUMMARY = "## In short"
 REMARKS = "## Still lost"
 _ABOUT = {
     "reference": reference,
@@ -55,7 +57,7 @@ _ABOUT = {
 
 
 def report(results: dict[str, dict[str, Any]], date: str, before: str) -> str:
-    """The document: what was run, where, every table, and the remarks of the one `before`."""
+    """The document: what was run, where, every table; summary and remarks of the one `before`."""
     packages = []
     for package in ("numpy", "krcf", "scikit-learn"):
         try:
@@ -69,6 +71,7 @@ def report(results: dict[str, dict[str, Any]], date: str, before: str) -> str:
             f"Python {platform.python_version()}, {', '.join(packages)}. Each section names the "
             "run or runs that its tables come from. `make bench` repeats all of them."
         ),
+        "".join(before.partition(SUMMARY)[1:]).partition("\n## ")[0].strip(),
     ]
     for name, result in results.items():
         about = (_ABOUT[name].__doc__ or "").strip()
