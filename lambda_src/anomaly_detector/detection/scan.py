@@ -28,11 +28,12 @@ the usual variance at least, and tells no dispersion: the forecast of a quiet we
 working days do that it is made of.
 
 **Evidence** R = max over w of D / ln 10 - log10(slices in the level), the correction for multiple
-slices. **Threshold** T = log10(intervals a week x measures x levels / false events a
-week). **Severity of an event** = 100 x / (x + T) with x = R x min(1, |C / B| / s), s the relative
-change that counts as full; for means, minima and maxima x is at most 3 L, L the surprise of the
-series itself. So 50 is the threshold, for events as for points. Of a share near one, the change is
-relative to what is left of it, and so is the least deviation of a window.
+slices. Where it is some but not enough, that of the newest day (`day`) may be more.
+**Threshold** T = log10(intervals a week x measures x levels / false events a week). **Severity of
+an event** = 100 x / (x + T) with x = R x min(1, |C / B| / s), s the relative change that counts as
+full; for means, minima and maxima x is at most 3 L, L the surprise of the series itself. So 50 is
+the threshold, for events as for points. Of a share near one, the change is relative to what is left
+of it, and so is the least deviation of a window.
 
 **Earlier runs**: what is no sum or count has no law of its own for how large evidence becomes by
 chance, but a record: the largest runs of evidence (consecutive intervals with max D / ln 10 of at
@@ -58,6 +59,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_detector.detection import day
 from anomaly_detector.detection.arrays import Array, Mask, Part, Places, kept, places_of
 from anomaly_detector.detection.forecast import Expectation
 from anomaly_detector.detection.habits import FADES, Habits, Observed
@@ -311,7 +313,7 @@ class Scan(Part):
         part = (bases / np.maximum(sums_of_level, SMALL)).clip(LEAST_TIDE, 25.0)
         # So that the least expectation has the geometric mean, and nothing is added.
         ebb = EBB if rules.long else LEAST_TIDE**1.5
-        tide = np.where(counted, np.maximum(np.sqrt(part), ebb / part), 1.0)
+        tide = np.where(counted, _tide(part, ebb), 1.0)
         raw = np.square(changes) / safe
         fresh = raw / tide
         settled = (self.dispersion_seen >= UNCLIPPED_WINDOWS) & (calm > 0)
@@ -323,11 +325,13 @@ class Scan(Part):
         _accumulate(np.maximum, calm)
         # Small counts vary by whole units.
         small = habits.small(observed.unit, level)
-        phi = _phi(calm * tide, self._least(rules, small, level))
+        units = self._least(rules, small, level)
+        phi = _phi(calm * tide, units)
         there = full * bases
         least = LEAST_SHARE * left * np.maximum(there, sums_of_level)
         np.maximum(phi, np.square(least) / safe, out=phi)
-        np.maximum(phi, _unsure(expectation) * lengths / safe, out=phi)
+        doubt = _unsure(expectation)
+        np.maximum(phi, doubt * lengths / safe, out=phi)
         if expectation.newest is not None:
             _of_their_time(rules, expectation.newest, safe, phi)
         ratio = changes / safe
@@ -374,14 +378,12 @@ class Scan(Part):
         best_change, best_base = changes[pick], there[pick]
         side = np.sign(best_change)
 
-        strength = best / math.log(10)
         repeats = self._repeats(rules, observed, value, lattice)
         missing = _missing(rules, habits, observed, due, self.gone, lattice)
         stuck = repeats > best
         no_data = missing > np.maximum(best, repeats)
         stuck &= ~no_data
         side[no_data] = -1.0
-        nats = np.maximum(np.maximum(best, repeats), missing)
         other = stuck | no_data
         known = self.dispersion_seen >= min(READY_FROM, rules.few_windows)
         ready = known & (habits.seen >= rules.open_after)
@@ -390,6 +392,17 @@ class Scan(Part):
         if lattice.count > 1:
             # The only series of a measure is judged by its own record, which knows its tail.
             threshold *= self._raised(rules)
+        # Where no window tells enough, the hours of the newest day may together.
+        strength = best / math.log(10)
+        weak = (strength >= LEAST_RUN) & (strength < threshold[:, None] + price) & ~other
+        # The only series of a measure is judged by its own record.
+        weak &= lattice.count > 1
+        hour = rules.within_hour
+        size = np.where(counted, np.maximum(sums_of_level[hour], SMALL), lengths[hour])
+        floor = np.maximum(units[hour], doubt * lengths[hour] / size)
+        np.maximum(floor, np.square(LEAST_SHARE * left * full) * size, out=floor)
+        unlike = self._unlike(rules, weak, counted, size, calm[hour], floor, ebb, clock)
+        nats = np.maximum(np.maximum(np.maximum(best, unlike), repeats), missing)
         evidence = nats / math.log(10) - price
         # What has just moved may move back, but does not fall silent.
         silent = observed.absent | observed.gone
@@ -402,7 +415,8 @@ class Scan(Part):
         capped = places_of(may & (weight >= threshold[:, None]))
         if len(capped[0]):
             weight[capped] = np.minimum(weight[capped], CAP * surprise(capped))
-            weight[capped] *= strength[capped] >= BEYOND_RUNS * self.runs[0][capped]
+            beyond = evidence[capped] + price[capped] >= BEYOND_RUNS * self.runs[0][capped]
+            weight[capped] *= beyond
         return Evidence(
             evidence=np.where(ready & (other | (side != 0)), evidence, -np.inf),
             weight=weight,
@@ -508,6 +522,44 @@ class Scan(Part):
     def accept_repeats(self, m: int, slices: Mask) -> None:
         """Accept repeated values of some slices (K,) of a measure as usual."""
         self.same_share[m, slices] = np.maximum(self.same_share[m, slices], USUAL_AFTER)
+
+    def _unlike(
+        self,
+        rules: Rules,
+        weak: Mask,
+        counted: Mask,
+        usual: Array,
+        calm: Array,
+        floor: Array,
+        ebb: float,
+        clock: int,
+    ) -> Array:
+        """(M, K) nats that the newest day is unlike the days before, of some series.
+
+        Parameters
+        ----------
+        weak : which. usual : what an hour usually expects. calm, floor : its dispersion, and the
+            least there is at present. ebb : see `_tide`.
+        """
+        found = np.zeros(weak.shape)
+        # The day after an event holds what it has left.
+        at = places_of(weak & (self.ring_fill >= rules.windows[-1]))
+        if rules.half_day < day.HOURS // 2 or not len(at[0]):
+            return found
+        # The newest hour, while it lasts, is none.
+        hour = (clock + 1) // rules.an_hour
+        hours = np.arange(hour - day.HOURS, hour) % len(self.ring)
+        held = self.ring[hours[:, None], :, at[0], at[1]].astype(np.float64)
+        changes, bases = held[..., 0], held[..., 1]
+        calm, floor, sums = calm[at], floor[at], counted[at]
+        dispersion = np.maximum(TEMPER * calm, floor)
+        flat = day.season(changes, bases, dispersion)
+        part = (bases / usual[at]).clip(LEAST_TIDE, 25.0)
+        variance = np.maximum(calm, floor) * bases * np.where(sums, _tide(part, ebb), 1.0)
+        nats = np.maximum(flat, day.varies(changes, bases, variance) / TEMPER)
+        enough = bases.sum(axis=0) >= day.FEWEST_UNITS * dispersion
+        found[at] = nats * (enough | ~sums)
+        return found
 
     def _least(self, rules: Rules, small: Array, level: Array) -> Array:
         """(V, M, K) least dispersion of small counts: that of independent units, unless they are
@@ -735,6 +787,16 @@ def _unsure(expectation: Expectation) -> Array:
     if expectation.unsure is not None:
         least = least * expectation.unsure
     return np.square(expectation.scale / expectation.few) * (expectation.scale > least)
+
+
+def _tide(part: Array, ebb: float) -> Array:
+    """Usual variance for each unit that is expected, relative to that of the average interval.
+
+    Parameters
+    ----------
+    part : what is expected, relative to the average. ebb : variance of the least expectation.
+    """
+    return np.maximum(np.sqrt(part), ebb / part)
 
 
 def _of_their_time(rules: Rules, newest: Array, bases: Array, phi: Array) -> None:
