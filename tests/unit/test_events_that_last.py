@@ -42,10 +42,13 @@ def _groups(leaves: NDArray[np.float64]) -> list[Group]:
     return [one for one in found if second(one.end) > whole.starts[BEGIN]]
 
 
-def _means(rows: NDArray[np.float64], seed: int) -> Panel:
+def _means(
+    rows: NDArray[np.float64], seed: int, factor: NDArray[np.float64] | float = 1.0
+) -> Panel:
     """Means of so many rows in each leaf, with their roll-ups."""
     random = np.random.default_rng(seed)
     mean = 300 * np.exp(random.normal(0, 0.5, rows.shape) / np.sqrt(np.maximum(rows, 1)))
+    mean *= factor
     counts, sums = (rolled_up(one, 3600) for one in (rows, rows * mean))
     count = np.nan_to_num(counts.values)
     values = np.where(count > 0, sums.values / np.maximum(count, 1), np.nan)
@@ -102,6 +105,16 @@ def test_a_season_that_breaks_is_one_event() -> None:
     means[held, BEGIN : BEGIN + 48] = means[held].mean(axis=1)[:, None]
     found = _groups(_counts(means, 4))
     assert [one.slices for one in found] == [({"marketplace": "de"},)]
+
+
+def test_a_mean_that_is_at_another_level_is_one_event_through_the_night() -> None:
+    # given a leaf whose means are higher for two days and a half, of which few rows come by night
+    rows, higher = _counts(_leaves(9, 80.0), 9), np.ones((len(PARTS), SIZE))
+    higher[0, BEGIN : BEGIN + 60] = 1.5
+    whole = _means(rows, 9, higher)
+    (event,) = _groups_of_means(whole)
+    assert event.slices == ({"platform": "app", "marketplace": "de"},)
+    assert second(event.end) == whole.starts[BEGIN + 60]
 
 
 def test_leaves_without_a_row_are_no_event_where_few_rows_are_left() -> None:

@@ -749,16 +749,18 @@ def _newest(
     change = value * ~observed.absent
     change -= expected
     change *= taken
+    now_base = np.abs(expected) * taken
     for m in rules.averages:
         # A mean of few rows is less certain than one of many.
         share = observed.count[m] / np.maximum(habits.rows[m], 1.0)
         share = np.sqrt(np.minimum(np.maximum(share, FEWEST_ROWS), 10.0))
-        np.multiply(change[m], share, out=change[m], where=observed.count[m] > 0)
+        for sums in (change, now_base):
+            np.multiply(sums[m], share, out=sums[m], where=observed.count[m] > 0)
     if expectation.unsure is not None:
         change /= expectation.unsure
     base = np.where(counted, expected, 1.0)
     base *= taken
-    return change, base, np.abs(expected) * taken
+    return change, base, now_base
 
 
 def _squares(
