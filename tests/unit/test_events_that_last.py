@@ -117,6 +117,16 @@ def test_a_mean_that_is_at_another_level_is_one_event_through_the_night() -> Non
     assert second(event.end) == whole.starts[BEGIN + 60]
 
 
+def test_what_repeats_is_told_without_values_that_have_just_changed() -> None:
+    # given a platform that is stuck, beside others of so few rows that they often repeat
+    means = _leaves(8, 300.0)
+    means[~APP] = 0.5
+    leaves = _counts(means, 8)
+    leaves[APP, BEGIN : BEGIN + 24] = leaves[APP, BEGIN][:, None]
+    found = _groups(leaves)
+    assert [(one.kind, one.slices) for one in found] == [("stuck", ({"platform": "app"},))]
+
+
 def test_leaves_without_a_row_are_no_event_where_few_rows_are_left() -> None:
     # given a platform of which one row in five is left for a day
     rows = _leaves(4, 20.0)

@@ -666,9 +666,11 @@ class Scan(Part):
         for m in np.nonzero(wanted.any(axis=1))[0].tolist():
             nats = self.same_nats[m, leaves]
             gain = np.where(run[m] >= FEWEST_SAME, nats, -NOT_STUCK)
-            telling = observed.live[m, leaves] & (value[m, leaves] != 0)
-            telling &= self.same_share[m, leaves] <= math.exp(-RARELY)
+            telling = self.same_share[m, leaves] <= math.exp(-RARELY)
             telling &= nats >= RARELY * run[m]
+            # However often a value repeats, one that has just changed is not stuck.
+            telling |= run[m] == 0
+            telling &= observed.live[m, leaves] & (value[m, leaves] != 0)
             found[m] = np.maximum(0.0, lattice.summed(np.where(telling, gain, 0.0)))
         return found
 
