@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from anomaly_detector.events.group import Group
@@ -125,6 +127,18 @@ def test_what_repeats_is_told_without_values_that_have_just_changed() -> None:
     leaves[APP, BEGIN : BEGIN + 24] = leaves[APP, BEGIN][:, None]
     found = _groups(leaves)
     assert [(one.kind, one.slices) for one in found] == [("stuck", ({"platform": "app"},))]
+
+
+def test_what_was_stuck_is_over_when_values_move_again() -> None:
+    # given means that repeat for half a day, near what is expected of them
+    whole = _means(_counts(_leaves(7, 80.0), 7), 7)
+    values = whole.values.copy()
+    of_app = whole.slices[:, 0] == "app"
+    values[BEGIN : BEGIN + 12, :, of_app] = values[BEGIN - 1, :, of_app].T * 1.02
+    found = _groups_of_means(replace(whole, values=values))
+    # when they are replayed, then that is stuck for as long as they repeat
+    assert [one.kind for one in found] == ["stuck"]
+    assert second(found[0].end) == whole.starts[BEGIN + 12]
 
 
 def test_leaves_without_a_row_are_no_event_where_few_rows_are_left() -> None:

@@ -139,14 +139,14 @@ def _is_shown(now: Now, event: Event) -> bool | None:
     asked = base * event.change / event.base if event.base > 0 else 0.0
     variance = float(found.dispersions[0, m, place] * found.bases[0, m, place])
     against = asked * (0.5 * asked - change) / max(variance, 1e-200)
+    repeats = found.repeats[m, place] >= BACK_TO_NORMAL or now.repeats(event)
     comes = nothing_came(event) and change > -SOMETHING_COMES * base
-    if comes:
-        # Of what was gone altogether, little is enough.
+    if comes or not (event.base > 0 or repeats):
+        # Of what was gone altogether, little is enough; what repeated does so no more.
         against = BACK_TO_NORMAL
     event.doubt = max(0.0, event.doubt + max(-BACK_TO_NORMAL, min(BACK_TO_NORMAL, against)))
     # What another slice shows much better is another event's.
     alone = found.alone[m]
-    repeats = found.repeats[m, place] >= BACK_TO_NORMAL or now.repeats(event)
     if repeats or (
         # Where what was gone comes again, more than usual is another event.
         not (comes and change > 0)
@@ -156,7 +156,7 @@ def _is_shown(now: Now, event: Event) -> bool | None:
         event.doubt = 0.0
     if event.doubt > 0.0:
         return False
-    if event.side * change > 0:
+    if event.side * change > 0 and not repeats:
         event.change += change
         event.base += base
     return True

@@ -205,8 +205,7 @@ def name_again(now: Now, event: Event) -> None:
         return
     if chosen != place:
         event.slices, event.side = (now.lattice.names[chosen],), int(found.side[m, chosen])
-        event.change = float(found.change[m, chosen])
-        event.base = float(found.base[m, chosen])
+        now.take_change(event, chosen)
     now.measure(event, chosen)
     event.evidence = max(event.evidence, float(found.evidence[m, best]))
 

@@ -335,6 +335,14 @@ class Now:
         held, both = self.lattice.summed(born), self.lattice.summed(own)
         return np.asarray((both > 0) & (3 * both >= held + own.sum()))
 
+    def take_change(self, event: Event, place: int) -> None:
+        """Let an event go on by what a slice shows in its best window. What repeats goes on by its
+        repeats alone: how far the value is from what was expected by chance says nothing of it.
+        """
+        repeats = self.found.stuck[self.m, place]
+        event.change = 0.0 if repeats else float(self.found.change[self.m, place])
+        event.base = 0.0 if repeats else float(self.found.base[self.m, place])
+
     def measure(self, event: Event, place: int) -> None:
         found, m = self.found, self.m
         if found.evidence[m, place] >= event.evidence:

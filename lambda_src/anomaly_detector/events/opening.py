@@ -62,9 +62,7 @@ def open_new(now: Now, measure: str, at: int) -> None:
             lacks = bool(found.no_data[m, best])
             event = Event(measure, at, name, (name,), side, at, none, no_data=lacks)
         now.measure(event, now.place(event))
-        own = now.place(event)
-        event.change = float(found.change[m, own])
-        event.base = float(found.base[m, own])
+        now.take_change(event, now.place(event))
         _take_along(now, event, may & ~parts & (found.side[m] == event.side))
         now.open.append(event)
         now.shown.add(event)
@@ -242,8 +240,7 @@ def _join(now: Now, place: int, *, only_part: bool) -> bool:
         apart = wider is None or _is_taken(now, wider, event, event.side)
         if wider is not None and not apart and explains_both(now, wider, place, own):
             event.slices = (now.lattice.names[wider],)
-            event.change = float(found.change[m, wider])
-            event.base = float(found.base[m, wider])
+            now.take_change(event, wider)
             now.measure(event, wider)
         # What an event of the other side takes away keeps the common slice from showing both.
         elif apart or (wider is not None and _is_taken(now, wider, event, -event.side)):
