@@ -141,6 +141,31 @@ def test_what_was_stuck_is_over_when_values_move_again() -> None:
     assert second(found[0].end) == whole.starts[BEGIN + 12]
 
 
+@pytest.mark.parametrize("held", [EVERY, APP], ids=["all", "a platform"])
+def test_a_day_that_is_shifted_is_one_event_where_markets_have_other_hours(
+    held: NDArray[np.bool_],
+) -> None:
+    # given a day and a half that come six hours late, by which some markets rise as others fall
+    means = _leaves(5, 150.0)
+    means[held, BEGIN : BEGIN + 36] = means[held, BEGIN - 6 : BEGIN + 30]
+    # when they are replayed, then that is one event, but for what was told when it began
+    found = _groups(_counts(means, 5))
+    (event,) = (one for one in found if one.slices == ({} if held.all() else {"platform": "app"},))
+    assert event.kind in ("season", "variance")
+    assert all(second(one.start) < starts(SIZE)[BEGIN + 6] for one in found)
+    assert len(found) <= 2
+
+
+def test_what_moves_from_one_market_to_another_is_no_event_of_all_markets() -> None:
+    # given rows of a platform that move from one market to another
+    means = _leaves(6, 150.0)
+    means[1, BEGIN : BEGIN + 12] += 0.8 * means[0, BEGIN : BEGIN + 12]
+    means[0, BEGIN : BEGIN + 12] *= 0.2
+    found = _groups(_counts(means, 6))
+    names = [{"platform": "app", "marketplace": one} for one in ("de", "it")]
+    assert sorted((one.slices for one in found), key=str) == [(one,) for one in names]
+
+
 def test_leaves_without_a_row_are_no_event_where_few_rows_are_left() -> None:
     # given a platform of which one row in five is left for a day
     rows = _leaves(4, 20.0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from anomaly_detector.detection.verdicts import FIRM
+from anomaly_detector.events.both_sides import goes_on_in_parts
 from anomaly_detector.events.event import Event
 from anomaly_detector.events.naming import name_again, weigh_parts
 from anomaly_detector.events.new_in_event import still_new
@@ -126,6 +127,10 @@ def _is_shown(now: Now, event: Event) -> bool | None:
     usual = float((found.bases[-1] * found.size)[m, place]) / now.rules.windows[-1]
     if base <= LEAST_EXPECTED * usual:
         return None
+    if event.both:
+        shows = goes_on_in_parts(now, event)
+        event.doubt = 0.0 if shows else event.doubt + BACK_TO_NORMAL
+        return shows
     if now.came_anew(event):
         # At night they are few, and are there all the same.
         event.doubt = 0.0

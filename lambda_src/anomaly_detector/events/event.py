@@ -169,6 +169,7 @@ class Event:
     rose : starts of the intervals in which its severity rose, and to what.
     new : new slices that have made up its change.
     wider : the slice that is told in the place of its own, as what else that holds tells nothing.
+    both : whether its parts deviate to both sides at once, so that their sum tells nothing.
     """
 
     measure: str
@@ -203,6 +204,7 @@ class Event:
     rose: tuple[tuple[int, float], ...] = ()
     new: tuple[Slice, ...] = ()
     wider: tuple[Slice, ...] = ()
+    both: bool = False
 
     def id(self, detector: str) -> str:
         """The id of its group, the same in every replay."""
@@ -226,6 +228,8 @@ class Event:
     @property
     def turned(self) -> bool:
         """Whether its slices have been far above what was expected in an hour, and far below."""
+        if self.both:
+            return True
         # The more hours, the farther does one get by chance.
         far = NormalDist().inv_cdf(1.0 - BY_CHANCE / (self.age + 1))
         return min(self.above, self.below) > far

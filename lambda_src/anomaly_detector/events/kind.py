@@ -59,8 +59,10 @@ def kind_of(event: Event, side: int, seconds: int) -> Kind:
         actual[missing] = 0.0
         residual, size = _residuals(actual, np.array(life.expected))
         shape = _unsteady(residual, size, life) or _steep(residual, size, life)
-        if shape is not None:
+        if shape is not None and not (event.both and shape == "ramp"):
             return shape
+    if event.both:
+        return "season"
     if life.starts[-1] - life.starts[0] + seconds > max(SHORT, SHORT_INTERVALS * seconds):
         return "level"
     return "spike" if side > 0 else "dip"

@@ -339,7 +339,7 @@ class Now:
         """Let an event go on by what a slice shows in its best window. What repeats goes on by its
         repeats alone: how far the value is from what was expected by chance says nothing of it.
         """
-        repeats = self.found.stuck[self.m, place]
+        repeats = self.found.stuck[self.m, place] or event.both
         event.change = 0.0 if repeats else float(self.found.change[self.m, place])
         event.base = 0.0 if repeats else float(self.found.base[self.m, place])
 

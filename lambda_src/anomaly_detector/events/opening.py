@@ -15,6 +15,7 @@ from bisect import bisect_right
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_detector.events.both_sides import join_both_sides
 from anomaly_detector.events.event import Event, Sums
 from anomaly_detector.events.naming import explains_both, locate
 from anomaly_detector.events.new_in_event import by_known_new
@@ -49,10 +50,12 @@ def open_new(now: Now, measure: str, at: int) -> None:
             continue
         place = locate(now, may & overlap & (found.side[m] == found.side[m, best]), best)
         may &= ~overlap
-        if _join(now, place, only_part=bool(parts[best])):
+        only_part = bool(parts[best])
+        joined = not only_part and join_both_sides(now, place)
+        if joined or _join(now, place, only_part=only_part):
             may &= ~now.overlapping(now.open[-1])
             continue
-        if parts[best]:
+        if only_part:
             continue
         event = _taken_up(now, place, before, float(evidence[best]))
         if event is None:
@@ -159,7 +162,7 @@ def _taken_up(now: Now, place: int, before: list[Event], evidence: float) -> Eve
     elsewhere = name == event.first and evidence > now.found.evidence[now.m, own]
     if event.side != side and not now.alike(place, own):
         event.side = side
-    elif evidence > event.evidence or elsewhere:
+    elif (evidence > event.evidence or elsewhere) and not event.both:
         event.slices, event.side = (name,), side
     return event
 
@@ -227,6 +230,7 @@ def _join(now: Now, place: int, *, only_part: bool) -> bool:
         if (
             event.quiet >= now.rules.quiet_to_yield
             or is_by_itself(event)
+            or event.both
             or event.side != found.side[m, place]
             or event.no_data != found.no_data[m, place]
             or now.overlapping(event)[place]
