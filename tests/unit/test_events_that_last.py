@@ -166,6 +166,26 @@ def test_what_moves_from_one_market_to_another_is_no_event_of_all_markets() -> N
     assert sorted((one.slices for one in found), key=str) == [(one,) for one in names]
 
 
+@pytest.mark.parametrize(("factor", "told"), [(1.1, False), (1.3, True)])
+def test_rows_by_the_thousand_do_not_make_certain_what_they_have_in_common(
+    factor: float, *, told: bool
+) -> None:
+    # given means that all vary by 3 %, of which most rows come in the evening, and one evening hour
+    random, at = np.random.default_rng(1), np.arange(SIZE)
+    evening = np.abs(at % DAY - 20) < 2
+    rows = random.poisson(np.where(evening, 20_000.0, 2_000.0), (len(PARTS), SIZE)).astype(float)
+    level = 300 * np.exp(random.normal(0, 0.03, SIZE))
+    level[BEGIN + 8] = 300 * factor
+    mean = level * (1 + random.normal(0, 0.5, rows.shape) / np.sqrt(rows))
+    counts, sums, squares = (
+        rolled_up(one, 3600) for one in (rows, rows * mean, rows * (mean**2 + 150.0**2))
+    )
+    norms = np.sqrt(squares.values).astype(np.float32)
+    whole = replace(counts, values=sums.values / counts.values, counts=counts.values, norms=norms)
+    # when it is replayed, then it is an event by how much all of them vary
+    assert bool(_groups_of_means(whole)) is told
+
+
 def test_leaves_without_a_row_are_no_event_where_few_rows_are_left() -> None:
     # given a platform of which one row in five is left for a day
     rows = _leaves(4, 20.0)

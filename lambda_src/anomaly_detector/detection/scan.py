@@ -284,7 +284,9 @@ class Scan(Part):
         gone = self._follow_missing(habits, observed)
         told = observed.live | (observed.absent & (gone >= MISSING_TELLS))
         counted = rules.additive & (habits.signed == 0)
-        change, base, now_base = _newest(rules, habits, observed, expectation, value, counted, told)
+        change, base, now_base = _newest(
+            rules, habits, observed, expectation, value, counted, told, squares
+        )
         around = _squares(rules, habits, observed, expectation, squares)
         self._add(rules, change, base, around, clock)
         np.minimum(self.ring_fill + born, rules.windows[-1], out=self.ring_fill)
@@ -744,6 +746,7 @@ def _newest(
     value: Array,
     counted: Mask,
     told: Mask,
+    squares: Array | None,
 ) -> tuple[Array, Array, Array]:
     """Residual, base and expectation of this interval, where `told`; absent rows are zero."""
     taken = observed.born & told
@@ -755,7 +758,10 @@ def _newest(
     for m in rules.averages:
         # A mean of few rows is less certain than one of many.
         share = observed.count[m] / np.maximum(habits.rows[m], 1.0)
-        share = np.sqrt(np.minimum(np.maximum(share, FEWEST_ROWS), 10.0))
+        share = np.minimum(np.maximum(share, FEWEST_ROWS), 10.0)
+        if squares is not None:
+            share = _more_certain(share, observed, expectation, squares, m)
+        share = np.sqrt(share)
         for sums in (change, now_base):
             np.multiply(sums[m], share, out=sums[m], where=observed.count[m] > 0)
     if expectation.unsure is not None:
@@ -763,6 +769,23 @@ def _newest(
     base = np.where(counted, expected, 1.0)
     base *= taken
     return change, base, now_base
+
+
+def _more_certain(
+    share: Array, observed: Observed, expectation: Expectation, squares: Array, m: int
+) -> Array:
+    """(K,) by how much more certain means of a measure are than those of the usual rows: more rows
+    lessen only what the rows vary by, and not what all of them have in common.
+
+    Parameters
+    ----------
+    share : (K,) rows relative to the usual ones.
+    """
+    count = np.maximum(observed.count[m], 1.0)
+    own = np.maximum(squares[m] / count - np.square(observed.actual[m]), 0.0) / count
+    part = np.minimum(own / np.maximum(np.square(expectation.calm_scale[m]), TINY), 1.0)
+    known = (share > 1) & np.isfinite(part)
+    return np.where(known, 1.0 + part * (share - 1.0), share)
 
 
 def _squares(
