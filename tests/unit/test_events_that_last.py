@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -207,3 +208,15 @@ def test_missing_values_are_told_after_a_silence_that_was_accepted(*, silence: b
     found = _groups_of_means(_means(_counts(rows, 5), 5))
     told = [one for one in found if one.kind == "no data"]
     assert [one.slices for one in told] == [({"marketplace": "it"},)]
+
+
+def test_what_comes_hours_after_a_large_event_and_is_not_at_its_hours_is_told() -> None:
+    # given three hours in which a tenth of all comes, and fifteen hours later a third more for six
+    means = _leaves(1)
+    means[:, BEGIN : BEGIN + 3] *= 0.1
+    means[:, BEGIN + 18 : BEGIN + 24] *= 1.35
+
+    down, up = _groups(_counts(means, 1))
+
+    assert (down.direction, up.direction, up.slices) == ("down", "up", ({},))
+    assert timedelta(hours=17) <= up.start - down.start <= timedelta(hours=19)

@@ -133,3 +133,29 @@ def test_a_share_is_one_by_chance_in_small_slices() -> None:
     }
 
     assert not [one for one in _groups(panels) if one.kind == "stuck"]
+
+
+def test_small_slices_may_have_no_row_while_all_have_fewer() -> None:
+    # given three weeks of five minutes; for the last ten hours a tenth of all rows come
+    size, long = 3 * WEEK * 12, 10 * 12
+    rates = [np.full(size, rows) for rows in (9.0, 7.0, 6.0, 5.0)]
+    for one in rates:
+        one[-long:] *= 0.1
+    whole = _panel(np.random.default_rng(1), rates, _times, 300)
+
+    assert not [one for one in _groups({"views": whole}, "PT5M") if one.kind == "no data"]
+
+
+def test_no_row_is_an_event_in_the_day_of_one_country_and_the_night_of_the_others() -> None:
+    # given two countries: the second has most of the rows, and its night in the day of the first
+    at = np.arange(3 * WEEK * 12)
+    tide = np.cos(2 * np.pi * at / 288)
+    rates = [12.5 + 9.5 * tide, 50.0 - 33.0 * tide]
+    begin = len(at) - 288
+    rates[0][begin : begin + 24] = 0.0
+    whole = _panel(np.random.default_rng(1), rates, _times, 300)
+
+    (event,) = [one for one in _groups({"views": whole}, "PT5M") if one.kind == "no data"]
+
+    assert event.slices == ({"platform": "leaf 0"},)
+    assert second(event.start) - whole.starts[begin] <= np.timedelta64(45, "m")

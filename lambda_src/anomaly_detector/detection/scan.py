@@ -93,6 +93,7 @@ CENTS, DECIMALS = 2, 6  # fewest and most decimals of values that are no whole n
 ROUNDED = 1e-9  # relative error of a sum of decimals
 LEAST_CHANCE = 0.003  # of a repeat, or of a missing value
 RARELY = 3.0  # mean nats of repeats, or of missing values, below which they are ignored
+GONE_FROM = 5.0  # rows that lack, from which a slice has gone, and has not just fewer
 FEW_DUE = 0.5  # share of the usual rows below which a time has hardly any
 FEWEST_A_DAY = 0.1  # share of its usual rows that a slice may have on its own quietest weekday
 MISSING_TELLS = -0.999 * math.log(LEAST_CHANCE)  # nats from which missing rows of sums are zero
@@ -873,12 +874,12 @@ def _missing(
     fades = _fades(habits, lattice)
     fewer = habits.lately < FADES * habits.rows
     few = np.where(fewer, np.minimum(few, habits.rows * fades), few)
-    # What lacks now and then, lacks more often where fewer are due.
     chance = np.maximum(1.0 - habits.presence, 0.0)
+    tells = lacks & (chance <= math.exp(-RARELY)) & (few >= TEMPER * RARELY / np.maximum(gone, 1.0))
+    # What lacks now and then, lacks more often where fewer are due.
     now_and_then = chance >= LEAST_CHANCE
     np.power(chance, fades * np.minimum(due, 1.0), out=chance, where=now_and_then)
     chance = np.maximum(chance, np.exp(-np.maximum(few, 0.0) / TEMPER))
-    tells = lacks & (chance <= math.exp(-RARELY))
     least: Array | float = LEAST_CHANCE
     if rules.fewest_gone == 1:
         # One interval of a day tells as much as two of an hour, where as many rows are due.
@@ -908,11 +909,19 @@ def _fades(habits: Habits, lattice: Lattice) -> Array:
 def _come(habits: Habits, observed: Observed, gone: Array, lattice: Lattice) -> Array:
     """(M, K) rows that have come in this interval, as a share of those of the average one: the
     least of the widest slices that hold each. It may be night in one country, or an outage. What
-    has gone, for now or for good, does not make the others fewer.
+    has gone, for now or for good, does not make the others fewer: more than their share explains.
     """
     leaves = lattice.leaves
-    left = habits.rows[:, leaves] * (gone[:, leaves] == 0)
-    usual = np.minimum(habits.rows, np.array([lattice.summed(one) for one in left]))
+    usual = habits.rows[:, leaves]
+    lack = usual * _least_share(observed, habits.rows, lattice)[:, leaves].clip(0.0, 1.0)
+    left = usual * (lack * gone[:, leaves] < GONE_FROM)
+    return _least_share(
+        observed, np.minimum(habits.rows, np.array([lattice.summed(one) for one in left])), lattice
+    )
+
+
+def _least_share(observed: Observed, usual: Array, lattice: Lattice) -> Array:
+    """(M, K) least share of some usual rows (M, K) that the widest slices that hold each have."""
     share = observed.count / np.maximum(usual, 1.0)
     # Of a slice without rows it is not known whether they are due.
     np.copyto(share, np.inf, where=observed.count <= 0)

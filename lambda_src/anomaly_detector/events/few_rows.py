@@ -59,7 +59,7 @@ class RowCounts:
     ----------
     usual : (S, M) mean logarithm of the rows. seen : (S, M) values behind it.
     level : (M,) by how much the newest are away from it. spread : (M,) mean distance from both.
-    low : (M,) intervals in a row with few.
+    low : (M,) intervals in a row with few. came : (M,) share of the usual rows in the newest.
     """
 
     usual: Array
@@ -67,13 +67,14 @@ class RowCounts:
     level: Array
     spread: Array
     low: Array
+    came: Array
 
     @classmethod
     def fresh(cls, settings: DetectorSettings) -> Self:
         """Nothing yet."""
         slots, measures = settings.slots_a_week, len(settings.measures)
         table, row = np.zeros((2, slots, measures)), np.zeros((3, measures))
-        return cls(table[0], table[1], row[0], row[1], row[2])
+        return cls(table[0], table[1], row[0], row[1], row[2], np.ones(measures))
 
     def named(self) -> dict[str, Array]:
         """Arrays by name."""
@@ -131,13 +132,16 @@ class FewRows:
 
     def due(self, rows: RowCounts, slot: int) -> Array:
         """(M, 1) rows that usually come at a slot of the week, in all slices together, as a share
-        of those of the average interval; 1 where that is not known.
+        of those of the average interval; 1 where that is not known. Where they have been few of
+        late, as few are due.
         """
         share = np.ones((rows.usual.shape[1], 1))
         told = np.flatnonzero(self.judged & (rows.seen[slot] >= WEEKS * self.slot_values))
         for m in told.tolist():
             usual = np.exp(rows.usual[:, m])
             share[m] = usual[slot] / usual[rows.seen[:, m] > 0].mean()
+            if rows.came[m] < HALF:
+                share[m] *= rows.came[m]
         return share
 
     def follow(
@@ -173,6 +177,8 @@ class FewRows:
         learnt = self.judged & (rows.seen[slot] >= enough)
         taught = rows.seen.sum(axis=0)
         learnt &= taught >= self.settings.open_after
+        newest = np.where(here > 0, here / np.maximum(expected, 1.0), rows.came)
+        rows.came += np.where(learnt, (newest - rows.came) / self.opens_after, 0.0)
         less = learnt & (here < STILL * expected)
         if not less.any() and not own:
             rows.low[:] = 0.0

@@ -233,12 +233,22 @@ class Now:
         if nothing_came(event) and since > event.age - since:
             # What was held up does not come for longer than it did not.
             less &= found.side[m] <= 0
-        if not less.any():
-            return np.asarray(less)
+        if not less.any() or not self._may_be_after(event):
+            return np.zeros_like(less)
         after = self.alike_to(place)
         if event.closed <= self.rules.settling:
             after |= self.lattice.overlapping(place) & ~self.fresh()
         return np.asarray(less & after)
+
+    def _may_be_after(self, event: Event) -> bool:
+        """Whether this is a time for the aftermath of an event that has ended: as long after it as
+        it lasted, and at its hours of the next day, of which the forecast may have learned it.
+        """
+        hour, since = self.rules.an_hour, event.quiet + event.closed
+        lasted = event.age - since
+        day = round(2 * self.rules.half_day)
+        again = (event.age + hour) % day < lasted + 2 * hour
+        return since <= max(lasted, self.rules.settling) or again
 
     def fresh(self) -> Mask:
         """(K,) slices that show something in the newest hour alone."""
