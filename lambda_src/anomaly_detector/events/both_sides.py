@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from anomaly_detector.events.event import Event
 from anomaly_detector.events.new_value import is_by_itself
-from anomaly_detector.events.now import Now, tells_silence
+from anomaly_detector.events.now import SHOWS_ALONE, Now, tells_silence
 
-SHOWS_ALONE = 2.0  # evidence of a single interval, in either direction, that continues an event
 MOST = 0.5  # share of a whole that its deviating parts make up at least
 CHANCE = 3.0  # usual deviations that parts which balance differ by at most
 FEWEST_PARTS = 3  # of them, unless the event itself has turned from one side to the other

@@ -19,12 +19,12 @@ from anomaly_detector.events.now import (
     AS_STRONG,
     BACK_TO_NORMAL,
     LEAST_EXPECTED,
+    SHOWS_ALONE,
     Mask,
     Now,
     nothing_came,
 )
 
-SHOWS_ALONE = 2.0  # evidence of a single interval, in either direction, that continues an event
 SOMETHING_COMES = 0.9  # share of what was expected that is missing below which something comes
 
 

@@ -30,6 +30,7 @@ Mask = NDArray[np.bool_]
 BACK_TO_NORMAL = 5.0  # nats in favour of the normal state that close an event
 LEFT_BEHIND = 0.5  # share of an event's evidence below which evidence is its aftermath; decays
 STILL_THERE = 0.5  # share of a window's usual change that the newest hour must have
+SHOWS_ALONE = 2.0  # evidence of a single interval, in either direction, that continues an event
 AS_STRONG = 0.5  # share of the best evidence that a slice needs to be attributed instead
 LEAST_EXPECTED = 0.01  # share of a window's usual sum that each shorter one must expect, to tell
 NOTHING_CAME = 0.9  # share of what was expected that is missing where next to nothing came
