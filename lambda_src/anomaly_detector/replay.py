@@ -154,6 +154,7 @@ def replay(
             of_rows,
             events,
             at,
+            gone=now.scan.gone,
             # What rows a special day has is not told by its time of the week.
             known=shown.all_told and slots[t].special is None,
             scored=judged is not None,

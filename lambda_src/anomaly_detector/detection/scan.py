@@ -875,11 +875,16 @@ def _missing(
     fewer = habits.lately < FADES * habits.rows
     few = np.where(fewer, np.minimum(few, habits.rows * fades), few)
     chance = np.maximum(1.0 - habits.presence, 0.0)
-    tells = lacks & (chance <= math.exp(-RARELY)) & (few >= TEMPER * RARELY / np.maximum(gone, 1.0))
+    often = chance > math.exp(-RARELY)
     # What lacks now and then, lacks more often where fewer are due.
     now_and_then = chance >= LEAST_CHANCE
     np.power(chance, fades * np.minimum(due, 1.0), out=chance, where=now_and_then)
     chance = np.maximum(chance, np.exp(-np.maximum(few, 0.0) / TEMPER))
+    if rules.fewest_gone == 1:
+        tells = lacks & (chance <= math.exp(-RARELY))
+    else:
+        # Where fewer are due, the rows of several intervals are as rarely missed.
+        tells = lacks & ~often & (few >= TEMPER * RARELY / np.maximum(gone, 1.0))
     least: Array | float = LEAST_CHANCE
     if rules.fewest_gone == 1:
         # One interval of a day tells as much as two of an hour, where as many rows are due.
@@ -913,11 +918,21 @@ def _come(habits: Habits, observed: Observed, gone: Array, lattice: Lattice) -> 
     """
     leaves = lattice.leaves
     usual = habits.rows[:, leaves]
-    lack = usual * _least_share(observed, habits.rows, lattice)[:, leaves].clip(0.0, 1.0)
-    left = usual * (lack * gone[:, leaves] < GONE_FROM)
+    share = _least_share(observed, habits.rows, lattice)[:, leaves]
+    left = usual * are_left(usual, share, gone[:, leaves])
     return _least_share(
         observed, np.minimum(habits.rows, np.array([lattice.summed(one) for one in left])), lattice
     )
+
+
+def are_left(usual: Array, share: Array | float, gone: Array) -> Mask:
+    """Which slices have not gone, where a share of all rows comes: what they lack may be chance.
+
+    Parameters
+    ----------
+    usual : rows of an interval. gone : see `Scan.gone`.
+    """
+    return (gone >= 0) & (usual * np.minimum(share, 1.0) * gone < GONE_FROM)
 
 
 def _least_share(observed: Observed, usual: Array, lattice: Lattice) -> Array:

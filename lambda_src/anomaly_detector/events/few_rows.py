@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from anomaly_detector.config import ROLLED_UP
 from anomaly_detector.detection.habits import Habits
+from anomaly_detector.detection.scan import are_left
 from anomaly_detector.detection.settings import DetectorSettings
 from anomaly_detector.events.event import Event, Sums
 from anomaly_detector.events.group import Point
@@ -154,6 +155,7 @@ class FewRows:
         others: Iterable[Event],
         at: int,
         *,
+        gone: Array,
         known: bool,
         scored: bool,
     ) -> tuple[Event, ...]:
@@ -165,6 +167,7 @@ class FewRows:
         count : (M, K) rows of the interval. slot : of the week.
         own : open events of few rows. others : of the values, which have seen the interval.
         at : seconds since 1970 of the interval's start.
+        gone : (M, K) see `Scan.gone`.
         known : whether it is known which rows the interval has. scored : whether events show it.
         """
         if not known or not self.judged.any():
@@ -177,8 +180,9 @@ class FewRows:
         learnt = self.judged & (rows.seen[slot] >= enough)
         taught = rows.seen.sum(axis=0)
         learnt &= taught >= self.settings.open_after
-        newest = np.where(here > 0, here / np.maximum(expected, 1.0), rows.came)
-        rows.came += np.where(learnt, (newest - rows.came) / self.opens_after, 0.0)
+        for m in np.flatnonzero(learnt & (here > 0)).tolist():
+            newest = self._came(habits, float(here[m] / max(expected[m], 1.0)), gone[m], m)
+            rows.came[m] += (newest - rows.came[m]) / FEWEST
         less = learnt & (here < STILL * expected)
         if not less.any() and not own:
             rows.low[:] = 0.0
@@ -231,6 +235,13 @@ class FewRows:
         leaves = self.lattice.leaves
         usual = (habits.rows[m] * habits.presence[m] * habits.born[m])[leaves]
         return float(usual[count[leaves] > 0].sum() / max(usual.sum(), 1.0))
+
+    def _came(self, habits: Habits, share: float, gone: Array, m: int) -> float:
+        """The share of the usual rows that has come of all that is left, if `share` has of all."""
+        leaves = self.lattice.leaves
+        usual = (habits.rows[m] * habits.born[m])[leaves]
+        left = usual[are_left(usual, share, gone[leaves])].sum()
+        return float(share * usual.sum() / max(left, 1.0))
 
     def _go_on(self, event: Event, *, showing: bool) -> None:
         event.age += 1
