@@ -151,7 +151,7 @@ def test_rows_of_minutes_may_be_late() -> None:
     of = settings("PT5M", {"price": {"aggregation": "AVG"}})
     panel = shop({"price": usual_rows(1)})
     few_rows = FewRows.of(of, Lattice.of(panel.slices))
-    habits, rows = Habits.fresh(of, 3), RowCounts.fresh(of)
+    habits, rows, none = Habits.fresh(of, 3), RowCounts.fresh(of), np.zeros((1, 3))
     habits.seen += 1
     habits.rows += [[300.0, 200.0, 100.0]]
     events: tuple[Event, ...] = ()
@@ -163,7 +163,9 @@ def test_rows_of_minutes_may_be_late() -> None:
             count *= 0.1
         here = [one for one in events if not one.closed]
         slot = t // 12 % 168
-        events = few_rows.follow(rows, habits, count, slot, here, (), t, known=True, scored=True)
+        events = few_rows.follow(
+            rows, habits, count, slot, here, (), t, gone=none, known=True, scored=True
+        )
         opened += [t - 288 * 15 for one in events if one.opened == t]
     # then it takes a quarter of an hour
     assert opened == [202]
@@ -173,7 +175,7 @@ def test_rows_of_a_job_that_ends_within_an_hour_are_as_usual() -> None:
     # given a job that ends at a quarter past two each night, for sixteen days
     of = settings("PT15M", {"price": {"aggregation": "AVG"}})
     few_rows = FewRows.of(of, Lattice.of(shop({"price": usual_rows(1)}).slices))
-    habits, rows = Habits.fresh(of, 3), RowCounts.fresh(of)
+    habits, rows, none = Habits.fresh(of, 3), RowCounts.fresh(of), np.zeros((1, 3))
     habits.seen += 1
     habits.rows += [[300.0, 200.0, 100.0]]
     events: tuple[Event, ...] = ()
@@ -184,7 +186,7 @@ def test_rows_of_a_job_that_ends_within_an_hour_are_as_usual() -> None:
         if t == 96 * 29 + 50:
             count *= 0.1
         events = few_rows.follow(
-            rows, habits, count, t // 4 % 168, events, (), t, known=True, scored=True
+            rows, habits, count, t // 4 % 168, events, (), t, gone=none, known=True, scored=True
         )
         # then the rest of the hour is not less than usual
         assert not events

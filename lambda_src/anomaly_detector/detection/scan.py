@@ -52,6 +52,7 @@ Events under a raised threshold count for those that it kept from opening.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -404,7 +405,18 @@ class Scan(Part):
         size = np.where(counted, np.maximum(sums_of_level[hour], SMALL), lengths[hour])
         floor = np.maximum(units[hour], doubt * lengths[hour] / size)
         np.maximum(floor, np.square(LEAST_SHARE * left * full) * size, out=floor)
-        unlike = self._unlike(rules, weak, counted, size, calm[hour], floor, ebb, clock)
+        half = bisect_right(rules.windows, rules.half_day) - 1
+        unlike = self._unlike(
+            rules,
+            weak,
+            counted,
+            size,
+            calm[hour],
+            calm[half] / np.maximum(calm[hour], TINY),
+            floor,
+            ebb,
+            clock,
+        )
         nats = np.maximum(np.maximum(np.maximum(best, unlike), repeats), missing)
         evidence = nats / math.log(10) - price
         # What has just moved may move back, but does not fall silent.
@@ -533,6 +545,7 @@ class Scan(Part):
         counted: Mask,
         usual: Array,
         calm: Array,
+        alike: Array,
         floor: Array,
         ebb: float,
         clock: int,
@@ -542,7 +555,8 @@ class Scan(Part):
         Parameters
         ----------
         weak : which. usual : what an hour usually expects. calm, floor : its dispersion, and the
-            least there is at present. ebb : see `_tide`.
+            least there is at present. alike : times that of half a day has of it, where hours are
+            alike. ebb : see `_tide`.
         """
         found = np.zeros(weak.shape)
         # The day after an event holds what it has left.
@@ -554,12 +568,12 @@ class Scan(Part):
         hours = np.arange(hour - day.HOURS, hour) % len(self.ring)
         held = self.ring[hours[:, None], :, at[0], at[1]].astype(np.float64)
         changes, bases = held[..., 0], held[..., 1]
-        calm, floor, sums = calm[at], floor[at], counted[at]
-        dispersion = np.maximum(TEMPER * calm, floor)
+        calm, alike, floor, sums = calm[at], np.maximum(alike[at], 1.0), floor[at], counted[at]
+        dispersion = np.maximum(TEMPER * calm * alike, floor)
         flat = day.season(changes, bases, dispersion)
         part = (bases / usual[at]).clip(LEAST_TIDE, 25.0)
         variance = np.maximum(calm, floor) * bases * np.where(sums, _tide(part, ebb), 1.0)
-        nats = np.maximum(flat, day.varies(changes, bases, variance) / TEMPER)
+        nats = np.maximum(flat, day.varies(changes, bases, variance) / (TEMPER * alike))
         enough = bases.sum(axis=0) >= day.FEWEST_UNITS * dispersion
         found[at] = nats * (enough | ~sums)
         return found
