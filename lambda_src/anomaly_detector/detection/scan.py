@@ -412,7 +412,7 @@ class Scan(Part):
             counted,
             size,
             calm[hour],
-            calm[half] / np.maximum(calm[hour], TINY),
+            calm[half] / np.maximum(calm[hour], SMALL),
             floor,
             ebb,
             clock,
@@ -561,11 +561,10 @@ class Scan(Part):
         found = np.zeros(weak.shape)
         # The day after an event holds what it has left.
         at = places_of(weak & (self.ring_fill >= rules.windows[-1]))
-        if rules.half_day < day.HOURS // 2 or not len(at[0]):
+        # Below an hour, jobs vary by more within it than their day tells.
+        if round(2 * rules.half_day) != day.HOURS or not len(at[0]):
             return found
-        # The newest hour, while it lasts, is none.
-        hour = (clock + 1) // rules.an_hour
-        hours = np.arange(hour - day.HOURS, hour) % len(self.ring)
+        hours = np.arange(clock + 1 - day.HOURS, clock + 1) % len(self.ring)
         held = self.ring[hours[:, None], :, at[0], at[1]].astype(np.float64)
         changes, bases = held[..., 0], held[..., 1]
         calm, alike, floor, sums = calm[at], np.maximum(alike[at], 1.0), floor[at], counted[at]

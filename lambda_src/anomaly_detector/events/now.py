@@ -243,13 +243,14 @@ class Now:
 
     def _may_be_after(self, event: Event) -> bool:
         """Whether this is a time for the aftermath of an event that has ended: as long after it as
-        it lasted, and at its hours of the next day, of which the forecast may have learned it.
+        it lasted, half a day at least, and at its hours of the next day, of which the forecast may
+        have learned it.
         """
         hour, since = self.rules.an_hour, event.quiet + event.closed
         lasted = event.age - since
         day = round(2 * self.rules.half_day)
         again = (event.age + hour) % day < lasted + 2 * hour
-        return since <= max(lasted, self.rules.settling) or again
+        return since <= max(lasted, self.rules.half_day) or again
 
     def fresh(self) -> Mask:
         """(K,) slices that show something in the newest hour alone."""
