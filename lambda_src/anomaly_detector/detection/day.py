@@ -13,6 +13,9 @@ more variance is n (s - 1 - ln s) / 2.
 
 By chance a single hour may be far off: residuals are clipped at three deviations, so that it tells
 little of a day.
+
+Where hours deviate alike, one after the other, they are fewer than they seem: whoever asks gives a
+variance, or divides the nats, by as much as half a day varies more than its hours would by chance.
 """
 
 from __future__ import annotations

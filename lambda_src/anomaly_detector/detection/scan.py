@@ -399,7 +399,6 @@ class Scan(Part):
         # Where no window tells enough, the hours of the newest day may together.
         strength = best / math.log(10)
         weak = (strength >= LEAST_RUN) & (strength < threshold[:, None] + price) & ~other
-        # The only series of a measure is judged by its own record.
         weak &= lattice.count > 1
         hour = rules.within_hour
         size = np.where(counted, np.maximum(sums_of_level[hour], SMALL), lengths[hour])

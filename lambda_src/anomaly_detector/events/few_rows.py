@@ -60,7 +60,8 @@ class RowCounts:
     ----------
     usual : (S, M) mean logarithm of the rows. seen : (S, M) values behind it.
     level : (M,) by how much the newest are away from it. spread : (M,) mean distance from both.
-    low : (M,) intervals in a row with few. came : (M,) share of the usual rows in the newest.
+    low : (M,) intervals in a row with few.
+    came : (M,) share of the usual rows that has come lately, of what has not gone.
     """
 
     usual: Array
